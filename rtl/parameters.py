@@ -1,0 +1,178 @@
+"""Parameters of the tile: sizes chosen by the user, and every width and latency that follows."""
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+__all__ = ["ParameterError", "TileParameters"]
+
+
+class ParameterError(ValueError):
+    """A tile that cannot be built, or a tile file that cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileParameters:
+    """Sizes of a processing-in-memory tile, and the widths, latencies and cycles they imply.
+
+    A tile holds ``rows`` x ``columns`` weight bits in each of two banks. A weight of ``kw`` bits
+    occupies ``kw`` neighbouring columns of its row, so that a job of ``kw``-bit weights has
+    ``columns / kw`` outputs of ``rows`` inputs each. A job runs ``vectors`` activation vectors
+    through each of ``row_blocks`` weight blocks and gives, per vector, the exact sums over all of
+    them.
+
+    Raises
+    ------
+    ParameterError
+        If a size is out of range; the message names the parameter, its value and the range.
+    """
+
+    rows: int = 64
+    """Inputs of one weight block; 1 to 1024."""
+
+    columns: int = 64
+    """Weight bits of a row; a multiple of 16, up to 1024."""
+
+    row_blocks: int = 256
+    """Most weight blocks over which a job accumulates."""
+
+    partial_sums: int = 64
+    """Most vectors of a job that has more than one row block: depth of the partial sum buffer.
+    With 0 the tile has no buffer and every job has one row block."""
+
+    vectors: int = 65535
+    """Most vectors of a job."""
+
+    weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
+    """Weight precisions in hardware, in bits."""
+
+    group_columns: ClassVar[int] = 16
+    """Columns that can fuse into one weight."""
+
+    max_activation_bits: ClassVar[int] = 16
+
+    banks: ClassVar[int] = 2
+    """Weight banks: one computes while the other loads."""
+
+    load_beats: ClassVar[int] = 32
+    """Beats in which the weight port aims to load a block, whatever the number of rows."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ParameterError(f"{field.name} must be an integer, not {value!r}")
+        self._check_range("rows", 1, 1024)
+        self._check_range("columns", self.group_columns, 1024)
+        if self.columns % self.group_columns:
+            raise ParameterError(
+                f"columns must be a multiple of {self.group_columns}, not {self.columns}: "
+                f"a 16-bit weight fuses {self.group_columns} neighbouring columns"
+            )
+        self._check_range("row_blocks", 1, 65536)
+        self._check_range("partial_sums", 0, 65536)
+        self._check_range("vectors", 1, 2**24)
+        if self.row_blocks > 1 and not self.partial_sums:
+            raise ParameterError(
+                f"row_blocks must be 1, not {self.row_blocks}, where partial_sums is 0: "
+                "sums over row blocks wait in the partial sum buffer"
+            )
+
+    def _check_range(self, name: str, least: int, most: int):
+        value = getattr(self, name)
+        if not least <= value <= most:
+            raise ParameterError(f"{name} must be between {least} and {most}, not {value}")
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "TileParameters":
+        """Read the ``[tile]`` table of a TOML file; what it leaves out keeps its default.
+
+        Raises
+        ------
+        ParameterError
+            If the file cannot be read, has an unknown key, or describes a tile that makes no
+            sense. The message starts with the path.
+        """
+        try:
+            document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ParameterError(f"{path}: cannot read the tile file: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{path}: not valid TOML: {error}") from None
+        table = document.pop("tile", None)
+        if not isinstance(table, dict):
+            raise ParameterError(f"{path}: has no [tile] table")
+        known = [field.name for field in dataclasses.fields(cls)]
+        for where, keys, choices in (("", document, ["tile"]), ("tile.", table, known)):
+            for key in keys:
+                if key not in choices:
+                    near = difflib.get_close_matches(key, choices, n=1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
+                    raise ParameterError(f"{path}: unknown key {where + key!r}; {hint}")
+        try:
+            return cls(**table)
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from None
+
+    # Shapes
+
+    def outputs(self, weight_bits: int) -> int:
+        """Outputs of a job with weights of ``weight_bits``."""
+        if weight_bits not in self.weight_widths:
+            widths = ", ".join(map(str, self.weight_widths))
+            raise ParameterError(f"weight bits must be one of {widths}, not {weight_bits}")
+        return self.columns // weight_bits
+
+    @property
+    def lanes(self) -> int:
+        """Results a beat holds: one for every pair of columns, the most outputs of a job."""
+        return self.columns // self.weight_widths[0]
+
+    @property
+    def rows_per_beat(self) -> int:
+        """Rows of a beat of the weight port."""
+        return -(-self.rows // self.load_beats)
+
+    @property
+    def weight_beats(self) -> int:
+        """Beats of a weight block."""
+        return -(-self.rows // self.rows_per_beat)
+
+    # Widths. Each is the least that holds its extreme values.
+
+    @property
+    def count_width(self) -> int:
+        """Bits of the unsigned count of a column: 0 to ``rows``."""
+        return self.rows.bit_length()
+
+    def fused_width(self, columns: int) -> int:
+        """Bits of the signed sum of ``columns`` fused columns for one activation plane.
+
+        Up to 8 columns can be the lower half of a wider weight, and reach
+        ``(2**columns - 1) * rows``; 16 columns always hold a sign.
+        """
+        most = (2**columns - 1) * self.rows
+        if columns == self.group_columns:
+            most = 2 ** (columns - 1) * self.rows - 1
+        return most.bit_length() + 1
+
+    def vector_width(self, weight_bits: int) -> int:
+        """Bits of the signed sum of ``rows`` products of weights and 16-bit activations.
+
+        The extreme is ``-2**(weight_bits - 1) * (2**16 - 1) * rows``.
+        """
+        most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
+        return (most - 1).bit_length() + 1
+
+    def result_width(self, weight_bits: int) -> int:
+        """Bits of a result: the sum of up to ``row_blocks`` vector sums."""
+        most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
+        return (most * self.row_blocks - 1).bit_length() + 1
+
+    @property
+    def accumulator_width(self) -> int:
+        """Bits of a result at the widest weights: the width of each lane of the result port."""
+        return self.result_width(self.group_columns)
