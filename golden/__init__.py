@@ -1,0 +1,1 @@
+"""Golden vectors: the integer network, its artifacts, and its mapping onto the tile."""

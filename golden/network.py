@@ -1,0 +1,220 @@
+"""The integer network: what leaves training, and what every implementation computes.
+
+All numbers are integers; the only floats are the scales that say what an integer stands for, and
+the activation densities that explain the precisions. The arithmetic is the project's numeric
+contract (``docs/golden-format.md``). A network is checked when it is built: a width that could
+overflow is an error here, so that no implementation has to wrap or saturate silently.
+"""
+
+import dataclasses
+import math
+import re
+from functools import cached_property
+
+import numpy as np
+
+from golden.formats import (
+    HARDWARE_WEIGHT_BITS,
+    ActivationFormat,
+    NetworkError,
+    check,
+    hardware_weight_bits,
+)
+from golden.nodes import (
+    INPUT,
+    AveragePool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MatrixLayer,
+    MaxPool2d,
+    Node,
+)
+from golden.requantize import MAXIMUM_SHIFT, Requantize
+
+__all__ = [
+    "HARDWARE_WEIGHT_BITS",
+    "INPUT",
+    "MAXIMUM_SHIFT",
+    "ActivationFormat",
+    "AveragePool2d",
+    "Conv2d",
+    "Flatten",
+    "Linear",
+    "MatrixLayer",
+    "MaxPool2d",
+    "Network",
+    "NetworkError",
+    "Node",
+    "Requantize",
+    "hardware_weight_bits",
+]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """A graph of integer nodes in topological order.
+
+    The last node is a ``Linear`` without requantization: its accumulators are the logits. All of
+    its outputs share one scale, since the class is the position of the largest.
+
+    Raises
+    ------
+    NetworkError
+        Names that repeat or that no node has, shapes that do not fit, and widths that could
+        overflow. The message names the node.
+
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+    input_format: ActivationFormat
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self):
+        check(len(self.nodes) > 0, "a network has at least one node")
+        check(
+            len(self.input_shape) == 3 and min(self.input_shape) >= 1,
+            f"input shape {self.input_shape}: it must be (C, H, W), none of them 0",
+        )
+        self._check_graph()
+        for node in self.nodes:
+            self._check_requantize(node)
+            self._check_widths(node)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor without N, by name."""
+        shapes = {INPUT: tuple(self.input_shape)}
+        for node in self.nodes:
+            shapes[node.name] = node.output_shape(shapes[node.input])
+        return shapes
+
+    @cached_property
+    def formats(self) -> dict[str, ActivationFormat]:
+        """Format of every tensor of activations, by name; the logits have none."""
+        formats = {INPUT: self.input_format}
+        for node in self.nodes[:-1]:
+            requantize = getattr(node, "requantize", None)
+            formats[node.name] = requantize.format if requantize else formats[node.input]
+        return formats
+
+    @property
+    def matrix_layers(self) -> tuple[MatrixLayer, ...]:
+        """The convolutions and linear layers, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, MatrixLayer))
+
+    def __getitem__(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def macs(self, name: str) -> int:
+        """Multiplications of a matrix layer for one image, padding included."""
+        layer = self[name]
+        return layer.rows * math.prod(self.shapes[name])
+
+    def product_bounds(self, name: str) -> list[int]:
+        """Largest absolute value that any partial sum of products can reach, a channel each.
+
+        It follows from the actual weights and the input's format, without the bias. Of an average
+        pool it is the sum of a window.
+        """
+        node = self[name]
+        magnitude = self.formats[node.input].magnitude
+        if isinstance(node, AveragePool2d):
+            return [math.prod(node.kernel) * magnitude] * self.shapes[name][0]
+        sums = np.abs(node.weight_matrix, dtype=np.int64).sum(axis=0)
+        return [int(weights) * magnitude for weights in sums]
+
+    def _check_graph(self) -> None:
+        names = [node.name for node in self.nodes]
+        seen = {INPUT}
+        for node in self.nodes:
+            check(
+                _NAME.fullmatch(node.name) is not None,
+                f"node name {node.name!r}: letters, digits, '_', '.' and '-', at most 64",
+            )
+            check(node.name not in seen, f"the name {node.name} is used twice")
+            for tensor in self._reads(node):
+                check(
+                    tensor in seen or tensor in names,
+                    f"{node.name} reads {tensor!r}, which no node produces",
+                )
+                check(
+                    tensor in seen,
+                    f"{node.name} reads {tensor}, which comes after it: nodes stand in "
+                    "topological order, without cycles",
+                )
+            seen.add(node.name)
+        last = self.nodes[-1]
+        check(
+            isinstance(last, Linear) and last.requantize is None,
+            f"{last.name}, the last node, must be Linear without requantize: it gives the logits",
+        )
+
+    @staticmethod
+    def _reads(node: Node) -> tuple[str, ...]:
+        requantize = getattr(node, "requantize", None)
+        skip = requantize.skip if requantize else None
+        return (node.input,) if skip is None else (node.input, skip)
+
+    def _check_requantize(self, node: Node) -> None:
+        if node is self.nodes[-1] or not isinstance(node, MatrixLayer | AveragePool2d):
+            return
+        shape, requantize = self.shapes[node.name], node.requantize
+        check(
+            requantize is not None,
+            f"{node.name} must requantize: only the last node leaves its accumulator",
+        )
+        check(
+            len(requantize.multiplier) == shape[0],
+            f"{node.name}: multiplier has {len(requantize.multiplier)} channels, the node "
+            f"{shape[0]}",
+        )
+        if requantize.skip is not None:
+            check(
+                self.shapes[requantize.skip] == shape,
+                f"{node.name}: the skip connection {requantize.skip} has shape "
+                f"{self.shapes[requantize.skip]}, the node {shape}",
+            )
+
+    def _check_widths(self, node: Node) -> None:
+        """Hold the node's worst case against int64 and against exact float64 products."""
+        if not isinstance(node, MatrixLayer | AveragePool2d):
+            return
+        bounds = self.product_bounds(node.name)
+        check(
+            max(bounds) < 2**53,
+            f"{node.name}: its products can add up to {max(bounds)}, beyond 2^53, where float64 "
+            "is no longer exact: use fewer bits",
+        )
+        if isinstance(node, MatrixLayer):
+            bounds = [bound + abs(int(b)) for bound, b in zip(bounds, node.bias, strict=True)]
+        if node.requantize is not None:
+            bounds = self._requantized_bounds(bounds, node.requantize)
+        check(
+            max(bounds) < 2**63,
+            f"{node.name}: bias and requantization can reach {max(bounds)}, beyond int64: use "
+            "fewer bits, a smaller multiplier or a smaller bias",
+        )
+
+    def _requantized_bounds(self, bounds: list[int], requantize: Requantize) -> list[int]:
+        scaled = [
+            bound * abs(int(m)) for bound, m in zip(bounds, requantize.multiplier, strict=True)
+        ]
+        if requantize.skip is not None:
+            skip = self.formats[requantize.skip].magnitude
+            scaled = [
+                bound + skip * abs(int(m))
+                for bound, m in zip(scaled, requantize.skip_multiplier, strict=True)
+            ]
+        # The accumulator itself must fit too, where the multiplier is 0.
+        return [
+            max(bound, total) + requantize.rounding
+            for bound, total in zip(bounds, scaled, strict=True)
+        ]

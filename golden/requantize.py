@@ -1,0 +1,105 @@
+"""Requantization: from an accumulator to the next activation."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from golden.formats import ActivationFormat, check, integers
+
+MAXIMUM_SHIFT = 62
+"""Largest shift of a requantization: its rounding term 2^(S-1) leaves int64 a bit of room."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Requantize:
+    """From an accumulator to the next activation: multiply, add, shift with rounding, clamp.
+
+    ``y = clamp((acc*M + skip*M_skip + 2^(S-1)) >> S, lo, hi)`` with one M a channel and one S a
+    layer; without a skip connection its product is absent, and with S = 0 the rounding term.
+    """
+
+    multiplier: np.ndarray
+    """M: int16 (C,)."""
+    shift: int
+    """S: 0 to ``MAXIMUM_SHIFT``."""
+    format: ActivationFormat
+    """Format of y; an unsigned one is the ReLU."""
+    skip: str | None = None
+    """Tensor that a residual connection adds, of the accumulator's shape."""
+    skip_multiplier: np.ndarray | None = None
+    """M_skip: int16 (C,), exactly where there is a skip."""
+
+    def __post_init__(self):
+        multiplier = integers(self.multiplier, np.int16, 1, "multiplier")
+        object.__setattr__(self, "multiplier", multiplier)
+        check(
+            0 <= self.shift <= MAXIMUM_SHIFT,
+            f"shift {self.shift}: it must be 0 to {MAXIMUM_SHIFT}",
+        )
+        check(
+            (self.skip is None) == (self.skip_multiplier is None),
+            "a skip connection and its multiplier go together: one of them is missing",
+        )
+        if self.skip_multiplier is not None:
+            skip_multiplier = integers(self.skip_multiplier, np.int16, 1, "skip multiplier")
+            check(
+                skip_multiplier.shape == multiplier.shape,
+                f"skip multiplier has {len(skip_multiplier)} channels, "
+                f"multiplier {len(multiplier)}: they must be equal",
+            )
+            object.__setattr__(self, "skip_multiplier", skip_multiplier)
+
+    @property
+    def rounding(self) -> int:
+        """The rounding term: 2^(S-1), or nothing where nothing is shifted out."""
+        return 1 << (self.shift - 1) if self.shift else 0
+
+
+def requantize(
+    accumulator: np.ndarray, parameters: Requantize, skip: np.ndarray | None = None
+) -> np.ndarray:
+    """Turn accumulators into activations.
+
+    Takes int64 accumulators (N, C, ...) and, where the parameters name a skip connection, its
+    activations of the same shape. Returns the same shape in the format's dtype. The widths were
+    checked when the network was built.
+    """
+    channels = (-1,) + (1,) * (accumulator.ndim - 2)
+    total = accumulator * parameters.multiplier.astype(np.int64).reshape(channels)
+    if parameters.skip_multiplier is not None:
+        total += skip * parameters.skip_multiplier.astype(np.int64).reshape(channels)
+    total += parameters.rounding
+    total >>= parameters.shift
+    target = parameters.format
+    return np.clip(total, target.lo, target.hi, out=total).astype(target.dtype)
+
+
+def multiplier_and_shift(real: np.ndarray) -> tuple[np.ndarray, int]:
+    """Express a layer's real multipliers as 16-bit integers over a common power of two.
+
+    Takes (channels,) floats and returns M, int16 (channels,), and S such that M / 2^S is as close
+    to them as possible: the largest |M| uses all 16 bits. Where a skip connection shares the
+    shift, pass both sets of multipliers in one array and split M.
+
+    Raises
+    ------
+    NetworkError
+        A multiplier is not finite, or the largest needs a shift outside 0 to ``MAXIMUM_SHIFT``.
+
+    """
+    real = np.asarray(real, dtype=np.float64)
+    check(bool(np.isfinite(real).all()), f"multipliers {real}: they must be finite")
+    largest = float(np.abs(real).max())
+    if largest == 0:
+        return np.zeros(real.shape, dtype=np.int16), 0
+    limit = np.iinfo(np.int16).max
+    shift = limit.bit_length() - math.frexp(largest)[1]
+    if round(math.ldexp(largest, shift)) > limit:
+        shift -= 1
+    check(
+        0 <= shift <= MAXIMUM_SHIFT,
+        f"a largest multiplier of {largest:g} needs a shift of {shift}: it must be 0 to "
+        f"{MAXIMUM_SHIFT}, so check the scales of the layer's input, weights and output",
+    )
+    return np.rint(np.ldexp(real, shift)).astype(np.int16), shift
