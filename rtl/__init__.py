@@ -1,0 +1,1 @@
+"""The tile in Amaranth, and the parameters that everything else asks for its sizes."""

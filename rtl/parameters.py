@@ -28,6 +28,7 @@ class TileParameters:
     ------
     ParameterError
         If a size is out of range; the message names the parameter, its value and the range.
+
     """
 
     rows: int = 64
@@ -95,6 +96,7 @@ class TileParameters:
         ParameterError
             If the file cannot be read, has an unknown key, or describes a tile that makes no
             sense. The message starts with the path.
+
         """
         try:
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -140,6 +142,34 @@ class TileParameters:
     def weight_beats(self) -> int:
         """Beats of a weight block."""
         return -(-self.rows // self.rows_per_beat)
+
+    # Order of columns inside the array
+
+    @property
+    def sliced_columns(self) -> list[int]:
+        """Column in each bit of the array's words.
+
+        Columns stand in bit-reversed order of their place in a group of 16, groups side by side.
+        Then the lower half of a word holds the low column of every pair and the upper half the
+        high one, again within each half for pairs of pairs, and so on: each level of fusing adds
+        the upper half of its words to the lower half.
+        """
+        groups = self.columns // self.group_columns
+        bits = (self.group_columns - 1).bit_length()
+        return [
+            group * self.group_columns + int(f"{place:0{bits}b}"[::-1], 2)
+            for place in range(self.group_columns)
+            for group in range(groups)
+        ]
+
+    @property
+    def sliced_lanes(self) -> list[int]:
+        """Result lane, a pair of columns, in each bit of the array's words of pair sums."""
+        return [column // 2 for column in self.sliced_columns[: self.lanes]]
+
+    def lane_weight_bits(self, lane: int) -> int:
+        """Widest weights whose results use a lane: every lane serves 2 bits, every eighth 16."""
+        return max(n for n in self.weight_widths if lane % (n // 2) == 0)
 
     # Widths. Each is the least that holds its extreme values.
 

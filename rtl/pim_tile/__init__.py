@@ -1,0 +1,1 @@
+"""The array: weight storage, column counters, bit-plane feeder and control."""

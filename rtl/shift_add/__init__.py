@@ -1,0 +1,1 @@
+"""The shift-add: fusing columns, accumulating planes and row blocks."""

@@ -1,0 +1,42 @@
+"""Population count of every column: the adder tree of the array."""
+
+from amaranth.hdl import Module
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl import bit_slice
+from rtl.parameters import TileParameters
+
+__all__ = ["ColumnCounter"]
+
+
+class ColumnCounter(wiring.Component):
+    """Count, in each column, the rows whose product is 1.
+
+    Latency: one cycle, after which the counts are held until the next ``step``. Throughput: a
+    plane a cycle.
+
+    Members
+    -------
+    products : array of ``rows`` words of ``columns`` bits, In
+    step : In
+    counts : array of ``count_width`` words of ``columns`` bits, Out
+        Bit slice of the counts.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        super().__init__(
+            {
+                "products": In(data.ArrayLayout(parameters.columns, parameters.rows)),
+                "step": In(1),
+                "counts": Out(data.ArrayLayout(parameters.columns, parameters.count_width)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        counts = bit_slice.count(m, list(self.products), name="count")
+        held = bit_slice.register(m, counts, self.step, name="counts")
+        m.d.comb += [word.eq(q) for word, q in zip(self.counts, held, strict=True)]
+        return m

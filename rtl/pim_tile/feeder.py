@@ -1,0 +1,105 @@
+"""Bit-plane feeder: activation words in, bit planes out."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.interface import activation_layout
+from rtl.parameters import TileParameters
+
+__all__ = ["BitPlaneFeeder"]
+
+
+class BitPlaneFeeder(wiring.Component):
+    """Holds one activation vector and gives its bit planes, most significant first.
+
+    Leading planes with no bit set are passed over at no cost; a vector of zeros has one plane.
+    A vector comes in one beat, in the cycle in which the last plane of the one before is taken or
+    later, so that vectors follow each other without a gap.
+
+    Latency: a vector accepted in cycle ``t`` offers its first plane in cycle ``t + 1``.
+    Throughput: a plane a cycle.
+
+    Members
+    -------
+    activations : stream of :func:`rtl.interface.activation_layout`, In
+    activation_bits : In
+        Bits of a word; the registers of higher planes are not clocked.
+    fetch : In
+        Whether a vector may be accepted.
+    take : In
+        The plane offered is taken in this cycle.
+    loaded : Out
+        A plane is offered, in the members that follow.
+    plane : ``rows`` bits, Out
+    zero : Out
+        It has no bit set.
+    first, last : Out
+        It is the first, or the last, of its vector.
+    index : Out
+        Its bit weight.
+    skipped : Out
+        Leading planes that were passed over in front of it, where it is the first.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        bits = parameters.max_activation_bits
+        super().__init__(
+            {
+                "activations": In(stream.Signature(activation_layout(parameters))),
+                "activation_bits": In(range(bits + 1)),
+                "fetch": In(1),
+                "take": In(1),
+                "loaded": Out(1),
+                "plane": Out(parameters.rows),
+                "zero": Out(1),
+                "first": Out(1, init=1),
+                "last": Out(1),
+                "index": Out(range(bits)),
+                "skipped": Out(range(bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+
+        accept = Signal()
+        used = Signal(p.max_activation_bits)
+        m.d.comb += [
+            self.activations.ready.eq(self.fetch & (~self.loaded | (self.take & self.last))),
+            accept.eq(self.activations.valid & self.activations.ready),
+        ]
+        planes = []
+        for bit in range(p.max_activation_bits):
+            plane = Signal(p.rows, name=f"vector_{bit}", reset_less=True)
+            m.d.comb += used[bit].eq(self.activation_bits > bit)
+            with m.If(accept & used[bit]):
+                m.d.sync += plane.eq(Cat(word[bit] for word in self.activations.payload))
+            planes.append(plane)
+
+        # The first plane is the highest that has a bit set, or the lowest of all.
+        populated = Signal(p.max_activation_bits)
+        highest = Signal(range(p.max_activation_bits))
+        remaining = Signal(range(p.max_activation_bits))
+        m.d.comb += populated.eq(Cat(plane.any() for plane in planes) & used)
+        for bit in range(1, p.max_activation_bits):
+            with m.If(populated[bit]):
+                m.d.comb += highest.eq(bit)
+        m.d.comb += [
+            self.index.eq(Mux(self.first, highest, remaining)),
+            self.last.eq(self.index == 0),
+            self.zero.eq(~populated.bit_select(self.index, 1)),
+            self.plane.eq(Array(planes)[self.index]),
+            self.skipped.eq(self.activation_bits - 1 - self.index),
+        ]
+
+        with m.If(self.take):
+            m.d.sync += [self.first.eq(self.last), remaining.eq(self.index - 1)]
+            with m.If(self.last):
+                m.d.sync += self.loaded.eq(0)
+        with m.If(accept):
+            m.d.sync += self.loaded.eq(1)
+
+        return m

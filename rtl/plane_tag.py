@@ -1,0 +1,38 @@
+"""The tag that goes through the pipeline beside each bit plane."""
+
+from amaranth.hdl import Signal
+from amaranth.lib import data
+
+from rtl.interface import Status
+
+__all__ = ["PlaneTag", "follow"]
+
+
+class PlaneTag(data.Struct):
+    """What the shift-add must know of the plane that a pipeline stage holds."""
+
+    valid: 1
+    zero: 1  # no bit set: the array was left as it was
+    first: 1  # of its vector
+    last: 1  # of its vector
+    negative: 1  # sign plane of signed activations
+    first_block: 1  # nothing to add from the partial sum buffer
+    last_block: 1  # the sum leaves the tile
+    last_vector: 1  # of its row block
+    bank: 1
+    weight_bits: 4  # one-hot of 2, 4, 8, 16
+    status: Status
+
+
+def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:
+    """The tag of the next pipeline stage, which moves with ``advance``. Of a tag that is not
+    valid only that is copied, so that an idle pipeline does not toggle.
+    """
+    valid = tag.valid if valid is None else valid
+    fields = [field for field, _ in data.Layout.cast(PlaneTag) if field != "valid"]
+    following = Signal(PlaneTag, name=name)
+    with m.If(advance):
+        m.d.sync += following.valid.eq(valid)
+        with m.If(valid):
+            m.d.sync += [getattr(following, f).eq(getattr(tag, f)) for f in fields]
+    return following

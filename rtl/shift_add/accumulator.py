@@ -1,0 +1,92 @@
+"""Accumulation over the bit planes of an activation vector."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl import bit_slice
+from rtl.bit_slice import spread
+
+__all__ = ["Accumulator"]
+
+
+class Accumulator(wiring.Component):
+    """``acc = 2*acc + sum``, lane by lane, for planes that come most significant first.
+
+    Because the next plane always weighs half of the one before, the shift is by one: no barrel
+    shifter. The sum comes from one of several sources, one a precision.
+
+    Latency: one cycle. Throughput: a plane a cycle.
+
+    Parameters
+    ----------
+    lanes : int
+        Accumulators side by side.
+    sources : dict of int to int
+        Width of the sum at each precision (weight bits) that uses these lanes.
+    width : int
+        Width of the accumulator.
+
+    Members
+    -------
+    sum_<n> : array of ``sources[n]`` words of ``lanes`` bits, In
+        Bit slice of the signed sums at ``n``-bit weights.
+    select_<n> : In
+        Whether the sums at ``n``-bit weights are meant; at most one of them.
+    step, zero, first, negative : In
+        Add a plane; it has no bit set; it starts a vector; it counts negatively.
+    accumulators : array of ``width`` words of ``lanes`` bits, Out
+
+    """
+
+    def __init__(self, *, lanes: int, sources: dict[int, int], width: int):
+        self.lanes = lanes
+        self.sources = sources
+        self.width = width
+        super().__init__(
+            {
+                **{
+                    f"sum_{n}": In(data.ArrayLayout(lanes, sum_width))
+                    for n, sum_width in sources.items()
+                },
+                **{f"select_{n}": In(1) for n in sources},
+                "step": In(1),
+                "zero": In(1),
+                "first": In(1),
+                "negative": In(1),
+                "accumulators": Out(data.ArrayLayout(lanes, width)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.lanes
+
+        selected = {n: Signal(name=f"selected_{n}") for n in self.sources}
+        negative = Signal(lanes, name="negative_lanes")
+        keep = Signal(lanes, name="keep_lanes")
+        m.d.comb += [
+            *(selected[n].eq(getattr(self, f"select_{n}") & ~self.zero) for n in self.sources),
+            negative.eq(spread(self.negative & ~self.zero, lanes)),
+            keep.eq(spread(~self.first, lanes)),
+        ]
+        # Above its highest bit a sum has its sign only: one word serves the rest.
+        terms = []
+        for j in range(max(self.sources.values())):
+            term = Signal(lanes, name=f"term_{j}")
+            word = 0
+            for n in self.sources:
+                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), self.width)
+                word |= source[j] & spread(selected[n], lanes)
+            m.d.comb += term.eq(word ^ negative)
+            terms.append(term)
+
+        stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
+        doubled = [None] + [word & keep for word in stored[:-1]]
+        total = bit_slice.add(
+            m, doubled, bit_slice.resize(terms, self.width), negative, width=self.width, name="add"
+        )
+        with m.If(self.step):
+            m.d.sync += [q.eq(word) for q, word in zip(stored, total, strict=True)]
+        m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
+        return m

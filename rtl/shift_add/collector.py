@@ -1,0 +1,99 @@
+"""Collector: row blocks accumulate, and sums become results."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.interface import Status, result_layout
+from rtl.parameters import TileParameters
+from rtl.plane_tag import PlaneTag
+from rtl.shift_add.partial_sums import PartialSumBuffer
+
+__all__ = ["Collector", "sums_layout"]
+
+
+def sums_layout(parameters: TileParameters, width) -> data.StructLayout:
+    """A signed number a lane, of ``width(weight_bits)`` bits for the widest weights that use the
+    lane.
+    """
+    return data.StructLayout(
+        {
+            str(lane): signed(width(parameters.lane_weight_bits(lane)))
+            for lane in range(parameters.lanes)
+        }
+    )
+
+
+class Collector(wiring.Component):
+    """Adds the vector sums of a row block to those of the blocks before it. The sums of the last
+    block become a result; those of the others go to the partial sum buffer.
+
+    Latency: one cycle. Throughput: a vector a cycle.
+
+    Members
+    -------
+    advance : In
+        Whether the pipeline moves.
+    entering : :class:`rtl.plane_tag.PlaneTag`, In
+        Of the plane that enters the accumulators: where it is the last of its vector, its partial
+        sums are needed in the next cycle.
+    tag : :class:`rtl.plane_tag.PlaneTag`, In
+        Of the plane that entered them last.
+    sums : a signed number a lane, In
+        The accumulators.
+    results : stream of :func:`rtl.interface.result_layout`, Out
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        super().__init__(
+            {
+                "advance": In(1),
+                "entering": In(PlaneTag),
+                "tag": In(PlaneTag),
+                "sums": In(sums_layout(parameters, parameters.vector_width)),
+                "results": Out(stream.Signature(result_layout(parameters))),
+            }
+        )
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+
+        done, leaving = Signal(), Signal()
+        m.d.comb += [
+            done.eq(self.advance & self.tag.valid & self.tag.last),
+            leaving.eq(done & self.tag.last_block),
+        ]
+        totals = Signal(sums_layout(p, p.result_width))
+        if p.partial_sums:
+            buffer = PartialSumBuffer(width=totals.shape().size, depth=p.partial_sums)
+            m.submodules.partial_sums = buffer
+            earlier = Signal(totals.shape())
+            read = self.advance & self.entering.valid & self.entering.last
+            m.d.comb += [
+                buffer.read.eq(read & ~self.entering.first_block),
+                buffer.read_last.eq(self.entering.last_vector),
+                buffer.write.eq(done & ~self.tag.last_block),
+                buffer.write_last.eq(self.tag.last_vector),
+                buffer.next_sums.eq(totals),
+            ]
+            with m.If(~self.tag.first_block):
+                m.d.comb += earlier.eq(buffer.sums)
+            m.d.comb += [
+                totals[str(i)].eq(self.sums[str(i)] + earlier[str(i)]) for i in range(p.lanes)
+            ]
+        else:
+            m.d.comb += [totals[str(i)].eq(self.sums[str(i)]) for i in range(p.lanes)]
+
+        held = Signal(totals.shape(), reset_less=True)
+        with m.If(self.advance):
+            m.d.sync += self.results.valid.eq(leaving)
+        with m.If(leaving):
+            m.d.sync += [
+                held.eq(totals),
+                self.results.payload.last.eq(self.tag.last_vector | (self.tag.status != Status.OK)),
+                self.results.payload.status.eq(self.tag.status),
+            ]
+        m.d.comb += [self.results.payload.outputs[i].eq(held[str(i)]) for i in range(p.lanes)]
+        return m

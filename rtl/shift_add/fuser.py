@@ -1,0 +1,111 @@
+"""Fusing: the counts of neighbouring columns become the sum of one weight's bits."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl import bit_slice
+from rtl.bit_slice import spread
+from rtl.parameters import TileParameters
+
+__all__ = ["Fuser"]
+
+
+class Fuser(wiring.Component):
+    """Adds neighbouring columns by their bit weights, the top column of a weight negatively::
+
+        counts -> pairs -> quads | -> octets -> sixteens |
+                    |        |   |       |          |    |
+                  kw=2     kw=4  |     kw=8       kw=16  |
+                                 register                register
+
+    A level is clocked only where the precision needs its sums; what it does not need holds still.
+
+    Latency: one cycle at 2 and 4 bits, two at 8 and 16. Throughput: a plane a cycle.
+
+    Members
+    -------
+    counts : array of ``count_width`` words of ``columns`` bits, In
+        Bit slice of the counts, columns in the order of ``sliced_columns``.
+    weight_bits : one bit each of 2, 4, 8, 16, In
+        One-hot: precision of the counts.
+    step_<n> : In
+        Clocks the register of the sums of ``n`` columns.
+    fused_2, fused_4, fused_8, fused_16 : array of ``fused_width(n)`` words of ``columns / n`` bits
+        Bit slices of the signed sums of ``n`` columns, Out.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        super().__init__(
+            {
+                "counts": In(data.ArrayLayout(parameters.columns, parameters.count_width)),
+                "weight_bits": In(len(parameters.weight_widths)),
+                **{f"step_{n}": In(1) for n in parameters.weight_widths},
+                **{
+                    f"fused_{n}": Out(
+                        data.ArrayLayout(parameters.outputs(n), parameters.fused_width(n))
+                    )
+                    for n in parameters.weight_widths
+                },
+            }
+        )
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+
+        def halves(words):
+            middle = len(words[0]) // 2
+            return (
+                bit_slice.lanes_of(words, slice(None, middle)),
+                bit_slice.lanes_of(words, slice(middle, None)),
+            )
+
+        def join(low, high, columns, carry=None):
+            """``low + high * 2**(columns / 2)``, and the carry at that place."""
+            shift = columns // 2
+            upper = bit_slice.add(
+                m,
+                low[shift:],
+                bit_slice.resize(high, p.fused_width(columns) - shift),
+                carry,
+                width=p.fused_width(columns) - shift,
+                name=f"fuse_{columns}",
+            )
+            return low[:shift] + upper
+
+        def join_signed(low_and_high, columns):
+            low, high = low_and_high
+            return join(bit_slice.resize(low, p.fused_width(columns)), high, columns)
+
+        def register(words, columns):
+            step = getattr(self, f"step_{columns}")
+            held = bit_slice.register(m, words, step, name=f"held_{columns}")
+            port = getattr(self, f"fused_{columns}")
+            m.d.comb += [word.eq(q) for word, q in zip(port, held, strict=True)]
+            return held
+
+        # Of every pair of columns the high one can be the top of a weight. All of them are at 2
+        # bits; at each further precision it is the upper half of the lanes of the one before.
+        pairs = p.lanes
+        top = Signal(pairs)
+        m.d.comb += top.eq(
+            Cat(
+                spread(self.weight_bits[0], pairs // 2),
+                spread(self.weight_bits[:2].any(), pairs // 4),
+                spread(self.weight_bits[:3].any(), pairs // 8),
+                spread(self.weight_bits.any(), pairs // 8),
+            )
+        )
+
+        # -count = ~count + 1: a top column enters inverted, and the bit that says so is both the
+        # sign of its inverse and the one to add.
+        low, high = halves(list(self.counts))
+        pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
+        quad = join_signed(halves(pair), 4)
+        register(pair, 2)
+        octet = join_signed(halves(register(quad, 4)), 8)
+        register(octet, 8)
+        register(join_signed(halves(octet), 16), 16)
+        return m

@@ -1,0 +1,125 @@
+"""Shift-add: from column counts to results."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl import bit_slice
+from rtl.interface import result_layout
+from rtl.parameters import TileParameters
+from rtl.plane_tag import PlaneTag, follow
+from rtl.shift_add.accumulator import Accumulator
+from rtl.shift_add.collector import Collector
+from rtl.shift_add.fuser import Fuser
+
+__all__ = ["ShiftAdd"]
+
+
+class ShiftAdd(wiring.Component):
+    """Fuses the columns of a weight, accumulates planes and row blocks, and gives results::
+
+        counts -> fuser -> accumulators -> collector -> results
+                                             |    ^
+                                             v    |
+                                        partial sum buffer
+
+    Latency: from the cycle in which counts and their tag stand at the input to the one in which
+    the result is valid, 3 cycles at 2 and 4 bits and 4 at 8 and 16. Throughput: a plane a cycle,
+    so at one-bit activations a result a cycle. A job must not follow one of wider weights without
+    a cycle in between.
+
+    Members
+    -------
+    counts : array of ``count_width`` words of ``columns`` bits, In
+        Bit slice of the counts, columns in the order of ``sliced_columns``.
+    tag : :class:`rtl.plane_tag.PlaneTag`, In
+        Of the plane counted.
+    results : stream of :func:`rtl.interface.result_layout`, Out
+    advance : Out
+        Whether the pipeline moves: low while a result waits to be taken.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        super().__init__(
+            {
+                "counts": In(data.ArrayLayout(parameters.columns, parameters.count_width)),
+                "tag": In(PlaneTag),
+                "results": Out(stream.Signature(result_layout(parameters))),
+                "advance": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+
+        m.submodules.fuser = fuser = Fuser(p)
+        m.submodules.collector = collector = Collector(p)
+        advance = self.advance
+        m.d.comb += advance.eq(~self.results.valid | self.results.ready)
+        wiring.connect(m, wiring.flipped(self.results), collector.results)
+
+        # Sums of narrow weights enter the accumulators a stage earlier than those of wide ones.
+        # The cycle between jobs keeps the two from meeting.
+        fused, fused_wide = follow(m, self.tag, advance, name="fused_tag"), Signal()
+        m.d.comb += fused_wide.eq(fused.weight_bits[2:].any())
+        wide = follow(m, fused, advance, valid=fused.valid & fused_wide, name="wide_tag")
+        entering = Signal(PlaneTag)
+        m.d.comb += entering.eq(Mux(wide.valid, wide, fused))
+        m.d.comb += entering.valid.eq(wide.valid | (fused.valid & ~fused_wide))
+        summed = follow(m, entering, advance, name="summed_tag")
+
+        narrow_step, wide_step = Signal(), Signal()
+        m.d.comb += [
+            narrow_step.eq(advance & self.tag.valid & ~self.tag.zero),
+            wide_step.eq(advance & fused.valid & ~fused.zero),
+            fuser.counts.eq(self.counts),
+            fuser.weight_bits.eq(self.tag.weight_bits),
+            fuser.step_2.eq(narrow_step & self.tag.weight_bits[0]),
+            fuser.step_4.eq(narrow_step & ~self.tag.weight_bits[0]),
+            fuser.step_8.eq(wide_step & fused.weight_bits[2]),
+            fuser.step_16.eq(wide_step & fused.weight_bits[3]),
+        ]
+
+        # The lowest lanes are used at every precision, the upper half at 2 bits only: lanes that
+        # serve the same precisions share an accumulator.
+        first = 0
+        for widest in reversed(p.weight_widths):
+            lanes = slice(first, p.outputs(widest))
+            first = lanes.stop
+            accumulator = self.accumulator(m, fuser, entering, widest, lanes)
+            words = list(accumulator.accumulators)
+            for lane, natural_lane in enumerate(p.sliced_lanes[lanes]):
+                m.d.comb += collector.sums[str(natural_lane)].eq(bit_slice.lane_value(words, lane))
+
+        m.d.comb += [
+            collector.advance.eq(advance),
+            collector.entering.eq(entering),
+            collector.tag.eq(summed),
+        ]
+        return m
+
+    def accumulator(self, m, fuser, tag, widest: int, lanes: slice) -> Accumulator:
+        """Accumulator of the lanes that serve weights up to ``widest`` bits."""
+        p = self.parameters
+        precisions = [n for n in p.weight_widths if n <= widest]
+        m.submodules[f"accumulator_{widest}"] = accumulator = Accumulator(
+            lanes=lanes.stop - lanes.start,
+            sources={n: p.fused_width(n) for n in precisions},
+            width=p.vector_width(widest),
+        )
+        selects = []
+        for level, n in enumerate(precisions):
+            fused = bit_slice.lanes_of(list(getattr(fuser, f"fused_{n}")), lanes)
+            words = getattr(accumulator, f"sum_{n}")
+            selects.append(getattr(accumulator, f"select_{n}"))
+            m.d.comb += [word.eq(q) for word, q in zip(words, fused, strict=True)]
+            m.d.comb += selects[-1].eq(tag.weight_bits[level])
+        m.d.comb += [
+            accumulator.step.eq(self.advance & tag.valid & Cat(selects).any()),
+            accumulator.zero.eq(tag.zero),
+            accumulator.first.eq(tag.first),
+            accumulator.negative.eq(tag.negative),
+        ]
+        return accumulator

@@ -1,0 +1,119 @@
+"""The processing-in-memory tile: array, feeder, sequencer and shift-add."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.interface import Counter, activation_layout, job_layout, result_layout, weight_layout
+from rtl.parameters import TileParameters
+from rtl.pim_tile.column_counter import ColumnCounter
+from rtl.pim_tile.counters import PerformanceCounters
+from rtl.pim_tile.feeder import BitPlaneFeeder
+from rtl.pim_tile.sequencer import Sequencer
+from rtl.pim_tile.weight_array import WeightArray
+from rtl.plane_tag import follow
+from rtl.shift_add.shift_add import ShiftAdd
+
+__all__ = ["Tile"]
+
+
+class Tile(wiring.Component):
+    """Matrix-vector products at a precision chosen job by job, an activation bit plane a cycle::
+
+        jobs --------> sequencer
+                           | tag ---------------------------------------+
+        activations -> feeder -- plane --> AND --> column counter --> shift-add -> results
+        weights -----------------------> storage (two banks)
+
+    For each of its row blocks in turn, a job takes one block of weights and ``vectors``
+    activation vectors, and gives ``vectors`` results after the last. Weights are taken ahead of
+    their job, as soon as a bank is free.
+
+    Members
+    -------
+    jobs : stream of :func:`rtl.interface.job_layout`, In
+    weights : stream of :func:`rtl.interface.weight_layout`, In
+    activations : stream of :func:`rtl.interface.activation_layout`, In
+    results : stream of :func:`rtl.interface.result_layout`, Out
+    counter_address : :class:`rtl.interface.Counter`, In
+    counter_data : 32 bits, Out
+        The counter at the address, in the same cycle.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.parameters = parameters
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(job_layout(parameters))),
+                "weights": In(stream.Signature(weight_layout(parameters))),
+                "activations": In(stream.Signature(activation_layout(parameters))),
+                "results": Out(stream.Signature(result_layout(parameters))),
+                "counter_address": In(Counter),
+                "counter_data": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+        m.submodules.sequencer = sequencer = Sequencer(p)
+        m.submodules.feeder = feeder = BitPlaneFeeder(p)
+        m.submodules.weight_array = array = WeightArray(p)
+        m.submodules.column_counter = counter = ColumnCounter(p)
+        m.submodules.shift_add = shift_add = ShiftAdd(p)
+        m.submodules.counters = counters = PerformanceCounters(max_planes=p.max_activation_bits)
+        connect(m, flipped(self.jobs), sequencer.jobs)
+        connect(m, flipped(self.activations), feeder.activations)
+        connect(m, flipped(self.weights), array.weights)
+        connect(m, flipped(self.results), shift_add.results)
+
+        advance = Signal()
+        m.d.comb += [
+            advance.eq(shift_add.advance),
+            sequencer.advance.eq(advance),
+            sequencer.full.eq(array.full),
+            *(
+                getattr(sequencer, offered).eq(getattr(feeder, offered))
+                for offered in ("loaded", "zero", "first", "last", "index")
+            ),
+            feeder.activation_bits.eq(sequencer.activation_bits),
+            feeder.fetch.eq(sequencer.fetch),
+            feeder.take.eq(sequencer.take),
+        ]
+
+        # A plane with no bit set leaves the array as it is; its tag alone goes on.
+        plane = follow(m, sequencer.tag, advance, name="plane_tag")
+        counted = follow(m, plane, advance, name="counted_tag")
+        m.d.comb += [
+            array.plane.eq(feeder.plane),
+            array.bank.eq(sequencer.tag.bank),
+            array.step.eq(sequencer.take & ~feeder.zero),
+            counter.products.eq(array.products),
+            counter.step.eq(advance & plane.valid & ~plane.zero),
+            shift_add.counts.eq(counter.counts),
+            shift_add.tag.eq(counted),
+        ]
+        # A bank is free once the counts of its last plane are held.
+        with m.If(advance & plane.valid & plane.last & plane.last_vector):
+            m.d.comb += array.release.eq(1 << plane.bank)
+
+        m.d.comb += [
+            counters.address.eq(self.counter_address),
+            self.counter_data.eq(counters.data),
+            counters.job_done.eq(sequencer.job_done),
+        ]
+        with m.If(sequencer.take):
+            m.d.comb += counters.planes_skipped.eq(Mux(feeder.first, feeder.skipped, feeder.zero))
+        with m.If(~advance):
+            m.d.comb += counters.activity.eq(Counter.STALLED_ON_RESULTS)
+        with m.Elif(sequencer.take):
+            m.d.comb += counters.activity.eq(Counter.RUNNING)
+        with m.Elif(~sequencer.active):
+            m.d.comb += counters.activity.eq(Counter.IDLE)
+        with m.Elif(feeder.loaded):
+            m.d.comb += counters.activity.eq(Counter.STALLED_ON_WEIGHTS)
+        with m.Elif(sequencer.fetch & ~self.activations.valid):
+            m.d.comb += counters.activity.eq(Counter.STALLED_ON_ACTIVATIONS)
+        with m.Else():
+            m.d.comb += counters.activity.eq(Counter.SWITCHING_JOBS)
+        return m

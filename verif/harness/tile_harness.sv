@@ -1,0 +1,99 @@
+// Runs a list of jobs through the tile with no Python in the cycle: streams are played from files
+// and results are written to one. A pulse of `start` opens the files anew; `done` rises once
+// `expected` results have been taken, or the tile has given none for `patience` cycles (`hung`).
+`timescale 1ns / 1ps
+module tile_harness #(
+    parameter JOB_WIDTH = 1,
+    parameter WEIGHT_WIDTH = 1,
+    parameter ACTIVATION_WIDTH = 1,
+    parameter RESULT_WIDTH = 1,
+    parameter ACTIVITY_WIDTH = 1
+) (
+    input reset,
+    input start,
+    input [31:0] expected,
+    input [31:0] patience,
+    output reg done,
+    output reg hung,
+    output reg [63:0] cycles,
+    output [ACTIVITY_WIDTH-1:0] activity
+);
+  reg clk = 0;
+  always #1 clk = ~clk;
+
+  wire jobs_valid, jobs_ready, weights_valid, weights_ready;
+  wire activations_valid, activations_ready, results_valid;
+  wire [JOB_WIDTH-1:0] jobs_payload;
+  wire [WEIGHT_WIDTH-1:0] weights_payload;
+  wire [ACTIVATION_WIDTH-1:0] activations_payload;
+  wire [RESULT_WIDTH-1:0] results_payload;
+
+  reg start_before = 0;
+  wire starting = start && !start_before;
+
+  beat_source #(.WIDTH(JOB_WIDTH), .FILE("jobs.bin")) jobs (
+      .clk, .start(starting), .ready(jobs_ready), .valid(jobs_valid), .payload(jobs_payload));
+  beat_source #(.WIDTH(WEIGHT_WIDTH), .FILE("weights.bin")) weights (
+      .clk, .start(starting), .ready(weights_ready), .valid(weights_valid),
+      .payload(weights_payload));
+  beat_source #(.WIDTH(ACTIVATION_WIDTH), .FILE("activations.bin")) activations (
+      .clk, .start(starting), .ready(activations_ready), .valid(activations_valid),
+      .payload(activations_payload));
+
+  tile tile (
+      .clk,
+      .rst(reset),
+      .jobs__valid(jobs_valid),
+      .jobs__ready(jobs_ready),
+      .jobs__payload(jobs_payload),
+      .weights__valid(weights_valid),
+      .weights__ready(weights_ready),
+      .weights__payload(weights_payload),
+      .activations__valid(activations_valid),
+      .activations__ready(activations_ready),
+      .activations__payload(activations_payload),
+      .results__valid(results_valid),
+      .results__ready(1'b1),
+      .results__payload(results_payload),
+      .counter_address(3'd0),
+      .counter_data(),
+      .activity
+  );
+
+  integer file = 0;
+  reg [31:0] taken = 0;
+  reg [31:0] quiet = 0;
+  reg running = 0;
+  initial begin
+    done = 0;
+    hung = 0;
+    cycles = 0;
+  end
+
+  always @(posedge clk) begin
+    start_before <= start;
+    if (starting) begin
+      file = $fopen("results.hex", "w");
+      taken <= 0;
+      quiet <= 0;
+      cycles <= 0;
+      running <= 1;
+      done <= 0;
+      hung <= 0;
+    end else if (running) begin
+      cycles <= cycles + 1;
+      quiet <= quiet + 1;
+      if (results_valid) begin
+        $fwrite(file, "%x\n", results_payload);
+        taken <= taken + 1;
+        quiet <= 0;
+      end
+      if ((results_valid && taken + 1 == expected) || quiet == patience) begin
+        running <= 0;
+        done <= 1;
+        hung <= quiet == patience;
+        $fclose(file);
+      end
+    end
+  end
+endmodule
