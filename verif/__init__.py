@@ -1,0 +1,1 @@
+"""Simulation: the runner, activity counting, and cocotb tests of every block."""

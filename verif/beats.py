@@ -34,8 +34,9 @@ def weight_beats(parameters: TileParameters, block: np.ndarray, weight_bits: int
     """A block of weights, integers of shape (rows, outputs), as bytes of shape (beats, bytes)."""
     rows, outputs = parameters.rows, parameters.outputs(weight_bits)
     if block.shape != (rows, outputs):
-        raise ValueError(f"a block of {weight_bits}-bit weights is {(rows, outputs)}, "
-                         f"not {block.shape}")
+        raise ValueError(
+            f"a block of {weight_bits}-bit weights is {(rows, outputs)}, not {block.shape}"
+        )
     bits = (block[:, :, None] >> np.arange(weight_bits)) & 1  # (rows, outputs, weight bits)
     padded = np.zeros((parameters.weight_beats * parameters.rows_per_beat, parameters.columns))
     padded[:rows, : outputs * weight_bits] = bits.reshape(rows, -1)

@@ -85,7 +85,9 @@ class Build:
             )
             return get_results(results)
         except (SystemExit, RuntimeError, OSError) as error:
-            raise SimulationError(f"the simulation of {module} broke off ({error}); see {log}") from None
+            raise SimulationError(
+                f"the simulation of {module} broke off ({error}); see {log}"
+            ) from None
 
 
 def _publish(top: str, ports: Sequence[str]) -> str:

@@ -94,8 +94,9 @@ class Sequencer(wiring.Component):
             last_block.eq(block == last_block_index),
             self.take.eq(runs & self.loaded & self.full.bit_select(bank, 1) & self.advance),
             reported.eq(self.active & (status != Status.OK) & self.advance),
-            # The vector behind the last one is of a job not yet known.
-            self.fetch.eq(runs & ~(self.loaded & last_vector & last_block)),
+            # The vector behind the last one is of a job not yet known. Fetching with the pipeline
+            # puts an empty stage between jobs, on which the shift-add relies.
+            self.fetch.eq(runs & ~(self.loaded & last_vector & last_block) & self.advance),
             self.job_done.eq(reported | (self.take & self.last & last_vector & last_block)),
             self.jobs.ready.eq(~self.active | self.job_done),
             self.tag.valid.eq(self.take | reported),

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl import bit_slice
-from rtl.interface import result_layout
+from rtl.interface import Status, result_layout
 from rtl.parameters import TileParameters
 from rtl.plane_tag import PlaneTag, follow
 from rtl.shift_add.accumulator import Accumulator
@@ -61,9 +61,10 @@ class ShiftAdd(wiring.Component):
         wiring.connect(m, wiring.flipped(self.results), collector.results)
 
         # Sums of narrow weights enter the accumulators a stage earlier than those of wide ones.
-        # The cycle between jobs keeps the two from meeting.
+        # The empty stage between jobs keeps the two from meeting. There is none before the tag of
+        # a malformed job, which therefore takes the longer way.
         fused, fused_wide = follow(m, self.tag, advance, name="fused_tag"), Signal()
-        m.d.comb += fused_wide.eq(fused.weight_bits[2:].any())
+        m.d.comb += fused_wide.eq(fused.weight_bits[2:].any() | (fused.status != Status.OK))
         wide = follow(m, fused, advance, valid=fused.valid & fused_wide, name="wide_tag")
         entering = Signal(PlaneTag)
         m.d.comb += entering.eq(Mux(wide.valid, wide, fused))

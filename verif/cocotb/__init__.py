@@ -1,0 +1,1 @@
+"""Benches and tests, a folder a block."""

@@ -9,11 +9,12 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
+from rtl.interface import Status
 from rtl.parameters import TileParameters
 from verif import beats
 from verif.cocotb.streams import StreamMonitor, StreamSink, StreamSource
 
-__all__ = ["Bench", "Job", "random_job"]
+__all__ = ["Bench", "Job", "MalformedJob", "random_job"]
 
 
 @dataclass
@@ -34,6 +35,14 @@ class Job:
             activations.astype(object) @ weights.astype(object)
             for weights, activations in zip(self.weights, self.activations, strict=True)
         )
+
+
+@dataclass
+class MalformedJob:
+    """A job that the tile must refuse, and what it must say."""
+
+    beat: bytes
+    status: Status
 
 
 def random_job(
@@ -119,6 +128,9 @@ class Bench:
 
         streams = {"jobs": [], "weights": [], "activations": []}
         for job in jobs:
+            if isinstance(job, MalformedJob):
+                streams["jobs"].append(job.beat)
+                continue
             streams["jobs"].append(
                 beats.job_beat(
                     p,
@@ -146,6 +158,11 @@ class Bench:
         """Run jobs; every output of every vector must be the product."""
         self.send(jobs)
         for number, job in enumerate(jobs):
+            if isinstance(job, MalformedJob):
+                result = await self.take(1)
+                assert result.status == [job.status], f"job {number}: {result.status[0]}"
+                assert result.last[0], f"job {number}"
+                continue
             expected = job.results
             results = await self.take(len(expected))
             outputs = results.outputs(job.weight_bits)
@@ -155,7 +172,7 @@ class Bench:
             )
             assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
             assert list(results.last) == [False] * (len(expected) - 1) + [True], where
-            assert all(status.value == 0 for status in results.status), where
+            assert all(status == Status.OK for status in results.status), where
 
     async def counter(self, counter) -> int:
         """Read a performance counter."""

@@ -5,7 +5,7 @@ from cocotb.triggers import ClockCycles
 
 from rtl.interface import Counter, Status
 from verif import beats
-from verif.cocotb.tile.bench import Bench, random_job
+from verif.cocotb.tile.bench import Bench, MalformedJob, random_job
 
 SEED = 20210200
 
@@ -126,9 +126,11 @@ async def sparse_planes(dut, density):
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
-async def malformed_jobs(dut):
+@cocotb.parametrize(stalls=STALLS)
+async def malformed_jobs(dut, stalls):
     """A malformed job gives one beat that says what is wrong, and the tile goes on."""
-    bench = Bench(dut, SEED + 4, stall=0.3)
+    idle, stall = stalls
+    bench = Bench(dut, SEED + 4, idle=idle, stall=stall)
     await bench.start()
     good = {
         "weight_bits": 8,
@@ -137,6 +139,7 @@ async def malformed_jobs(dut):
         "vectors": 1,
         "row_blocks": 1,
     }
+    short = {"activation_bits": 2, "signed": True, "vectors": 2}
     p = bench.parameters
     cases = [
         *(({"weight_bits": n}, Status.WEIGHT_BITS) for n in (0, 1, 3, 17, 18, 31)),
@@ -146,14 +149,13 @@ async def malformed_jobs(dut):
         ({"row_blocks": 0}, Status.ROW_BLOCKS),
         ({"row_blocks": p.row_blocks + 1}, Status.ROW_BLOCKS),
     ]
+    jobs = []
     for change, status in cases:
-        beat = beats.job_beat(p, **{**good, **change})
-        await bench.sources["jobs"].send([int.from_bytes(beat, "little")])
-        results = await bench.take(1)
-        assert results.status == [status], f"{change}: {results.status[0]}"
-        assert results.last[0]
-        job = random_job(p, bench.rng, weight_bits=8, activation_bits=5, signed=True)
-        await bench.check([job])
+        # Between precisions of both latencies, and two in a row.
+        for weight_bits in (2, 16):
+            jobs.append(random_job(p, bench.rng, weight_bits=weight_bits, **short))
+            jobs += [MalformedJob(beats.job_beat(p, **{**good, **change}), status)] * 2
+    await bench.check(jobs)
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
