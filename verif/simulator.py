@@ -17,6 +17,13 @@ from cocotb_tools.runner import Verilator
 __all__ = ["Build", "SimulationError", "build", "verilator_folder"]
 
 
+MAKE_VARIABLES = (
+    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=c++20 "
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O2"
+)
+"""Flags that the wheel's makefile lost when it was packed, and what a fast model is worth."""
+
+
 class SimulationError(RuntimeError):
     """A simulation that could not be built or run."""
 
@@ -135,7 +142,7 @@ def build(
     """
     control = _publish(top, ports)
     arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
-    arguments += ["-CFLAGS", "-O2", "-Wno-fatal", "-Wno-WIDTH"]
+    arguments += ["-Wno-fatal", "-Wno-WIDTH"]
     digest = hashlib.sha256()
     for part in (
         *_tool_versions(),
@@ -144,6 +151,7 @@ def build(
         *(f"{name}\n{text}" for name, text in sorted(sources.items())),
         *(f"{name}={value}" for name, value in sorted((parameters or {}).items())),
         *arguments,
+        MAKE_VARIABLES,
     ):
         digest.update(part.encode() + b"\0")
     directory = cache / f"{top}-{digest.hexdigest()[:16]}"
@@ -156,8 +164,7 @@ def build(
     for name, text in sources.items():
         (scratch / name).write_text(text)
     saved = {name: os.environ.get(name) for name in ("PATH", "MAKEFLAGS")}
-    # The wheel's makefile lost the flag that includes a precompiled header.
-    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    os.environ["MAKEFLAGS"] = MAKE_VARIABLES
     os.environ["PATH"] = f"{verilator_folder()}{os.pathsep}{saved['PATH']}"
     try:
         _Runner().build(

@@ -8,14 +8,13 @@ module beat_source #(
     input start,
     input ready,
     output reg valid,
-    output [WIDTH-1:0] payload
+    output reg [WIDTH-1:0] payload
 );
   localparam BYTES = (WIDTH + 7) / 8;
   reg [8*BYTES-1:0] beat;
   integer file = 0;
   integer got = 0;
 
-  assign payload = beat[WIDTH-1:0];
   initial valid = 0;
 
   always @(posedge clk) begin
@@ -26,6 +25,7 @@ module beat_source #(
     if (file != 0 && (start || !valid || ready)) begin
       got = $fread(beat, file);
       valid <= got == BYTES;
+      payload <= beat[WIDTH-1:0];
       if (got != BYTES) begin
         $fclose(file);
         file = 0;

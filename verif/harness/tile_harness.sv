@@ -7,7 +7,7 @@ module tile_harness #(
     parameter WEIGHT_WIDTH = 1,
     parameter ACTIVATION_WIDTH = 1,
     parameter RESULT_WIDTH = 1,
-    parameter ACTIVITY_WIDTH = 1
+    parameter SWITCHING_WIDTH = 1
 ) (
     input reset,
     input start,
@@ -16,7 +16,7 @@ module tile_harness #(
     output reg done,
     output reg hung,
     output reg [63:0] cycles,
-    output [ACTIVITY_WIDTH-1:0] activity
+    output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;
   always #1 clk = ~clk;
@@ -57,7 +57,7 @@ module tile_harness #(
       .results__payload(results_payload),
       .counter_address(3'd0),
       .counter_data(),
-      .activity
+      .switching
   );
 
   integer file = 0;

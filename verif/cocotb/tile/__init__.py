@@ -1,1 +1,1 @@
-"""The whole tile."""
+"""The whole tile, through its ports."""

@@ -1,0 +1,1 @@
+"""Energy from what simulation counted."""
