@@ -1,0 +1,45 @@
+"""`adq sim`: golden artifacts on the tile."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
+
+
+def sim(
+    artifacts: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...",
+            help="Golden artifacts; costs of the others are compared with the first's.",
+        ),
+    ],
+    tile: TileOption = Path("configs/tile/64x64.toml"),
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where logs and simulation.json go.")
+    ] = Path("build/sim"),
+) -> None:
+    """Run networks on the tile's RTL model, check every accumulator, and count switching.
+
+    Exit status 1 if an accumulator or a class differs from the golden one.
+    """
+    parameters = read_tile(tile, rows, columns)
+
+    from adq.files import write_json
+    from adq.simulation import report_networks, simulate_networks
+    from rich.console import Console
+
+    console = Console()
+    runs = simulate_networks(artifacts, parameters, images, out, CACHE, console)
+    summary = report_networks(runs, console)
+    write_json(out / "simulation.json", summary)
+    console.print(f"Written: {out / 'simulation.json'}", highlight=False)
+    if not summary["agrees"]:
+        raise typer.Exit(1)

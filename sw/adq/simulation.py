@@ -1,0 +1,83 @@
+"""Simulations of golden artifacts, with their progress and their tables."""
+
+from pathlib import Path
+
+from golden.artifact import read_artifact
+from rich.console import Console
+from rich.table import Table
+
+from adq.energy.report import comparison_table, cost_of
+from adq.energy.switching import SwitchingEnergy
+from rtl.parameters import TileParameters
+from verif.network import simulate
+
+__all__ = ["report_networks", "simulate_networks"]
+
+
+def simulate_networks(
+    artifacts: list[Path],
+    tile: TileParameters,
+    images: int | None,
+    out: Path,
+    cache: Path,
+    console: Console,
+) -> list[dict]:
+    """Simulate artifacts one after the other, each in a directory of its own below ``out``.
+
+    Returns
+    -------
+    list of dict
+        What :func:`verif.network.simulate` gives, each with ``agrees``: no integer differs.
+    """
+    networks = [read_artifact(artifact) for artifact in artifacts]
+    if images is None:
+        # Costs compare over the same images.
+        images = min(len(network.samples.inputs) for network in networks)
+    runs = []
+    for number, artifact in enumerate(artifacts):
+        with console.status(f"{artifact}: starting") as status:
+
+            def show(stage, artifact=artifact, status=status):
+                status.update(f"{artifact}: {stage}")
+
+            run = simulate(
+                artifact,
+                tile,
+                images=images,
+                directory=out / f"{number}-{artifact.name}",
+                cache=cache,
+                progress=show,
+            )
+        run["agrees"] = not run["mismatches"] and not run["classes_that_differ"]
+        runs.append(run)
+    return runs
+
+
+def report_networks(runs: list[dict], console: Console) -> dict:
+    """Print what agreed and what it cost; the same as numbers."""
+    table = Table(title="RTL against golden integers")
+    table.add_column("artifact")
+    for heading in ("images", "accumulators", "mismatches", "classes that differ", "correct"):
+        table.add_column(heading, justify="right")
+    for run in runs:
+        table.add_row(
+            run["artifact"],
+            f"{run['images']:,}",
+            f"{run['accumulators']:,}",
+            f"{run['mismatches']:,}",
+            str(run["classes_that_differ"]),
+            f"{run['correct']} of {run['images']}",
+            style=None if run["agrees"] else "red",
+        )
+    console.print(table)
+
+    energy = SwitchingEnergy.estimate()
+    costs = [cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs]
+    # A table that is wider than the window is still worth more whole.
+    Console(width=max(console.width, 120)).print(comparison_table(costs, energy))
+    return {
+        "agrees": all(run["agrees"] for run in runs),
+        "energy": {"name": energy.name, "node": energy.node, "left_out": energy.left_out},
+        "costs": [cost.to_json() for cost in costs],
+        "runs": runs,
+    }

@@ -1,0 +1,126 @@
+"""A golden network on the tile: every matrix layer, every accumulator.
+
+Activations go from layer to layer as the tile computed them: what a layer reads is requantized
+from the accumulators that the tile gave for the layer before.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.task import bridge, resume
+from golden.artifact import read_artifact
+
+from golden import integer_network, mapper
+from golden.nodes import MatrixLayer
+from rtl.parameters import TileParameters
+from verif import beats
+from verif.cocotb.network.player import Player
+
+
+class TileRun:
+    """Computes the matrix layers of a network on the tile, and keeps what each of them took."""
+
+    def __init__(self, dut, specification: dict):
+        self.tile = TileParameters(**specification["tile"])
+        self.blocks = specification["blocks"]
+        self.artifact = read_artifact(Path(specification["artifact"]))
+        self.images = specification["images"]
+        self.progress = Path(specification["progress"])
+        self.player = Player(dut, self.tile, words=2 * len(self.blocks))
+        self.layers = []
+
+    def accumulate(self, network, name: str, layer_input: np.ndarray) -> np.ndarray:
+        """Accumulators of a node, bias included: from the tile where it is a matrix layer."""
+        if not isinstance(network[name], MatrixLayer):
+            return integer_network.accumulate(network, name, layer_input)
+        return resume(self.multiply)(network, name, layer_input)
+
+    async def multiply(self, network, name: str, layer_input: np.ndarray) -> np.ndarray:
+        """Play a layer's jobs; compare its accumulators with the artifact's."""
+        layer = network[name]
+        matrix, weights = mapper.operands(network, name, layer_input)
+        plan = mapper.plan_layer(network, name, len(matrix), self.tile)
+        jobs, weight_blocks, vectors = [], [], []
+        for job in plan.jobs:
+            jobs.append(
+                beats.job_beat(
+                    self.tile,
+                    weight_bits=job.weight_bits,
+                    activation_bits=job.activation_bits,
+                    signed=job.signed,
+                    vectors=job.vectors.stop - job.vectors.start,
+                    row_blocks=job.row_blocks,
+                )
+            )
+            for block in range(job.row_blocks):
+                weight_blocks.append(
+                    beats.weight_beats(
+                        self.tile, mapper.weight_block(plan, job, block, weights), job.weight_bits
+                    )
+                )
+                vectors.append(
+                    beats.activation_beats(
+                        self.tile, mapper.activation_block(plan, job, block, matrix)
+                    )
+                )
+        lengths = [job.vectors.stop - job.vectors.start for job in plan.jobs]
+        played = await self.player.play(
+            jobs=np.frombuffer(b"".join(jobs), np.uint8).reshape(len(jobs), -1),
+            weights=np.concatenate(weight_blocks),
+            activations=np.concatenate(vectors),
+            expected=sum(lengths),
+        )
+        outputs = played.results.outputs(plan.jobs[0].weight_bits)
+        accumulators = mapper.assemble(plan, np.split(outputs, np.cumsum(lengths)[:-1]))
+        accumulators = accumulators + layer.bias.reshape(-1, *(1,) * (accumulators.ndim - 2))
+
+        expected = self.artifact.samples.accumulators[name][: self.images]
+        counts = [(played.switching >> (64 * i)) & (2**64 - 1) for i in range(2 * len(self.blocks))]
+        formats = network.formats[layer.input]
+        self.layers.append(
+            {
+                "name": name,
+                "density": layer.density,
+                "bits": layer.weight_bits,
+                "weight_bits": layer.hardware_weight_bits,
+                "activation_bits": formats.bits,
+                "signed": formats.signed,
+                "macs": network.macs(name),
+                "jobs": len(jobs),
+                "cycles": played.cycles,
+                "accumulators": expected.size,
+                "mismatches": int((accumulators != expected).sum()),
+                "switching": {
+                    block: {"toggles": counts[i], "clocked": counts[i + len(self.blocks)]}
+                    for i, block in enumerate(self.blocks)
+                },
+            }
+        )
+        self.progress.write_text(name)
+        return accumulators
+
+
+@cocotb.test()
+async def every_layer(dut):
+    """Every accumulator of every convolution and linear layer equals the golden integers."""
+    run = TileRun(dut, json.loads(os.environ["ADQ_NETWORK"]))
+    await run.player.reset()
+    samples = run.artifact.samples
+    inputs = samples.inputs[: run.images]
+    trace = await bridge(integer_network.run)(
+        run.artifact.network, inputs, accumulate=run.accumulate
+    )
+    summary = {
+        "images": run.images,
+        "layers": run.layers,
+        "accumulators": sum(layer["accumulators"] for layer in run.layers),
+        "mismatches": sum(layer["mismatches"] for layer in run.layers),
+        "classes_that_differ": int((trace.classes != samples.classes[: run.images]).sum()),
+        "correct": int((trace.classes == samples.labels[: run.images]).sum()),
+    }
+    Path("network.json").write_text(json.dumps(summary))
+    assert not summary["mismatches"], f"{summary['mismatches']} accumulators differ"
+    assert not summary["classes_that_differ"], f"{summary['classes_that_differ']} classes differ"

@@ -1,0 +1,98 @@
+"""Run a golden artifact on the tile's Verilator model, under cocotb."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from golden.artifact import read_artifact
+
+from rtl.parameters import TileParameters
+from verif.harness import build_harness
+from verif.simulator import SimulationError
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    artifact: Path,
+    tile: TileParameters,
+    *,
+    images: int | None,
+    directory: Path,
+    cache: Path,
+    seed: int = 1,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> dict:
+    """Push the first ``images`` samples through every matrix layer of an artifact on the tile.
+
+    Returns
+    -------
+    dict
+        Images, accumulators checked, mismatches, classes that differ from the golden ones, and
+        for each layer its cycles and switching by block. Also in ``network.json`` in
+        ``directory``.
+
+    Raises
+    ------
+    golden.artifact.ArtifactError
+        If the artifact is damaged, or has fewer samples than asked for.
+    SimulationError
+        If the model cannot be built or run.
+    """
+    progress("reading the artifact")
+    samples = read_artifact(artifact).samples
+    if images is None:
+        images = len(samples.inputs)
+    if not 1 <= images <= len(samples.inputs):
+        raise SimulationError(
+            f"{artifact} has {len(samples.inputs)} sample images, not {images}: ask for fewer, "
+            "or export it with more"
+        )
+    progress(f"building the {tile.rows}x{tile.columns} tile")
+    model, design = build_harness(tile, cache)
+    directory.mkdir(parents=True, exist_ok=True)
+    result, stage = directory / "network.json", directory / "stage"
+    for file in (result, stage):
+        file.unlink(missing_ok=True)
+    specification = {
+        "artifact": str(artifact.resolve()),
+        "tile": asdict(tile),
+        "blocks": design.blocks,
+        "images": images,
+        "progress": str(stage.resolve()),
+    }
+    progress("simulating")
+    finished = threading.Event()
+
+    def watch():
+        seen = ""
+        while not finished.wait(0.2):
+            now = stage.read_text() if stage.exists() else ""
+            if now != seen:
+                seen = now
+                progress(f"simulated {now}")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        model.run(
+            "verif.cocotb.network.test_network",
+            directory=directory.resolve(),
+            environment={"ADQ_NETWORK": json.dumps(specification)},
+            seed=seed,
+        )
+    finally:
+        finished.set()
+        watcher.join()
+    if not result.exists():
+        raise SimulationError(
+            f"the simulation of {artifact} ended early; see {directory / 'sim.log'}"
+        )
+    summary = {"artifact": str(artifact), "tile": asdict(tile), **json.loads(result.read_text())}
+    summary["counted_bits"], summary["registers"] = design.bits, design.registers
+    scratch = result.with_suffix(".part")
+    scratch.write_text(json.dumps(summary, indent=1))
+    scratch.rename(result)
+    return summary
