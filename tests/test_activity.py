@@ -1,0 +1,56 @@
+"""Counters of switching, on designs that can be counted by hand."""
+
+import json
+
+import pytest
+
+from verif.activity import BLOCKS, CountedDesign, count_activity
+from verif.cocotb.activity.design import CountedCounter
+from verif.simulator import SimulationError, build
+
+PORTS = ("clk", "rst", "enable", "switching")
+
+
+@pytest.fixture(scope="module")
+def design() -> CountedDesign:
+    return count_activity(CountedCounter(), name="counter")
+
+
+def test_a_net_with_three_names_is_counted_once(design):
+    assert design.bits == {"column adders": 4}
+    assert design.registers == {"column adders": 4}
+
+
+def test_counts_in_simulation_equal_those_by_hand(design, tmp_path):
+    model = build(
+        tmp_path / "models", top="counter", ports=PORTS, sources={"counter.v": design.verilog}
+    )
+    outcome = model.run(
+        "verif.cocotb.activity.test_activity",
+        directory=tmp_path / "run",
+        environment={"ADQ_BLOCKS": json.dumps(design.blocks)},
+    )
+    assert outcome == (1, 0), (tmp_path / "run" / "sim.log").read_text()
+
+
+def test_a_broken_design_leaves_a_log_and_no_model(tmp_path):
+    with pytest.raises(SimulationError, match=r"could not build counter .*build\.log"):
+        build(tmp_path, top="counter", ports=(), sources={"counter.v": "module counter(; end"})
+    assert (tmp_path / "counter-failed" / "build.log").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["counter-failed"]
+
+
+def test_values_unpack_in_the_order_of_the_blocks():
+    blocks = ("storage", "feeder")
+    counted = CountedDesign(verilog="", blocks=blocks, bits={}, registers={})
+    assert counted.switching_width == 256
+    value = 1 | 2 << 64 | 3 << 128 | 4 << 192
+    assert counted.counts(value) == {
+        "storage": {"toggles": 1, "clocked": 3},
+        "feeder": {"toggles": 2, "clocked": 4},
+    }
+
+
+def test_every_name_belongs_to_a_block():
+    assert list(BLOCKS)[-1] == "control"
+    assert BLOCKS["control"] == ""

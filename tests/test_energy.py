@@ -1,0 +1,90 @@
+"""Energy of counts, by hand."""
+
+import dataclasses
+
+import pytest
+from adq.energy.report import comparison_table, cost_of
+from adq.energy.switching import SwitchingEnergy
+
+from verif.activity import BLOCKS
+
+ENERGY = SwitchingEnergy(
+    name="test",
+    node="none",
+    clocked=8.0,
+    toggles={"column adders": 5.0, "storage": 2.0},
+    toggles_per_column={"row lines": 1.5},
+    load=["storage"],
+    left_out=["partial sum buffer"],
+)
+
+
+def counts(toggles, clocked=0):
+    return {"toggles": toggles, "clocked": clocked}
+
+
+SWITCHING = {
+    "column adders": counts(100, 10),
+    "storage": counts(1000, 100),
+    "row lines": counts(2),
+    "partial sum buffer": counts(10**9, 10**9),
+}
+
+
+def test_energy_by_hand():
+    window = ENERGY.of(SWITCHING, columns=64)
+    assert window.compute == pytest.approx((100 * 5 + 10 * 8 + 2 * 1.5 * 64) / 1000)
+    assert window.load == pytest.approx((1000 * 2 + 100 * 8) / 1000)
+    assert sum(window.blocks.values()) == pytest.approx(window.compute + window.load)
+
+
+def test_a_block_without_a_figure_is_an_error():
+    with pytest.raises(KeyError, match="feeder"):
+        ENERGY.of({"feeder": counts(1)}, columns=16)
+
+
+def test_the_estimate_has_a_figure_for_every_block():
+    energy = SwitchingEnergy.estimate()
+    of = energy.of({block: counts(1, 1) for block in BLOCKS}, columns=64)
+    assert set(of.blocks) == set(BLOCKS) - set(energy.left_out)
+    assert all(value > 0 for value in of.blocks.values())
+    assert set(energy.load) <= set(BLOCKS)
+
+
+@pytest.fixture
+def simulation():
+    layer = {
+        "name": "conv",
+        "density": 0.25,
+        "bits": 3,
+        "weight_bits": 4,
+        "activation_bits": 3,
+        "macs": 10,
+        "cycles": 60,
+        "switching": SWITCHING,
+    }
+    return {"images": 2, "tile": {"columns": 64}, "layers": [layer, {**layer, "macs": 30}]}
+
+
+def test_costs_are_per_image(simulation):
+    cost = cost_of(simulation, ENERGY, name="network")
+    assert cost.total("macs") == 40
+    assert cost.total("cycles") == 60
+    assert cost.total("toggles") == 100 + 1000 + 2  # the buffer's are left out
+    assert cost.layers[0].compute_pj == pytest.approx(0.772 / 2)
+    assert cost.layers[0].fj_per_mac == pytest.approx(38.6)
+    assert cost.fj_per_mac == pytest.approx(1000 * 0.772 / 40)
+    assert cost.to_json()["total"]["load_pj"] == pytest.approx(2.8)
+
+
+def test_the_table_compares_with_the_first(simulation):
+    cheap = cost_of(simulation, ENERGY, name="cheap")
+    twice = dataclasses.replace(
+        cheap,
+        name="twice",
+        layers=tuple(dataclasses.replace(x, compute_pj=2 * x.compute_pj) for x in cheap.layers),
+    )
+    table = comparison_table([cheap, twice], ENERGY)
+    cells = [list(column.cells)[-1] for column in table.columns]
+    assert cells == ["ratio", "twice / cheap", "", "", "", "1.00x", "1.00x", "1.00x", "2.00x",
+                     "1.00x", "2.00x"]  # fmt: skip

@@ -1,0 +1,116 @@
+"""Tile parameters: widths from first principles, and messages of what cannot be built."""
+
+import itertools
+
+import pytest
+
+from rtl.parameters import ParameterError, TileParameters
+
+SIZES = [(1, 16), (16, 16), (33, 48), (64, 64), (100, 32), (256, 128)]
+
+
+def bits_for(low: int, high: int) -> int:
+    """Bits of two's complement that hold both."""
+    return next(n for n in itertools.count(1) if -(2 ** (n - 1)) <= low and high < 2 ** (n - 1))
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_widths_are_the_least_that_hold_the_extremes(rows, columns):
+    p = TileParameters(rows=rows, columns=columns)
+    assert 2**p.count_width > rows >= 2 ** (p.count_width - 1)
+    for weight_bits in p.weight_widths:
+        weight_low, weight_high = -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1
+        unsigned = 2**weight_bits - 1
+        high = weight_high if weight_bits == 16 else unsigned
+        assert p.fused_width(weight_bits) == bits_for(weight_low * rows, high * rows)
+        most = 2**16 - 1
+        extremes = (weight_low * most * rows, weight_high * most * rows)
+        assert p.vector_width(weight_bits) == bits_for(*extremes)
+        blocks = tuple(extreme * p.row_blocks for extreme in extremes)
+        assert p.result_width(weight_bits) == bits_for(*blocks)
+    assert p.accumulator_width == p.result_width(16)
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_every_column_has_one_place_and_halves_pair_neighbours(rows, columns):
+    p = TileParameters(rows=rows, columns=columns)
+    order = p.sliced_columns
+    assert sorted(order) == list(range(columns))
+    # Each level of fusing joins the lower half of the lanes with the upper half.
+    members = [{column} for column in order]
+    for width in p.weight_widths:
+        middle = len(members) // 2
+        members = [low | high for low, high in zip(members[:middle], members[middle:], strict=True)]
+        assert all(max(group) - min(group) == width - 1 for group in members)
+        assert all(min(group) % width == 0 for group in members)
+    assert [min(group) // 2 for group in members] == p.sliced_lanes[: len(members)]
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIZES)
+def test_weight_beats_cover_all_rows(rows, columns):
+    p = TileParameters(rows=rows, columns=columns)
+    assert (p.weight_beats - 1) * p.rows_per_beat < rows <= p.weight_beats * p.rows_per_beat
+    assert p.weight_beats <= p.load_beats
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": 0}, "rows must be between 1 and 1024, not 0"),
+        ({"rows": 1025}, "rows must be between 1 and 1024, not 1025"),
+        ({"rows": 6.5}, "rows must be an integer, not 6.5"),
+        ({"rows": True}, "rows must be an integer, not True"),
+        ({"columns": 0}, "columns must be between 16 and 1024, not 0"),
+        (
+            {"columns": 40},
+            "columns must be a multiple of 16, not 40: "
+            "a 16-bit weight fuses 16 neighbouring columns",
+        ),
+        ({"row_blocks": 0}, "row_blocks must be between 1 and 65536, not 0"),
+        ({"vectors": 0}, "vectors must be between 1 and 16777216, not 0"),
+        (
+            {"partial_sums": 0},
+            "row_blocks must be 1, not 256, where partial_sums is 0: "
+            "sums over row blocks wait in the partial sum buffer",
+        ),
+    ],
+)
+def test_wrong_parameters(change, message):
+    with pytest.raises(ParameterError) as error:
+        TileParameters(**change)
+    assert str(error.value) == message
+
+
+def test_outputs_of_a_weight_width_that_is_none():
+    with pytest.raises(ParameterError, match="weight bits must be one of 2, 4, 8, 16, not 3"):
+        TileParameters().outputs(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tile]\nrow = 4\n", "unknown key 'tile.row'; did you mean 'rows'?"),
+        ("[tile]\nrows = 4\n[title]\n", "unknown key 'title'; did you mean 'tile'?"),
+        ("[tile]\nzzz = 4\n", "unknown key 'tile.zzz'; known: rows, columns"),
+        ("rows = 4\n", "has no [tile] table"),
+        ("[tile\n", "not valid TOML"),
+        ("[tile]\ncolumns = 17\n", "columns must be a multiple of 16, not 17"),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    path = tmp_path / "tile.toml"
+    path.write_text(text)
+    with pytest.raises(ParameterError) as error:
+        TileParameters.from_toml(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ParameterError, match=r"cannot read the tile file: No such file"):
+        TileParameters.from_toml(tmp_path / "none.toml")
+
+
+def test_a_file_replaces_defaults(tmp_path):
+    path = tmp_path / "tile.toml"
+    path.write_text("[tile]\nrows = 32\ncolumns = 48\n")
+    assert TileParameters.from_toml(path) == TileParameters(rows=32, columns=48)

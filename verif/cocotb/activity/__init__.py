@@ -1,0 +1,1 @@
+"""Activity counting, on a design small enough to count by hand."""
