@@ -5,8 +5,7 @@ import math
 
 import numpy as np
 
-HARDWARE_WEIGHT_BITS = (2, 4, 8, 16)
-"""Weight widths that the tile computes with."""
+from rtl.parameters import TileParameters
 
 
 class NetworkError(ValueError):
@@ -15,7 +14,7 @@ class NetworkError(ValueError):
 
 def hardware_weight_bits(bits: int) -> int:
     """Round a trained precision (2 to 16 bits) up to the next width of the tile."""
-    for width in HARDWARE_WEIGHT_BITS:
+    for width in TileParameters.weight_widths:
         if 2 <= bits <= width:
             return width
     raise NetworkError(f"weights of {bits} bits: a weight has 2 to 16 bits")

@@ -41,10 +41,10 @@ def im2col(
 
     Takes (N, C, H, W) and returns (N*OH*OW, C*KH*KW) of the same dtype: vectors in the order
     (image, output row, output column), rows in the order (channel, kernel row, kernel column),
-    which is the order of a weight (O, C, KH, KW) reshaped to (O, C*KH*KW).
+    which is the order of a weight (O, C, KH, KW) reshaped to (O, C*KH*KW). In memory the vectors
+    of one row are neighbours: whole lines of an image are then copied at once.
     """
     view = windows(inputs, kernel, stride, padding)
     images, channels, height, width, *_ = view.shape
-    return view.transpose(0, 2, 3, 1, 4, 5).reshape(
-        images * height * width, channels * kernel[0] * kernel[1]
-    )
+    by_row = view.transpose(1, 4, 5, 0, 2, 3)  # (C, KH, KW, N, OH, OW)
+    return by_row.reshape(channels * kernel[0] * kernel[1], images * height * width).T

@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 
 from golden.formats import (
-    HARDWARE_WEIGHT_BITS,
     ActivationFormat,
     NetworkError,
     check,
@@ -33,7 +32,6 @@ from golden.nodes import (
 from golden.requantize import MAXIMUM_SHIFT, Requantize
 
 __all__ = [
-    "HARDWARE_WEIGHT_BITS",
     "INPUT",
     "MAXIMUM_SHIFT",
     "ActivationFormat",
@@ -49,6 +47,9 @@ __all__ = [
     "Requantize",
     "hardware_weight_bits",
 ]
+
+EXACT_FLOAT64 = 2**53
+"""Sums of products stay below this, so that float64 matrix products are exact."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
@@ -112,6 +113,26 @@ class Network:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    def check_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Return images (N, C, H, W) in the input format's dtype, or a ``NetworkError``."""
+        inputs = np.asarray(inputs)
+        check(
+            np.issubdtype(inputs.dtype, np.integer),
+            f"network {self.name}: inputs are {inputs.dtype}, they must be integers",
+        )
+        check(
+            inputs.shape[1:] == tuple(self.input_shape) and inputs.size > 0,
+            f"network {self.name}: inputs have shape {inputs.shape}, they must be (N, "
+            f"{', '.join(map(str, self.input_shape))}) with at least one image",
+        )
+        lo, hi = self.input_format.lo, self.input_format.hi
+        check(
+            lo <= inputs.min() and inputs.max() <= hi,
+            f"network {self.name}: inputs span {inputs.min()} to {inputs.max()}, their format "
+            f"{lo} to {hi}",
+        )
+        return inputs.astype(self.input_format.dtype, copy=False)
 
     def macs(self, name: str) -> int:
         """Multiplications of a matrix layer for one image, padding included."""
@@ -189,7 +210,7 @@ class Network:
             return
         bounds = self.product_bounds(node.name)
         check(
-            max(bounds) < 2**53,
+            max(bounds) < EXACT_FLOAT64,
             f"{node.name}: its products can add up to {max(bounds)}, beyond 2^53, where float64 "
             "is no longer exact: use fewer bits",
         )

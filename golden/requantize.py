@@ -28,7 +28,12 @@ class Requantize:
     skip: str | None = None
     """Tensor that a residual connection adds, of the accumulator's shape."""
     skip_multiplier: np.ndarray | None = None
-    """M_skip: int16 (C,), exactly where there is a skip."""
+    """M_skip: int64 (C,), exactly where there is a skip.
+
+    It shares S with M but not its width. The skip connection's real multiplier is near 1, the
+    accumulator's falls with the precisions (about 2^-21 where all are 16 bits): one S for two
+    16-bit multipliers would leave M no significant bits.
+    """
 
     def __post_init__(self):
         multiplier = integers(self.multiplier, np.int16, 1, "multiplier")
@@ -42,7 +47,7 @@ class Requantize:
             "a skip connection and its multiplier go together: one of them is missing",
         )
         if self.skip_multiplier is not None:
-            skip_multiplier = integers(self.skip_multiplier, np.int16, 1, "skip multiplier")
+            skip_multiplier = integers(self.skip_multiplier, np.int64, 1, "skip multiplier")
             check(
                 skip_multiplier.shape == multiplier.shape,
                 f"skip multiplier has {len(skip_multiplier)} channels, "
@@ -68,7 +73,7 @@ def requantize(
     channels = (-1,) + (1,) * (accumulator.ndim - 2)
     total = accumulator * parameters.multiplier.astype(np.int64).reshape(channels)
     if parameters.skip_multiplier is not None:
-        total += skip * parameters.skip_multiplier.astype(np.int64).reshape(channels)
+        total += skip * parameters.skip_multiplier.reshape(channels)
     total += parameters.rounding
     total >>= parameters.shift
     target = parameters.format
@@ -79,8 +84,8 @@ def multiplier_and_shift(real: np.ndarray) -> tuple[np.ndarray, int]:
     """Express a layer's real multipliers as 16-bit integers over a common power of two.
 
     Takes (channels,) floats and returns M, int16 (channels,), and S such that M / 2^S is as close
-    to them as possible: the largest |M| uses all 16 bits. Where a skip connection shares the
-    shift, pass both sets of multipliers in one array and split M.
+    to them as possible: the largest |M| uses all 16 bits. A skip connection that shares the shift
+    has M_skip = round(real_skip * 2^S), which may be wider.
 
     Raises
     ------

@@ -1,0 +1,138 @@
+"""The integer network slow and obvious, the way the tile computes it.
+
+Matrix products go bit plane by bit plane: the columns of a weight bit count the rows where weight
+and activation plane are both 1, the counts of one weight fuse with the top column negative, and
+the accumulator doubles before it adds the next plane, most significant first. Everything else is
+Python integers in loops, so nothing here can wrap.
+
+This is what ``golden.integer_network`` is tested against; it shares only the shapes with it.
+"""
+
+import itertools
+
+import numpy as np
+
+from golden.integer_network import Trace
+from golden.network import (
+    INPUT,
+    ActivationFormat,
+    AveragePool2d,
+    Conv2d,
+    MatrixLayer,
+    MaxPool2d,
+    Network,
+    Node,
+    Requantize,
+)
+
+
+def run(network: Network, inputs: np.ndarray) -> Trace:
+    """Run a network on integer images (N, C, H, W), as ``golden.integer_network.run`` does."""
+    accumulators: dict[str, list[np.ndarray]] = {}
+    outputs: dict[str, list[np.ndarray]] = {}
+    for image in network.check_inputs(inputs):
+        tensors = {INPUT: image.astype(object)}
+        for node in network.nodes:
+            source = tensors[node.input]
+            shape = network.shapes[node.name]
+            if isinstance(node, MatrixLayer | AveragePool2d):
+                total = _accumulate(node, source, network.formats[node.input], shape)
+                accumulators.setdefault(node.name, []).append(total)
+                if node.requantize is None:
+                    continue
+                skip = tensors.get(node.requantize.skip)
+                tensors[node.name] = _requantize(total, node.requantize, skip)
+            elif isinstance(node, MaxPool2d):
+                tensors[node.name] = _largest(node, source, shape)
+            else:
+                tensors[node.name] = source.reshape(shape)
+            outputs.setdefault(node.name, []).append(tensors[node.name])
+    stacked = {name: np.stack(images).astype(np.int64) for name, images in accumulators.items()}
+    return Trace(
+        accumulators=stacked,
+        outputs={
+            name: np.stack(images).astype(network.formats[name].dtype)
+            for name, images in outputs.items()
+        },
+        logits=stacked[network.nodes[-1].name],
+    )
+
+
+def bit_serial_product(
+    weights: list[int],
+    activations: list[int],
+    weight_bits: int,
+    activations_format: ActivationFormat,
+) -> int:
+    """Multiply and add integers the way one output of the tile does."""
+    accumulator = 0
+    for plane in reversed(range(activations_format.bits)):
+        fused = 0
+        for column in range(weight_bits):
+            count = sum(
+                (weight >> column) & (activation >> plane) & 1
+                for weight, activation in zip(weights, activations, strict=True)
+            )
+            fused += (-count if column == weight_bits - 1 else count) << column
+        first = plane == activations_format.bits - 1
+        accumulator = 2 * accumulator + (-fused if first and activations_format.signed else fused)
+    return accumulator
+
+
+def _accumulate(
+    node: Node, source: np.ndarray, source_format: ActivationFormat, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Accumulators of one image, in the node's shape."""
+    total = np.empty(shape, dtype=object)
+    for position in itertools.product(*map(range, shape)):
+        if isinstance(node, AveragePool2d):
+            window = _window(node, source[position[0]], position[1:], node.kernel, (0, 0))
+            total[position] = sum(window)
+            continue
+        output = position[0]
+        if isinstance(node, Conv2d):
+            activations = [
+                activation
+                for channel in source
+                for activation in _window(node, channel, position[1:], node.kernel, node.padding)
+            ]
+        else:
+            activations = source.tolist()
+        weights = node.weight[output].ravel().tolist()
+        product = bit_serial_product(weights, activations, node.hardware_weight_bits, source_format)
+        total[position] = product + int(node.bias[output])
+    return total
+
+
+def _largest(node: MaxPool2d, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    largest = np.empty(shape, dtype=object)
+    for channel, *place in itertools.product(*map(range, shape)):
+        window = _window(node, source[channel], place, node.kernel, node.padding, outside=None)
+        largest[channel, *place] = max(value for value in window if value is not None)
+    return largest
+
+
+def _window(node, channel, place, kernel, padding, outside=0) -> list:
+    """Elements of one window of a channel (H, W), with ``outside`` where it is padding."""
+    elements = []
+    for row in range(kernel[0]):
+        for column in range(kernel[1]):
+            y = place[0] * node.stride[0] + row - padding[0]
+            x = place[1] * node.stride[1] + column - padding[1]
+            inside = 0 <= y < channel.shape[0] and 0 <= x < channel.shape[1]
+            elements.append(channel[y, x] if inside else outside)
+    return elements
+
+
+def _requantize(total: np.ndarray, parameters: Requantize, skip: np.ndarray | None) -> np.ndarray:
+    activations = np.empty(total.shape, dtype=object)
+    for position in itertools.product(*map(range, total.shape)):
+        channel = position[0]
+        scaled = total[position] * int(parameters.multiplier[channel])
+        if skip is not None:
+            scaled += skip[position] * int(parameters.skip_multiplier[channel])
+        if parameters.shift > 0:
+            scaled += 2 ** (parameters.shift - 1)
+        rounded = scaled // 2**parameters.shift
+        activations[position] = min(max(rounded, parameters.format.lo), parameters.format.hi)
+    return activations

@@ -1,0 +1,214 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from golden import integer_network, integer_network_reference
+from golden.im2col import im2col
+from golden.network import (
+    INPUT,
+    ActivationFormat,
+    AveragePool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Network,
+    NetworkError,
+)
+from tests.golden_networks import digits_like_network, networks, random_inputs
+
+
+def torch_run(network, inputs):
+    """The same network by torch's float64 convolutions and int64 arithmetic."""
+    tensors = {INPUT: torch.from_numpy(inputs.astype(np.int64))}
+    accumulators = {}
+    for node in network.nodes:
+        source = tensors[node.input].double()
+        total = None
+        if isinstance(node, Conv2d):
+            weight = torch.from_numpy(node.weight.astype(np.float64))
+            total = functional.conv2d(source, weight, stride=node.stride, padding=node.padding)
+            total = total.long() + torch.tensor(node.bias)[:, None, None]
+        elif isinstance(node, Linear):
+            weight = torch.from_numpy(node.weight.astype(np.float64))
+            total = functional.linear(source, weight).long() + torch.tensor(node.bias)
+        elif isinstance(node, AveragePool2d):
+            total = functional.avg_pool2d(source, node.kernel, node.stride, divisor_override=1)
+            total = total.long()
+        elif isinstance(node, MaxPool2d):
+            pooled = functional.max_pool2d(source, node.kernel, node.stride, node.padding)
+            tensors[node.name] = pooled.long()
+        else:
+            tensors[node.name] = source.flatten(1).long()
+        if total is not None:
+            accumulators[node.name] = total
+            if node.requantize is not None:
+                tensors[node.name] = torch_requantize(total, node.requantize, tensors)
+    return accumulators, tensors
+
+
+def torch_requantize(total, parameters, tensors):
+    def channels(multiplier):
+        return torch.from_numpy(multiplier.astype(np.int64))[:, None, None]
+
+    scaled = total * channels(parameters.multiplier)
+    if parameters.skip is not None:
+        scaled = scaled + tensors[parameters.skip] * channels(parameters.skip_multiplier)
+    if parameters.shift:
+        scaled = torch.div(scaled + 2 ** (parameters.shift - 1), 2**parameters.shift,
+                           rounding_mode="floor")  # fmt: skip
+    return scaled.clamp(parameters.format.lo, parameters.format.hi)
+
+
+def assert_same(left, right):
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks())
+def test_fast_network_equals_bit_serial_reference_and_torch(case):
+    network, inputs = case
+    fast = integer_network.run(network, inputs)
+    slow = integer_network_reference.run(network, inputs)
+    assert_same(fast.accumulators, slow.accumulators)
+    assert_same(fast.outputs, slow.outputs)
+    np.testing.assert_array_equal(fast.classes, slow.classes)
+
+    accumulators, outputs = torch_run(network, inputs)
+    assert_same(fast.accumulators, {name: t.numpy() for name, t in accumulators.items()})
+    del outputs[INPUT]
+    assert_same(fast.outputs, {name: t.numpy() for name, t in outputs.items()})
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8, 16])
+def test_network_of_digits_size_equals_torch(bits):
+    network = digits_like_network(bits)
+    inputs = random_inputs(network, np.random.default_rng(bits), 30)
+    trace = integer_network.run(network, inputs)
+    accumulators, outputs = torch_run(network, inputs)
+    assert_same(trace.accumulators, {name: t.numpy() for name, t in accumulators.items()})
+    for name, output in trace.outputs.items():
+        np.testing.assert_array_equal(output, outputs[name].numpy())
+        assert output.dtype == network.formats[name].dtype
+    # Every node shows more than one value, so that equality says something.
+    assert all(len(np.unique(output)) > 1 for output in trace.outputs.values())
+
+
+@given(
+    weights=st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1, max_size=6),
+    activation_bits=st.integers(1, 16),
+    signed=st.booleans(),
+    data=st.data(),
+)
+def test_bit_serial_product_equals_plain_product(weights, activation_bits, signed, data):
+    target = ActivationFormat(bits=activation_bits, signed=signed, scale=1.0)
+    activations = [data.draw(st.integers(target.lo, target.hi)) for _ in weights]
+    product = integer_network_reference.bit_serial_product(weights, activations, 16, target)
+    assert product == sum(w * a for w, a in zip(weights, activations, strict=True))
+
+
+def linear_network(weight, input_format, weight_bits=16, bias=None):
+    weight = np.asarray(weight)
+    outputs, inputs = weight.shape
+    return Network(
+        name="linear",
+        input_shape=(inputs, 1, 1),
+        input_format=input_format,
+        nodes=(
+            Flatten(name="flatten", input=INPUT),
+            Linear(
+                name="logits",
+                input="flatten",
+                weight=weight,
+                weight_bits=weight_bits,
+                bias=np.zeros(outputs, int) if bias is None else bias,
+                requantize=None,
+            ),
+        ),
+    )
+
+
+def test_widest_operands_stay_exact():
+    # 1001 products of -2^15 and 2^16-1, and one of 1 and 1 that a rounding would swallow.
+    rows = 1002
+    weight = np.full((1, rows), -(2**15))
+    weight[0, -1] = 1
+    network = linear_network(weight, ActivationFormat(bits=16, signed=False, scale=1.0))
+    inputs = np.full((1, rows, 1, 1), 2**16 - 1)
+    inputs[0, -1] = 1
+    expected = 1001 * -(2**15) * (2**16 - 1) + 1
+    assert integer_network.run(network, inputs).logits.tolist() == [[expected]]
+
+
+@pytest.mark.parametrize("last", [2**24 - 3, 2**24 - 1])
+def test_float32_is_left_where_it_would_round(last):
+    # Products reach `last` in magnitude: just below the limit of float32, and beyond it.
+    activation = 2**16 - 1
+    weights, rest = divmod(last, activation)
+    network = linear_network([[weights, 1]], ActivationFormat(bits=16, signed=False, scale=1.0))
+    inputs = np.array([activation, rest]).reshape(1, 2, 1, 1)
+    assert integer_network.run(network, inputs).logits.tolist() == [[last]]
+
+
+def test_equal_logits_give_the_lowest_class():
+    network = linear_network([[1], [3], [3]], ActivationFormat(bits=4, signed=True, scale=1.0))
+    trace = integer_network.run(network, np.array([2, 0, -1]).reshape(3, 1, 1, 1))
+    assert trace.classes.tolist() == [1, 0, 0]
+
+
+def test_convolution_in_small_batches_equals_one_batch(monkeypatch):
+    network = digits_like_network()
+    inputs = random_inputs(network, np.random.default_rng(5), 7)
+    whole = integer_network.run(network, inputs)
+    # 64 positions of 72 rows in float32 are 18432 bytes an image: two images a batch.
+    monkeypatch.setattr(integer_network, "UNROLLED_BYTES", 40_000)
+    assert_same(whole.accumulators, integer_network.run(network, inputs).accumulators)
+
+
+def test_im2col_order_by_hand():
+    images = np.arange(2 * 2 * 3 * 3).reshape(2, 2, 3, 3)
+    matrix = im2col(images, kernel=(2, 2), stride=(1, 1), padding=(0, 0))
+    assert matrix.shape == (8, 8)
+    # First image, output (0, 1); then the second image's first vector.
+    assert matrix[1].tolist() == [1, 2, 4, 5, 10, 11, 13, 14]
+    assert matrix[4].tolist() == [18, 19, 21, 22, 27, 28, 30, 31]
+
+
+def test_inputs_must_suit_the_network():
+    network = digits_like_network()
+    good = random_inputs(network, np.random.default_rng(6), 1)
+    for bad, message in [
+        (good / 2, "network digits-like: inputs are float64, they must be integers"),
+        (
+            good[:, :, :5],
+            "network digits-like: inputs have shape (1, 1, 5, 8), they must be (N, 1, 8, 8) "
+            "with at least one image",
+        ),
+        (
+            np.where(np.arange(64).reshape(8, 8) == 9, 8, np.zeros_like(good)),
+            "network digits-like: inputs span 0 to 8, their format -8 to 7",
+        ),
+    ]:
+        with pytest.raises(NetworkError) as error:
+            integer_network.run(network, bad)
+        assert str(error.value) == message
+
+
+def test_weights_of_a_precision_between_hardware_widths_run_at_the_next():
+    network = linear_network(
+        [[-4, 3]], ActivationFormat(bits=3, signed=False, scale=1.0), weight_bits=3
+    )
+    assert network["logits"].hardware_weight_bits == 4
+    inputs = np.array([5, 7]).reshape(1, 2, 1, 1)
+    slow = integer_network_reference.run(network, inputs)
+    assert slow.logits.tolist() == [[-20 + 21]]
+    wider = dataclasses.replace(network.nodes[-1], weight_bits=16)
+    replaced = dataclasses.replace(network, nodes=(network.nodes[0], wider))
+    assert integer_network_reference.run(replaced, inputs).logits.tolist() == [[1]]

@@ -1,0 +1,107 @@
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from golden.network import ActivationFormat, NetworkError, Requantize
+from golden.requantize import multiplier_and_shift, requantize
+
+NIBBLE = ActivationFormat(bits=4, signed=False, scale=1.0)
+SIGNED = ActivationFormat(bits=8, signed=True, scale=1.0)
+
+
+def requantized(accumulators, multiplier, shift, target=SIGNED, skip=None, skip_multiplier=None):
+    """Requantize one channel's list of accumulators."""
+    parameters = Requantize(
+        multiplier=np.array([multiplier]),
+        shift=shift,
+        format=target,
+        skip=None if skip is None else "skip",
+        skip_multiplier=None if skip is None else np.array([skip_multiplier]),
+    )
+    column = np.array(accumulators, dtype=np.int64).reshape(-1, 1)
+    skip = None if skip is None else np.array(skip, dtype=np.int8).reshape(-1, 1)
+    return requantize(column, parameters, skip).ravel().tolist()
+
+
+def test_halves_round_up_on_both_sides_of_zero():
+    assert requantized([-7, -6, -5, -2, -1, 0, 1, 2, 3], 1, 2) == [-2, -1, -1, 0, 0, 0, 0, 1, 1]
+
+
+def test_without_shift_nothing_rounds():
+    assert requantized([-3, 0, 3], -2, 0) == [6, 0, -6]
+
+
+def test_output_clamps_to_its_format():
+    assert requantized([-1000, 1000], 1, 0) == [-128, 127]
+    assert requantized([-1, 0, 15, 16], 1, 0, target=NIBBLE) == [0, 0, 15, 15]
+
+
+def test_skip_connection_joins_before_the_only_rounding():
+    # Rounded alone, 1/4 and 1/4 would both vanish; together they are a half, which rounds up.
+    assert requantized([1], 1, 2, skip=[1], skip_multiplier=1) == [1]
+    assert requantized([1], 1, 2, skip=[0], skip_multiplier=1) == [0]
+
+
+@given(
+    accumulator=st.integers(-(2**46), 2**46),
+    multiplier=st.integers(-(2**15), 2**15 - 1),
+    skip=st.integers(-128, 127),
+    skip_multiplier=st.integers(-(2**50), 2**50),
+    shift=st.integers(0, 61),
+)
+def test_equals_rational_arithmetic(accumulator, multiplier, skip, skip_multiplier, shift):
+    exact = Fraction(accumulator * multiplier + skip * skip_multiplier, 2**shift)
+    expected = min(max(floor(exact + Fraction(1, 2)), -128), 127)
+    assert requantized(
+        [accumulator], multiplier, shift, skip=[skip], skip_multiplier=skip_multiplier
+    ) == [expected]
+
+
+def test_each_channel_has_its_multiplier():
+    parameters = Requantize(multiplier=np.array([1, -2]), shift=0, format=SIGNED)
+    accumulators = np.arange(8).reshape(1, 2, 2, 2)
+    expected = [[[[0, 1], [2, 3]], [[-8, -10], [-12, -14]]]]
+    assert requantize(accumulators, parameters).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("real", "multiplier", "shift"),
+    [
+        ([0.5], [2**14], 15),
+        ([1.0, -0.25], [2**14, -(2**12)], 14),
+        ([32767.0], [32767], 0),
+        ([0.0, 0.0], [0, 0], 0),
+        # Rounds up to 2^15 at the finer shift, which int16 does not hold.
+        ([0.99999], [2**14], 14),
+    ],
+)
+def test_multiplier_and_shift_by_hand(real, multiplier, shift):
+    got, got_shift = multiplier_and_shift(np.array(real))
+    assert got.dtype == np.int16
+    assert (got.tolist(), got_shift) == (multiplier, shift)
+
+
+@given(st.lists(st.floats(1e-9, 1e4) | st.floats(-1e4, -1e-9), min_size=1, max_size=5))
+def test_multiplier_and_shift_use_the_whole_range(real):
+    multiplier, shift = multiplier_and_shift(np.array(real))
+    assert 2**14 <= np.abs(multiplier.astype(int)).max() < 2**15
+    for value, m in zip(real, multiplier.tolist(), strict=True):
+        assert abs(Fraction(value) * 2**shift - m) <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("real", "message"),
+    [
+        ([40000.0], "a largest multiplier of 40000 needs a shift of -1"),
+        ([1e-30], "a largest multiplier of 1e-30 needs a shift of 114"),
+        ([np.nan], "multipliers [nan]: they must be finite"),
+    ],
+)
+def test_multiplier_and_shift_say_what_they_cannot_express(real, message):
+    with pytest.raises(NetworkError) as error:
+        multiplier_and_shift(np.array(real))
+    assert str(error.value).startswith(message)
