@@ -1,0 +1,1 @@
+"""Activation-density quantization: training, export, energy and the command line."""

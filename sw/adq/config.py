@@ -1,0 +1,216 @@
+"""Training recipes: TOML files read into frozen dataclasses.
+
+A recipe holds everything that decides a run. A table or key that is left out takes the default
+written here; one that is misspelt is an error.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adq.data import DATA_SETS
+from adq.models import ARCHITECTURES
+
+ACTIVATION_RANGES = ("learned", "minmax")
+"""Ways to choose the range of an activation quantizer (``adq.quantizers``)."""
+
+
+class ConfigError(ValueError):
+    """A recipe that cannot be read, or that asks for something impossible."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The images."""
+
+    name: str = "digits"
+    """Data set, one of ``adq.data.DATA_SETS``."""
+
+    test_fraction: float = 0.25
+    """Share of the images of every class that is kept for testing, between 0 and 1."""
+
+    def __post_init__(self):
+        _check_choice("name", self.name, DATA_SETS)
+        _check_between("test_fraction", self.test_fraction, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    name: str = "digits"
+    """Architecture, one of ``adq.models.ARCHITECTURES``."""
+
+    def __post_init__(self):
+        _check_choice("name", self.name, ARCHITECTURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationConfig:
+    """The quantizers."""
+
+    activation_range: str = "learned"
+    """How activation quantizers find their range: ``learned``, or the paper's ``minmax``."""
+
+    def __post_init__(self):
+        _check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerConfig:
+    """When activation density lowers precisions, and how far (``adq.controller``)."""
+
+    initial_bits: int = 16
+    """Precision of every layer at the start, and of the first and the last layer for good."""
+
+    minimum_bits: int = 2
+    """Fewest bits that a layer can reach."""
+
+    window: int = 5
+    """Epochs over which densities must have been stable to count as saturated."""
+
+    tolerance: float = 0.02
+    """Largest spread of a layer's density within the window, as a share of its activations."""
+
+    max_iterations: int = 8
+    """Iterations at most; the one at ``initial_bits`` is the first."""
+
+    settling_epochs: int = 10
+    """Epochs that the last iteration gets at least: with fewer left, precisions stay."""
+
+    def __post_init__(self):
+        _check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
+        _check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
+        _check_at_least("window", self.window, 1)
+        _check_between("tolerance", self.tolerance, 0, 1, inclusive=True)
+        _check_at_least("max_iterations", self.max_iterations, 1)
+        _check_at_least("settling_epochs", self.settling_epochs, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The training loop."""
+
+    seed: int = 0
+    """Seed of the data split, the initial weights and the order of the images."""
+
+    epochs: int
+    """Passes over the training images, all iterations together."""
+
+    batch_size: int = 64
+    """Images of one step of the optimizer."""
+
+    learning_rate: float = 1e-3
+    """Adam's learning rate at the start; it falls to 0 along a cosine over all epochs."""
+
+    baseline: bool = True
+    """Also train the same network at ``initial_bits`` throughout, for as many epochs."""
+
+    device: str = "cpu"
+    """PyTorch device that holds the network and all images."""
+
+    threads: int = 2
+    """CPU threads: how a sum is shared decides its last bit, so it belongs to the recipe."""
+
+    def __post_init__(self):
+        _check_at_least("seed", self.seed, 0)
+        _check_at_least("epochs", self.epochs, 1)
+        _check_at_least("batch_size", self.batch_size, 2)
+        if not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate is {self.learning_rate}: it must be more than 0")
+        _check_at_least("threads", self.threads, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training run."""
+
+    training: TrainingConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    controller: ControllerConfig = field(default_factory=ControllerConfig)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> "Recipe":
+        """Read a recipe.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, is not TOML, holds an unknown key or an impossible value. The
+            message names the file, the key, and what would be valid.
+
+        """
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: cannot be read ({error.strerror}): give the path of a recipe, "
+                "such as configs/train/digits.toml"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+        try:
+            return _from_table(cls, table, "")
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+
+def _from_table(cls: type, table: dict[str, Any], section: str) -> Any:
+    """Build a dataclass from a TOML table; ``section`` names the table in errors."""
+    fields = {each.name: each for each in dataclasses.fields(cls)}
+    what = f"a key of [{section}]" if section else "a table of a recipe"
+    values = {}
+    for key, value in table.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
+            mend = f"did you mean {near[0]}?" if near else f"valid are {', '.join(fields)}"
+            raise ConfigError(f"{key} is not {what}: {mend}")
+        values[key] = _convert(fields[key].type, value, f"[{section}] {key}" if section else key)
+    missing = [
+        name
+        for name, each in fields.items()
+        if name not in values
+        and each.default is dataclasses.MISSING
+        and each.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing: it is {what} without a default")
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"[{section}] {error}") from None
+
+
+def _convert(expected: type, value: Any, where: str) -> Any:
+    """Check a TOML value against a field's type; an integer serves as a float."""
+    if dataclasses.is_dataclass(expected):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}: it must be a table, written [{where}]")
+        return _from_table(expected, value, where)
+    if expected is float and type(value) is int:
+        return float(value)
+    if type(value) is not expected:
+        kind = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+        raise ConfigError(f"{where} is {value!r}: it must be {kind[expected]}")
+    return value
+
+
+def _check_choice(key: str, value: str, choices: tuple[str, ...] | dict[str, Any]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key} is {value!r}: it must be one of {', '.join(choices)}")
+
+
+def _check_at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{key} is {value}: it must be at least {least}")
+
+
+def _check_between(key: str, value: float, low: float, high: float, inclusive: bool = False):
+    if not (low <= value <= high if inclusive else low < value < high):
+        form = f"{low} to {high}" if inclusive else f"more than {low} and less than {high}"
+        raise ConfigError(f"{key} is {value}: it must be {form}")
