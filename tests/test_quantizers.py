@@ -1,0 +1,143 @@
+"""Quantizers against the numeric contract, computed here in exact fractions."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from adq.layers import QuantizedBatchNorm2d, QuantizedConv2d, QuantizedLinear
+from adq.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
+
+from golden.network import ActivationFormat
+
+BITS = (2, 3, 4, 8, 15, 16)
+
+
+def exact(x: float, scale: float, low: int, high: int) -> int:
+    """Round half up and clamp, without a rounding error of its own."""
+    return min(max(math.floor(Fraction(x) / Fraction(scale) + Fraction(1, 2)), low), high)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", BITS)
+def test_activations_lie_on_the_contracts_grid(bits, signed):
+    quantizer = ActivationQuantizer(bits=bits, signed=signed, activation_range="minmax").eval()
+    # A power of two as scale makes float division exact, so that every integer must be hit.
+    with torch.no_grad():
+        quantizer.range.fill_(quantizer.largest * 2.0**-9)
+    target = ActivationFormat(bits=bits, signed=signed, scale=2.0**-9)
+    assert quantizer.scale.item() == target.scale
+    steps = np.linspace(target.lo - 3, target.hi + 3, 4001, dtype=np.float32) * target.scale
+    halves = (np.arange(target.lo, target.hi, max(1, 2**bits // 999)) + 0.5) * target.scale
+    values = torch.tensor(np.concatenate([steps, halves]), dtype=torch.float32)
+    expected = [exact(value, target.scale, target.lo, target.hi) for value in values.tolist()]
+    assert quantizer.integers(values).tolist() == expected
+    assert quantizer(values).tolist() == [integer * target.scale for integer in expected]
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_every_integer_survives_its_own_scale(bits):
+    """What one layer's grid holds, the next pass over the same grid must leave as it is."""
+    quantizer = ActivationQuantizer(bits=bits, signed=False, activation_range="minmax").eval()
+    integers = torch.arange(2**bits, dtype=torch.float32)
+    for limit in (0.1, 1.0, 3.3333, 47.11):
+        with torch.no_grad():
+            quantizer.range.fill_(limit)
+        assert torch.equal(quantizer.integers(integers * quantizer.scale), integers)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("bits", BITS)
+def test_weights_are_symmetric_with_a_scale_a_channel(bits, per_channel):
+    weight = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(7))
+    weight *= torch.tensor([1e-3, 0.1, 1.0, 10.0, 0.0]).reshape(5, 1, 1, 1)
+    quantizer = WeightQuantizer(bits=bits, per_channel=per_channel)
+    scale = quantizer.scale(weight)
+    integers = quantizer.integers(weight)
+    largest = 2 ** (bits - 1) - 1
+    assert integers.abs().max() == largest
+    for channel, row in enumerate(weight.numpy().reshape(5, -1)):
+        pool = row if per_channel else weight.numpy()
+        limit = min(np.abs(pool).max(), 2 * math.sqrt(largest) * np.abs(pool).mean())
+        assert scale[channel].item() == pytest.approx(max(limit, 1e-6) / largest, rel=1e-5)
+        ideal = np.clip(row / scale[channel].item(), -largest, largest)
+        assert np.abs(integers[channel].numpy().ravel() - ideal).max() <= 0.5 + 2**-7
+    assert torch.equal(quantizer(weight), integers * scale.reshape(5, 1, 1, 1))
+
+
+def test_round_half_up_differs_from_round_half_to_even():
+    x = torch.tensor([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])
+    assert round_half_up(x).tolist() == [-2, -1, 0, 1, 2, 3]
+
+
+def test_gradient_is_straight_through_within_the_range_and_none_outside():
+    quantizer = ActivationQuantizer(bits=2, signed=False, activation_range="learned").eval()
+    with torch.no_grad():
+        quantizer.range.fill_(3.0)  # integers 0, 1, 2, 3 stand for themselves
+    x = torch.tensor([-1.0, 0.25, 2.75, 4.0], requires_grad=True)
+    quantizer(x).sum().backward()
+    assert x.grad.tolist() == [0, 1, 1, 0]
+    # By the range: (integer - x) / 3 within it, 0 below, 1 above.
+    assert quantizer.range.grad.item() == pytest.approx((-0.25 + 0.25) / 3 + 1)
+
+
+def test_minmax_follows_the_batches_and_holds_in_evaluation():
+    quantizer = ActivationQuantizer(bits=8, signed=True, activation_range="minmax")
+    quantizer(torch.tensor([-2.0, 1.0]))
+    assert quantizer.range.item() == 2.0
+    quantizer(torch.tensor([0.5, 4.0]))
+    assert quantizer.range.item() == pytest.approx(0.9 * 2 + 0.1 * 4)
+    quantizer.eval()(torch.tensor([100.0]))
+    assert quantizer.range.item() == pytest.approx(2.2)
+
+
+def test_learned_range_starts_anew_when_it_is_forgotten():
+    quantizer = ActivationQuantizer(bits=16, signed=False, activation_range="learned")
+    quantizer(torch.tensor([1.0, 3.0]))
+    assert quantizer.range.item() == 3.0  # the maximum: the mean allows 2 * 2 * sqrt(65535)
+    quantizer(torch.tensor([50.0]))
+    assert quantizer.range.item() == 3.0
+    quantizer.bits = 2
+    quantizer.forget_range()
+    quantizer(torch.tensor([0.0, 0.0, 0.0, 8.0]))
+    assert quantizer.range.item() == pytest.approx(2 * math.sqrt(3) * 2)
+
+
+@pytest.mark.parametrize("gamma", [0.7, -0.7, 0.0])
+def test_batch_norms_folded_offset_is_an_integer_in_the_accumulator(gamma):
+    torch.manual_seed(3)
+    convolution = QuantizedConv2d(
+        2,
+        4,
+        kernel_size=3,
+        padding=1,
+        signed_input=True,
+        bits=3,
+        activation_range="minmax",
+    )
+    norm = QuantizedBatchNorm2d(convolution)
+    with torch.no_grad():
+        norm.weight.fill_(gamma)
+        norm.bias.uniform_(-1, 1)
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.5, 2)
+        zero = norm.eval()(torch.zeros(1, 4, 1, 1)).flatten().double()
+        factor, offset = norm.fold()
+        unit = factor * convolution.accumulator_scale().double()
+    if gamma == 0:
+        assert torch.equal(zero, norm.bias.double())
+    else:
+        units = zero / unit
+        assert (units - units.round()).abs().max() < 1e-4
+        assert ((zero - offset) / unit).abs().max() <= 0.5 + 1e-4
+
+
+def test_equal_integer_logits_are_equal_floats():
+    layer = QuantizedLinear(3, 2, bits=2, activation_range="minmax").eval()
+    with torch.no_grad():
+        layer.input_quantizer.range.fill_(0.3)
+        layer.weight.copy_(torch.tensor([[0.1, 0.1, 0.0], [0.0, 0.1, 0.1]]))
+        layer.bias.zero_()
+        logits = layer(torch.tensor([[0.1, 0.3, 0.1], [0.2, 0.1, 0.2]]))
+    assert torch.equal(logits[:, 0], logits[:, 1])
