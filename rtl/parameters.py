@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -206,3 +207,24 @@ class TileParameters:
     def accumulator_width(self) -> int:
         """Bits of a result at the widest weights: the width of each lane of the result port."""
         return self.result_width(self.group_columns)
+
+    # Cycles
+
+    def latency(self, weight_bits: int) -> int:
+        """Cycles from that in which a vector's last plane is taken to that of its result.
+
+        Plane, count, fused and accumulated sums and the result are registers; 8 and 16 bits fuse
+        in two steps.
+        """
+        return 5 if weight_bits <= 4 else 6
+
+    def job_cycles(self, planes: Iterable[int]) -> int:
+        """Cycles for which a job occupies the array, where weights and activations are there.
+
+        Parameters
+        ----------
+        planes
+            Of each vector of each row block, the planes left without the leading ones that have
+            no bit set. A vector of zeros has none, and takes a cycle all the same.
+        """
+        return 1 + sum(max(1, count) for count in planes)

@@ -110,9 +110,7 @@ async def every_layer(dut):
     await run.player.reset()
     samples = run.artifact.samples
     inputs = samples.inputs[: run.images]
-    trace = await bridge(integer_network.run)(
-        run.artifact.network, inputs, accumulate=run.accumulate
-    )
+    trace = await bridge(integer_network.run)(run.artifact.network, inputs, compute=run.accumulate)
     summary = {
         "images": run.images,
         "layers": run.layers,

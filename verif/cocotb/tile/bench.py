@@ -37,6 +37,12 @@ class Job:
             for weights, activations in zip(self.weights, self.activations, strict=True)
         )
 
+    def planes(self) -> list[int]:
+        """Of each vector, the planes up to its highest bit that is set in any word."""
+        words = self.activations & (2**self.activation_bits - 1)
+        highest = np.bitwise_or.reduce(words, axis=2)
+        return [int(word).bit_length() for word in highest.ravel()]
+
 
 @dataclass
 class MalformedJob:
@@ -120,8 +126,8 @@ class Bench:
         self.dut.rst.value = 0
         await RisingEdge(self.dut.clk)
 
-    def send(self, jobs: list[Job]):
-        """Begin to send jobs with their operands."""
+    def send(self, jobs: list[Job | MalformedJob], *, only: str = "", hold: str = ""):
+        """Begin to send jobs with their operands; ``only`` one stream, or ``hold`` one back."""
         p = self.parameters
 
         def integers(rows):
@@ -146,6 +152,8 @@ class Bench:
                 streams["weights"] += list(beats.weight_beats(p, weights, job.weight_bits))
                 streams["activations"] += list(beats.activation_beats(p, activations))
         for name, rows in streams.items():
+            if name == hold or (only and name != only):
+                continue
             self.tasks.append(cocotb.start_soon(self.sources[name].send(integers(rows))))
 
     async def take(self, count: int) -> beats.Results:

@@ -1,7 +1,7 @@
 """The whole tile through its ports: precisions, row blocks, back-pressure, reset, bad jobs."""
 
 import cocotb
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, FallingEdge
 
 from rtl.interface import Counter, Status
 from verif import beats
@@ -109,20 +109,66 @@ async def sparse_planes(dut, density):
 
     running = skipped = 0
     for job in jobs:
+        running += bench.parameters.job_cycles(job.planes()) - 1
         for vector in job.activations.reshape(-1, bench.parameters.rows):
-            planes = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
-            leading = next((n for n, some in enumerate(planes[::-1]) if some), len(planes) - 1)
-            running += len(planes) - leading
-            skipped += len(planes) - sum(planes)
-            # A vector of zeros passes over all of its planes but the one that carries its tag,
-            # and that one is not computed either.
+            populated = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
+            # Of a vector of zeros, the one plane that carries its tag is not passed over.
+            skipped += populated.count(False) - (not any(populated))
     assert await bench.counter(Counter.RUNNING) == running
+    assert await bench.counter(Counter.PLANES_SKIPPED) == skipped
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
-    counted = await bench.counter(Counter.PLANES_SKIPPED)
-    assert counted <= skipped
-    assert (density > 0) or counted == sum(
-        (job.activation_bits - 1) * job.activations.shape[1] for job in jobs
-    )
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def cycles_are_the_formulas(dut):
+    """A job's cycles and its latency, at every precision, behind jobs that hide its loading."""
+    bench = Bench(dut, SEED + 7)
+    await bench.start()
+    p = bench.parameters
+    vectors = p.weight_beats  # at least a plane each: the time of a load
+    for weight_bits in p.weight_widths:
+        job = {"weight_bits": weight_bits, "activation_bits": 4, "signed": False}
+        jobs = [random_job(p, bench.rng, vectors=vectors, **job) for _ in range(4)]
+        names = (Counter.RUNNING, Counter.SWITCHING_JOBS, Counter.STALLED_ON_ACTIVATIONS)
+        before = [await bench.counter(name) for name in names]
+        await bench.check(jobs)
+        after = [await bench.counter(name) for name in names]
+        running, switching, stalled = (y - x for x, y in zip(before, after, strict=True))
+        assert running + switching == sum(p.job_cycles(job.planes()) for job in jobs)
+        assert stalled == 0
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def latency_is_the_formula(dut):
+    """From the last plane of a lone vector to its result."""
+    bench = Bench(dut, SEED + 8)
+    await bench.start()
+    p = bench.parameters
+    for weight_bits in p.weight_widths:
+        job = random_job(
+            p,
+            bench.rng,
+            weight_bits=weight_bits,
+            activation_bits=4,
+            signed=False,
+            vectors=1,
+            extreme=True,  # no plane is empty
+        )
+        bench.send([job], hold="activations")
+        await ClockCycles(dut.clk, p.weight_beats + 4)
+        bench.send([job], only="activations")
+        check = cocotb.start_soon(bench.take(1))
+        cycle = accepted = 0
+        while True:
+            await FallingEdge(dut.clk)
+            cycle += 1
+            if int(dut.activations__valid.value) and int(dut.activations__ready.value):
+                accepted = cycle
+            if int(dut.results__valid.value):
+                break
+        # The cycle after the one that accepts a vector offers the first of its planes.
+        assert cycle - (accepted + job.activation_bits) == p.latency(weight_bits)
+        assert ((await check).outputs(weight_bits) == job.results).all()
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
