@@ -48,7 +48,7 @@ def activation_beats(parameters: TileParameters, vectors: np.ndarray) -> np.ndar
     """Activations, integers of shape (vectors, rows), as bytes of shape (vectors, 2 * rows)."""
     if vectors.shape[1:] != (parameters.rows,):
         raise ValueError(f"a vector has {parameters.rows} words, not {vectors.shape[1:]}")
-    words = (vectors & 0xFFFF).astype("<u2")
+    words = vectors.astype(np.int64).astype("<u2")  # two's complement, cut to a word
     return words.view(np.uint8).reshape(len(words), 2 * parameters.rows)
 
 
