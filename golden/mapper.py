@@ -1,168 +1,213 @@
-"""Mapper: a matrix layer becomes jobs of a tile.
+"""Mapping of layers onto the tile: a layer becomes a list of jobs.
 
-A layer multiplies a matrix of activation vectors (vectors, rows) with weights (rows, outputs). A
-job of the tile covers some outputs and some vectors, and all rows: these are cut into row blocks
-over which the tile accumulates. Rows and outputs beyond the layer's are padded with zeros.
+A job takes a block of outputs, as many as fit side by side in the tile's columns, and a chunk of
+vectors, and runs them through all row blocks of the layer. For each row block in turn the tile
+loads (R, C/kw) weights and then takes V vectors of R words; after the last it gives V results of
+C/kw sums. Rows beyond the layer's and outputs beyond the layer's are zeros::
 
-Notation used for shapes: R the tile's rows, P its outputs at the layer's weight width.
+                     outputs          one job: an output block, a vector chunk
+                 +------+------+      and every row block
+          rows   |  B0  |      |
+                 +------+------+      weights      (R, C/kw)   each row block
+                 |  B1  |      |      activations  (V, R)      each row block
+                 +------+------+      results      (V, C/kw)   once
+
 """
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from golden.formats import NetworkError
 from golden.im2col import im2col
-from golden.network import Network
-from golden.nodes import Conv2d
+from golden.network import Conv2d, MatrixLayer, Network
 from rtl.parameters import TileParameters
 
-__all__ = [
-    "JobPlan",
-    "LayerPlan",
-    "activation_block",
-    "assemble",
-    "operands",
-    "plan_layer",
-    "weight_block",
-]
+
+class MappingError(ValueError):
+    """A layer that the tile cannot compute; the message says which, why and what to change."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JobPlan:
-    """A job: what the tile is told, and which part of the layer it computes."""
+    """One job of the tile."""
 
     weight_bits: int
-    """kw, the tile's."""
+    """kw: 2, 4, 8 or 16."""
     activation_bits: int
+    """kx: 1 to 16, the bit planes of a vector."""
     signed: bool
+    """Whether the activations are two's complement."""
     outputs: slice
-    """Of the layer's outputs; at most P."""
+    """Outputs of the layer that the job computes, at most C/kw."""
     vectors: slice
-    """Of the layer's vectors."""
+    """Vectors of the layer that the job computes."""
     row_blocks: int
+    """B: row blocks over which the job accumulates."""
+
+    @property
+    def vector_count(self) -> int:
+        """V: vectors of the job."""
+        return self.vectors.stop - self.vectors.start
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """A layer's jobs, in the order in which they run."""
+    """The jobs of a layer, in the order in which the tile runs them."""
 
-    name: str
-    shape: tuple[int, ...]
-    """Shape of the layer's output for one image."""
-    rows: int
-    """Rows of the layer."""
-    outputs: int
-    """Outputs of the layer."""
-    vectors: int
-    """Vectors of all images."""
+    layer: str
     tile: TileParameters
+    rows: int
+    """Weights of one output."""
+    shape: tuple[int, ...]
+    """The layer's output without N: (O, OH, OW) or (O,)."""
+    vectors: int
+    """N*OH*OW, or N for a linear layer."""
     jobs: tuple[JobPlan, ...]
 
     @property
+    def outputs(self) -> int:
+        """Output channels O of the layer."""
+        return self.shape[0]
+
+    @property
     def weight_loads(self) -> int:
-        """Weight blocks that the jobs load."""
+        """Weight blocks that the tile loads."""
         return sum(job.row_blocks for job in self.jobs)
 
     @property
+    def bit_products(self) -> int:
+        """Useful products of one weight bit and one activation bit, at the tile's widths."""
+        job = self.jobs[0]
+        return self.vectors * self.rows * self.outputs * job.weight_bits * job.activation_bits
+
+    @property
+    def capacity(self) -> int:
+        """Bit products that the array could do in the bit planes of all jobs."""
+        planes = sum(job.vector_count * job.row_blocks * job.activation_bits for job in self.jobs)
+        return planes * self.tile.rows * self.tile.columns
+
+    @property
     def utilization(self) -> float:
-        """Useful products over those for which the jobs occupy the tile.
-
-        What is missing is lost to rows and outputs that do not fill their last block.
-        """
-        weight_bits = self.jobs[0].weight_bits
-        occupied = sum(
-            job.row_blocks * self.tile.rows * self.tile.outputs(weight_bits) * _length(job.vectors)
-            for job in self.jobs
-        )
-        return self.rows * self.outputs * self.vectors / occupied
-
-
-def _length(part: slice) -> int:
-    return part.stop - part.start
+        """Share of the capacity that is useful: the rest is padding of rows and of outputs."""
+        return self.bit_products / self.capacity
 
 
 def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) -> LayerPlan:
-    """Cut a matrix layer with so many activation vectors into jobs.
+    """Split a matrix layer into jobs for ``vectors`` vectors, those of whole images.
+
+    Outputs are the outer loop, vectors the inner one.
 
     Raises
     ------
-    NetworkError
-        If the layer has more rows than the tile accumulates over.
+    MappingError
+        The node is no matrix layer, the vectors are not whole images, or the layer has more row
+        blocks than a job of the tile accumulates.
+
     """
-    layer = network[name]
-    source = network.formats[layer.input]
-    weight_bits = layer.hardware_weight_bits
+    layer = _matrix_layer(network, name)
+    shape = network.shapes[name]
+    per_image = math.prod(shape[1:])
+    if vectors < 1 or vectors % per_image:
+        raise MappingError(
+            f"{name}: {vectors} vectors are not whole images, of {per_image} vectors each"
+        )
     row_blocks = math.ceil(layer.rows / tile.rows)
     if row_blocks > tile.row_blocks:
-        raise NetworkError(
-            f"{name} has {layer.rows} rows, {row_blocks} blocks of the tile's {tile.rows}, which "
-            f"accumulates over {tile.row_blocks}: raise row_blocks or rows of the tile"
+        raise MappingError(
+            f"{name}: its {layer.rows} rows are {row_blocks} row blocks of {tile.rows}, the tile "
+            f"accumulates {tile.row_blocks}: raise the tile's row_blocks to {row_blocks}, or its "
+            f"rows to {math.ceil(layer.rows / tile.row_blocks)}"
         )
-    most_vectors = tile.vectors if row_blocks == 1 else min(tile.vectors, tile.partial_sums)
+    chunk = tile.vectors
+    if row_blocks > 1:
+        # Sums wait between row blocks; a tile too small for that has refused row_blocks > 1.
+        chunk = min(chunk, tile.partial_sums)
+    width = tile.columns // layer.hardware_weight_bits
+    activations = network.formats[layer.input]
     jobs = tuple(
         JobPlan(
-            weight_bits=weight_bits,
-            activation_bits=source.bits,
-            signed=source.signed,
-            outputs=slice(first, min(first + tile.outputs(weight_bits), layer.outputs)),
-            vectors=slice(start, min(start + most_vectors, vectors)),
+            weight_bits=layer.hardware_weight_bits,
+            activation_bits=activations.bits,
+            signed=activations.signed,
+            outputs=slice(output, min(output + width, layer.outputs)),
+            vectors=slice(vector, min(vector + chunk, vectors)),
             row_blocks=row_blocks,
         )
-        for first in range(0, layer.outputs, tile.outputs(weight_bits))
-        for start in range(0, vectors, most_vectors)
+        for output in range(0, layer.outputs, width)
+        for vector in range(0, vectors, chunk)
     )
     return LayerPlan(
-        name=name,
-        shape=network.shapes[name],
-        rows=layer.rows,
-        outputs=layer.outputs,
-        vectors=vectors,
-        tile=tile,
-        jobs=jobs,
+        layer=name, tile=tile, rows=layer.rows, shape=shape, vectors=vectors, jobs=jobs
     )
 
 
 def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A layer's product: activations (vectors, rows) and weights (rows, outputs)."""
-    layer = network[name]
+    """Return a matrix layer's operands as the two matrices whose product it is.
+
+    Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows) and
+    weights (rows, outputs).
+    """
+    layer = _matrix_layer(network, name)
+    expected = network.shapes[layer.input]
+    if layer_input.shape[1:] != expected:
+        raise MappingError(
+            f"{name}: its input has shape {layer_input.shape}, it must be (N, "
+            f"{', '.join(map(str, expected))})"
+        )
     if isinstance(layer, Conv2d):
-        matrix = im2col(layer_input, layer.kernel, layer.stride, layer.padding)
-    else:
-        matrix = layer_input
-    return matrix, layer.weight_matrix
+        layer_input = im2col(layer_input, layer.kernel, layer.stride, layer.padding)
+    return layer_input, layer.weight_matrix
 
 
 def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray) -> np.ndarray:
-    """Weights of a row block: (R, P) of the layer's (rows, outputs), padded."""
-    tile = plan.tile
-    part = weights[block * tile.rows : (block + 1) * tile.rows, job.outputs]
-    padded = np.zeros((tile.rows, tile.outputs(job.weight_bits)), weights.dtype)
-    padded[: part.shape[0], : part.shape[1]] = part
-    return padded
+    """Cut the weights (R, C/kw) of one row block from a layer's (rows, outputs)."""
+    part = weights[_block_rows(plan, job, block), job.outputs]
+    return _padded(part, (plan.tile.rows, plan.tile.columns // job.weight_bits))
 
 
 def activation_block(plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray) -> np.ndarray:
-    """Activations of a row block: (job's vectors, R) of the layer's (vectors, rows), padded."""
-    rows = plan.tile.rows
-    part = matrix[job.vectors, block * rows : (block + 1) * rows]
-    padded = np.zeros((len(part), rows), matrix.dtype)
-    padded[:, : part.shape[1]] = part
-    return padded
+    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows)."""
+    part = matrix[job.vectors, _block_rows(plan, job, block)]
+    return _padded(part, (job.vector_count, plan.tile.rows))
 
 
-def assemble(plan: LayerPlan, results: list[np.ndarray]) -> np.ndarray:
-    """Results of the jobs, (job's vectors, P) each, as the layer's products.
+def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
+    """Put the results of all jobs together.
 
-    Returns
-    -------
-    int64 array of shape (images, ...)
-        In the shape of the layer's accumulator, without bias.
+    Takes one (V, C/kw) array a job, in the plan's order, and returns int64 (N, O, OH, OW) or
+    (N, O): the layer's accumulators without its bias.
     """
-    products = np.empty((plan.vectors, plan.outputs), np.int64)
+    total = np.empty((plan.outputs, plan.vectors), dtype=np.int64)
     for job, result in zip(plan.jobs, results, strict=True):
-        products[job.vectors, job.outputs] = result[:, : _length(job.outputs)]
-    outputs, *sides = plan.shape
-    images = plan.vectors // math.prod(sides)
-    return np.moveaxis(products.reshape(images, *sides, outputs), -1, 1)
+        expected = (job.vector_count, plan.tile.columns // job.weight_bits)
+        if result.shape != expected:
+            raise MappingError(
+                f"{plan.layer}: a job's results have shape {result.shape}, they must be {expected}"
+            )
+        useful = job.outputs.stop - job.outputs.start
+        total[job.outputs, job.vectors] = result[:, :useful].T
+    per_image = plan.shape[1:]
+    images = plan.vectors // math.prod(per_image)
+    return total.reshape(plan.outputs, images, *per_image).swapaxes(0, 1)
+
+
+def _matrix_layer(network: Network, name: str) -> MatrixLayer:
+    for layer in network.matrix_layers:
+        if layer.name == name:
+            return layer
+    layers = ", ".join(layer.name for layer in network.matrix_layers)
+    raise MappingError(f"{name!r} is no convolution or linear layer; there are: {layers}")
+
+
+def _block_rows(plan: LayerPlan, job: JobPlan, block: int) -> slice:
+    if not 0 <= block < job.row_blocks:
+        raise IndexError(f"row block {block} of {job.row_blocks}")
+    return slice(block * plan.tile.rows, (block + 1) * plan.tile.rows)
+
+
+def _padded(part: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    padded = np.zeros(shape, dtype=part.dtype)
+    padded[: part.shape[0], : part.shape[1]] = part
+    return padded

@@ -1,105 +1,149 @@
-"""The mapper: its jobs, computed one by one, give the integer network's accumulators."""
-
-import dataclasses
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden import integer_network, mapper
-from golden.formats import NetworkError
+from golden import integer_network
+from golden.mapper import (
+    MappingError,
+    activation_block,
+    assemble,
+    operands,
+    plan_layer,
+    weight_block,
+)
+from golden.network import INPUT
 from rtl.parameters import TileParameters
 from tests.golden_networks import digits_like_network, networks, random_inputs
 
 
-@st.composite
-def tiles(draw):
-    return TileParameters(
-        rows=draw(st.integers(1, 40)),
-        columns=16 * draw(st.integers(1, 3)),
-        partial_sums=draw(st.integers(1, 9)),
-        vectors=draw(st.integers(1, 20)),
-    )
-
-
-def multiply_job_by_job(plan, matrix, weights):
-    """Every job as a plain product of its padded blocks."""
-    results = []
+def execute(plan, matrix, weights):
+    """What the tile gives for each job, by plain integer products."""
+    matrix, weights = matrix.astype(np.int64), weights.astype(np.int64)
     for job in plan.jobs:
-        blocks = [
-            mapper.activation_block(plan, job, block, matrix).astype(object)
-            @ mapper.weight_block(plan, job, block, weights).astype(object)
+        yield sum(
+            activation_block(plan, job, block, matrix) @ weight_block(plan, job, block, weights)
             for block in range(job.row_blocks)
-        ]
-        results.append(sum(blocks).astype(np.int64))
-    return mapper.assemble(plan, results)
+        )
 
 
-@settings(deadline=None, max_examples=60)
-@given(networks(), tiles())
-def test_jobs_give_the_accumulators(case, tile):
+def mapped_accumulators(network, layer, layer_input, tile):
+    matrix, weights = operands(network, layer.name, layer_input)
+    plan = plan_layer(network, layer.name, len(matrix), tile)
+    total = assemble(plan, execute(plan, matrix, weights))
+    return plan, total + layer.bias.reshape(-1, *[1] * (total.ndim - 2))
+
+
+tiles = st.builds(
+    TileParameters,
+    rows=st.integers(1, 40),
+    columns=st.sampled_from([16, 32, 48]),
+    row_blocks=st.just(256),
+    partial_sums=st.integers(1, 9),
+    vectors=st.integers(1, 30),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks(), tiles)
+def test_executed_plans_give_the_accumulators(case, tile):
     network, inputs = case
     trace = integer_network.run(network, inputs)
-    tensors = {"input": inputs, **trace.outputs}
+    tensors = {INPUT: inputs, **trace.outputs}
     for layer in network.matrix_layers:
-        matrix, weights = mapper.operands(network, layer.name, tensors[layer.input])
-        plan = mapper.plan_layer(network, layer.name, len(matrix), tile)
-        products = multiply_job_by_job(plan, matrix, weights)
-        expected = trace.accumulators[layer.name]
-        bias = layer.bias.reshape(-1, *(1,) * (expected.ndim - 2))
-        assert (products + bias == expected).all()
-
-
-@settings(deadline=None, max_examples=60)
-@given(networks(), tiles())
-def test_jobs_keep_to_the_tile(case, tile):
-    network, inputs = case
-    for layer in network.matrix_layers:
-        vectors = len(inputs) * math.prod(network.shapes[layer.name][1:])
-        plan = mapper.plan_layer(network, layer.name, vectors, tile)
+        plan, total = mapped_accumulators(network, layer, tensors[layer.input], tile)
+        np.testing.assert_array_equal(total, trace.accumulators[layer.name], err_msg=layer.name)
         for job in plan.jobs:
-            length = job.vectors.stop - job.vectors.start
-            assert job.weight_bits in tile.weight_widths
-            assert 1 <= job.outputs.stop - job.outputs.start <= tile.outputs(job.weight_bits)
-            assert 1 <= length <= tile.vectors
-            assert job.row_blocks == 1 or length <= tile.partial_sums
-        assert plan.weight_loads == sum(job.row_blocks for job in plan.jobs)
-        assert 0 < plan.utilization <= 1
+            assert 1 <= job.vector_count <= tile.vectors
+            assert job.row_blocks <= tile.row_blocks
+            assert job.row_blocks == 1 or job.vector_count <= tile.partial_sums
+            assert job.outputs.stop - job.outputs.start <= tile.outputs(job.weight_bits)
 
 
-def test_a_layer_that_fills_its_blocks_loses_nothing():
-    # conv2: 72 rows and 8 outputs of 4 bits.
-    tile = TileParameters(rows=24, columns=32)
-    plan = mapper.plan_layer(digits_like_network(), "conv2", 64, tile)
-    assert [job.row_blocks for job in plan.jobs] == [3]
+def test_plan_by_hand():
+    # conv2: 72 rows, 8 outputs of 4 bits, 4-bit unsigned inputs; 64 vectors an image.
+    network = digits_like_network(4)
+    tile = TileParameters(rows=32, columns=16, partial_sums=50)
+    plan = plan_layer(network, "conv2", 64, tile)
+    spans = [(job.outputs, job.vectors) for job in plan.jobs]
+    assert spans == [
+        (slice(0, 4), slice(0, 50)),
+        (slice(0, 4), slice(50, 64)),
+        (slice(4, 8), slice(0, 50)),
+        (slice(4, 8), slice(50, 64)),
+    ]
+    assert {(j.weight_bits, j.activation_bits, j.signed, j.row_blocks) for j in plan.jobs} == {
+        (4, 4, False, 3)
+    }
+    assert plan.weight_loads == 12
+    # 72 of 96 rows are used, all columns are.
+    assert plan.utilization == 72 / 96
+
+
+def test_layer_of_one_row_block_ignores_the_partial_sum_buffer():
+    tile = TileParameters(rows=72, columns=32, row_blocks=1, partial_sums=0, vectors=640)
+    plan = plan_layer(digits_like_network(4), "conv2", 640, tile)
+    assert len(plan.jobs) == 1
     assert plan.utilization == 1
-    half = mapper.plan_layer(
-        digits_like_network(), "conv2", 64, dataclasses.replace(tile, rows=48, columns=64)
+
+
+def test_signed_network_input_maps_to_signed_jobs():
+    tile = TileParameters(rows=16, columns=48)
+    plan = plan_layer(digits_like_network(4), "conv1", 64, tile)
+    assert plan.jobs[0].signed
+    # 9 of 16 rows; 8 outputs of 4 bits in 48 columns.
+    assert plan.utilization == 9 / 16 * 32 / 48
+
+
+def test_blocks_are_padded_with_zeros():
+    network = digits_like_network(4)
+    tile = TileParameters(rows=50, columns=48)
+    inputs = random_inputs(network, np.random.default_rng(1), 1)
+    matrix, weights = operands(
+        network, "conv2", integer_network.run(network, inputs).outputs["conv1"]
     )
-    assert half.utilization == pytest.approx(72 / 96 * 8 / 16)
+    plan = plan_layer(network, "conv2", 64, tile)
+    job = plan.jobs[0]
+    block = weight_block(plan, job, 1, weights)
+    assert block.shape == (50, 12)
+    np.testing.assert_array_equal(block[:22, :8], network["conv2"].weight.reshape(8, 72)[:, 50:].T)
+    assert not block[22:].any()
+    assert not block[:, 8:].any()
+    block = activation_block(plan, job, 1, matrix)
+    np.testing.assert_array_equal(block, np.pad(matrix[:, 50:], ((0, 0), (0, 28))))
+    with pytest.raises(IndexError, match="row block 2 of 2"):
+        weight_block(plan, job, 2, weights)
 
 
-def test_too_many_row_blocks():
-    tile = TileParameters(rows=8, columns=16, row_blocks=4)
-    with pytest.raises(
-        NetworkError,
-        match=r"conv2 has 72 rows, 9 blocks of the tile's 8, which accumulates over 4: "
-        r"raise row_blocks or rows of the tile",
-    ):
-        mapper.plan_layer(digits_like_network(), "conv2", 64, tile)
+def test_layers_that_do_not_map():
+    network = digits_like_network(4)
+    tile = TileParameters(rows=16, columns=16, row_blocks=4)
+    for arguments, message in [
+        (
+            ("conv2", 64),
+            "conv2: its 72 rows are 5 row blocks of 16, the tile accumulates 4: raise the tile's "
+            "row_blocks to 5, or its rows to 18",
+        ),
+        (("conv1", 65), "conv1: 65 vectors are not whole images, of 64 vectors each"),
+        (("conv1", 0), "conv1: 0 vectors are not whole images, of 64 vectors each"),
+        (
+            ("pool", 64),
+            "'pool' is no convolution or linear layer; there are: conv1, conv2, conv3, linear",
+        ),
+    ]:
+        with pytest.raises(MappingError) as error:
+            plan_layer(network, *arguments, tile)
+        assert str(error.value) == message
 
 
-def test_hardware_computes_in_place_of_the_reference():
-    network = digits_like_network()
-    inputs = random_inputs(network, np.random.default_rng(3), 2)
-    asked = []
-
-    def compute(network, name, layer_input):
-        asked.append(name)
-        return integer_network.accumulate(network, name, layer_input) + (name == "linear")
-
-    trace = integer_network.run(network, inputs, compute=compute)
-    assert asked == ["conv1", "conv2", "conv3", "average", "linear"]
-    assert (trace.logits == integer_network.run(network, inputs).logits + 1).all()
+def test_operands_and_results_of_wrong_shape_are_refused():
+    network = digits_like_network(4)
+    with pytest.raises(MappingError) as error:
+        operands(network, "conv2", np.zeros((1, 4, 8, 8), int))
+    assert str(error.value) == ("conv2: its input has shape (1, 4, 8, 8), it must be (N, 8, 8, 8)")
+    plan = plan_layer(network, "linear", 3, TileParameters(rows=32, columns=48))
+    with pytest.raises(MappingError) as error:
+        assemble(plan, [np.zeros((3, 10), int)])
+    assert str(error.value) == "linear: a job's results have shape (3, 10), they must be (3, 12)"
+    with pytest.raises(ValueError, match="shorter"):
+        assemble(plan, [])
