@@ -1,0 +1,231 @@
+"""Golden artifacts on disk: a folder of ``manifest.json`` and ``tensors.safetensors``.
+
+``docs/golden-format.md`` describes the format. Writing the same artifact twice gives the same
+bytes. Reading checks everything before anything is used.
+"""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from golden import manifest as manifests
+from golden.directory import replace_directory, staged_directory, write_synced
+from golden.samples import Artifact, ArtifactError, Samples
+from golden.verify import NodeAgreement, verify_artifact
+
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "NodeAgreement",
+    "Samples",
+    "read_artifact",
+    "verify_artifact",
+    "write_artifact",
+]
+
+MANIFEST = "manifest.json"
+TENSORS = "tensors.safetensors"
+
+MAXIMUM_MANIFEST_BYTES = 2**22
+"""Largest manifest that is read; a network of a thousand nodes needs a tenth of it."""
+
+_DTYPES = {
+    np.dtype(name): code
+    for name, code in (
+        ("int8", "I8"),
+        ("uint8", "U8"),
+        ("int16", "I16"),
+        ("uint16", "U16"),
+        ("int32", "I32"),
+        ("uint32", "U32"),
+        ("int64", "I64"),
+    )
+}
+"""The integer dtypes from the narrowest on, and what the tensor file calls them."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def write_artifact(directory: str | Path, artifact: Artifact) -> None:
+    """Write an artifact as a folder, or replace an artifact that stands there.
+
+    The folder appears under its name only when it is complete and on disk: whenever the writing
+    stops, ``directory`` holds what it held before, or the new artifact.
+
+    Raises
+    ------
+    ArtifactError
+        ``directory`` exists and is not an artifact, or the generator is not storable.
+    OSError
+        The file system refuses; nothing has changed then.
+
+    """
+    target = Path(directory).resolve()
+    _check_replaceable(target)
+    tensors = {
+        name: _narrowest(array)
+        for name, array in {
+            **manifests.network_tensors(artifact.network),
+            **artifact.samples.tensors(),
+        }.items()
+    }
+    data = safetensors.numpy.save(tensors)
+    text = manifests.dump(
+        {
+            "format": manifests.FORMAT,
+            "version": manifests.VERSION,
+            "generator": artifact.generator,
+            "network": manifests.describe_network(artifact.network),
+            "samples": {"count": len(artifact.samples)},
+            "tensors": {
+                name: {"dtype": str(array.dtype), "shape": list(array.shape)}
+                for name, array in tensors.items()
+            },
+            "files": {TENSORS: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}},
+        }
+    )
+    # What a reader would refuse, such as a generator without a name, is not written.
+    manifests.load(text)
+    with staged_directory(target) as staged:
+        write_synced(staged / TENSORS, data)
+        write_synced(staged / MANIFEST, text)
+        replace_directory(staged, target)
+
+
+def read_artifact(directory: str | Path) -> Artifact:
+    """Read an artifact and check all of it: files, checksums, shapes, dtypes, ranges, graph.
+
+    Whether the samples are what the network computes is left to ``verify_artifact``.
+
+    Raises
+    ------
+    ArtifactError
+        Anything is missing, damaged or not of this format. The message says which file, which
+        tensor and what to do.
+
+    """
+    directory = Path(directory)
+    place = directory / MANIFEST
+    text = _read_file(place, MAXIMUM_MANIFEST_BYTES)
+    with _errors_in(place):
+        manifest = manifests.load(text)
+    files = {name: _read_listed(place, name, entry) for name, entry in manifest["files"].items()}
+    with _errors_in(directory / TENSORS):
+        tensors = _parse_tensors(files[TENSORS], manifest["tensors"])
+        nodes = manifests.build_nodes(manifest["network"], tensors)
+    with _errors_in(place):
+        network = manifests.build_network(manifest["network"], nodes)
+    with _errors_in(directory / TENSORS):
+        samples = Samples.from_tensors(network, tensors)
+        if len(samples) != manifest["samples"]["count"]:
+            raise ArtifactError(
+                f"tensor samples/inputs has {len(samples)} images, the manifest says "
+                f"{manifest['samples']['count']}"
+            )
+        return Artifact(network=network, samples=samples, generator=manifest["generator"])
+
+
+def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Parse a tensor file and hold its header against the manifest's list."""
+    try:
+        found = dict(safetensors.deserialize(data))
+    except safetensors.SafetensorError as error:
+        raise ArtifactError(f"not a safetensors file ({error})") from None
+    for name in sorted(found.keys() ^ listed.keys()):
+        where = "manifest" if name in found else "file"
+        raise ArtifactError(f"tensor {name[:128]!r} is missing from the {where}")
+    tensors = {}
+    for name, entry in listed.items():
+        dtype, header = np.dtype(entry["dtype"]), found[name]
+        if header["dtype"] != _DTYPES[dtype]:
+            raise ArtifactError(
+                f"tensor {name} is {header['dtype']}, the manifest says {_DTYPES[dtype]}"
+            )
+        if header["shape"] != entry["shape"]:
+            raise ArtifactError(
+                f"tensor {name} has shape {header['shape']}, the manifest says {entry['shape']}"
+            )
+        array = np.frombuffer(header["data"], dtype.newbyteorder("<"))
+        tensors[name] = array.reshape(entry["shape"]).astype(dtype, copy=False)
+    return tensors
+
+
+def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
+    """Read a file that the manifest lists, and check size and checksum."""
+    if not _FILE_NAME.fullmatch(name):
+        raise ArtifactError(
+            f"{manifest}: file name {name[:128]!r} is not the plain name of a file in this "
+            "folder: do not trust this artifact, export it again"
+        )
+    path = manifest.with_name(name)
+    data = _read_file(path, entry["bytes"])
+    if len(data) != entry["bytes"]:
+        raise ArtifactError(
+            f"{path}: has {len(data)} bytes, the manifest says {entry['bytes']}: the file is "
+            "truncated or another one; copy the artifact or export it again"
+        )
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise ArtifactError(
+            f"{path}: its sha256 is not the one in the manifest: the file is damaged; copy the "
+            "artifact or export it again"
+        )
+    return data
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    """Read a regular file, but never more than ``most`` bytes."""
+    try:
+        if not path.parent.is_dir():
+            raise ArtifactError(f"{path.parent}: no such folder: give the folder of an artifact")
+        if not path.is_file():
+            raise ArtifactError(
+                f"{path}: no such file: copy the whole folder of the artifact, or export it again"
+            )
+        size = path.stat().st_size
+        if size > most:
+            raise ArtifactError(
+                f"{path}: has {size} bytes, expected at most {most}: it is not the file that was "
+                "written; copy the artifact or export it again"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _errors_in(path: Path) -> Iterator[None]:
+    """Complete errors that do not know which file they speak of."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}; export the artifact again") from None
+
+
+def _narrowest(array: np.ndarray) -> np.ndarray:
+    """Return integers in the smallest dtype that holds them, contiguous."""
+    lo, hi = int(array.min()), int(array.max())
+    for dtype in _DTYPES:
+        limits = np.iinfo(dtype)
+        if limits.min <= lo and hi <= limits.max:
+            return np.ascontiguousarray(array, dtype=dtype)
+    raise AssertionError("int64 holds every integer of an artifact")
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuse to replace anything that holds more than an artifact."""
+    if not target.exists():
+        return
+    remedy = "choose another folder, or remove this one first"
+    if not target.is_dir():
+        raise ArtifactError(f"{target}: is a file, not the folder of an artifact: {remedy}")
+    names = {entry.name for entry in target.iterdir()}
+    foreign = sorted(names - {MANIFEST, TENSORS})
+    if foreign or (names and MANIFEST not in names):
+        found = foreign[0] if foreign else TENSORS + f" without {MANIFEST}"
+        raise ArtifactError(f"{target}: is not an artifact, it holds {found}: {remedy}")
