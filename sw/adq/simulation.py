@@ -56,8 +56,8 @@ def simulate_networks(
 def report_networks(runs: list[dict], console: Console) -> dict:
     """Print what agreed and what it cost; the same as numbers."""
     table = Table(title="RTL against golden integers")
-    table.add_column("artifact")
-    for heading in ("images", "accumulators", "mismatches", "classes that differ", "correct"):
+    table.add_column("artifact", overflow="fold")
+    for heading in ("images", "accumulators", "mismatches", "classes differ", "correct"):
         table.add_column(heading, justify="right")
     for run in runs:
         table.add_row(

@@ -51,7 +51,7 @@ class TileRun:
                     weight_bits=job.weight_bits,
                     activation_bits=job.activation_bits,
                     signed=job.signed,
-                    vectors=job.vectors.stop - job.vectors.start,
+                    vectors=job.vector_count,
                     row_blocks=job.row_blocks,
                 )
             )
@@ -66,7 +66,7 @@ class TileRun:
                         self.tile, mapper.activation_block(plan, job, block, matrix)
                     )
                 )
-        lengths = [job.vectors.stop - job.vectors.start for job in plan.jobs]
+        lengths = [job.vector_count for job in plan.jobs]
         played = await self.player.play(
             jobs=np.frombuffer(b"".join(jobs), np.uint8).reshape(len(jobs), -1),
             weights=np.concatenate(weight_blocks),
