@@ -212,3 +212,21 @@ def test_weights_of_a_precision_between_hardware_widths_run_at_the_next():
     wider = dataclasses.replace(network.nodes[-1], weight_bits=16)
     replaced = dataclasses.replace(network, nodes=(network.nodes[0], wider))
     assert integer_network_reference.run(replaced, inputs).logits.tolist() == [[1]]
+
+
+def test_accumulators_can_come_from_elsewhere():
+    network = digits_like_network()
+    inputs = random_inputs(network, np.random.default_rng(8), 2)
+
+    def far_too_much_in_conv2(network, name, layer_input):
+        return integer_network.accumulate(network, name, layer_input) + (name == "conv2") * 2**12
+
+    trace = integer_network.run(network, inputs, compute=far_too_much_in_conv2)
+    plain = integer_network.run(network, inputs)
+    np.testing.assert_array_equal(trace.outputs["conv1"], plain.outputs["conv1"])
+    assert (trace.outputs["conv2"] == network.formats["conv2"].hi).all()
+    # What follows is computed from these outputs.
+    np.testing.assert_array_equal(
+        trace.accumulators["conv3"],
+        integer_network.accumulate(network, "conv3", trace.outputs["conv2"]),
+    )
