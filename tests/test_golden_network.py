@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -299,3 +301,12 @@ def test_products_beyond_exact_float64_are_refused():
     wide_network(2**23 - 1)
     with raises("linear: its products can add up to 9007199254740992, beyond 2\\^53"):
         wide_network(2**23)
+
+
+def test_golden_needs_neither_training_nor_hardware_libraries():
+    script = (
+        "import sys, golden.artifact, golden.mapper, golden.integer_network_reference;"
+        "print({'torch', 'adq', 'amaranth', 'cocotb'} & sys.modules.keys())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
