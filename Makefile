@@ -10,7 +10,7 @@ IMAGES ?= 50
 RECIPE := configs/train/digits.toml
 
 # The checked-in network, and the same at 16 bits, with a few images each.
-VECTORS := golden/vectors/digits-mixed golden/vectors/digits-16bit
+VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test sim golden lint clean
@@ -63,8 +63,8 @@ sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in networ
 
 golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
-	@$(ADQ) export runs/golden golden/vectors/digits-mixed --images 4
-	@$(ADQ) export runs/golden golden/vectors/digits-16bit --bits 16 --images 4
+	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
+	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
 
 lint: $(VENV)/.test  ## ruff, rules and format
 	@$(VENV)/bin/ruff check .

@@ -73,8 +73,10 @@ def report_networks(runs: list[dict], console: Console) -> dict:
 
     energy = SwitchingEnergy.estimate()
     costs = [cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs]
-    # A table that is wider than the window is still worth more whole.
-    Console(width=max(console.width, 120)).print(comparison_table(costs, energy))
+    costs_table = comparison_table(costs, energy)
+    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
+    whole = Console(width=1000).measure(costs_table).maximum
+    Console(width=max(console.width, whole)).print(costs_table)
     return {
         "agrees": all(run["agrees"] for run in runs),
         "energy": {"name": energy.name, "node": energy.node, "left_out": energy.left_out},

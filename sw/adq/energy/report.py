@@ -100,10 +100,11 @@ def comparison_table(networks: list[NetworkCost], energy: SwitchingEnergy) -> Ta
     table = Table(
         title="Cost an image, from counted switching",
         caption=(
-            f"Energy: {energy.name}, {energy.node}. k: bits as trained; kw x kx: weight and "
-            "activation bits on the tile.\npJ: computing; load pJ: loading weights. Simulation "
-            "by cycles has no glitches: a lower bound. Not counted: "
-            f"{', '.join(energy.left_out)}, wiring between tiles."
+            f"Energy: {energy.name}, {energy.node}; without "
+            f"{', '.join(energy.left_out)} and wiring between tiles.\n"
+            "Simulation by cycles has no glitches: a lower bound.\n"
+            "k: bits as trained. kw x kx: weight and activation bits on the tile.\n"
+            "pJ and fJ/MAC: computing. load pJ: loading weights."
         ),
         caption_justify="left",
     )
