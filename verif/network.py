@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from golden.artifact import read_artifact
-
 from rtl.parameters import TileParameters
 from verif.harness import build_harness
 from verif.simulator import SimulationError

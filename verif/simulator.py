@@ -93,7 +93,7 @@ class Build:
                 testcase=testcase,
             )
             return get_results(results)
-        except (SystemExit, RuntimeError, OSError) as error:
+        except (SystemExit, RuntimeError, ValueError, OSError) as error:
             raise SimulationError(
                 f"the simulation of {module} broke off ({error}); see {log}"
             ) from None
@@ -177,12 +177,13 @@ def build(
             always=True,
             log_file=scratch / "build.log",
         )
-    except (SystemExit, RuntimeError, OSError) as error:
+    except (SystemExit, RuntimeError, ValueError, OSError) as error:
         failed = cache / f"{top}-failed"
         shutil.rmtree(failed, ignore_errors=True)
         scratch.rename(failed)
         raise SimulationError(
-            f"Verilator could not build {top} ({error}); see {failed / 'build.log'}"
+            f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
+            "`adq doctor` for the tools"
         ) from None
     finally:
         for name, value in saved.items():

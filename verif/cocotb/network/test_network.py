@@ -11,9 +11,9 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.task import bridge, resume
-from golden.artifact import read_artifact
 
 from golden import integer_network, mapper
+from golden.artifact import read_artifact
 from golden.nodes import MatrixLayer
 from rtl.parameters import TileParameters
 from verif import beats
