@@ -1,0 +1,86 @@
+"""The command line: registers the commands, and says in one line what went wrong."""
+
+import functools
+import importlib
+from collections.abc import Callable
+
+import typer
+
+COMMANDS = (
+    "doctor",
+    "train",
+    "export",
+    "verify",
+    "sim",
+    "regress",
+)
+"""Modules of ``adq.commands``, each with a function of its own name."""
+
+NAMED_ERRORS = frozenset(
+    {
+        "adq.checkpoint.CheckpointError",
+        "adq.config.ConfigError",
+        "adq.integers.ExportError",
+        "adq.run.RunError",
+        "adq.training.TrainingError",
+        "golden.mapper.MappingError",
+        "golden.samples.ArtifactError",
+        "golden.formats.NetworkError",
+        "rtl.parameters.ParameterError",
+        "verif.simulator.SimulationError",
+    }
+)
+"""Errors whose message is for people. By name, since importing their modules takes seconds."""
+
+EXTRAS = {"torch": "train", "sklearn": "train"}
+"""Packages that are installed on demand, and the extra of this package that brings each."""
+
+
+def explain(error: Exception) -> str | None:
+    """Return the line that tells a person about an error, or None where it is a defect."""
+    if any(
+        f"{kind.__module__}.{kind.__qualname__}" in NAMED_ERRORS for kind in type(error).__mro__
+    ):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return (
+            f"{error.name} is not installed, which this command needs: "
+            f"pip install -e '.[{EXTRAS[error.name]}]'"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}: check the path, its permissions and free space"
+    return None
+
+
+def _for_people(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn a command's errors into one line on stderr and an exit status."""
+
+    @functools.wraps(command)
+    def run(*args, **kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
+        except Exception as error:
+            line = explain(error)
+            if line is None:
+                raise
+            typer.echo(f"error: {' '.join(line.split())}", err=True)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+main = typer.Typer(
+    help=(
+        "Activation-density quantization in training, and the bit-serial "
+        "processing-in-memory tile that runs it."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _name in COMMANDS:
+    _module = importlib.import_module(f"adq.commands.{_name}")
+    main.command(_name)(_for_people(getattr(_module, _name)))

@@ -1,0 +1,147 @@
+"""A short run, its artifacts, and the commands that make and check them."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from adq.cli import main
+from adq.config import DataConfig
+from adq.data import load
+from golden.artifact import read_artifact
+
+RECIPE = """
+[training]
+seed = 2
+epochs = 3
+baseline = {baseline}
+
+[controller]
+window = 1
+max_iterations = 2
+settling_epochs = 1
+"""
+
+
+def adq(*arguments) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def make_run(folder, baseline: bool):
+    recipe = folder / "recipe.toml"
+    recipe.write_text(RECIPE.format(baseline=str(baseline).lower()))
+    adq("train", recipe, "--out", folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("with-baseline"), baseline=True)
+
+
+def test_mixed_precision_export_verifies(run, tmp_path):
+    output = adq("export", run, tmp_path / "mixed", "--images", 7)
+    assert "0 of 450 classes differ" in output
+    artifact = read_artifact(tmp_path / "mixed")
+    metrics = json.loads((run / "metrics.json").read_text())
+    layers = artifact.network.matrix_layers
+    assert {layer.name: layer.weight_bits for layer in layers} == metrics["mixed"]["bits"]
+    assert sorted({layer.weight_bits for layer in layers})[0] < 16
+    assert {layer.name: layer.density for layer in layers} == {
+        **metrics["mixed"]["density"],
+        "linear": None,
+    }
+    assert len(artifact.samples) == 7
+    generator = artifact.generator
+    assert generator["accuracy"] == pytest.approx(metrics["mixed"]["accuracy"])
+    assert generator["test_images"] == 450
+    assert generator["differing_classes"] == 0
+    assert generator["recipe"]["training"]["seed"] == 2
+
+    output = adq("verify", tmp_path / "mixed", "--out", tmp_path / "verify")
+    assert "All integers agree" in output
+    result = json.loads((tmp_path / "verify" / "mixed.json").read_text())
+    assert result["agrees"] is True
+    assert [node["node"] for node in result["nodes"]] == [n.name for n in artifact.network.nodes]
+
+
+def test_samples_are_test_images_and_fewer_are_part_of_more(run, tmp_path):
+    for count in (3, 9):
+        adq("export", run, tmp_path / str(count), "--images", count)
+    few, more = (read_artifact(tmp_path / str(count)).samples for count in (3, 9))
+    assert np.array_equal(few.inputs, more.inputs[:3])
+    images = load(DataConfig(), seed=2, device="cpu")
+    scale = read_artifact(tmp_path / "9").network.input_format.scale
+    test_set = images.test_images.numpy()
+    for image, label in zip(more.inputs * scale, more.labels, strict=True):
+        distance = np.abs(test_set - image).max(axis=(1, 2, 3))
+        # Pixels beyond the learned range are clipped, none by more than a little.
+        nearest = int(distance.argmin())
+        assert distance[nearest] < 0.2
+        assert images.test_labels[nearest] == label
+
+
+def test_exporting_again_gives_the_same_bytes(run, tmp_path):
+    for name in ("one", "other"):
+        adq("export", run, tmp_path / name, "--images", 2)
+    for name in ("manifest.json", "tensors.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_uniform_export_at_the_baselines_bits_is_the_baseline(run, tmp_path):
+    adq("export", run, tmp_path / "wide", "--bits", 16, "--images", 2)
+    artifact = read_artifact(tmp_path / "wide")
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert [layer.weight_bits for layer in artifact.network.matrix_layers] == [16] * 4
+    assert artifact.generator["checkpoint"] == "baseline.pt"
+    assert artifact.generator["accuracy"] == pytest.approx(metrics["baseline"]["accuracy"])
+    assert artifact.generator["differing_classes"] == 0
+
+
+def test_uniform_export_without_a_baseline_takes_the_mixed_network(tmp_path):
+    run = make_run(tmp_path, baseline=False)
+    assert not (run / "baseline.pt").exists()
+    assert "baseline" not in json.loads((run / "metrics.json").read_text())
+    for bits in (2, 4, 12):
+        adq("export", run, tmp_path / "uniform", "--bits", bits, "--images", 2)
+        artifact = read_artifact(tmp_path / "uniform")
+        assert [layer.weight_bits for layer in artifact.network.matrix_layers] == [bits] * 4
+        assert artifact.generator["checkpoint"] == "checkpoint.pt"
+        # At 2 bits many logits are equal: the first of the largest must be the same one.
+        assert artifact.generator["differing_classes"] == 0
+
+
+def test_verify_says_which_node_differs(run, tmp_path, monkeypatch):
+    import golden.verify
+
+    adq("export", run, tmp_path / "mixed", "--images", 2)
+    recompute = golden.verify.run
+
+    def with_a_fault(network, inputs):
+        trace = recompute(network, inputs)
+        trace.accumulators["conv2"][1, 5, 2, 3] += 1
+        return trace
+
+    monkeypatch.setattr(golden.verify, "run", with_a_fault)
+    result = CliRunner().invoke(
+        main, ["verify", str(tmp_path / "mixed"), "--out", str(tmp_path / "verify")]
+    )
+    assert result.exit_code == 1
+    assert "Integers differ" in result.output
+    report = json.loads((tmp_path / "verify" / "mixed.json").read_text())
+    assert report["agrees"] is False
+    assert {node["node"]: node["differing"] for node in report["nodes"] if node["differing"]} == {
+        "conv2": 1
+    }
+
+
+def test_more_images_than_there_are(run, tmp_path):
+    result = CliRunner().invoke(
+        main, ["export", str(run), str(tmp_path / "new"), "--images", "451"]
+    )
+    assert result.exit_code == 2
+    assert result.stderr == "error: images is 451: the test set has 1 to 450\n"
+    assert not (tmp_path / "new").exists()
