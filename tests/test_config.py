@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from adq.config import ConfigError, Recipe
 
 RECIPES = sorted(Path(__file__, "../../configs/train").resolve().glob("*.toml"))

@@ -1,6 +1,7 @@
 """The controller against tables worked out by hand."""
 
 import pytest
+
 from adq.config import ControllerConfig
 from adq.controller import Controller, Decision, next_bits
 

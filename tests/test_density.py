@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from adq.density import DensityMeter
 from adq.layers import quantized_layers, relus
 from adq.models import ARCHITECTURES

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+
 from adq.layers import QuantizedBatchNorm2d, QuantizedConv2d, QuantizedLinear
 from adq.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
-
 from golden.network import ActivationFormat
 
 BITS = (2, 3, 4, 8, 15, 16)

@@ -112,8 +112,10 @@ class TrainingConfig:
     device: str = "cpu"
     """PyTorch device that holds the network and all images."""
 
-    threads: int = 2
-    """CPU threads: how a sum is shared decides its last bit, so it belongs to the recipe."""
+    threads: int = 1
+    """CPU threads. How a sum is shared decides its last bit, so it belongs to the recipe; the
+    digits network is too small to gain from two, and on a busy machine two cost several times
+    as much."""
 
     def __post_init__(self):
         _check_at_least("seed", self.seed, 0)
