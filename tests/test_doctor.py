@@ -9,12 +9,12 @@ from collections import namedtuple
 
 import pytest
 import typer
-from adq import machine
-from adq.commands.doctor import doctor
-from adq.machine import Finding, Status, finding, packages, system
 from typer.testing import CliRunner
 
 import verif.simulator
+from adq import machine
+from adq.commands.doctor import doctor
+from adq.machine import Finding, Status, finding, packages, system
 
 ANSWERS = "#!/bin/sh\necho 'tool 1.0'\n"
 

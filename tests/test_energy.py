@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
+
 from adq.energy.report import comparison_table, cost_of
 from adq.energy.switching import SwitchingEnergy
-
 from verif.activity import BLOCKS
 
 ENERGY = SwitchingEnergy(

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from golden.artifact import read_artifact
 from rich.console import Console
 from rich.table import Table
 
 from adq.energy.report import comparison_table, cost_of
 from adq.energy.switching import SwitchingEnergy
+from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.network import simulate
 

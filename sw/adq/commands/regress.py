@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -25,10 +26,10 @@ def regress(
     """
     parameters = read_tile(tile, rows, columns)
 
-    from adq.files import write_json
-    from adq.simulation import report_networks, simulate_networks
     from rich.console import Console
 
+    from adq.files import write_json
+    from adq.simulation import report_networks, simulate_networks
     from verif.regression import run_port_tests
 
     console = Console()

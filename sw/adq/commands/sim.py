@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -32,9 +33,10 @@ def sim(
     """
     parameters = read_tile(tile, rows, columns)
 
+    from rich.console import Console
+
     from adq.files import write_json
     from adq.simulation import report_networks, simulate_networks
-    from rich.console import Console
 
     console = Console()
     runs = simulate_networks(artifacts, parameters, images, out, CACHE, console)
