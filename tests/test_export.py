@@ -138,6 +138,16 @@ def test_verify_says_which_node_differs(run, tmp_path, monkeypatch):
     }
 
 
+def test_a_recipe_that_cannot_run_leaves_the_old_run_alone(run, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[training]\nepochs = 1\ndevice = "abacus"\n')
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    result = CliRunner().invoke(main, ["train", str(recipe), "--out", str(run), "--overwrite"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: device 'abacus' cannot be used")
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
 def test_more_images_than_there_are(run, tmp_path):
     result = CliRunner().invoke(
         main, ["export", str(run), str(tmp_path / "new"), "--images", "451"]

@@ -82,7 +82,7 @@ def train(recipe: Recipe, run: Run, report: Report) -> dict[str, Any]:
 
     metrics: dict[str, Any] = {"seed": training.seed, "torch": torch.__version__}
     with _reproducible(training):
-        images = adq.data.load(recipe.data, seed=training.seed, device=_device(training.device))
+        images = adq.data.load(recipe.data, seed=training.seed, device=find_device(training.device))
         for name, path in networks.items():
             start = time.monotonic()
             network = _Network(name, recipe, images)
@@ -100,6 +100,17 @@ def train(recipe: Recipe, run: Run, report: Report) -> dict[str, Any]:
         )
     write_json(run.metrics, metrics)
     return metrics
+
+
+def find_device(name: str) -> torch.device:
+    """Return a device that can be used, or raise a ``TrainingError``."""
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(
+            f'device {name!r} cannot be used ({reason}): set device = "cpu" in [training]'
+        ) from None
 
 
 @torch.no_grad()
@@ -214,16 +225,6 @@ def _summary(history: list[Epoch]) -> dict[str, Any]:
             for iteration, last in last_of_iteration.items()
         ],
     }
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(
-            f'device {name!r} cannot be used ({reason}): set device = "cpu" in [training]'
-        ) from None
 
 
 @contextlib.contextmanager

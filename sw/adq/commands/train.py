@@ -26,8 +26,10 @@ def train(
 
     recipe = Recipe.from_toml(config)
 
-    from adq.training import Epoch, train
+    from adq.training import Epoch, find_device, train
 
+    # Before a run that the folder may hold gives way to this one.
+    find_device(recipe.training.device)
     run = Run.create(out, config, overwrite=overwrite)
     console = Console()
     columns = (
