@@ -8,13 +8,14 @@ straight-through estimator (Bengio, Leonard and Courville 2013): rounding counts
 and what lies outside the range has no gradient.
 
 Ranges. The paper takes minimum and maximum, but at 2 and 3 bits most of such a grid lies where
-hardly any value is. Both quantizers therefore limit their range to 2 mean|x| sqrt(q), q being the largest integer: the step size from which Esser et al.
-("Learned step size quantization", ICLR 2020) start, which exceeds the maximum at high precision.
-Weights follow it continuously. An activation's range starts there and is then learned by its
-gradient, as theirs; learning the range rather than the step keeps it of order 1 at every
-precision, which is what Adam's steps suit. On the digits network, whose middle layers end at 2
-bits, this costs 0.4 points of accuracy against 16 bits in the mean of ten seeds, 0.9 at most; a
-running maximum of the activations costs 0.9 in the mean.
+hardly any value is. Both quantizers therefore limit their range to 2 mean|x| sqrt(q), q being the
+largest integer: the step size from which Esser et al. ("Learned step size quantization", ICLR
+2020) start, which exceeds the maximum at high precision. Weights follow it continuously. An
+activation's range starts there and is then learned by its gradient, as theirs; learning the range
+rather than the step keeps it of order 1 at every precision, which is what Adam's steps suit. On
+the digits network, whose middle layers end at 2 bits, this costs 0.4 points of accuracy against 16
+bits in the mean of ten seeds, 0.9 at most; a running maximum of the activations costs 0.9 in the
+mean.
 
 Everything is computed in float32, where integers of 16 bits and their half steps are exact.
 """
