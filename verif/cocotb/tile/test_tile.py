@@ -87,6 +87,29 @@ async def row_blocks_accumulate(dut, stalls):
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
+async def a_sum_is_read_as_it_is_written(dut):
+    """A lone vector of one bit, both of its weight blocks there before its job: the second block
+    asks for the partial sum in the cycle in which the first stores it.
+    """
+    bench = Bench(dut, SEED + 9)
+    await bench.start()
+    for weight_bits in bench.parameters.weight_widths:
+        job = random_job(
+            bench.parameters,
+            bench.rng,
+            weight_bits=weight_bits,
+            activation_bits=1,
+            signed=False,
+            vectors=1,
+            row_blocks=2,
+        )
+        bench.send([job], hold="jobs")
+        await ClockCycles(dut.clk, 2 * bench.parameters.weight_beats + 4)
+        bench.send([job], only="jobs")
+        assert ((await bench.take(1)).outputs(weight_bits) == job.results).all()
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(density=[0.0, 0.02, 0.5])
 async def sparse_planes(dut, density):
     """Planes with no bit set: leading ones cost no cycle, and every one is counted."""
