@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 ADQ    := $(VENV)/bin/adq
 
+# A shell may export COLUMNS, the width of its window: it counts only where it is asked for.
+ifeq ($(origin COLUMNS),command line)
+COLS   ?= $(COLUMNS)
+endif
+
 TILE   ?= configs/tile/64x64.toml
 SIZE   := --tile $(TILE) $(if $(ROWS),--rows $(ROWS)) $(if $(COLS),--columns $(COLS))
 IMAGES ?= 50

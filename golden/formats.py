@@ -60,7 +60,7 @@ class ActivationFormat:
     def __post_init__(self):
         check(1 <= self.bits <= 16, f"activations of {self.bits} bits: they have 1 to 16 bits")
         check(
-            math.isfinite(self.scale) and self.scale > 0,
+            0 < self.scale < math.inf,
             f"activation scale {self.scale}: it must be a positive number",
         )
 

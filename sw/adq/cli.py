@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import signal
 from collections.abc import Callable
 
 import typer
@@ -49,6 +50,8 @@ def explain(error: Exception) -> str | None:
         )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}: check the path, its permissions and free space"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.strerror}: check free space and permissions"
     return None
 
 
@@ -57,6 +60,8 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args, **kwargs) -> None:
+        # A simulator that was started ends with its parent, however that is ended.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:

@@ -118,12 +118,14 @@ class TrainingConfig:
     as much."""
 
     def __post_init__(self):
-        _check_at_least("seed", self.seed, 0)
+        _check_between("seed", self.seed, 0, 2**32 - 1, inclusive=True)
         _check_at_least("epochs", self.epochs, 1)
         _check_at_least("batch_size", self.batch_size, 2)
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate is {self.learning_rate}: it must be more than 0")
-        _check_at_least("threads", self.threads, 1)
+        if not 0 < self.learning_rate <= 10:
+            raise ConfigError(
+                f"learning_rate is {self.learning_rate}: it must be more than 0 and at most 10"
+            )
+        _check_between("threads", self.threads, 1, 1024, inclusive=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,7 @@ class Recipe:
                 f"{path}: cannot be read ({error.strerror}): give the path of a recipe, "
                 "such as configs/train/digits.toml"
             ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         try:
             return _from_table(cls, table, "")
@@ -194,7 +196,7 @@ def _convert(expected: type, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where} is {value!r}: it must be a table, written [{where}]")
         return _from_table(expected, value, where)
-    if expected is float and type(value) is int:
+    if expected is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     if type(value) is not expected:
         kind = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}

@@ -49,7 +49,7 @@ class Run:
     def create(cls, path: Path, config: Path, *, overwrite: bool) -> "Run":
         """Start a run in a folder that holds none, or whose run may be overwritten."""
         run = cls(path)
-        if run.config.exists() and not overwrite:
+        if run.metrics.exists() and not overwrite:
             raise RunError(f"{path}: holds a run already: choose another --out, or add --overwrite")
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is not a folder: choose another --out")

@@ -5,13 +5,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from adq.energy.report import comparison_table, cost_of
+from adq.energy.report import NetworkCost, comparison_table, cost_of
 from adq.energy.switching import SwitchingEnergy
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.network import simulate
 
-__all__ = ["report_networks", "simulate_networks"]
+__all__ = ["print_costs", "report_networks", "simulate_networks"]
 
 
 def simulate_networks(
@@ -48,7 +48,7 @@ def simulate_networks(
                 cache=cache,
                 progress=show,
             )
-        run["agrees"] = not run["mismatches"] and not run["classes_that_differ"]
+        run["agrees"] = not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
         runs.append(run)
     return runs
 
@@ -71,15 +71,27 @@ def report_networks(runs: list[dict], console: Console) -> dict:
         )
     console.print(table)
 
+    for run in runs:
+        if run["failure"]:
+            line = f"FAIL {run['artifact']}: {run['failure']}"
+            console.print(line, style="red", markup=False, highlight=False)
     energy = SwitchingEnergy.estimate()
-    costs = [cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs]
-    costs_table = comparison_table(costs, energy)
-    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
-    whole = Console(width=1000).measure(costs_table).maximum
-    Console(width=max(console.width, whole)).print(costs_table)
+    costs = [
+        cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs if not run["failure"]
+    ]
+    if costs:
+        print_costs(costs, energy, console)
     return {
         "agrees": all(run["agrees"] for run in runs),
         "energy": {"name": energy.name, "node": energy.node, "left_out": energy.left_out},
         "costs": [cost.to_json() for cost in costs],
         "runs": runs,
     }
+
+
+def print_costs(costs: list[NetworkCost], energy: SwitchingEnergy, console: Console) -> None:
+    """Print the table of costs."""
+    costs_table = comparison_table(costs, energy)
+    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
+    whole = Console(width=1000).measure(costs_table).maximum
+    Console(width=max(console.width, whole)).print(costs_table)

@@ -104,7 +104,7 @@ def comparison_table(networks: list[NetworkCost], energy: SwitchingEnergy) -> Ta
             f"{', '.join(energy.left_out)} and wiring between tiles.\n"
             "Simulation by cycles has no glitches: a lower bound.\n"
             "k: bits as trained. kw x kx: weight and activation bits on the tile.\n"
-            "pJ and fJ/MAC: computing. load pJ: loading weights."
+            "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both."
         ),
         caption_justify="left",
     )

@@ -11,9 +11,6 @@ from verif.beats import Results, results_of
 
 __all__ = ["Played", "Player"]
 
-PATIENCE = 100_000
-"""Cycles without a result after which the tile counts as hung: many times the longest job."""
-
 
 @dataclass(frozen=True)
 class Played:
@@ -43,7 +40,6 @@ class Player:
         """Reset the tile."""
         self.dut.start.value = 0
         self.dut.reset.value = 1
-        self.dut.patience.value = PATIENCE
         await Timer(10, "ns")
         self.dut.reset.value = 0
         await Timer(10, "ns")
@@ -54,9 +50,17 @@ class Player:
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
 
     async def play(
-        self, *, jobs: bytes, weights: np.ndarray, activations: np.ndarray, expected: int
+        self,
+        *,
+        jobs: np.ndarray,
+        weights: np.ndarray,
+        activations: np.ndarray,
+        expected: int,
+        patience: int,
     ) -> Played:
         """Play beats, bytes of shape (beats, bytes), until ``expected`` results have come.
+
+        The tile counts as hung if it gives none for ``patience`` cycles.
 
         Raises
         ------
@@ -67,6 +71,7 @@ class Player:
             Path(f"{name}.bin").write_bytes(np.ascontiguousarray(beats[:, ::-1]).tobytes())
         before = self.counts()
         self.dut.expected.value = expected
+        self.dut.patience.value = patience
         self.dut.start.value = 1
         await Timer(6, "ns")
         self.dut.start.value = 0
@@ -74,7 +79,7 @@ class Player:
             await RisingEdge(self.dut.done)
         # The pipeline is empty and idle now, so that nothing is counted between plays.
         await Timer(10, "ns")
-        assert not int(self.dut.hung.value), f"no result in {PATIENCE} cycles"
+        assert not int(self.dut.hung.value), f"no result in {patience} cycles"
         counts = self.counts() - before
         return Played(
             results=results_of(self.parameters, Path("results.hex").read_text()),

@@ -38,6 +38,11 @@ class TileRun:
             return integer_network.accumulate(network, name, layer_input)
         return resume(self.multiply)(network, name, layer_input)
 
+    def cycles_at_most(self, job: mapper.JobPlan) -> int:
+        """Cycles of a job none of whose planes is empty and which waits for all of its weights."""
+        planes = [job.activation_bits] * job.vector_count * job.row_blocks
+        return self.tile.job_cycles(planes) + self.tile.weight_beats * job.row_blocks
+
     async def multiply(self, network, name: str, layer_input: np.ndarray) -> np.ndarray:
         """Play a layer's jobs; compare its accumulators with the artifact's."""
         layer = network[name]
@@ -72,7 +77,10 @@ class TileRun:
             weights=np.concatenate(weight_blocks),
             activations=np.concatenate(vectors),
             expected=sum(lengths),
+            patience=1000 + 2 * max(self.cycles_at_most(job) for job in plan.jobs),
         )
+        assert not any(status.value for status in played.results.status), "a job was refused"
+        assert played.results.last.sum() == len(jobs), "a job has not one last result"
         outputs = played.results.outputs(plan.jobs[0].weight_bits)
         accumulators = mapper.assemble(plan, np.split(outputs, np.cumsum(lengths)[:-1]))
         accumulators = accumulators + layer.bias.reshape(-1, *(1,) * (accumulators.ndim - 2))

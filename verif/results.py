@@ -1,0 +1,35 @@
+"""Outcomes of cocotb tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+__all__ = ["TestResult", "read_results"]
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """Outcome of a test; ``message`` is empty where it passed."""
+
+    name: str
+    message: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+        return not self.message
+
+
+def read_results(path: Path) -> list[TestResult]:
+    """Outcomes in the JUnit file that cocotb wrote."""
+    results = []
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        failure = case.find("failure")
+        if failure is None:
+            failure = case.find("error")
+        message = ""
+        if failure is not None:
+            text = failure.get("message") or failure.get("error_msg") or failure.text or ""
+            message = text.strip().splitlines()[0] if text.strip() else "failed"
+        results.append(TestResult(case.get("name", "?"), message))
+    return results
