@@ -7,17 +7,23 @@ from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 __all__ = ["StreamMonitor", "StreamSink", "StreamSource"]
 
 
-class StreamMonitor:
-    """Holds a stream to the rules: once valid, it stays so and keeps its payload until taken."""
+class _Stream:
+    """The wires of a stream of the design."""
 
     def __init__(self, dut, name: str):
-        self.clock = dut.clk
-        self.reset = dut.rst
         self.name = name
+        self.clock = dut.clk
         self.valid = getattr(dut, f"{name}__valid")
         self.ready = getattr(dut, f"{name}__ready")
         self.payload = getattr(dut, f"{name}__payload")
-        self.beats = 0
+
+
+class StreamMonitor(_Stream):
+    """Holds a stream to the rules: once valid, it stays so and keeps its payload until taken."""
+
+    def __init__(self, dut, name: str):
+        super().__init__(dut, name)
+        self.reset = dut.rst
 
     async def run(self):
         """Watch for ever; raises AssertionError where a rule is broken."""
@@ -34,17 +40,13 @@ class StreamMonitor:
                 assert valid, f"{self.name}: valid fell before the beat was taken"
                 assert payload == waiting, f"{self.name}: the payload changed before it was taken"
             waiting = payload if valid and not ready else None
-            self.beats += valid and ready
 
 
-class StreamSource:
+class StreamSource(_Stream):
     """Sends beats; before each, idles with probability ``idle``."""
 
     def __init__(self, dut, name: str, *, seed: int, idle: float = 0.0):
-        self.clock = dut.clk
-        self.valid = getattr(dut, f"{name}__valid")
-        self.ready = getattr(dut, f"{name}__ready")
-        self.payload = getattr(dut, f"{name}__payload")
+        super().__init__(dut, name)
         self.random = random.Random(f"{name} {seed}")
         self.idle = idle
         self.valid.value = 0
@@ -65,14 +67,11 @@ class StreamSource:
             self.valid.value = 0
 
 
-class StreamSink:
+class StreamSink(_Stream):
     """Takes beats; is not ready with probability ``stall``."""
 
     def __init__(self, dut, name: str, *, seed: int, stall: float = 0.0):
-        self.clock = dut.clk
-        self.valid = getattr(dut, f"{name}__valid")
-        self.ready = getattr(dut, f"{name}__ready")
-        self.payload = getattr(dut, f"{name}__payload")
+        super().__init__(dut, name)
         self.random = random.Random(f"{name} {seed}")
         self.stall = stall
         self.ready.value = 0
