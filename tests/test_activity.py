@@ -21,16 +21,24 @@ def test_a_net_with_three_names_is_counted_once(design):
     assert design.registers == {"column adders": 4}
 
 
-def test_counts_in_simulation_equal_those_by_hand(design, tmp_path):
-    model = build(
-        tmp_path / "models", top="counter", ports=PORTS, sources={"counter.v": design.verilog}
-    )
+@pytest.fixture(scope="module")
+def model(design, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("models")
+    return build(cache, top="counter", ports=PORTS, sources={"counter.v": design.verilog})
+
+
+def test_counts_in_simulation_equal_those_by_hand(design, model, tmp_path):
     outcome = model.run(
         "verif.cocotb.activity.test_activity",
-        directory=tmp_path / "run",
+        directory=tmp_path,
         environment={"ADQ_BLOCKS": json.dumps(design.blocks)},
     )
-    assert outcome == (1, 0), (tmp_path / "run" / "sim.log").read_text()
+    assert outcome == (1, 0), (tmp_path / "sim.log").read_text()
+
+
+def test_a_module_without_tests_is_no_success(model, tmp_path):
+    with pytest.raises(SimulationError, match=r"verif\.cocotb\.activity\.design .*sim\.log"):
+        model.run("verif.cocotb.activity.design", directory=tmp_path)
 
 
 def test_a_broken_design_leaves_a_log_and_no_model(tmp_path):

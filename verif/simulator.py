@@ -92,11 +92,14 @@ class Build:
                 seed=seed,
                 testcase=testcase,
             )
-            return get_results(results)
+            tests, failures = get_results(results)
         except (SystemExit, RuntimeError, ValueError, OSError) as error:
             raise SimulationError(
                 f"the simulation of {module} broke off ({error}); see {log}"
             ) from None
+        if not tests:
+            raise SimulationError(f"{module} ran no test; see {log}")
+        return tests, failures
 
 
 def _publish(top: str, ports: Sequence[str]) -> str:
