@@ -38,13 +38,13 @@ $(VENV)/.sim: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.sim
-	@echo "Adding PyTorch and scikit-learn to $(VENV)"
+	@echo "Adding PyTorch and what training needs to $(VENV)"
 	@$(VENV)/bin/pip install -q -e '.[train]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,figures,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv

@@ -33,7 +33,17 @@ NAMED_ERRORS = frozenset(
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""
 
-EXTRAS = {"torch": "train", "sklearn": "train"}
+EXTRAS = {
+    "torch": "train",
+    "sklearn": "train",
+    "lightning_fabric": "train",
+    "torch_pruning": "train",
+    "pyarrow": "train",
+    "PIL": "train",
+    "huggingface_hub": "train",
+    "matplotlib": "figures",
+    "brevitas": "bench",
+}
 """Packages that are installed on demand, and the extra of this package that brings each."""
 
 
