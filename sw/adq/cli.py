@@ -9,6 +9,7 @@ import typer
 
 COMMANDS = (
     "doctor",
+    "data",
     "train",
     "export",
     "verify",
@@ -21,6 +22,7 @@ NAMED_ERRORS = frozenset(
     {
         "adq.checkpoint.CheckpointError",
         "adq.config.ConfigError",
+        "adq.data.hub.DataError",
         "adq.integers.ExportError",
         "adq.run.RunError",
         "adq.training.TrainingError",

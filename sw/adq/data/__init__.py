@@ -1,7 +1,13 @@
-"""Images to train on: one module a data set, each with ``load(config, seed)``."""
+"""Images to train on. Names and folders are known here without PyTorch.
 
-import importlib
+A data set is either built in (``digits``) or a folder of Parquet files in the layout that the
+Hugging Face hub gives it (``adq.data.hub``).
+"""
+
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from adq.data.hub import HUB_DATA_SETS, DataError
 
 if TYPE_CHECKING:
     import torch
@@ -9,11 +15,39 @@ if TYPE_CHECKING:
     from adq.config import DataConfig
     from adq.data.images import Images
 
-DATA_SETS = ("digits",)
-"""Names of the data sets; each is a module of this package."""
+__all__ = ["CACHE", "DATA_SETS", "DataError", "load"]
+
+DATA_SETS = ("digits", *HUB_DATA_SETS)
+"""Names of the data sets."""
+
+CACHE = Path("build/images")
+"""Where decoded images are kept, relative to the present folder."""
 
 
-def load(config: "DataConfig", *, seed: int, device: "torch.device | str") -> "Images":
-    """Load the data set that a recipe names, split by a seed, onto a device."""
-    module = importlib.import_module(f"adq.data.{config.name}")
-    return module.load(config, seed).to(device)
+def load(
+    config: "DataConfig", *, seed: int, device: "torch.device | str", cache: Path = CACHE
+) -> "Images":
+    """Load the data set that a recipe names onto a device.
+
+    The seed decides which images are kept where the recipe asks for a part of them, and the
+    split of ``digits``.
+
+    Raises
+    ------
+    DataError
+        Files that are missing, damaged or of another layout, images that cannot be decoded, or
+        more images asked for than there are. The message says where, and how to mend it.
+
+    """
+    from adq.data.images import Images
+
+    if config.name in HUB_DATA_SETS:
+        from adq.data.parquet import read_splits
+
+        data_set = HUB_DATA_SETS[config.name]
+        splits, classes = read_splits(data_set, config.path, cache), data_set.classes
+    else:
+        from adq.data.digits import CLASSES, read_splits
+
+        splits, classes = read_splits(config.test_fraction, seed), CLASSES
+    return Images.from_splits(splits, classes=classes, config=config, seed=seed).to(device)

@@ -1,33 +1,83 @@
-"""What every data set looks like to training: tensors that stay on the device."""
+"""What every data set looks like to training: bytes that stay on the device.
+
+A batch is gathered, cropped, flipped and normalized on the device. Which crop and which flip an
+image gets is drawn beforehand and apart from it (``Images.draw``), on the CPU and by the caller's
+generator: the draws are the same on every device, and for any number of processes that draw for
+the whole batch and take each its part.
+
+Notation used for tensor shapes: N images, n images of a batch, C channels, H rows, W columns.
+"""
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from torch.nn import functional
+
+from adq.data.splits import Splits
+
+if TYPE_CHECKING:
+    from adq.config import DataConfig
+
+_PART = 1000
+"""Images whose values are counted at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Labelled images, normalized to mean 0 and variance 1 of the training images.
+    """Labelled images of a data set, or the part of it that a recipe asks for."""
 
-    Notation used for tensor shapes: N images, C channels, H rows, W columns.
-    """
-
-    train_images: torch.Tensor
-    """float32 (N, C, H, W)"""
+    train_pixels: torch.Tensor
+    """uint8 (N, C, H + 2 * crop, W + 2 * crop), with a black margin to crop from"""
     train_labels: torch.Tensor
     """int64 (N,)"""
-    test_images: torch.Tensor
-    """float32 (N, C, H, W)"""
+    test_pixels: torch.Tensor
+    """uint8 (N, C, H, W)"""
     test_labels: torch.Tensor
     """int64 (N,)"""
+    mean: torch.Tensor
+    """float32 (C, 1, 1), of the training images without their margin"""
+    deviation: torch.Tensor
+    """float32 (C, 1, 1), their standard deviation"""
     classes: int
     """Labels run from 0 to ``classes`` - 1."""
+    crop: int
+    """Pixels by which a crop moves an image at most, in each direction; 0 for no crop."""
+    flip: bool
+    """Whether every other image, by chance, is mirrored left to right."""
+
+    @classmethod
+    def from_splits(
+        cls, splits: Splits, *, classes: int, config: "DataConfig", seed: int
+    ) -> "Images":
+        """Take the part of a data set that a recipe asks for, and measure it."""
+        train = splits.train.part(config.train_images, seed=seed, what="[data] train_images")
+        test = splits.test.part(config.test_images, seed=seed, what="[data] test_images")
+        mean, deviation = _moments(train.pixels)
+        margin = (config.crop,) * 4
+        return cls(
+            train_pixels=functional.pad(torch.from_numpy(train.pixels), margin),
+            train_labels=torch.from_numpy(train.labels),
+            test_pixels=torch.from_numpy(test.pixels),
+            test_labels=torch.from_numpy(test.labels),
+            mean=torch.tensor(mean, dtype=torch.float32).reshape(-1, 1, 1),
+            deviation=torch.tensor(deviation, dtype=torch.float32).reshape(-1, 1, 1),
+            classes=classes,
+            crop=config.crop,
+            flip=config.flip,
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
-        return tuple(self.train_images.shape[1:])
+        return tuple(self.test_pixels.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.train_pixels.device
 
     def to(self, device: torch.device | str) -> "Images":
         """Return the same images on another device."""
@@ -37,3 +87,52 @@ class Images:
             if field.type is torch.Tensor
         }
         return dataclasses.replace(self, **tensors)
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw what chance decides for ``count`` images: int64 (count, 3), on the CPU.
+
+        Columns: rows and columns of the margin above and left of the crop, and whether it is
+        flipped. Draws twice from a CPU generator, whatever ``crop`` and ``flip`` are.
+        """
+        offsets = torch.randint(2 * self.crop + 1, (count, 2), generator=generator)
+        flips = torch.randint(2, (count, 1), generator=generator) * self.flip
+        return torch.cat([offsets, flips], dim=1)
+
+    def train_batch(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        """Training images, augmented as drawn and normalized: float32 (n, C, H, W).
+
+        ``indices`` is int64 (n,), ``draws`` (n, 3) what ``draw`` gave for these images; both may
+        be on the CPU.
+        """
+        height, width = self.shape[1:]
+        down, right, flip = draws.to(self.device, non_blocking=True).unbind(1)
+        # Every crop of every image, as a view: (N, 2 crop + 1, 2 crop + 1, C, H, W)
+        crops = self.train_pixels.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+        pixels = crops[indices.to(self.device, non_blocking=True), down, right]
+        if self.flip:
+            pixels = torch.where(flip.bool().reshape(-1, 1, 1, 1), pixels.flip(3), pixels)
+        return self._normalized(pixels)
+
+    def test_batch(self, part: slice | torch.Tensor) -> torch.Tensor:
+        """Test images, normalized: float32 (n, C, H, W)."""
+        return self._normalized(self.test_pixels[part])
+
+    def _normalized(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.to(torch.float32).sub_(self.mean).div_(self.deviation)
+
+
+def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of uint8 (N, C, H, W): float64 (C,) both.
+
+    A channel that is constant has no deviation to divide by: 1 stands for it.
+    """
+    # By how often each of the 256 values occurs, which is exact; part by part, for memory.
+    counts = np.zeros((pixels.shape[1], 256), dtype=np.int64)
+    for start in range(0, len(pixels), _PART):
+        for channel, values in enumerate(pixels[start : start + _PART].swapaxes(0, 1)):
+            counts[channel] += np.bincount(values.reshape(-1), minlength=256)
+    values = np.arange(256)
+    total = counts[0].sum()
+    mean = counts @ values / total
+    variance = (counts * (values - mean[:, None]) ** 2).sum(1) / total
+    return mean, np.where(variance > 0, np.sqrt(variance), 1.0)
