@@ -1,0 +1,78 @@
+"""``adq cost``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def cost(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Runs, checkpoints and golden artifacts.", metavar="[PATH]..."),
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An architecture, such as vgg19.")
+    ] = None,
+    bits: Annotated[
+        str, typer.Option(metavar="N,...", help="Its precision, or one a layer.")
+    ] = "16",
+    channels: Annotated[
+        str, typer.Option(metavar="N,...", help="Its output channels, of each layer but the last.")
+    ] = "",
+    density: Annotated[
+        str,
+        typer.Option(
+            metavar="AD,...",
+            help="Lower its precision once, by this activation density, or one of each layer but "
+            "the last.",
+        ),
+    ] = "",
+    shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Its images.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(metavar="N", min=1, help="Its classes.")] = 10,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+    ] = Path("build/cost"),
+) -> None:
+    """Tell what networks cost by arithmetic: MACs, bit operations, energy by published figures.
+
+    Of runs, checkpoints, golden artifacts, and of an architecture at precisions and channels of
+    your choice.
+    """
+    from rich.console import Console
+
+    from adq.cost.report import SOURCES, cost_tables, to_json
+    from adq.cost.sources import CostError, architecture_work, read_networks
+    from adq.files import write_json
+
+    def numbers(option: str, text: str, kind: type) -> list:
+        try:
+            return [kind(each) for each in text.replace("x", ",").split(",") if text]
+        except ValueError:
+            raise CostError(f"--{option} {text}: it must be numbers, as in 16,4,2") from None
+
+    networks = [network for path in sources or [] for network in read_networks(path)]
+    if arch is not None:
+        image = numbers("input", shape, int)
+        if len(image) != 3 or min(image) < 1:
+            raise CostError(f"--input {shape}: it must be channels, rows and columns, as 3x32x32")
+        networks.append(
+            architecture_work(
+                arch,
+                input_shape=image,
+                classes=classes,
+                bits=numbers("bits", bits, int),
+                channels=numbers("channels", channels, int),
+                densities=numbers("density", density, float),
+            )
+        )
+    if not networks:
+        raise CostError("nothing to count: give a run, a checkpoint, an artifact, or --arch vgg19")
+    console = Console()
+    for table in cost_tables(networks):
+        console.print(table)
+    console.print(SOURCES, highlight=False)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "cost.json"
+    write_json(path, {"networks": [to_json(network) for network in networks]})
+    console.print(f"Written: {path}", highlight=False)

@@ -1,0 +1,65 @@
+"""A training run in terms of cost: what its network saves, and what training it took."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from adq.cost.models import BASELINE_BITS, pim_energy
+
+
+class Epoch(Protocol):
+    """What an epoch's line of the history tells: precision and MACs an image of each layer."""
+
+    bits: Mapping[str, int]
+    macs: Mapping[str, int]
+
+
+def cost_metrics(history: Sequence[Epoch]) -> dict[str, float]:
+    """Sum up the epochs of a network, of which the first is unpruned.
+
+    The baseline is the network of the first epoch at 16 bits, trained for as many epochs.
+
+    ``mac_reduction``, ``bit_operation_reduction``, ``pim_energy_reduction``
+        How many times less than the baseline an image takes with the final network: bits of all
+        MACs, products of bits, energy by the paper's table.
+    ``pim_energy_uj``
+        Energy of an image by the paper's table, in uJ.
+    ``training_complexity``
+        Cost of the training relative to the baseline's, see ``training_complexity``.
+    """
+    first, last = history[0], history[-1]
+    baseline_bits = dict.fromkeys(first.macs, BASELINE_BITS)
+    energy = _pim_energy(last.macs, last.bits)
+    return {
+        "mac_reduction": _mac_bits(first.macs, baseline_bits) / _mac_bits(last.macs, last.bits),
+        "bit_operation_reduction": (
+            _bit_operations(first.macs, baseline_bits) / _bit_operations(last.macs, last.bits)
+        ),
+        "pim_energy_uj": energy / 1e6,
+        "pim_energy_reduction": _pim_energy(first.macs, baseline_bits) / energy,
+        "training_complexity": training_complexity(history),
+    }
+
+
+def training_complexity(history: Sequence[Epoch], baseline_epochs: int | None = None) -> float:
+    """Cost of a training relative to that of its 16-bit baseline.
+
+    The paper's sum over iterations i of epochs_i / (MAC reduction)_i, divided by the baseline's
+    epochs. An iteration's epochs have one MAC reduction, so that it is a sum over epochs here.
+    Without ``baseline_epochs`` the baseline is trained for as many epochs.
+    """
+    first = history[0].macs
+    baseline = _mac_bits(first, dict.fromkeys(first, BASELINE_BITS))
+    spent = sum(_mac_bits(epoch.macs, epoch.bits) / baseline for epoch in history)
+    return spent / (baseline_epochs or len(history))
+
+
+def _mac_bits(macs: Mapping[str, int], bits: Mapping[str, int]) -> int:
+    return sum(macs[layer] * bits[layer] for layer in macs)
+
+
+def _bit_operations(macs: Mapping[str, int], bits: Mapping[str, int]) -> int:
+    return sum(macs[layer] * bits[layer] ** 2 for layer in macs)
+
+
+def _pim_energy(macs: Mapping[str, int], bits: Mapping[str, int]) -> float:
+    return sum(pim_energy(macs[layer], bits[layer]) for layer in macs)

@@ -1,0 +1,209 @@
+"""Where a network's layers are read from: an artifact, a checkpoint, an architecture, a module."""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adq.cost.models import BASELINE_BITS
+from adq.cost.work import LayerWork, NetworkWork
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from golden.network import Network
+
+MINIMUM_BITS = 2
+"""Fewest bits of a layer."""
+
+
+class CostError(ValueError):
+    """A network whose cost cannot be told; the message says why and what would do."""
+
+
+def read_networks(path: Path) -> list[NetworkWork]:
+    """Read what a path holds: an artifact, a checkpoint, or a run with one or two of these."""
+    from adq.run import Run
+
+    if (path / "manifest.json").exists():
+        from golden.artifact import read_artifact
+
+        return [artifact_work(read_artifact(path).network, name=str(path))]
+    if path.is_file():
+        return [_checkpoint_work(path)]
+    run = Run(path)
+    checkpoints = [file for file in (run.mixed, run.baseline) if file.exists()]
+    if not checkpoints:
+        raise CostError(
+            f"{path}: is no artifact, run or checkpoint: give the folder of one that "
+            "`adq export` or `adq train` wrote, or --arch with the name of an architecture"
+        )
+    return [_checkpoint_work(file) for file in checkpoints]
+
+
+def artifact_work(network: "Network", *, name: str) -> NetworkWork:
+    """Return the layers of an integer network. What was pruned from it, it does not know."""
+    layers = [
+        LayerWork(
+            name=layer.name,
+            channels=layer.outputs,
+            macs=network.macs(layer.name),
+            inputs=math.prod(network.shapes[layer.input]),
+            weights=layer.weight.size,
+            weight_bits=layer.weight_bits,
+            activation_bits=network.formats[layer.input].bits,
+            density=layer.density,
+        )
+        for layer in network.matrix_layers
+    ]
+    return NetworkWork.of(name, layers)
+
+
+def module_work(
+    module: "nn.Module",
+    input_shape: Sequence[int],
+    *,
+    bits: Mapping[str, int] | int = BASELINE_BITS,
+    densities: Mapping[str, float] | None = None,
+) -> tuple[LayerWork, ...]:
+    """Return the convolutions and linear layers of any module, in the order in which they run.
+
+    The module is run once on an image of no content, (C, H, W), which costs no arithmetic.
+    ``bits`` and ``densities`` are by the names of ``named_modules``.
+    """
+    import torch
+    from torch import nn
+
+    found: dict[str, LayerWork] = {}
+    module = copy.deepcopy(module).to("meta").eval()
+
+    def record(name: str, layer: "nn.Module", inputs: tuple, output: torch.Tensor) -> None:
+        k = bits if isinstance(bits, int) else bits[name]
+        found[name] = LayerWork(
+            name=name,
+            channels=output.shape[1],
+            macs=output[0].numel() * layer.weight[0].numel(),
+            inputs=inputs[0][0].numel(),
+            weights=layer.weight.numel(),
+            weight_bits=k,
+            activation_bits=k,
+            density=(densities or {}).get(name),
+        )
+
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(
+                lambda layer, inputs, output, name=name: record(name, layer, inputs, output)
+            )
+    with torch.no_grad():
+        module(torch.empty(1, *input_shape, device="meta"))
+    return tuple(found.values())
+
+
+def architecture_work(
+    architecture: str,
+    *,
+    input_shape: Sequence[int],
+    classes: int,
+    bits: Sequence[int] = (BASELINE_BITS,),
+    channels: Sequence[int] = (),
+    densities: Sequence[float] = (),
+) -> NetworkWork:
+    """Return the layers of one of the package's architectures.
+
+    Parameters
+    ----------
+    bits
+        One precision for all layers, or one for each.
+    channels
+        Output channels of every layer but the last; none given, those of the architecture.
+    densities
+        One activation density for all layers but the last, or one for each of these. Given some,
+        precisions are what they call for: lowered once, the first and the last layer excepted,
+        as ``adq.controller`` does.
+
+    Raises
+    ------
+    CostError
+        An unknown architecture, a number out of range, or not as many as there are layers.
+
+    """
+    from adq.controller import next_bits
+    from adq.models import ARCHITECTURES
+
+    if architecture not in ARCHITECTURES:
+        raise CostError(
+            f"architecture {architecture!r}: it must be one of {', '.join(ARCHITECTURES)}"
+        )
+    unpruned = _build(architecture, input_shape, classes)
+    names = [layer.name for layer in unpruned]
+    precision = _of_layers("bits", bits, names, MINIMUM_BITS, BASELINE_BITS)
+    density = {}
+    if densities:
+        density = _of_layers("density", densities, names[:-1], 0, 1)
+        precision |= {
+            name: next_bits(precision[name], density[name], MINIMUM_BITS) for name in names[1:-1]
+        }
+    kept = None
+    if channels:
+        kept = _of_layers("channels", channels, names[:-1], 1, math.inf) | {names[-1]: classes}
+    layers = [
+        dataclasses.replace(layer.at(precision[layer.name]), density=density.get(layer.name))
+        for layer in _build(architecture, input_shape, classes, kept)
+    ]
+    return NetworkWork.of(architecture, layers, unpruned)
+
+
+def _checkpoint_work(path: Path) -> NetworkWork:
+    from adq.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.load(path)
+    shape = (checkpoint.recipe["model"]["name"], checkpoint.input_shape, checkpoint.classes)
+    layers = [
+        dataclasses.replace(
+            layer.at(checkpoint.bits[layer.name]), density=checkpoint.densities.get(layer.name)
+        )
+        for layer in _build(*shape, checkpoint.channels)
+    ]
+    return NetworkWork.of(str(path), layers, _build(*shape))
+
+
+def _build(
+    architecture: str,
+    input_shape: Sequence[int],
+    classes: int,
+    channels: Mapping[str, int] | None = None,
+) -> tuple[LayerWork, ...]:
+    """Layers of an architecture at 16 bits."""
+    import torch
+
+    from adq.models import build
+
+    try:
+        with torch.device("meta"):
+            module = build(architecture, tuple(input_shape), classes, channels=channels)
+        return module_work(module, input_shape)
+    except (ValueError, RuntimeError) as error:
+        sides = " x ".join(map(str, input_shape))
+        reason = str(error).splitlines()[0]
+        raise CostError(
+            f"{architecture} cannot be built for images of {sides} with these channels ({reason}): "
+            "give a larger --input, or other --channels"
+        ) from None
+
+
+def _of_layers(
+    what: str, values: Sequence[float], layers: Sequence[str], low: float, high: float
+) -> dict[str, float]:
+    """Values by layer: as many as there are layers, or one for all."""
+    for value in values:
+        if not low <= value <= high:
+            raise CostError(f"{what} {value}: it must be {low} to {high}")
+    if len(values) not in (1, len(layers)):
+        raise CostError(
+            f"{what}: {len(values)} are given; give 1, or {len(layers)}, one for each of "
+            f"{', '.join(layers)}"
+        )
+    return dict(zip(layers, values * len(layers), strict=False))

@@ -1,0 +1,208 @@
+"""Costs by arithmetic, against arithmetic by hand."""
+
+import json
+import math
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from typer.testing import CliRunner
+
+from adq.cli import main
+from adq.cost.metrics import cost_metrics, training_complexity
+from adq.cost.models import analytical_energy, pim_bits, pim_energy
+from adq.cost.report import to_json
+from adq.cost.sources import artifact_work, module_work, read_networks
+from adq.cost.work import LayerWork, NetworkWork
+from golden.artifact import read_artifact
+
+VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [(2, 2.942), (3, 16.968), (4, 16.968), (5, 66.714), (8, 66.714), (9, 276.676), (16, 276.676)],
+)
+def test_pim_energy_of_a_thousand_macs(bits, expected):
+    assert pim_energy(1000, bits) == expected  # pJ
+
+
+def test_the_platform_has_16_bits_at_most():
+    with pytest.raises(ValueError, match="17 bits: the platform computes at most 16"):
+        pim_bits(17)
+
+
+def test_analytical_energy():
+    # 10 MACs at 16 bits: 1.55 + 0.1 = 1.65 pJ each; 3 accesses of 40 pJ.
+    assert analytical_energy(10, 3, 16) == pytest.approx(16.5 + 120)
+    # At 2 bits: 0.19375 + 0.1 pJ each; 5 pJ an access.
+    assert analytical_energy(10, 3, 2) == pytest.approx(2.9375 + 15)
+
+
+LAYERS = (
+    LayerWork(
+        name="a", channels=4, macs=1000, inputs=50, weights=20, weight_bits=16, activation_bits=16
+    ),
+    LayerWork(
+        name="b", channels=2, macs=3000, inputs=70, weights=30, weight_bits=3, activation_bits=4
+    ),
+)
+
+
+def test_quantities_of_a_layer():
+    narrow = LAYERS[1]
+    assert narrow.bits == 4  # of the wider operand
+    assert narrow.mac_bits == 12_000
+    assert narrow.bit_operations == 36_000
+    assert narrow.pim_pj == pytest.approx(50.904)
+    assert narrow.analytical_pj == pytest.approx(3000 * 0.4875 + 100 * 10)
+
+
+def test_reductions():
+    network = NetworkWork.of("some", LAYERS)
+    # 4000 MACs at 16 bits over 1000 at 16 and 3000 at 4
+    assert network.reduction("mac_bits") == 64_000 / 28_000
+    assert network.reduction("macs") == 1
+    assert network.reduction("pim_pj") == pytest.approx(4000 * 276.676 / (276_676 + 50_904))
+    pruned = NetworkWork.of("pruned", LAYERS[:1], LAYERS)
+    assert pruned.reduction("macs") == 4
+    assert pruned.baseline_name == "16 bits and all channels"
+    assert to_json(pruned)["baseline"]["total"]["macs"] == 4000
+    json.dumps(to_json(pruned))
+
+
+def epoch(bits, macs=(100, 300)):
+    return types.SimpleNamespace(
+        bits=dict(zip("ab", bits, strict=True)), macs=dict(zip("ab", macs, strict=True))
+    )
+
+
+def test_training_complexity_is_the_papers_sum():
+    # Reductions: 1; 6400 / (1600 + 2400) = 1.6; pruned: 6400 / (1600 + 4 * 150) = 2.909...
+    history = [epoch((16, 16))] * 4 + [epoch((16, 8))] * 3 + [epoch((16, 4), (100, 150))] * 5
+    expected = (4 / 1 + 3 / 1.6 + 5 / (6400 / 2200)) / 12
+    assert training_complexity(history) == pytest.approx(expected)
+    assert training_complexity(history, baseline_epochs=6) == pytest.approx(2 * expected)
+
+
+def test_a_baselines_training_is_the_measure():
+    metrics = cost_metrics([epoch((16, 16))] * 3)
+    assert metrics.pop("pim_energy_uj") == pytest.approx(400 * 276.676e-9)
+    assert set(metrics.values()) == {1.0}
+
+
+def test_metrics_of_a_run():
+    metrics = cost_metrics([epoch((16, 16)), epoch((16, 4), (100, 150))])
+    assert metrics["mac_reduction"] == pytest.approx(6400 / 2200)
+    assert metrics["bit_operation_reduction"] == pytest.approx(400 * 256 / (100 * 256 + 150 * 16))
+    energy = 100 * 276.676 + 150 * 16.968
+    assert metrics["pim_energy_uj"] == pytest.approx(energy / 1e9)
+    assert metrics["pim_energy_reduction"] == pytest.approx(400 * 276.676 / energy)
+
+
+def test_a_run_that_begins_below_16_bits_is_measured_against_16():
+    assert cost_metrics([epoch((8, 8))])["mac_reduction"] == 2
+    assert cost_metrics([epoch((8, 8))])["training_complexity"] == 0.5
+
+
+class Odd(nn.Module):
+    """Strides, groups, a shared input, functional operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, (3, 5), stride=2, padding=(1, 2))
+        self.grouped = nn.Conv2d(8, 12, 3, groups=4)
+        self.skip = nn.Conv2d(8, 12, 1)
+        self.unused = nn.Linear(5, 5)
+        self.last = nn.Linear(12, 7)
+
+    def forward(self, x):
+        x = functional.relu(self.first(x))  # (N, 8, 5, 6)
+        x = functional.relu(self.grouped(x)) + self.skip(x)[:, :, 1:-1, 1:-1]  # (N, 12, 3, 4)
+        return self.last(x.mean((2, 3)))
+
+
+def test_any_module():
+    module = Odd()
+    layers = {layer.name: layer for layer in module_work(module, (3, 10, 12), bits=4)}
+    assert list(layers) == ["first", "grouped", "skip", "last"]
+    assert {name: layer.macs for name, layer in layers.items()} == {
+        "first": 8 * 5 * 6 * 3 * 3 * 5,
+        "grouped": 12 * 3 * 4 * 2 * 9,
+        "skip": 12 * 5 * 6 * 8,
+        "last": 12 * 7,
+    }
+    assert [layer.inputs for layer in layers.values()] == [360, 240, 240, 12]
+    assert [layer.weights for layer in layers.values()] == [360, 216, 96, 84]
+    assert [layer.channels for layer in layers.values()] == [8, 12, 12, 7]
+    assert {layer.bits for layer in layers.values()} == {4}
+    # The module itself is as it was.
+    assert module(torch.zeros(1, 3, 10, 12)).shape == (1, 7)
+
+
+def test_an_artifacts_layers():
+    network = read_artifact(VECTORS / "mixed").network
+    work = artifact_work(network, name="digits")
+    # 3x3 convolutions of 8x8 images, padded: 1 -> 16, pooled, 16 -> 32, 32 -> 32, pooled.
+    assert [layer.macs for layer in work.layers] == [64 * 144, 16 * 4608, 16 * 9216, 1280]
+    assert [layer.inputs for layer in work.layers] == [64, 256, 512, 128]
+    assert all(layer.density is not None for layer in work.layers[:-1])
+
+
+VGG19 = [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"]
+
+
+def vgg19_macs() -> int:
+    side, channels, macs = 32, 3, 0
+    for entry in VGG19:
+        if entry == "M":
+            side //= 2
+        else:
+            macs += side * side * 9 * channels * entry
+            channels = entry
+    return macs + 512 * 10
+
+
+def test_the_papers_vgg19_by_hand():
+    assert vgg19_macs() == 398_136_320
+    assert math.isclose(pim_energy(vgg19_macs(), 16) / 1e6, 110.154, rel_tol=1e-5)  # uJ
+
+
+def cost(folder, *arguments):
+    result = CliRunner().invoke(main, ["cost", *arguments, "--out", str(folder)])
+    written = folder / "cost.json"
+    return result, json.loads(written.read_text())["networks"] if written.exists() else None
+
+
+def test_the_command_on_an_artifact(tmp_path):
+    result, networks = cost(tmp_path, str(VECTORS / "mixed"), str(VECTORS / "16bit"))
+    assert result.exit_code == 0
+    mixed, uniform = networks
+    assert uniform["mac_reduction"] == 1
+    assert mixed["baseline"]["total"] == uniform["total"]
+    assert mixed["pim_energy_reduction"] == pytest.approx(
+        uniform["total"]["pim_pj"] / mixed["total"]["pim_pj"]
+    )
+    assert f"{mixed['pim_energy_reduction']:.2f}x" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to count: give a run, a checkpoint, an artifact, or --arch vgg19"),
+        (["absent"], "absent: is no artifact, run or checkpoint: give the folder of one that"),
+    ],
+)
+def test_what_the_command_cannot_count(tmp_path, arguments, message):
+    result, networks = cost(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert networks is None
+    assert message in " ".join(result.stderr.split())
+
+
+def test_an_empty_folder_is_no_network(tmp_path):
+    with pytest.raises(ValueError, match="is no artifact, run or checkpoint"):
+        read_networks(tmp_path)
