@@ -1,7 +1,6 @@
 """Costs by arithmetic, against arithmetic by hand."""
 
 import json
-import math
 import types
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from adq.cli import main
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
 from adq.cost.report import to_json
-from adq.cost.sources import artifact_work, module_work, read_networks
+from adq.cost.sources import architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
 from golden.artifact import read_artifact
 
@@ -166,9 +165,52 @@ def vgg19_macs() -> int:
     return macs + 512 * 10
 
 
-def test_the_papers_vgg19_by_hand():
+def test_the_papers_vgg19():
     assert vgg19_macs() == 398_136_320
-    assert math.isclose(pim_energy(vgg19_macs(), 16) / 1e6, 110.154, rel_tol=1e-5)  # uJ
+    network = architecture_work("vgg19", input_shape=(3, 32, 32), classes=10)
+    assert network.total("macs") == 398_136_320
+    assert network.total("pim_pj") / 1e6 == pytest.approx(110.154, rel=1e-5)  # uJ
+
+
+def test_the_papers_resnet18():
+    """The paper's total is that of one more 1x1 convolution on every skip without one."""
+    network = architecture_work("resnet18", input_shape=(3, 32, 32), classes=100)
+    assert network.total("macs") == 555_468_800
+    sides, widths = (32, 16, 8, 4), (64, 128, 256, 512)
+    # Two blocks of 64 channels, and the second one of 128, 256 and 512.
+    more = [2, 1, 1, 1]
+    skips = sum(n * side**2 * w**2 for n, side, w in zip(more, sides, widths, strict=True))
+    energy = pim_energy(network.total("macs") + skips, 16) / 1e6
+    assert energy == pytest.approx(159.501, rel=1e-3)
+
+
+def test_precisions_and_channels_of_an_architecture():
+    network = architecture_work(
+        "vgg9",
+        input_shape=(3, 32, 32),
+        classes=10,
+        bits=[16, 4, 3, 3, 2, 2, 16],
+        channels=[32, 20, 30, 30, 40, 9],
+    )
+    assert [layer.bits for layer in network.layers] == [16, 4, 3, 3, 2, 2, 16]
+    assert [layer.macs for layer in network.layers] == [
+        32 * 32 * 9 * 3 * 32,
+        32 * 32 * 9 * 32 * 20,
+        16 * 16 * 9 * 20 * 30,
+        16 * 16 * 9 * 30 * 30,
+        8 * 8 * 9 * 30 * 40,
+        8 * 8 * 9 * 40 * 9,
+        4 * 4 * 9 * 10,
+    ]
+    assert network.baseline_total("macs") == 38_653_952
+
+
+def test_densities_lower_an_architectures_precisions_once():
+    network = architecture_work(
+        "digits", input_shape=(1, 8, 8), classes=10, bits=[8], densities=[0.9, 0.45, 0.1]
+    )
+    assert [layer.bits for layer in network.layers] == [8, 4, 2, 8]
+    assert [layer.density for layer in network.layers] == [0.9, 0.45, 0.1, None]
 
 
 def cost(folder, *arguments):
@@ -194,6 +236,20 @@ def test_the_command_on_an_artifact(tmp_path):
     [
         ([], "nothing to count: give a run, a checkpoint, an artifact, or --arch vgg19"),
         (["absent"], "absent: is no artifact, run or checkpoint: give the folder of one that"),
+        (["--arch", "vgg"], "architecture 'vgg': it must be one of digits, vgg9"),
+        (["--arch", "digits", "--bits", "1"], "bits 1: it must be 2 to 16"),
+        (["--arch", "digits", "--bits", "4,x"], "--bits 4,x: it must be numbers, as in 16,4,2"),
+        (
+            ["--arch", "digits", "--bits", "4,3"],
+            "bits: 2 are given; give 1, or 4, one for each of conv1, conv2, conv3, linear",
+        ),
+        (["--arch", "digits", "--density", "1.5"], "density 1.5: it must be 0 to 1"),
+        (["--arch", "digits", "--channels", "0"], "channels 0: it must be at least 1"),
+        (["--arch", "digits", "--input", "8x8"], "--input 8x8: it must be channels, rows and col"),
+        (
+            ["--arch", "resnet20", "--channels", ",".join(["16"] * 7 + ["32"] * 2 + ["9"] * 12)],
+            "channels 9 of block4.shortcut.conv: it adds to 32 others, so that it must have",
+        ),
     ],
 )
 def test_what_the_command_cannot_count(tmp_path, arguments, message):

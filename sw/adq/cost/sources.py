@@ -128,9 +128,11 @@ def architecture_work(
     ------
     CostError
         An unknown architecture, a number out of range, or not as many as there are layers.
+    adq.models.listed.ModelError
+        Images that are too small, or channels that do not fit each other.
 
     """
-    from adq.controller import next_bits
+    from adq.controller import scaled
     from adq.models import ARCHITECTURES
 
     if architecture not in ARCHITECTURES:
@@ -144,14 +146,21 @@ def architecture_work(
     if densities:
         density = _of_layers("density", densities, names[:-1], 0, 1)
         precision |= {
-            name: next_bits(precision[name], density[name], MINIMUM_BITS) for name in names[1:-1]
+            name: scaled(precision[name], density[name], MINIMUM_BITS) for name in names[1:-1]
         }
     kept = None
     if channels:
         kept = _of_layers("channels", channels, names[:-1], 1, math.inf) | {names[-1]: classes}
+    layers = _build(architecture, input_shape, classes, kept)
+    for layer in layers:
+        if kept and layer.channels != kept[layer.name]:
+            raise CostError(
+                f"channels {kept[layer.name]} of {layer.name}: it adds to {layer.channels} others, "
+                "so that it must have as many"
+            )
     layers = [
         dataclasses.replace(layer.at(precision[layer.name]), density=density.get(layer.name))
-        for layer in _build(architecture, input_shape, classes, kept)
+        for layer in layers
     ]
     return NetworkWork.of(architecture, layers, unpruned)
 
@@ -181,17 +190,9 @@ def _build(
 
     from adq.models import build
 
-    try:
-        with torch.device("meta"):
-            module = build(architecture, tuple(input_shape), classes, channels=channels)
-        return module_work(module, input_shape)
-    except (ValueError, RuntimeError) as error:
-        sides = " x ".join(map(str, input_shape))
-        reason = str(error).splitlines()[0]
-        raise CostError(
-            f"{architecture} cannot be built for images of {sides} with these channels ({reason}): "
-            "give a larger --input, or other --channels"
-        ) from None
+    with torch.device("meta"):
+        module = build(architecture, tuple(input_shape), classes, channels=channels)
+    return module_work(module, input_shape)
 
 
 def _of_layers(
@@ -200,7 +201,8 @@ def _of_layers(
     """Values by layer: as many as there are layers, or one for all."""
     for value in values:
         if not low <= value <= high:
-            raise CostError(f"{what} {value}: it must be {low} to {high}")
+            valid = f"at least {low}" if high == math.inf else f"{low} to {high}"
+            raise CostError(f"{what} {value}: it must be {valid}")
     if len(values) not in (1, len(layers)):
         raise CostError(
             f"{what}: {len(values)} are given; give 1, or {len(layers)}, one for each of "
