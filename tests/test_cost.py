@@ -247,7 +247,12 @@ def test_the_command_on_an_artifact(tmp_path):
         (["--arch", "digits", "--channels", "0"], "channels 0: it must be at least 1"),
         (["--arch", "digits", "--input", "8x8"], "--input 8x8: it must be channels, rows and col"),
         (
-            ["--arch", "resnet20", "--channels", ",".join(["16"] * 7 + ["32"] * 2 + ["9"] * 12)],
+            [
+                "--arch",
+                "resnet20",
+                "--channels",
+                ",".join(["16"] * 7 + ["32", "32", "9"] + ["32"] * 11),
+            ],
             "channels 9 of block4.shortcut.conv: it adds to 32 others, so that it must have",
         ),
     ],
