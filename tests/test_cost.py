@@ -1,5 +1,6 @@
 """Costs by arithmetic, against arithmetic by hand."""
 
+import dataclasses
 import json
 import types
 from pathlib import Path
@@ -10,12 +11,16 @@ from torch import nn
 from torch.nn import functional
 from typer.testing import CliRunner
 
+import adq
+from adq.checkpoint import Checkpoint
 from adq.cli import main
+from adq.config import ModelConfig, Recipe, TrainingConfig
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
 from adq.cost.report import to_json
 from adq.cost.sources import architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
+from adq.models import build
 from golden.artifact import read_artifact
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
@@ -211,6 +216,53 @@ def test_densities_lower_an_architectures_precisions_once():
     )
     assert [layer.bits for layer in network.layers] == [8, 4, 2, 8]
     assert [layer.density for layer in network.layers] == [0.9, 0.45, 0.1, None]
+
+
+def checkpoint(path: Path, **values) -> Path:
+    """A checkpoint as far as it decides costs: without weights."""
+    recipe = Recipe(training=TrainingConfig(epochs=1), model=ModelConfig(name="digits"))
+    channels = {"conv1": 16, "conv2": 20, "conv3": 8, "linear": 10}
+    Checkpoint(
+        network="mixed",
+        recipe=dataclasses.asdict(recipe),
+        input_shape=(1, 8, 8),
+        classes=10,
+        channels=channels,
+        bits={"conv1": 16, "conv2": 5, "conv3": 2, "linear": 16},
+        state={},
+        densities={"conv1": 0.5, "conv2": 0.25, "conv3": 0.125},
+        epoch=1,
+        history=[],
+        progress=None,
+        **values,
+    ).save(path)
+    return path
+
+
+def test_a_checkpoint_is_compared_with_its_unpruned_self(tmp_path):
+    (network,) = read_networks(checkpoint(tmp_path / "some.pt"))
+    macs = [64 * 9 * 16, 16 * 9 * 16 * 20, 16 * 9 * 20 * 8, 4 * 8 * 10]
+    assert [layer.macs for layer in network.layers] == macs
+    assert [layer.bits for layer in network.layers] == [16, 5, 2, 16]
+    assert [layer.density for layer in network.layers] == [0.5, 0.25, 0.125, None]
+    assert network.baseline_total("macs") == 64 * 144 + 16 * 4608 + 16 * 9216 + 1280
+    assert {layer.bits for layer in network.baseline} == {16}
+
+
+def test_a_run_holds_one_or_two_checkpoints(tmp_path):
+    checkpoint(tmp_path / "checkpoint.pt")
+    assert [network.name for network in read_networks(tmp_path)] == [
+        str(tmp_path / "checkpoint.pt")
+    ]
+    checkpoint(tmp_path / "baseline.pt")
+    assert len(read_networks(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["digits", "vgg11", "resnet20"])
+def test_the_training_loop_counts_the_same_macs(name):
+    model = build(name, (3, 32, 32), 10)
+    layers = {layer.name: layer.macs for layer in module_work(model, (3, 32, 32))}
+    assert adq.prepare(model, torch.zeros(1, 3, 32, 32)).macs == layers
 
 
 def cost(folder, *arguments):
