@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from adq.layers import QuantizedBatchNorm2d, QuantizedConv2d, QuantizedLinear
-from adq.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
+from adq.quantization.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
 from golden.network import ActivationFormat
 
 BITS = (2, 3, 4, 8, 15, 16)
@@ -19,10 +18,17 @@ def exact(x: float, scale: float, low: int, high: int) -> int:
     return min(max(math.floor(Fraction(x) / Fraction(scale) + Fraction(1, 2)), low), high)
 
 
+def quantize(quantizer: ActivationQuantizer, x: torch.Tensor) -> torch.Tensor:
+    """Real values on the grid, from real values."""
+    unit = quantizer.unit
+    integers, scale = quantizer(x.clone() if unit is None else x / unit, unit)
+    return integers * scale
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("bits", BITS)
 def test_activations_lie_on_the_contracts_grid(bits, signed):
-    quantizer = ActivationQuantizer(bits=bits, signed=signed, activation_range="minmax").eval()
+    quantizer = ActivationQuantizer(bits=bits, signed=signed, learned=False).eval()
     # A power of two as scale makes float division exact, so that every integer must be hit.
     with torch.no_grad():
         quantizer.range.fill_(quantizer.largest * 2.0**-9)
@@ -32,19 +38,20 @@ def test_activations_lie_on_the_contracts_grid(bits, signed):
     halves = (np.arange(target.lo, target.hi, max(1, 2**bits // 999)) + 0.5) * target.scale
     values = torch.tensor(np.concatenate([steps, halves]), dtype=torch.float32)
     expected = [exact(value, target.scale, target.lo, target.hi) for value in values.tolist()]
-    assert quantizer.integers(values).tolist() == expected
-    assert quantizer(values).tolist() == [integer * target.scale for integer in expected]
+    with torch.no_grad():
+        assert quantizer(values / quantizer.unit, quantizer.unit).integers.tolist() == expected
 
 
 @pytest.mark.parametrize("bits", BITS)
 def test_every_integer_survives_its_own_scale(bits):
     """What one layer's grid holds, the next pass over the same grid must leave as it is."""
-    quantizer = ActivationQuantizer(bits=bits, signed=False, activation_range="minmax").eval()
+    quantizer = ActivationQuantizer(bits=bits, signed=False, learned=False).eval()
     integers = torch.arange(2**bits, dtype=torch.float32)
     for limit in (0.1, 1.0, 3.3333, 47.11):
         with torch.no_grad():
             quantizer.range.fill_(limit)
-        assert torch.equal(quantizer.integers(integers * quantizer.scale), integers)
+            scale = quantizer.scale
+            assert torch.equal(quantizer(integers * scale / scale, scale).integers, integers)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -63,7 +70,10 @@ def test_weights_are_symmetric_with_a_scale_a_channel(bits, per_channel):
         assert scale[channel].item() == pytest.approx(max(limit, 1e-6) / largest, rel=1e-5)
         ideal = np.clip(row / scale[channel].item(), -largest, largest)
         assert np.abs(integers[channel].numpy().ravel() - ideal).max() <= 0.5 + 2**-7
-    assert torch.equal(quantizer(weight), integers * scale.reshape(5, 1, 1, 1))
+    factor = torch.arange(1.0, 6.0)
+    assert torch.equal(
+        quantizer.scaled(weight, scale, factor), integers * factor.reshape(5, 1, 1, 1)
+    )
 
 
 def test_round_half_up_differs_from_round_half_to_even():
@@ -72,72 +82,60 @@ def test_round_half_up_differs_from_round_half_to_even():
 
 
 def test_gradient_is_straight_through_within_the_range_and_none_outside():
-    quantizer = ActivationQuantizer(bits=2, signed=False, activation_range="learned").eval()
+    quantizer = ActivationQuantizer(bits=2, signed=False, learned=True).eval()
     with torch.no_grad():
         quantizer.range.fill_(3.0)  # integers 0, 1, 2, 3 stand for themselves
     x = torch.tensor([-1.0, 0.25, 2.75, 4.0], requires_grad=True)
-    quantizer(x).sum().backward()
+    quantize(quantizer, x).sum().backward()
     assert x.grad.tolist() == [0, 1, 1, 0]
     # By the range: (integer - x) / 3 within it, 0 below, 1 above.
     assert quantizer.range.grad.item() == pytest.approx((-0.25 + 0.25) / 3 + 1)
 
 
+def test_gradient_of_weights_by_the_weight_and_by_the_factor():
+    """Against differences of the same function without its rounding."""
+    quantizer = WeightQuantizer(bits=3, per_channel=True)
+    weight = torch.tensor([[0.9, -0.3, 0.05], [4.0, 1.0, -0.5]], requires_grad=True)
+    scale = torch.tensor([0.3, 0.5])
+    factor = torch.tensor([0.3, 2.0], requires_grad=True)
+    incoming = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    (quantizer.scaled(weight, scale, factor) * incoming).sum().backward()
+    # 4.0 / 0.5 = 8 is beyond the largest integer, 3.
+    assert weight.grad.tolist() == [[1.0, 2.0, 3.0], [0.0, 20.0, 24.0]]
+    integers = torch.tensor([[3.0, -1.0, 0.0], [3.0, 2.0, -1.0]])
+    assert torch.allclose(factor.grad, (integers * incoming).sum(1))
+
+
 def test_minmax_follows_the_batches_and_holds_in_evaluation():
-    quantizer = ActivationQuantizer(bits=8, signed=True, activation_range="minmax")
-    quantizer(torch.tensor([-2.0, 1.0]))
+    quantizer = ActivationQuantizer(bits=8, signed=True, learned=False)
+    quantize(quantizer, torch.tensor([-2.0, 1.0]))
     assert quantizer.range.item() == 2.0
-    quantizer(torch.tensor([0.5, 4.0]))
+    quantize(quantizer, torch.tensor([0.5, 4.0]))
     assert quantizer.range.item() == pytest.approx(0.9 * 2 + 0.1 * 4)
-    quantizer.eval()(torch.tensor([100.0]))
+    quantize(quantizer.eval(), torch.tensor([100.0]))
     assert quantizer.range.item() == pytest.approx(2.2)
 
 
-def test_learned_range_starts_anew_when_it_is_forgotten():
-    quantizer = ActivationQuantizer(bits=16, signed=False, activation_range="learned")
-    quantizer(torch.tensor([1.0, 3.0]))
+def test_learned_range_starts_anew_when_bits_change():
+    quantizer = ActivationQuantizer(bits=16, signed=False, learned=True)
+    quantize(quantizer, torch.tensor([1.0, 3.0]))
     assert quantizer.range.item() == 3.0  # the maximum: the mean allows 2 * 2 * sqrt(65535)
-    quantizer(torch.tensor([50.0]))
+    quantize(quantizer, torch.tensor([50.0]))
+    quantizer.change(16)
+    quantize(quantizer, torch.tensor([50.0]))
     assert quantizer.range.item() == 3.0
-    quantizer.bits = 2
-    quantizer.forget_range()
-    quantizer(torch.tensor([0.0, 0.0, 0.0, 8.0]))
+    quantizer.change(2)
+    # What a ReLU takes away has no part in the range.
+    quantize(quantizer, torch.tensor([0.0, -90.0, 0.0, 8.0]))
     assert quantizer.range.item() == pytest.approx(2 * math.sqrt(3) * 2)
 
 
-@pytest.mark.parametrize("gamma", [0.7, -0.7, 0.0])
-def test_batch_norms_folded_offset_is_an_integer_in_the_accumulator(gamma):
-    torch.manual_seed(3)
-    convolution = QuantizedConv2d(
-        2,
-        4,
-        kernel_size=3,
-        padding=1,
-        signed_input=True,
-        bits=3,
-        activation_range="minmax",
-    )
-    norm = QuantizedBatchNorm2d(convolution)
-    with torch.no_grad():
-        norm.weight.fill_(gamma)
-        norm.bias.uniform_(-1, 1)
-        norm.running_mean.uniform_(-1, 1)
-        norm.running_var.uniform_(0.5, 2)
-        zero = norm.eval()(torch.zeros(1, 4, 1, 1)).flatten().double()
-        factor, offset = norm.fold()
-        unit = factor * convolution.accumulator_scale().double()
-    if gamma == 0:
-        assert torch.equal(zero, norm.bias.double())
-    else:
-        units = zero / unit
-        assert (units - units.round()).abs().max() < 1e-4
-        assert ((zero - offset) / unit).abs().max() <= 0.5 + 1e-4
-
-
-def test_equal_integer_logits_are_equal_floats():
-    layer = QuantizedLinear(3, 2, bits=2, activation_range="minmax").eval()
-    with torch.no_grad():
-        layer.input_quantizer.range.fill_(0.3)
-        layer.weight.copy_(torch.tensor([[0.1, 0.1, 0.0], [0.0, 0.1, 0.1]]))
-        layer.bias.zero_()
-        logits = layer(torch.tensor([[0.1, 0.3, 0.1], [0.2, 0.1, 0.2]]))
-    assert torch.equal(logits[:, 0], logits[:, 1])
+def test_a_checkpoint_keeps_bits_and_whether_the_range_is_known():
+    quantizer = ActivationQuantizer(bits=16, signed=False, learned=True)
+    quantizer.change(5)
+    quantize(quantizer, torch.tensor([1.0, 3.0]))
+    other = ActivationQuantizer(bits=16, signed=False, learned=True)
+    other.load_state_dict(quantizer.state_dict())
+    assert other.bits == 5
+    quantize(other, torch.tensor([50.0]))
+    assert other.range.item() == quantizer.range.item()

@@ -1,20 +1,22 @@
-"""From a run's folder to a golden artifact, and how often its integers change a class."""
+"""From a trained network to a golden artifact, and how often its integers change a class."""
 
 import dataclasses
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import adq.data
 from adq.checkpoint import Checkpoint
-from adq.integers import ExportError, integer_network
-from adq.layers import quantized_layers
+from adq.evaluation import BATCH, classify
+from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.prepared import Prepared
 from adq.run import Run
-from adq.training import classify
 from golden.artifact import Artifact, Samples, write_artifact
-from golden.integer_network import run as run_integers
+from golden.integer_network import logits
 
 
 def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -> Artifact:
@@ -52,43 +54,93 @@ def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -
         raise ExportError(f"bits is {bits}: it must be 2 to 16")
     source = run.baseline if uniform and recipe.training.baseline else run.mixed
     checkpoint = Checkpoint.load(source)
-    model = checkpoint.build()
+    prepared = checkpoint.build()
     if uniform:
-        for layer in quantized_layers(model).values():
-            layer.bits = bits
+        prepared.set_bits(dict.fromkeys(prepared.layers, bits))
 
     seed = recipe.training.seed
     data = adq.data.load(recipe.data, seed=seed, device="cpu")
-    tested = len(data.test_images)
+    tested = len(data.test_labels)
     if not 1 <= images <= tested:
         raise ExportError(f"images is {images}: the test set has 1 to {tested}")
-    network = integer_network(
-        model, name=recipe.model.name, input_shape=data.shape, densities=checkpoint.densities
+    network = integer_network(prepared, name=recipe.model.name, densities=checkpoint.densities)
+    inputs = np.concatenate(
+        [_integers(prepared, data.test_batch(batch)) for batch in torch.arange(tested).split(BATCH)]
     )
-    # The first layer's quantizer is the network's input.
-    first_layer = next(iter(quantized_layers(model).values()))
-    with torch.no_grad():
-        inputs = first_layer.input_quantizer.integers(data.test_images).to(torch.int64).numpy()
     labels = data.test_labels.numpy()
-    trained_classes = classify(model, data.test_images).numpy()
-    integer_classes = run_integers(network, inputs).classes
+    trained_classes = classify(prepared.model, data).numpy()
+    integer_classes = logits(network, inputs).argmax(1)
 
     drawn = np.random.default_rng(seed).permutation(tested)[:images]
     artifact = Artifact(
         network=network,
         samples=Samples.record(network, inputs[drawn], labels[drawn]),
-        generator={
-            "name": "adq",
-            "version": importlib.metadata.version("adq"),
-            "torch": torch.__version__,
-            "recipe": dataclasses.asdict(recipe),
-            "checkpoint": source.name,
-            "uniform_bits": bits,
-            "test_images": tested,
-            "accuracy": float((trained_classes == labels).mean()),
-            "integer_accuracy": float((integer_classes == labels).mean()),
-            "differing_classes": int((trained_classes != integer_classes).sum()),
-        },
+        generator=_generator(
+            recipe=dataclasses.asdict(recipe),
+            checkpoint=source.name,
+            uniform_bits=bits,
+            test_images=tested,
+            accuracy=float((trained_classes == labels).mean()),
+            integer_accuracy=float((integer_classes == labels).mean()),
+            differing_classes=int((trained_classes != integer_classes).sum()),
+        ),
     )
     write_artifact(directory, artifact)
     return artifact
+
+
+def export_network(
+    prepared: Prepared,
+    directory: Path,
+    *,
+    name: str,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    densities: Mapping[str, float] | None = None,
+) -> Artifact:
+    """Write a network of one's own as a golden artifact, and return it.
+
+    Parameters
+    ----------
+    prepared
+        The network, trained.
+    directory
+        The artifact's folder, made or replaced.
+    name
+        The network's name in the artifact.
+    images, labels
+        Samples (N, C, H, W) as the network takes them, and their classes (N,): every integer
+        that they give rise to is kept.
+    densities
+        Activation densities to note beside the layers.
+
+    Raises
+    ------
+    golden.network.NetworkError
+        A width could overflow.
+    golden.artifact.ArtifactError
+        The directory holds something else than an artifact.
+
+    """
+    network = integer_network(prepared, name=name, densities=densities)
+    inputs = _integers(prepared, images)
+    artifact = Artifact(
+        network=network,
+        samples=Samples.record(network, inputs, labels.to(torch.int64).cpu().numpy()),
+        generator=_generator(),
+    )
+    write_artifact(Path(directory), artifact)
+    return artifact
+
+
+def _generator(**measured: Any) -> dict[str, Any]:
+    return {
+        "name": "adq",
+        "version": importlib.metadata.version("adq"),
+        "torch": torch.__version__,
+        **measured,
+    }
+
+
+def _integers(prepared: Prepared, images: torch.Tensor) -> np.ndarray:
+    return prepared.input_integers(images).cpu().numpy()

@@ -1,0 +1,10 @@
+"""Quantization in training: a network of anyone's, on the integers' grid.
+
+- ``quantizers``: from real numbers to integers, with gradients
+- ``tracing``: a PyTorch module as a list of operations
+- ``stages``: the operations that become one node of the integer network, and how they train
+- ``network``: the stages in order, and the precision of every tensor between them
+- ``prepared``: ``adq.prepare`` and what it returns
+- ``pruning``: channels that leave the network and the optimizer
+- ``integers``: from the trained network to the integers of ``golden``
+"""

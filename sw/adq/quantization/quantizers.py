@@ -1,0 +1,234 @@
+"""Quantizers for training, on exactly the grid that leaves it.
+
+An activation is an unsigned integer of k bits (signed after no ReLU) times one scale a tensor; a
+weight is a signed integer of k bits times one scale an output channel. Zero stands for 0.0.
+Rounding is half up, floor(x + 1/2), as a requantization rounds. The gradient is that of a
+straight-through estimator (Bengio, Leonard and Courville 2013): rounding counts as the identity,
+and what lies outside the range has no gradient.
+
+Activations stay integers between layers, held as floats. Their scale moves into small tensors:
+what comes before, a batch norm's factor or a weight, divides by it, and the next layer's weights
+multiply by it. A learned scale then finds its whole gradient there, that of Esser et al. ("Learned
+step size quantization", ICLR 2020), and no activation needs a pass or a byte for it.
+
+Ranges. The paper takes minimum and maximum, but at 2 and 3 bits most of such a grid lies where
+hardly any value is. Both quantizers therefore limit their range to 2 mean|x| sqrt(q), q being the
+largest integer: the step size from which Esser et al. start, which exceeds the maximum at high
+precision. Weights follow it continuously. An activation's range starts there and is then learned
+by its gradient; learning the range rather than the step keeps it of order 1 at every precision,
+which is what Adam's steps suit. On the digits network, whose middle layers end at 2 bits, this
+costs 0.4 points of accuracy against 16 bits in the mean of ten seeds, 0.9 at most; a running
+maximum of the activations costs 0.9 in the mean.
+
+Everything is computed in float32, where integers of 16 bits and their half steps are exact.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+_SMALLEST_RANGE = 1e-6
+"""Ranges stay above it, so that a tensor of zeros has a scale to divide by."""
+
+
+class Activation(NamedTuple):
+    """A tensor between layers: real values are ``integers * scale``."""
+
+    integers: torch.Tensor
+    """As floats, in any shape."""
+    scale: torch.Tensor
+    """Real value of an integer 1: ()."""
+
+
+class _RoundHalfUp(torch.autograd.Function):
+    """floor(x + 1/2) with the gradient of the identity."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        return torch.floor(x + 0.5)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient
+
+
+def round_half_up(x: torch.Tensor) -> torch.Tensor:
+    """Round to the nearest integer, halves upwards, with a straight-through gradient."""
+    return _RoundHalfUp.apply(x)
+
+
+class _ToIntegers(torch.autograd.Function):
+    """Clamp and round in place; what is kept for the gradient is a byte an element."""
+
+    @staticmethod
+    def forward(ctx, steps: torch.Tensor, smallest: int, largest: int) -> torch.Tensor:
+        if ctx.needs_input_grad[0]:
+            inside = steps > smallest
+            inside &= steps < largest
+            ctx.save_for_backward(inside)
+        ctx.mark_dirty(steps)
+        return steps.clamp_(smallest, largest).add_(0.5).floor_()
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None
+
+
+class _QuantizedWeights(torch.autograd.Function):
+    """Integers of weights times a factor a channel; integers are found again for the gradient."""
+
+    @staticmethod
+    def forward(ctx, weight, scale, factor, largest: int) -> torch.Tensor:
+        ctx.save_for_backward(weight, scale, factor)
+        ctx.largest = largest
+        return _rounded(weight, scale).clamp_(-largest, largest).mul_(factor)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor):
+        weight, scale, factor = ctx.saved_tensors
+        integers = _rounded(weight, scale)
+        # Rounded first: the largest weight keeps its gradient where its quotient is 127.00001.
+        inside = integers.abs() <= ctx.largest
+        by_factor = None
+        if ctx.needs_input_grad[2]:
+            product = integers.clamp_(-ctx.largest, ctx.largest).mul_(gradient)
+            by_factor = product.sum_to_size(factor.shape)
+        # The scale is the real value of an integer 1, by which the integers were divided.
+        return (gradient * inside).mul_(factor / scale), None, by_factor, None
+
+
+def _rounded(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return (weight / scale).add_(0.5).floor_()
+
+
+class WeightQuantizer:
+    """Signed, symmetric quantizer of weights (O, ...), without state.
+
+    Parameters
+    ----------
+    bits
+        Precision k; integers reach from -(2^(k-1) - 1) to 2^(k-1) - 1.
+    per_channel
+        One scale an output channel, or one for all: logits are compared with each other and so
+        share one.
+
+    """
+
+    def __init__(self, *, bits: int, per_channel: bool):
+        self.bits = bits
+        self.per_channel = per_channel
+
+    @property
+    def largest(self) -> int:
+        """Largest integer of the grid."""
+        return 2 ** (self.bits - 1) - 1
+
+    @torch.no_grad()
+    def scale(self, weight: torch.Tensor) -> torch.Tensor:
+        """Real value of an integer 1: (O,), also where all channels share it."""
+        rows = weight.flatten(1) if self.per_channel else weight.reshape(1, -1)
+        magnitude = rows.abs()
+        limit = torch.minimum(
+            magnitude.amax(1), 2 * math.sqrt(self.largest) * magnitude.mean(1)
+        ).clamp_min(_SMALLEST_RANGE)
+        return (limit / self.largest).expand(len(weight))
+
+    def integers(self, weight: torch.Tensor) -> torch.Tensor:
+        """Integers of the weights: (O, ...)."""
+        scale = self.scale(weight)
+        return self.scaled(weight, scale, torch.ones_like(scale))
+
+    def scaled(
+        self, weight: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        """Integers of weights (O, ...) by a scale (O,), times a factor (O,): (O, ...)."""
+        shape = (-1,) + (1,) * (weight.dim() - 1)
+        return _QuantizedWeights.apply(
+            weight, scale.reshape(shape), factor.reshape(shape), self.largest
+        )
+
+
+class ActivationQuantizer(nn.Module):
+    """Quantizer of one activation tensor with zero point 0.
+
+    Parameters
+    ----------
+    bits
+        Precision k; integers reach from 0 to 2^k - 1, or from -2^(k-1) to 2^(k-1) - 1 if signed.
+    signed
+        Two's complement, for the network's input and where no ReLU comes before.
+    learned
+        Whether the gradient learns the range; otherwise it is a running maximum of the batches
+        (momentum 0.1).
+
+    """
+
+    momentum = 0.1
+
+    def __init__(self, *, bits: int, signed: bool, learned: bool):
+        super().__init__()
+        self.bits = bits
+        self.signed = signed
+        self.learned = learned
+        self.range = nn.Parameter(torch.ones(()), requires_grad=learned)
+        """Real value of the largest integer."""
+        self._range_is_known = False
+
+    @property
+    def smallest(self) -> int:
+        """Smallest integer of the grid."""
+        return -(2 ** (self.bits - 1)) if self.signed else 0
+
+    @property
+    def largest(self) -> int:
+        """Largest integer of the grid."""
+        return 2 ** (self.bits - 1 if self.signed else self.bits) - 1
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """Real value of an integer 1: ()."""
+        return self.range.clamp_min(_SMALLEST_RANGE) / self.largest
+
+    @property
+    def unit(self) -> torch.Tensor | None:
+        """Real value of 1 in what ``forward`` wants; None for 1, while it looks for a range."""
+        observes = self.training and not (self.learned and self._range_is_known)
+        return None if observes else self.scale
+
+    def change(self, bits: int) -> None:
+        """Take another precision, and find the range anew from the next training batch."""
+        if bits != self.bits:
+            self.bits = bits
+            self._range_is_known = False
+
+    def forward(self, x: torch.Tensor, unit: torch.Tensor | None) -> Activation:
+        """Quantize activations of any shape, in place, given as multiples of ``unit``."""
+        if unit is None:
+            self._observe(x.detach())
+            unit = self.scale
+            x = x / unit
+        return Activation(_ToIntegers.apply(x, self.smallest, self.largest), unit)
+
+    def get_extra_state(self) -> dict[str, bool | int]:
+        """Return what a checkpoint needs besides the range."""
+        return {"bits": self.bits, "range_is_known": self._range_is_known}
+
+    def set_extra_state(self, state: dict[str, bool | int]) -> None:
+        """Take over what ``get_extra_state`` gave."""
+        self.bits = state["bits"]
+        self._range_is_known = state["range_is_known"]
+
+    @torch.no_grad()
+    def _observe(self, x: torch.Tensor) -> None:
+        magnitude = x.abs() if self.signed else x.clamp_min(0)
+        limit = magnitude.amax().float()
+        if self.learned:
+            mean = magnitude.mean(dtype=torch.float32)
+            limit = torch.minimum(limit, 2 * math.sqrt(self.largest) * mean)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(limit, torch.distributed.ReduceOp.MAX)
+        self.range.lerp_(limit, self.momentum if self._range_is_known else 1.0)
+        self._range_is_known = True

@@ -1,0 +1,328 @@
+"""Stages: what becomes one node of the integer network, and how it computes while it trains.
+
+A stage accumulates, may add a skip connection, may apply a ReLU, and quantizes once:
+
+    y = clamp(floor((accumulated + skip) / s_y + 1/2))
+
+Everything before the quantizer is computed as multiples of the output's scale s_y, so that the
+quantizer only clamps and rounds. A maximum pooling behind it is done before rounding, with which
+it commutes: among activations that round to the same integer the largest keeps the gradient.
+
+The integer network adds an offset in the accumulator's scale, as an integer, and at few bits the
+accumulator is coarse. Batch norm and a layer's bias therefore round their offset to that grid
+while they train.
+
+Notation used for tensor shapes: N images, C channels, H rows, W columns, O outputs.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from adq.quantization.quantizers import (
+    Activation,
+    ActivationQuantizer,
+    WeightQuantizer,
+    round_half_up,
+)
+from adq.quantization.tracing import AveragePool, Layer, MaxPool
+
+
+class Reading:
+    """A stage's access to a tensor, at a precision of its own where it is narrower.
+
+    A tensor is quantized once for its widest reader; a narrower reader quantizes that again.
+    """
+
+    def __init__(self, tensor: str):
+        self.tensor = tensor
+        self.quantizer: ActivationQuantizer | None = None
+        """Where the tensor has several readers."""
+        self.narrower = False
+        """Whether the reader needs fewer bits than the tensor has."""
+
+    def __call__(self, values: Mapping[str, Activation]) -> Activation:
+        """Return the tensor as the reader wants it."""
+        activation = values[self.tensor]
+        if not self.narrower:
+            return activation
+        integers, scale = activation
+        unit = self.quantizer.unit
+        return self.quantizer(integers * (scale if unit is None else scale / unit), unit)
+
+
+class Step:
+    """What a network runs: it reads tensors and gives the tensor of its name."""
+
+    bits: int | None = None
+    """Precision k of its operands; None where it follows its own readers."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...]):
+        self.name = name
+        self.readings = [Reading(tensor) for tensor in inputs]
+
+    @property
+    def input(self) -> Reading:
+        """The tensor that it computes with."""
+        return self.readings[0]
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        """Compute the tensor."""
+        raise NotImplementedError
+
+
+class Passive(Step):
+    """What leaves the format of its tensor as it is."""
+
+
+class Flattening(Passive):
+    """(N, C, H, W) to (N, C*H*W)."""
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        integers, scale = self.input(values)
+        return Activation(integers.flatten(1), scale)
+
+
+class Dropping(Passive):
+    """Dropout, while it trains."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...], module: nn.Module):
+        super().__init__(name, inputs)
+        self.module = module
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        integers, scale = self.input(values)
+        return Activation(self.module(integers), scale)
+
+
+class Pooling(Passive):
+    """Maximum pooling of a tensor that has other readers, too."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...], pool: MaxPool):
+        super().__init__(name, inputs)
+        self.pool = pool
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        integers, scale = self.input(values)
+        return Activation(_max_pool(integers, self.pool), scale)
+
+
+class Stage(Step):
+    """A step that quantizes its output.
+
+    Attributes
+    ----------
+    relu
+        Whether the output is rectified.
+    pool
+        The maximum pooling behind it, if any.
+    quantizer
+        Of the output.
+    nonzero, elements
+        Activations counted since the last epoch, where the stage has a ReLU: a count on the
+        network's device, and how many there were.
+
+    """
+
+    def __init__(self, name: str, inputs: tuple[str, ...]):
+        super().__init__(name, inputs)
+        self.relu = False
+        self.pool: MaxPool | None = None
+        self.quantizer: ActivationQuantizer
+        self.nonzero: torch.Tensor | int = 0
+        self.elements = 0
+
+    @property
+    def skip(self) -> Reading | None:
+        """The tensor that it adds to what it accumulates."""
+        return self.readings[1] if len(self.readings) > 1 else None
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
+        unit = self.quantizer.unit
+        x = self.accumulate(self.input(values), unit)
+        if self.skip is not None:
+            integers, scale = self.skip(values)
+            x = torch.addcmul(x, integers, scale if unit is None else scale / unit)
+        if self.relu and self.quantizer.training:
+            self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > 0)
+            self.elements += x.numel()
+        if self.pool is not None:
+            x = _max_pool(x, self.pool)
+        return self.quantizer(x, unit)
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+        """Compute the stage's sum as multiples of ``unit``, or of 1."""
+        raise NotImplementedError
+
+
+class InputStage(Stage):
+    """The quantizer of the images."""
+
+    def quantize(self, images: torch.Tensor) -> Activation:
+        """(N, C, H, W) in real numbers to the same shape."""
+        unit = self.quantizer.unit
+        return self.quantizer(images if unit is None else images / unit, unit)
+
+
+class RescaleStage(Stage):
+    """An activation in another format: an addition or a ReLU that no layer ends in."""
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+        return x.integers * (x.scale if unit is None else x.scale / unit)
+
+
+class AverageStage(RescaleStage):
+    """Average pooling."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...], pool: AveragePool):
+        super().__init__(name, inputs)
+        self.average = pool
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+        mean = functional.avg_pool2d(x.integers, self.average.kernel, self.average.stride)
+        return super().accumulate(Activation(mean, x.scale), unit)
+
+
+class LayerStage(Stage):
+    """A convolution or a linear layer, and a batch norm behind it if any.
+
+    A layer's k covers its operands: the weights and the *input* activations.
+    """
+
+    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
+        super().__init__(name, inputs)
+        self.module = operation.module
+        self.norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
+        self.positions = 1
+        """Outputs of a channel for one image."""
+        for side in operation.shape[1:]:
+            self.positions *= side
+        self.weight_quantizer = WeightQuantizer(bits=bits, per_channel=True)
+
+    @property
+    def bits(self) -> int:
+        """Precision k of the weights and of the input."""
+        return self.weight_quantizer.bits
+
+    @bits.setter
+    def bits(self, bits: int) -> None:
+        self.weight_quantizer.bits = bits
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return len(self.module.weight)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image, padding included."""
+        return self.module.weight.numel() * self.positions
+
+    def accumulator_scale(self, scale: torch.Tensor) -> torch.Tensor:
+        """Real value of an integer 1 in the accumulator, by the input's scale: (O,)."""
+        return scale * self.weight_quantizer.scale(self.module.weight)
+
+    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
+        bias = self.module.bias
+        offset = torch.zeros(self.channels) if bias is None else bias
+        offset = offset.detach().to(self.module.weight.device, torch.float64)
+        if self.norm is None:
+            return torch.ones_like(offset), offset
+        factor, shift = _affine(self.norm)
+        factor = factor.double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
+        return factor, shift.double() + factor * (offset - self.norm.running_mean.double())
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+        """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
+        scale = self.weight_quantizer.scale(self.module.weight)
+        grid = x.scale * scale
+        if self.norm is None:
+            bias = self.module.bias
+            if bias is not None:
+                bias = bias + _rounding(bias, grid)
+            if unit is not None:
+                grid = grid / unit
+                bias = None if bias is None else bias / unit
+            return self._products(x.integers, scale, grid, bias)
+        return self._normalized(
+            self._products(x.integers, scale, grid, self.module.bias), grid, unit
+        )
+
+    def _products(self, integers, scale, factor, bias) -> torch.Tensor:
+        """Sums of products of integers, times a factor a channel, plus a bias."""
+        weight = self.weight_quantizer.scaled(self.module.weight, scale, factor)
+        module = self.module
+        if isinstance(module, nn.Linear):
+            return functional.linear(integers, weight, bias)
+        return functional.conv2d(
+            integers, weight, bias, module.stride, module.padding, groups=module.groups
+        )
+
+    def _normalized(
+        self, x: torch.Tensor, grid: torch.Tensor, unit: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Batch norm whose offset, once folded, is an integer in the accumulator.
+
+        The rounding of the running statistics' offset is added to beta, in training as in
+        evaluation, and beta's gradient does not see it.
+        """
+        norm = self.norm
+        factor, shift = _affine(norm)
+        folded, offset = self.fold()
+        shift = shift + _rounding(offset, folded * grid.detach()).to(shift.dtype)
+        if unit is not None:
+            factor, shift = factor / unit, shift / unit
+        momentum = norm.momentum
+        if norm.training:
+            norm.num_batches_tracked.add_(1)
+            if momentum is None:
+                momentum = 1 / norm.num_batches_tracked.item()
+        return functional.batch_norm(
+            x, norm.running_mean, norm.running_var, factor, shift, norm.training,
+            momentum or 0.0, norm.eps,
+        )  # fmt: skip
+
+
+class LogitsStage(LayerStage):
+    """The linear layer that gives the logits: all of its outputs share one scale.
+
+    It adds up integers and scales their sum: at few bits logits are often equal, and then they
+    must be equal here too, for the same class to be the first of the largest.
+    """
+
+    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
+        super().__init__(name, inputs, operation, bits=bits)
+        self.weight_quantizer.per_channel = False
+
+    def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
+        """(N, I) to (N, O), in real numbers."""
+        integers, input_scale = self.input(values)
+        scale = self.weight_quantizer.scale(self.module.weight)
+        grid = input_scale * scale  # (O,), all equal
+        bias = self.module.bias
+        bias = None if bias is None else round_half_up(bias / grid)
+        return self._products(integers, scale, torch.ones_like(scale), bias) * grid
+
+
+def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
+    return functional.max_pool2d(x, pool.kernel, pool.stride, pool.padding)
+
+
+def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gamma and beta: (C,) both."""
+    if norm.affine:
+        return norm.weight, norm.bias
+    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
+
+
+@torch.no_grad()
+def _rounding(offset: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """What rounding to a grid adds to an offset a channel: (C,)."""
+    # A channel whose gamma is 0 has no grid: its output is the offset itself.
+    safe = torch.where(grid == 0, 1.0, grid)
+    rounded = torch.where(grid == 0, offset, torch.floor(offset / safe + 0.5) * safe)
+    return rounded - offset
