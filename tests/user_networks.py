@@ -37,17 +37,19 @@ class Bottleneck(nn.Module):
 class Residual(nn.Module):
     """Bottlenecks with a stem, an overlapping maximum pooling, and global average pooling."""
 
-    def __init__(self, channels: int = 3, classes: int = 10):
+    def __init__(self, channels: int = 3, classes: int = 10, width: int = 2):
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+            nn.Conv2d(channels, 4 * width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
         )
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.block1 = Bottleneck(8, 6, 12)
-        self.block2 = Bottleneck(12, 6, 12)
-        self.block3 = Bottleneck(12, 8, 16, stride=2)
+        self.block1 = Bottleneck(4 * width, 3 * width, 6 * width)
+        self.block2 = Bottleneck(6 * width, 3 * width, 6 * width)
+        self.block3 = Bottleneck(6 * width, 4 * width, 8 * width, stride=2)
         self.average = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(16, classes)
+        self.fc = nn.Linear(8 * width, classes)
 
     def forward(self, x):
         x = self.pool(self.stem(x))
