@@ -18,14 +18,14 @@ RECIPE := configs/train/digits.toml
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test sim golden lint clean
+.PHONY: help setup doctor demo test test-slow sim golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  TILE=FILE.toml, or ROWS=32 COLS=48, choose the tile of demo and sim."
 
 $(VENV)/.sim: pyproject.toml constraints.txt
@@ -63,6 +63,9 @@ demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the e
 test: $(VENV)/.test  ## every test that is not a simulation of the tile
 	@$(VENV)/bin/pytest
 
+test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
+	@$(VENV)/bin/pytest -m slow
+
 sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
 
@@ -70,6 +73,14 @@ golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vec
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
 	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
 	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
+
+$(VENV)/.bench: $(VENV)/.train
+	@echo "Adding Brevitas to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[train,bench]'
+	@touch $@
+
+bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
+	@$(VENV)/bin/python -m adq.training.benchmark
 
 lint: $(VENV)/.test  ## ruff, rules and format
 	@$(VENV)/bin/ruff check .

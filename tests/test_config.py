@@ -56,6 +56,14 @@ def test_reads_values_and_defaults(tmp_path):
             "[training] learning_rate is nan: it must be more than 0 and at most 10",
         ),
         (
+            "[training]\nepochs = 1\nwarmup_epochs = 2",
+            "[training] warmup_epochs is 2.0: it must be 0 to 1",
+        ),
+        (
+            '[training]\nepochs = 1\nprecision = "float16"',
+            "[training] precision is 'float16': it must be one of auto, float32, bfloat16",
+        ),
+        (
             "[training]\nepochs = 1\n[controller]\ninitial_bits = 17",
             "[controller] initial_bits is 17: it must be 2 to 16",
         ),
@@ -73,7 +81,7 @@ def test_reads_values_and_defaults(tmp_path):
         ),
         (
             '[training]\nepochs = 1\n[data]\nname = "mnist"',
-            "[data] name is 'mnist': it must be one of digits",
+            "[data] name is 'mnist': it must be one of digits, cifar10, cifar100, tiny-imagenet",
         ),
         (
             '[training]\nepochs = 1\n[quantization]\nactivation_range = "max"',
@@ -85,6 +93,48 @@ def test_mistakes(tmp_path, text, message):
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         Recipe.from_toml(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_written_out_is_the_same_recipe(tmp_path, path):
+    recipe = Recipe.from_toml(path)
+    again = Recipe.from_toml(write(tmp_path, recipe.to_toml()))
+    assert again == recipe
+    assert recipe.differences(again) == []
+
+
+def test_changes_on_top_of_a_recipe(tmp_path):
+    path = write(tmp_path, '[training]\nepochs = 3\n[model]\nname = "digits"\n')
+    changes = [
+        "training.epochs=5",
+        "training.baseline = false",
+        "model.name=digits",
+        "training.learning_rate=1",
+    ]
+    recipe = Recipe.from_toml(path, changes)
+    assert recipe.training.epochs == 5
+    assert recipe.training.baseline is False
+    assert recipe.differences(Recipe.from_toml(path)) == [
+        "[training] epochs is 5 and 3",
+        "[training] learning_rate is 1.0 and 0.001",
+        "[training] baseline is False and True",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("epochs=3", "'epochs=3' is no change: write it as training.epochs=3"),
+        ("training.epochs", "'training.epochs' is no change: write it as training.epochs=3"),
+        ("training.epoch=3", "epoch is not a key of [training]: did you mean epochs?"),
+        ("training.epochs=many", "[training] epochs is 'many': it must be an integer"),
+    ],
+)
+def test_mistaken_changes(tmp_path, change, message):
+    path = write(tmp_path, "[training]\nepochs = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        Recipe.from_toml(path, [change])
     assert str(caught.value) == f"{path}: {message}"
 
 

@@ -1,18 +1,27 @@
-"""Training on real digits: short runs, their folders, and what may go wrong."""
+"""Training on real digits: short runs, their folders, crashes, and what may go wrong."""
 
 import dataclasses
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
 import torch
 
+import adq.checkpoint
+import adq.run
+import adq.training.network
 from adq.checkpoint import Checkpoint, CheckpointError
 from adq.config import ControllerConfig, Recipe, TrainingConfig
-from adq.layers import quantized_layers
-from adq.run import Run, RunError
-from adq.training import TrainingError, train
+from adq.run import Run
+from adq.training.observer import Observer
+from adq.training.processes import TrainingError
+from adq.training.session import train
 
 SHORT = Recipe(
     training=TrainingConfig(epochs=4, seed=5),
@@ -20,33 +29,45 @@ SHORT = Recipe(
 )
 
 
-def start(folder: Path) -> Run:
-    config = folder / "recipe.toml"
-    config.write_text("[training]\nepochs = 4\n")
-    return Run.create(folder / "run", config, overwrite=False)
+def changed(recipe: Recipe = SHORT, **tables) -> Recipe:
+    """Return a recipe with other values, ``table={key: value}``."""
+    replaced = {
+        name: dataclasses.replace(getattr(recipe, name), **values)
+        for name, values in tables.items()
+    }
+    return dataclasses.replace(recipe, **replaced)
 
 
-def changed(**training) -> Recipe:
-    return dataclasses.replace(SHORT, training=dataclasses.replace(SHORT.training, **training))
+class Recorder(Observer):
+    def __init__(self):
+        self.epochs = []
+        self.steps = 0
+
+    def step(self, network):
+        self.steps += 1
+
+    def epoch(self, epoch):
+        self.epochs.append(epoch)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    run = start(tmp_path_factory.mktemp("short"))
-    epochs = []
-    metrics = train(SHORT, run, epochs.append)
-    return run, epochs, metrics
+    run = Run.create(tmp_path_factory.mktemp("short") / "run", SHORT)
+    recorder = Recorder()
+    metrics = train(SHORT, run, recorder)
+    return run, recorder.epochs, metrics
 
 
 def test_bits_fall_with_the_densities_that_were_measured(trained):
     _, epochs, metrics = trained
     mixed = [epoch for epoch in epochs if epoch.network == "mixed"]
     assert [epoch.iteration for epoch in mixed] == [1, 2, 3, 3]
+    first, *middle, last = mixed[0].bits
     for before, after in itertools.pairwise(mixed[:3]):
-        for layer in ("conv2", "conv3"):
+        for layer in middle:
             product = before.bits[layer] * before.density[layer]
             assert after.bits[layer] == max(2, int(product + 0.5)) < before.bits[layer]
-        assert after.bits["conv1"] == after.bits["linear"] == 16
+        assert after.bits[first] == after.bits[last] == 16
     assert metrics["mixed"]["bits"] == mixed[-1].bits
     assert metrics["mixed"]["density"] == mixed[-1].density
     assert [each["epochs"] for each in metrics["mixed"]["iterations"]] == [1, 1, 2]
@@ -69,97 +90,208 @@ def test_it_learns(trained):
 
 def test_the_folder_holds_what_was_reported(trained):
     run, epochs, metrics = trained
-    lines = run.history.read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [dataclasses.asdict(epoch) for epoch in epochs]
+    assert run.read_history() == [dataclasses.asdict(epoch) for epoch in epochs]
     assert run.read_metrics() == json.loads(json.dumps(metrics))
-    assert sorted(path.name for path in run.path.iterdir()) == [
+    assert run.read_recipe() == SHORT
+    assert {path.name for path in run.path.iterdir()} == {
         "baseline.pt",
         "checkpoint.pt",
         "config.toml",
         "history.jsonl",
         "metrics.json",
-    ]
+    }
+
+
+def test_the_costs_of_the_run(trained):
+    _, epochs, metrics = trained
+    macs = epochs[0].macs
+    fewer = {
+        epoch.iteration: sum(macs.values())
+        / sum(macs[layer] * epoch.bits[layer] / 16 for layer in macs)
+        for epoch in epochs[:4]
+    }
+    assert metrics["mixed"]["mac_reduction"] == pytest.approx(fewer[3])
+    complexity = (1 + 1 / fewer[2] + 2 / fewer[3]) / 4
+    assert metrics["mixed"]["training_complexity"] == pytest.approx(complexity)
+    assert metrics["baseline"]["training_complexity"] == 1
 
 
 def test_a_checkpoint_rebuilds_the_network(trained):
     run, _, metrics = trained
-    checkpoint = Checkpoint.load(run.mixed)
-    layers = quantized_layers(checkpoint.build())
-    assert {name: layer.bits for name, layer in layers.items()} == metrics["mixed"]["bits"]
+    checkpoint = Checkpoint.load(run.mixed, recipe=SHORT)
+    assert checkpoint.build().bits == metrics["mixed"]["bits"]
     assert checkpoint.densities == metrics["mixed"]["density"]
     assert checkpoint.epoch == 4
+    assert checkpoint.progress is None
 
 
-def test_the_same_seed_gives_the_same_bits(trained, tmp_path):
-    run, _, metrics = trained
-    again = start(tmp_path)
-    assert (
-        train(changed(baseline=False), again, lambda epoch: None)["mixed"]["density"]
-        == (metrics["mixed"]["density"])
-    )
-    states = [Checkpoint.load(each.mixed).state for each in (run, again)]
-    for name, value in states[0].items():
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, states[1][name]), name
+def same(one, other) -> bool:
+    """Whether two nests of plain values and tensors are equal to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+# Channels leave as well, so that a resumed network has another shape than a new one.
+CRASHING = changed(
+    training={"epochs": 3, "checkpoint_steps": 3, "batch_size": 100},
+    data={"train_images": 450, "crop": 1, "flip": True},
+    controller={"settling_epochs": 1, "pruning": True, "minimum_channels": 2},
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run = Run.create(tmp_path_factory.mktemp("whole") / "run", CRASHING)
+    train(CRASHING, run)
+    shapes = [list(epoch["channels"].values()) for epoch in run.read_history()[:3]]
+    assert shapes[0] > shapes[1]
+    return run
+
+
+def kill(*_, **__) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(calls: int, function, accident=kill):
+    """Wrap a function: the given call of it has an accident in its place."""
+    count = itertools.count(1)
+
+    def wrapped(*args, **kwargs):
+        if next(count) == calls:
+            accident(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+def half_a_file(content, path) -> None:
+    Path(path).write_bytes(b"half of a checkpoint")
+    kill()
+
+
+MOMENTS = {
+    "before the first checkpoint": ("adq.training.network.functional.cross_entropy", 2, kill),
+    "within an epoch": ("adq.training.network.functional.cross_entropy", 9, kill),
+    "before an AD update": ("adq.training.network.Controller.step", 1, kill),
+    "inside an AD update, channels gone": ("adq.quantization.prepared.Prepared.set_bits", 1, kill),
+    "in the epoch after an AD update": ("adq.training.network.functional.cross_entropy", 6, kill),
+    "writing a checkpoint": ("adq.checkpoint.torch.save", 3, half_a_file),
+    "writing the history": ("adq.run.write_text", 2, kill),
+    "between the networks": ("adq.training.network.adq.prepare", 2, kill),
+    "in the baseline": ("adq.training.network.functional.cross_entropy", 24, kill),
+    "writing the metrics": ("adq.training.session.write_json", 1, kill),
+}
+
+
+def train_until(recipe: Recipe, path: Path, target: str, calls: int, accident) -> None:
+    """Train in a process of its own, which must be killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                owner, name = target.rsplit(".", 1)
+                original = _resolve(target)
+                patch.setattr(_resolve(owner), name, after(calls, original, accident))
+                train(recipe, Run.resume(path, recipe))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status), "the process came to its end before it was killed"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _resolve(name: str):
+    """Find what a dotted name stands for."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        module = sys.modules.get(".".join(parts[:length]))
+        if module is not None:
+            found = module
+            for part in parts[length:]:
+                found = getattr(found, part)
+            return found
+    raise LookupError(name)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_and_resumed_gives_the_same_bits(uninterrupted, tmp_path, moment):
+    path = tmp_path / "run"
+    train_until(CRASHING, path, *MOMENTS[moment])
+    run = Run.resume(path, CRASHING)
+    train(CRASHING, run)
+    for name in ("mixed", "baseline"):
+        ours = Checkpoint.load(getattr(run, name))
+        whole = Checkpoint.load(getattr(uninterrupted, name))
+        assert same(dataclasses.asdict(ours), dataclasses.asdict(whole)), name
+    assert run.history.read_text() == uninterrupted.history.read_text()
+    remains = [each.name for each in path.iterdir() if each.name.startswith(".")]
+    assert remains == []
+
+
+def test_one_that_differs_would_be_seen(uninterrupted, trained):
+    checkpoints = [Checkpoint.load(run.mixed) for run in (uninterrupted, trained[0])]
+    assert not same(*(dataclasses.asdict(each) for each in checkpoints))
+
+
+def test_resuming_a_finished_run_trains_nothing(uninterrupted):
+    before = uninterrupted.mixed.read_bytes()
+    recorder = Recorder()
+    train(CRASHING, uninterrupted, recorder)
+    assert recorder.steps == 0
+    assert uninterrupted.mixed.read_bytes() == before
 
 
 def test_a_loss_that_is_no_number_is_named_and_keeps_the_last_checkpoint(tmp_path):
-    run = start(tmp_path)
-    recipe = changed(baseline=False)
+    recipe = changed(training={"baseline": False})
+    run = Run.create(tmp_path / "run", recipe)
 
-    def spoil(epoch):
-        # The learning rate of the next epoch lifts the weights out of float32.
-        if epoch.epoch == 2:
-            for group in optimizers[0].param_groups:
-                group["lr"] = 1e38
+    class Spoiler(Observer):
+        def begin(self, network):
+            self.network = network
 
-    optimizers = []
-    adam = torch.optim.Adam
+        def epoch(self, epoch):
+            if epoch.epoch == 2:
+                with torch.no_grad():
+                    next(self.network.prepared.model.parameters()).fill_(float("nan"))
 
-    def remember(*args, **kwargs):
-        optimizers.append(adam(*args, **kwargs))
-        return optimizers[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim, "Adam", remember)
-        with pytest.raises(TrainingError) as caught:
-            train(recipe, run, spoil)
+    with pytest.raises(TrainingError) as caught:
+        train(recipe, run, Spoiler())
     assert str(caught.value).startswith("the loss of the mixed network is nan in epoch 3: lower")
     assert "the checkpoint of epoch 2 stays" in str(caught.value)
     checkpoint = Checkpoint.load(run.mixed)
     assert checkpoint.epoch == 2
     values = [value for value in checkpoint.state.values() if isinstance(value, torch.Tensor)]
-    assert all(value.isfinite().all() for value in values)
-    assert not run.metrics.exists()
+    assert all(value.isfinite().all() for value in values if value.is_floating_point())
+    assert not run.finished
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+@pytest.mark.parametrize("device", ["cuda:99", "abacus", "meta"])
 def test_a_device_that_is_not_there(tmp_path, device):
+    recipe = changed(training={"device": device})
     with pytest.raises(TrainingError, match=f'device {device!r} cannot be used .*"cpu"'):
-        train(changed(device=device), start(tmp_path), lambda epoch: None)
+        train(recipe, Run.create(tmp_path / "run", recipe))
 
 
-def test_a_run_is_not_overwritten_by_accident(trained):
-    run, _, _ = trained
-    before = run.metrics.read_text()
-    with pytest.raises(RunError, match="holds a run already"):
-        Run.create(run.path, run.config, overwrite=False)
-    assert run.metrics.read_text() == before
+def test_the_last_step_may_be_too_small_to_take(tmp_path):
+    recipe = changed(
+        training={"epochs": 1, "baseline": False, "batch_size": 64}, data={"train_images": 129}
+    )
+    recorder = Recorder()
+    train(recipe, Run.create(tmp_path / "run", recipe), recorder)
+    assert recorder.steps == 2
 
 
-def test_overwriting_leaves_nothing_of_the_old_run(trained, tmp_path):
-    run, _, _ = trained
-    old = tmp_path / "old"
-    old.mkdir()
-    for path in run.path.iterdir():
-        (old / path.name).write_bytes(path.read_bytes())
-    Run.create(old, run.config, overwrite=True)
-    assert [path.name for path in old.iterdir()] == ["config.toml"]
-
-
-def test_a_folder_without_a_run(tmp_path):
-    with pytest.raises(RunError, match="holds no finished run: train one with adq train"):
-        Run.open(tmp_path)
+def test_too_few_images_for_a_step(tmp_path):
+    recipe = changed(data={"train_images": 1})
+    with pytest.raises(TrainingError, match=r"train_images in .data. gives 1 images: each of 1"):
+        train(recipe, Run.create(tmp_path / "run", recipe))
 
 
 @pytest.mark.parametrize("damage", ["absent", "empty", "truncated", "text", "other", "version"])
@@ -175,12 +307,59 @@ def test_damaged_checkpoints(trained, tmp_path, damage):
         case "text":
             path.write_text("no checkpoint")
         case "other":
-            torch.save({"format": 1, "weights": torch.ones(3)}, path)
+            torch.save({"format": adq.checkpoint.FORMAT, "weights": torch.ones(3)}, path)
         case "version":
             torch.save({"format": 99}, path)
     expected = {
         "absent": "there is no checkpoint",
-        "version": "has format 99, and this version reads 1",
+        "version": f"has format 99, and this version reads {adq.checkpoint.FORMAT}",
     }.get(damage, "is damaged or no checkpoint")
     with pytest.raises(CheckpointError, match=expected):
         Checkpoint.load(path)
+
+
+def test_a_truncated_checkpoint_is_not_resumed_over(tmp_path):
+    recipe = changed(training={"epochs": 1, "baseline": False})
+    run = Run.create(tmp_path / "run", recipe)
+    train(recipe, run)
+    run.mixed.write_bytes(run.mixed.read_bytes()[:-1000])
+    before = run.mixed.read_bytes()
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: is damaged"):
+        train(recipe, Run.resume(run.path, recipe))
+    assert run.mixed.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network(trained, tmp_path):
+    run, _, _ = trained
+    with pytest.raises(CheckpointError, match="by another recipe than this run's"):
+        Checkpoint.load(run.mixed, recipe=CRASHING)
+    checkpoint = Checkpoint.load(run.mixed)
+    name = next(name for name, value in checkpoint.state.items() if name.endswith("weight"))
+    del checkpoint.state[name]
+    with pytest.raises(CheckpointError, match="weights are of another network"):
+        checkpoint.build()
+
+
+def test_two_processes_take_the_same_decisions(trained, tmp_path):
+    _, epochs, _ = trained
+    recipe = changed(training={"baseline": False})
+    config = tmp_path / "recipe.toml"
+    config.write_text(recipe.to_toml())
+    out = tmp_path / "run"
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "adq"]
+    result = subprocess.run(
+        [sys.executable, *command, "train", str(config), "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    run = Run.open(out)
+    assert run.read_metrics()["device"] == "CPU, 2 processes"
+    both = run.read_history()
+    assert [epoch["bits"] for epoch in both] == [epoch.bits for epoch in epochs[:4]]
+    assert [epoch["iteration"] for epoch in both] == [epoch.iteration for epoch in epochs[:4]]
+    # The same images in the same order: only batch norm sees half of each batch.
+    assert both[0]["loss"] == pytest.approx(epochs[0].loss, rel=0.02)
+    assert both[0]["density"] == pytest.approx(epochs[0].density, abs=0.01)

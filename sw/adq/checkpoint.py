@@ -1,42 +1,80 @@
-"""Checkpoints: what a trained network is, in one file."""
+"""Checkpoints: what a network in training is, in one file."""
 
 import dataclasses
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+import adq
+from adq.config import ConfigError, Recipe
 from adq.files import replacing
-from adq.models.vgg import Vgg
+from adq.models import build
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from adq.quantization.prepared import Prepared
+
+FORMAT = 2
 """Version of the file's layout."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged or of another version."""
+    """A checkpoint that is missing, damaged, or of another version or network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A network after an epoch: its present shape, parameters, precisions and densities."""
+    """A network after an epoch or within one: plain numbers, texts and tensors."""
 
-    model: dict[str, Any]
-    """Arguments of ``Vgg``."""
+    network: str
+    """``mixed`` or ``baseline``."""
+    recipe: dict[str, Any]
+    """The recipe's tables."""
+    input_shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+    classes: int
+    """Number of logits."""
+    channels: dict[str, int]
+    """Present output channels of each layer."""
+    bits: dict[str, int]
+    """Present precision of each layer."""
     state: dict[str, Any]
-    """The model's state, the layers' bits included."""
+    """The model's state."""
     densities: dict[str, float]
-    """Activation density of the epoch, of the layers that have one."""
+    """Activation density in the last whole epoch, of the layers that have one."""
     epoch: int
-    """Epochs trained."""
+    """Whole epochs trained."""
+    history: list[dict[str, Any]]
+    """A line an epoch."""
+    progress: dict[str, Any] | None
+    """What else decides the future of the training; None once there is none."""
 
-    def build(self) -> Vgg:
-        """Return the network, ready for evaluation."""
-        model = Vgg(**self.model)
-        model.load_state_dict(self.state)
-        return model.eval()
+    def build(self) -> "Prepared":
+        """Return the network, ready for evaluation.
+
+        Raises
+        ------
+        CheckpointError
+            The state does not fit the network that the recipe names.
+
+        """
+        try:
+            recipe = Recipe.from_table(self.recipe, source=Path("checkpoint"))
+            model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
+            prepared = adq.prepare(
+                model, torch.zeros(1, *self.input_shape), config=recipe.quantization
+            )
+            prepared.model.load_state_dict(self.state)
+        except (ConfigError, RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise CheckpointError(
+                f"the checkpoint's weights are of another network than its recipe's ({reason}): "
+                "train again, or point to another run"
+            ) from None
+        prepared.model.eval()
+        return prepared
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
@@ -45,13 +83,13 @@ class Checkpoint:
             torch.save({"format": FORMAT, **fields}, temporary)
 
     @classmethod
-    def load(cls, path: Path) -> "Checkpoint":
-        """Read a checkpoint onto the CPU.
+    def load(cls, path: Path, *, recipe: Recipe | None = None) -> "Checkpoint":
+        """Read a checkpoint onto the CPU, of a given recipe if one is given.
 
         Raises
         ------
         CheckpointError
-            The file is missing, damaged or of another version.
+            The file is missing, damaged, or of another version or recipe.
 
         """
         again = "train again, or point to another run"
@@ -59,7 +97,16 @@ class Checkpoint:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise CheckpointError(f"{path}: there is no checkpoint: {again}") from None
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError):
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            pickle.UnpicklingError,
+            LookupError,
+            ValueError,
+            AttributeError,
+            TypeError,
+        ):
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
         version = content.pop("format", None) if isinstance(content, dict) else None
         if version != FORMAT:
@@ -67,6 +114,11 @@ class Checkpoint:
                 f"{path}: has format {version}, and this version reads {FORMAT}: {again}"
             )
         try:
-            return cls(**content)
+            checkpoint = cls(**content)
         except TypeError:
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
+        if recipe is not None and checkpoint.recipe != dataclasses.asdict(recipe):
+            raise CheckpointError(
+                f"{path}: was trained by another recipe than this run's config.toml: {again}"
+            )
+        return checkpoint

@@ -6,7 +6,9 @@ written here; one that is misspelt is an error.
 
 import dataclasses
 import difflib
+import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from adq.models import ARCHITECTURES
 
 ACTIVATION_RANGES = ("learned", "minmax")
 """Ways to choose the range of an activation quantizer (``adq.quantizers``)."""
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""Number formats of a convolution's operands in training."""
 
 
 class ConfigError(ValueError):
@@ -29,12 +34,37 @@ class DataConfig:
     name: str = "digits"
     """Data set, one of ``adq.data.DATA_SETS``."""
 
+    path: str = ""
+    """Folder of its Parquet files; where it is empty, see ``adq.data.hub``. Not for digits."""
+
+    train_images: int = 0
+    """Training images to take, chosen by the seed, all classes alike; 0 takes all."""
+
+    test_images: int = 0
+    """Test images to take, likewise."""
+
     test_fraction: float = 0.25
-    """Share of the images of every class that is kept for testing, between 0 and 1."""
+    """Share of the digits of every class that is kept for testing, between 0 and 1. The other
+    data sets bring their own test images."""
+
+    crop: int = 0
+    """Pixels by which a random crop moves a training image at most; what moves in is black."""
+
+    flip: bool = False
+    """Whether half of the training images, by chance, are mirrored left to right."""
 
     def __post_init__(self):
         _check_choice("name", self.name, DATA_SETS)
+        _check_at_least("train_images", self.train_images, 0)
+        _check_at_least("test_images", self.test_images, 0)
         _check_between("test_fraction", self.test_fraction, 0, 1)
+        _check_between("crop", self.crop, 0, 64, inclusive=True)
+        if self.name == "digits" and self.path:
+            raise ConfigError("path is for data sets in files: digits is built in, leave it out")
+        if self.name != "digits" and self.test_fraction != DataConfig.test_fraction:
+            raise ConfigError(
+                f"test_fraction is for digits: {self.name} brings its own test images, leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +111,15 @@ class ControllerConfig:
     settling_epochs: int = 10
     """Epochs that the last iteration gets at least: with fewer left, precisions stay."""
 
+    pruning: bool = False
+    """Whether channels leave the network too: C_l <- round(C_l * AD_l)."""
+
+    pruning_iterations: int = 8
+    """Iterations at whose end channels leave, counted from the first."""
+
+    minimum_channels: int = 8
+    """Fewest output channels that a layer can reach; one that has fewer keeps them."""
+
     def __post_init__(self):
         _check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
         _check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
@@ -88,6 +127,8 @@ class ControllerConfig:
         _check_between("tolerance", self.tolerance, 0, 1, inclusive=True)
         _check_at_least("max_iterations", self.max_iterations, 1)
         _check_at_least("settling_epochs", self.settling_epochs, 1)
+        _check_at_least("pruning_iterations", self.pruning_iterations, 1)
+        _check_at_least("minimum_channels", self.minimum_channels, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +142,29 @@ class TrainingConfig:
     """Passes over the training images, all iterations together."""
 
     batch_size: int = 64
-    """Images of one step of the optimizer."""
+    """Images of one step of the optimizer, those of all processes together."""
 
     learning_rate: float = 1e-3
-    """Adam's learning rate at the start; it falls to 0 along a cosine over all epochs."""
+    """Adam's largest learning rate; it falls to 0 along a cosine over all epochs."""
+
+    warmup_epochs: float = 0.0
+    """Epochs in which the learning rate rises linearly to its largest value."""
+
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
 
     baseline: bool = True
     """Also train the same network at ``initial_bits`` throughout, for as many epochs."""
 
     device: str = "cpu"
-    """PyTorch device that holds the network and all images."""
+    """``cpu``, ``cuda``, ``cuda:N``, or ``auto``: a GPU where there is one."""
+
+    precision: str = "auto"
+    """Of convolutions in training: ``float32``, ``bfloat16``, or ``auto``, which is bfloat16 on a
+    GPU. Evaluation is in float32."""
+
+    checkpoint_steps: int = 1000
+    """Steps between checkpoints within an epoch; after each epoch there is one anyway."""
 
     threads: int = 1
     """CPU threads. How a sum is shared decides its last bit, so it belongs to the recipe; the
@@ -125,6 +179,10 @@ class TrainingConfig:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}: it must be more than 0 and at most 10"
             )
+        _check_between("warmup_epochs", self.warmup_epochs, 0, self.epochs, inclusive=True)
+        _check_between("weight_decay", self.weight_decay, 0, 1, inclusive=True)
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_at_least("checkpoint_steps", self.checkpoint_steps, 1)
         _check_between("threads", self.threads, 1, 1024, inclusive=True)
 
 
@@ -139,8 +197,8 @@ class Recipe:
     controller: ControllerConfig = field(default_factory=ControllerConfig)
 
     @classmethod
-    def from_toml(cls, path: Path) -> "Recipe":
-        """Read a recipe.
+    def from_toml(cls, path: Path, changes: Sequence[str] = ()) -> "Recipe":
+        """Read a recipe, with changes on top, such as ``training.epochs=3``.
 
         Raises
         ------
@@ -159,9 +217,60 @@ class Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         try:
-            return _from_table(cls, table, "")
+            for change in changes:
+                _change(table, change)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
+        return cls.from_table(table, source=path)
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any], *, source: Path) -> "Recipe":
+        """Build a recipe from what TOML or JSON gives; ``source`` names the file in errors."""
+        try:
+            return _from_table(cls, table, "")
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+
+    def to_toml(self) -> str:
+        """Write every value out, defaults included."""
+        tables = [
+            f"[{name}]\n"
+            + "".join(
+                f"{key} = {_to_toml(value)}\n" for key, value in table.items() if value is not None
+            )
+            for name, table in dataclasses.asdict(self).items()
+        ]
+        return "\n".join(tables)
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """Name each key that has another value in the other recipe, with both values."""
+        return [
+            f"[{section}] {key} is {value!r} and {others[section][key]!r}"
+            for others in [dataclasses.asdict(other)]
+            for section, table in dataclasses.asdict(self).items()
+            for key, value in table.items()
+            if value != others[section][key]
+        ]
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Put one ``table.key=value`` into a recipe's tables; a text needs no quotation marks."""
+    name, equals, text = change.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not equals or not dot:
+        raise ConfigError(f"{change!r} is no change: write it as training.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    if not isinstance(table.setdefault(section, {}), dict):
+        raise ConfigError(f"{section} is no table of the recipe, which {change!r} would change")
+    table[section][key] = value
+
+
+def _to_toml(value: Any) -> str:
+    # JSON's numbers, texts and truth values are TOML's as well.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _from_table(cls: type, table: dict[str, Any], section: str) -> Any:

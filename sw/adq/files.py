@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import glob
 import json
 import os
 import tempfile
@@ -26,6 +27,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_remains(path: Path) -> None:
+    """Remove what a process that was killed while ``replacing`` this path left beside it."""
+    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        remains.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,121 @@
+"""A recipe's networks, trained one after the other, and the files of the run's folder."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+import adq.data
+from adq.checkpoint import Checkpoint
+from adq.config import Recipe
+from adq.cost.metrics import cost_metrics
+from adq.data.images import Images
+from adq.files import write_json
+from adq.run import Run
+from adq.training.history import Epoch, summary
+from adq.training.network import NetworkTraining
+from adq.training.observer import Observer
+from adq.training.processes import reproducible, start_processes
+
+
+def train(recipe: Recipe, run: Run | None, observer: Observer | None = None) -> dict[str, Any]:
+    """Train what a recipe asks for, and return what was written to the run's metrics.
+
+    A run that holds checkpoints goes on from them: on a CPU, to the same bits as if it had never
+    stopped. Of several processes the first one has the run and writes to it.
+
+    Raises
+    ------
+    adq.training.processes.TrainingError
+        The device cannot be used, or the loss is no longer finite. The last good checkpoint
+        stays.
+    adq.checkpoint.CheckpointError
+        A checkpoint of the run is damaged or of another network.
+    adq.data.DataError
+        The images cannot be read.
+
+    """
+    with reproducible(recipe.training):
+        fabric = start_processes(recipe.training)
+        path = fabric.broadcast(None if run is None else run.path)
+        images = adq.data.load(recipe.data, seed=recipe.training.seed, device=fabric.device)
+        session = _Session(recipe, run or Run(path), observer or Observer(), fabric)
+        return session.train(images)
+
+
+class _Session:
+    def __init__(self, recipe: Recipe, run: Run, observer: Observer, fabric: Fabric):
+        self.recipe = recipe
+        self.run = run
+        self.observer = observer
+        self.fabric = fabric
+        self.history: list[Epoch] = []
+        """Of networks that are trained."""
+
+    def train(self, images: Images) -> dict[str, Any]:
+        names = ["mixed", "baseline"] if self.recipe.training.baseline else ["mixed"]
+        trained = {name: self._train_network(name, images) for name in names}
+        metrics: dict[str, Any] = {
+            "recipe": dataclasses.asdict(self.recipe),
+            "versions": {
+                name: importlib.metadata.version(name) for name in ("adq", "lightning-fabric")
+            }
+            | {"torch": torch.__version__},
+            "device": _describe(self.fabric),
+        }
+        for name, network in trained.items():
+            metrics[name] = {
+                **summary(network.history),
+                "converged": network.controller.converged,
+                "seconds": round(network.seconds, 1),
+                **cost_metrics(network.history),
+            }
+        if "baseline" in trained:
+            metrics["accuracy_difference"] = (
+                metrics["mixed"]["accuracy"] - metrics["baseline"]["accuracy"]
+            )
+        if self.fabric.is_global_zero:
+            write_json(self.run.metrics, metrics)
+        return metrics
+
+    def _train_network(self, name: str, images: Images) -> NetworkTraining:
+        self.fabric.barrier()  # before another process looks for what the first one writes
+        path = self._path(name)
+        checkpoint = Checkpoint.load(path, recipe=self.recipe) if path.exists() else None
+        network = NetworkTraining(name, self.recipe, images, self.fabric, checkpoint)
+        if checkpoint is not None:
+            # What the history holds beyond the checkpoint is trained again.
+            self._write_history(network.history)
+        self.observer.begin(network)
+        epochs = network.epochs(
+            save=lambda checkpoint: self._save(name, checkpoint),
+            step_done=lambda: self.observer.step(network),
+        )
+        for epoch in epochs:
+            self._write_history(network.history)
+            self.run = self.run.take_place() if self.fabric.is_global_zero else self.run
+            self.observer.epoch(epoch)
+        self.history += network.history
+        return network
+
+    def _path(self, network: str) -> Path:
+        return getattr(self.run, network)
+
+    def _save(self, name: str, checkpoint: Checkpoint) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save(self._path(name))
+
+    def _write_history(self, epochs: list[Epoch]) -> None:
+        if self.fabric.is_global_zero:
+            self.run.write_history(dataclasses.asdict(epoch) for epoch in self.history + epochs)
+
+
+def _describe(fabric: Fabric) -> str:
+    name = "CPU"
+    if fabric.device.type == "cuda":
+        name = torch.cuda.get_device_name(fabric.device)
+    shared = "" if fabric.world_size == 1 else f", {fabric.world_size} processes"
+    return f"{name}{shared}"

@@ -1,0 +1,145 @@
+"""Kept results: what is kept of a run, and the tables made of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from adq.config import Recipe
+from adq.results import (
+    BEGIN,
+    END,
+    ResultError,
+    keep,
+    markdown,
+    read_results,
+    recipe_name,
+    write_page,
+)
+from adq.run import Run
+
+RECIPE = '[training]\nepochs = 2\nthreads = 2\n[data]\nname = "cifar10"\ntrain_images = 10000\n'
+
+
+def network(accuracy: float, **figures) -> dict:
+    iteration = {
+        "iteration": 1,
+        "epochs": 2,
+        "accuracy": accuracy,
+        "bits": {"conv1": 16, "conv2": 3},
+        "channels": {"conv1": 32, "conv2": 64},
+        "density": {"conv1": 0.5261, "conv2": 0.41},
+    }
+    return {"accuracy": accuracy, "seconds": 90.0, "iterations": [iteration], **figures}
+
+
+@pytest.fixture
+def recipes(tmp_path):
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    (folder / "cifar10-vgg19.toml").write_text(RECIPE)
+    (folder / "other.toml").write_text("[training]\nepochs = 3\n")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, recipes):
+    changes = ["training.device=cuda", "data.path=elsewhere", "training.threads=1"]
+    recipe = Recipe.from_toml(recipes / "cifar10-vgg19.toml", changes)
+    run = Run.create(tmp_path / "run", recipe)
+    figures = {
+        "mac_reduction": 4.8765,
+        "training_complexity": 0.4321,
+        "pim_energy_reduction": 12.34,
+    }
+    metrics = {
+        "recipe": dataclasses.asdict(recipe),
+        "versions": {"torch": "2.0"},
+        "device": "CPU",
+        "mixed": network(0.725, **figures),
+        "baseline": network(0.7312),
+    }
+    run.metrics.write_text(json.dumps(metrics))
+    epoch = {
+        "network": "mixed",
+        "epoch": 1,
+        "iteration": 1,
+        "loss": 1.23456789,
+        "accuracy": 0.5,
+        "bits": {"conv1": 16},
+        "channels": {"conv1": 32},
+        "macs": {"conv1": 1000},
+        "density": {"conv1": 0.123456},
+    }
+    run.write_history([epoch])
+    return run
+
+
+def test_what_is_kept(run, recipes, tmp_path):
+    name = recipe_name(run, recipes)
+    assert name == "cifar10-vgg19"
+    path = keep(run, name, tmp_path / "results")
+    kept = json.loads(path.read_text())
+    assert kept["history"][0]["density"] == {"conv1": 0.1235}
+    assert kept["mixed"]["accuracy"] == 0.725
+    assert kept["recipe"]["training"]["epochs"] == 2
+
+
+def test_a_run_of_no_checked_in_recipe(run, recipes):
+    (recipes / "cifar10-vgg19.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 4"))
+    with pytest.raises(ResultError, match=r"no recipe in .* has this run's values"):
+        recipe_name(run, recipes)
+
+
+def test_tables(run, tmp_path):
+    keep(run, "cifar10-vgg19", tmp_path)
+    table = markdown(read_results(tmp_path), ["cifar10-vgg19", "cifar10-vgg19-pruned"])
+    lines = table.splitlines()
+    assert lines[2] == (
+        "| `cifar10-vgg19` | 72.50% | 73.12% | -0.62 points | 4.88x | 0.432 | 12.3x "
+        "| 5.12x (abstract) |"
+    )
+    assert lines[3] == (
+        "| `cifar10-vgg19-pruned` | not run | - | - | - | - | - | 198x (abstract) |"
+    )
+    assert "10,000 training images, seed 0, 2 epochs, CPU, 3.0 minutes; torch 2.0." in lines[5]
+    assert lines[-1] == "| 1 | 2 | 72.50% | 16 3 | 32 64 | 0.53 0.41 |"
+
+
+def test_a_pruned_network_is_compared_with_the_baseline_of_the_unpruned_run(run, tmp_path):
+    keep(run, "cifar10-vgg19", tmp_path)
+    alone = json.loads((tmp_path / "cifar10-vgg19.json").read_text())
+    del alone["baseline"]
+    alone["mixed"]["accuracy"] = 0.7212
+    (tmp_path / "cifar10-vgg19-pruned.json").write_text(json.dumps(alone))
+    table = markdown(read_results(tmp_path), ["cifar10-vgg19-pruned"])
+    assert "| 72.12% | 73.12% | -1.00 points |" in table
+
+
+def test_the_page_keeps_what_is_around_the_tables(run, tmp_path):
+    results = tmp_path / "results"
+    keep(run, "cifar10-vgg19", results)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nbehind\n")
+    for _ in range(2):
+        write_page(page, read_results(results), ["cifar10-vgg19"])
+        text = page.read_text()
+        assert text.startswith(f"before\n\n{BEGIN}\n\n| recipe")
+        assert text.endswith(f"{END}\n\nbehind\n")
+        assert "old" not in text
+
+
+def test_a_page_without_marks(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+    with pytest.raises(ResultError, match="lacks the lines"):
+        write_page(page, {}, [])
+    assert page.read_text() == "nothing\n"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"mixed": 3}'])
+def test_a_damaged_result(tmp_path, text):
+    Path(tmp_path, "bad.json").write_text(text)
+    with pytest.raises(ResultError, match=r"bad\.json: holds no result of a run"):
+        read_results(tmp_path)
