@@ -70,22 +70,23 @@ class Accumulator(wiring.Component):
             negative.eq(spread(self.negative & ~self.zero, lanes)),
             keep.eq(spread(~self.first, lanes)),
         ]
-        # Above its highest bit a sum has its sign only: one word serves the rest.
+        width = max(self.sources.values())
         terms = []
-        for j in range(max(self.sources.values())):
+        for j in range(width):
             term = Signal(lanes, name=f"term_{j}")
             word = 0
             for n in self.sources:
-                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), self.width)
+                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), width)
                 word |= source[j] & spread(selected[n], lanes)
             m.d.comb += term.eq(word ^ negative)
             terms.append(term)
 
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
         doubled = [None] + [word & keep for word in stored[:-1]]
-        total = bit_slice.add(
-            m, doubled, bit_slice.resize(terms, self.width), negative, width=self.width, name="add"
+        *total, carry = bit_slice.add(
+            m, doubled[:width], terms, negative, width=width + 1, name="add"
         )
+        total += bit_slice.add_sign(m, doubled[width:], terms[-1], carry, name="extend")
         with m.If(self.step):
             m.d.sync += [q.eq(word) for q, word in zip(stored, total, strict=True)]
         m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]

@@ -69,7 +69,6 @@ class Collector(wiring.Component):
         if p.partial_sums:
             buffer = PartialSumBuffer(width=totals.shape().size, depth=p.partial_sums)
             m.submodules.partial_sums = buffer
-            earlier = Signal(totals.shape())
             read = self.advance & self.entering.valid & self.entering.last
             m.d.comb += [
                 buffer.read.eq(read & ~self.entering.first_block),
@@ -78,11 +77,13 @@ class Collector(wiring.Component):
                 buffer.write_last.eq(self.tag.last_vector),
                 buffer.next_sums.eq(totals),
             ]
-            with m.If(~self.tag.first_block):
-                m.d.comb += earlier.eq(buffer.sums)
-            m.d.comb += [
-                totals[str(i)].eq(self.sums[str(i)] + earlier[str(i)]) for i in range(p.lanes)
-            ]
+            # The adders see the sum of a vector, not those of the planes that lead to it.
+            sums, earlier = Signal(self.sums.shape()), Signal(totals.shape())
+            with m.If(self.tag.valid & self.tag.last):
+                m.d.comb += sums.eq(self.sums)
+                with m.If(~self.tag.first_block):
+                    m.d.comb += earlier.eq(buffer.sums)
+            m.d.comb += [totals[str(i)].eq(sums[str(i)] + earlier[str(i)]) for i in range(p.lanes)]
         else:
             m.d.comb += [totals[str(i)].eq(self.sums[str(i)]) for i in range(p.lanes)]
 

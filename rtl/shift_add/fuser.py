@@ -75,9 +75,10 @@ class Fuser(wiring.Component):
             )
             return low[:shift] + upper
 
-        def join_signed(low_and_high, columns):
-            low, high = low_and_high
-            return join(bit_slice.resize(low, p.fused_width(columns)), high, columns)
+        def join_halves(words, columns):
+            """A lower half without its sign: where these sums are used, no top column is in it."""
+            low, high = halves(words)
+            return join(low[:-1], high, columns)
 
         def register(words, columns):
             step = getattr(self, f"step_{columns}")
@@ -103,9 +104,9 @@ class Fuser(wiring.Component):
         # sign of its inverse and the one to add.
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
-        quad = join_signed(halves(pair), 4)
+        quad = join_halves(pair, 4)
         register(pair, 2)
-        octet = join_signed(halves(register(quad, 4)), 8)
+        octet = join_halves(register(quad, 4), 8)
         register(octet, 8)
-        register(join_signed(halves(octet), 16), 16)
+        register(join_halves(octet, 16), 16)
         return m
