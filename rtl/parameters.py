@@ -56,6 +56,10 @@ class TileParameters:
 
     max_activation_bits: ClassVar[int] = 16
 
+    segment: ClassVar[int] = 4
+    """Bits of an accumulator or a result that are clocked together: those above the width that a
+    job can reach are not."""
+
     banks: ClassVar[int] = 2
     """Weight banks: one computes while the other loads."""
 
@@ -192,13 +196,17 @@ class TileParameters:
             most = 2 ** (columns - 1) * self.rows - 1
         return most.bit_length() + 1
 
-    def vector_width(self, weight_bits: int) -> int:
-        """Bits of the signed sum of ``rows`` products of weights and 16-bit activations.
+    def vector_width(self, weight_bits: int, activation_bits: int = max_activation_bits) -> int:
+        """Bits of the signed sum of ``rows`` products of weights and activations.
 
-        The extreme is ``-2**(weight_bits - 1) * (2**16 - 1) * rows``.
+        The extreme is ``-2**(weight_bits - 1) * (2**activation_bits - 1) * rows``.
         """
-        most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
+        most = 2 ** (weight_bits - 1) * (2**activation_bits - 1) * self.rows
         return (most - 1).bit_length() + 1
+
+    def segments(self, width: int) -> int:
+        """Segments of a number of ``width`` bits."""
+        return -(-width // self.segment)
 
     def result_width(self, weight_bits: int) -> int:
         """Bits of a result: the sum of up to ``row_blocks`` vector sums."""
@@ -215,10 +223,9 @@ class TileParameters:
     def latency(self, weight_bits: int) -> int:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
-        Plane, count, fused and accumulated sums and the result are registers; 8 and 16 bits fuse
-        in two steps.
+        Plane, fused and accumulated sums and the result are registers; 16 bits fuse in two steps.
         """
-        return 5 if weight_bits <= 4 else 6
+        return 4 if weight_bits < self.group_columns else 5
 
     store_latency: ClassVar[int] = 2
     """Cycles from that in which a weight block's last beat is taken to the first in which the

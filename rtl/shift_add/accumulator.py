@@ -14,7 +14,8 @@ class Accumulator(wiring.Component):
     """``acc = 2*acc + sum``, lane by lane, for planes that come most significant first.
 
     Because the next plane always weighs half of the one before, the shift is by one: no barrel
-    shifter. The sum comes from one of several sources, one a precision.
+    shifter. The sum comes from one of several sources, one a precision. Segments that the sum of a
+    vector cannot reach are not clocked; what they hold means nothing.
 
     Latency: one cycle. Throughput: a plane a cycle.
 
@@ -26,6 +27,8 @@ class Accumulator(wiring.Component):
         Width of the sum at each precision (weight bits) that uses these lanes.
     width : int
         Width of the accumulator.
+    segment : int
+        Words that are clocked together.
 
     Members
     -------
@@ -35,14 +38,17 @@ class Accumulator(wiring.Component):
         Whether the sums at ``n``-bit weights are meant; at most one of them.
     step, zero, first, negative : In
         Add a plane; it has no bit set; it starts a vector; it counts negatively.
+    live : a bit a segment, In
+        Whether it is clocked.
     accumulators : array of ``width`` words of ``lanes`` bits, Out
 
     """
 
-    def __init__(self, *, lanes: int, sources: dict[int, int], width: int):
+    def __init__(self, *, lanes: int, sources: dict[int, int], width: int, segment: int):
         self.lanes = lanes
         self.sources = sources
         self.width = width
+        self.segment = segment
         super().__init__(
             {
                 **{
@@ -54,6 +60,7 @@ class Accumulator(wiring.Component):
                 "zero": In(1),
                 "first": In(1),
                 "negative": In(1),
+                "live": In(-(-width // segment)),
                 "accumulators": Out(data.ArrayLayout(lanes, width)),
             }
         )
@@ -87,7 +94,8 @@ class Accumulator(wiring.Component):
             m, doubled[:width], terms, negative, width=width + 1, name="add"
         )
         total += bit_slice.add_sign(m, doubled[width:], terms[-1], carry, name="extend")
-        with m.If(self.step):
-            m.d.sync += [q.eq(word) for q, word in zip(stored, total, strict=True)]
+        for j, (q, word) in enumerate(zip(stored, total, strict=True)):
+            with m.If(self.step & self.live[j // self.segment]):
+                m.d.sync += q.eq(word)
         m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
         return m
