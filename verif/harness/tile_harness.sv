@@ -13,9 +13,11 @@ module tile_harness #(
     input start,
     input [31:0] expected,
     input [31:0] patience,
+    input [2:0] counter_address,
     output reg done,
     output reg hung,
     output reg [63:0] cycles,
+    output [31:0] counter_data,
     output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;
@@ -55,8 +57,8 @@ module tile_harness #(
       .results__valid(results_valid),
       .results__ready(1'b1),
       .results__payload(results_payload),
-      .counter_address(3'd0),
-      .counter_data(),
+      .counter_address,
+      .counter_data,
       .switching
   );
 

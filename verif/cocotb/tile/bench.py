@@ -13,35 +13,9 @@ from rtl.interface import Status
 from rtl.parameters import TileParameters
 from verif import beats
 from verif.cocotb.streams import StreamMonitor, StreamSink, StreamSource
+from verif.jobs import Job
 
-__all__ = ["Bench", "Job", "MalformedJob", "random_job"]
-
-
-@dataclass
-class Job:
-    """A job with its operands: weights (row blocks, rows, outputs), activations (row blocks,
-    vectors, rows).
-    """
-
-    weight_bits: int
-    activation_bits: int
-    signed: bool
-    weights: np.ndarray
-    activations: np.ndarray
-
-    @property
-    def results(self) -> np.ndarray:
-        """The products as Python's own integers give them: (vectors, outputs)."""
-        return sum(
-            activations.astype(object) @ weights.astype(object)
-            for weights, activations in zip(self.weights, self.activations, strict=True)
-        )
-
-    def planes(self) -> list[int]:
-        """Of each vector, the planes up to its highest bit that is set in any word."""
-        words = self.activations & (2**self.activation_bits - 1)
-        highest = np.bitwise_or.reduce(words, axis=2)
-        return [int(word).bit_length() for word in highest.ravel()]
+__all__ = ["Bench", "MalformedJob"]
 
 
 @dataclass
@@ -50,39 +24,6 @@ class MalformedJob:
 
     beat: bytes
     status: Status
-
-
-def random_job(
-    parameters: TileParameters,
-    rng: np.random.Generator,
-    *,
-    weight_bits: int,
-    activation_bits: int,
-    signed: bool,
-    vectors: int = 3,
-    row_blocks: int = 1,
-    density: float = 0.6,
-    extreme: bool = False,
-) -> Job:
-    """Random operands; with ``extreme``, the largest magnitudes and nothing else."""
-    low, high = (
-        (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
-        if signed
-        else (0, 2**activation_bits)
-    )
-    weight_low, weight_high = -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1)
-    weights_shape = (row_blocks, parameters.rows, parameters.outputs(weight_bits))
-    activations_shape = (row_blocks, vectors, parameters.rows)
-    if extreme:
-        weights = rng.choice([weight_low, weight_high - 1], weights_shape)
-        activations = rng.choice([low, high - 1], activations_shape)
-        weights[:, :, 0] = weight_low
-        activations[:, 0] = low if signed else high - 1
-    else:
-        weights = rng.integers(weight_low, weight_high, weights_shape)
-        activations = rng.integers(low, high, activations_shape)
-        activations *= rng.random(activations_shape) < density
-    return Job(weight_bits, activation_bits, signed, weights, activations)
 
 
 @dataclass
@@ -138,16 +79,7 @@ class Bench:
             if isinstance(job, MalformedJob):
                 streams["jobs"].append(job.beat)
                 continue
-            streams["jobs"].append(
-                beats.job_beat(
-                    p,
-                    weight_bits=job.weight_bits,
-                    activation_bits=job.activation_bits,
-                    signed=job.signed,
-                    vectors=job.activations.shape[1],
-                    row_blocks=len(job.weights),
-                )
-            )
+            streams["jobs"].append(job.beat(p))
             for weights, activations in zip(job.weights, job.activations, strict=True):
                 streams["weights"] += list(beats.weight_beats(p, weights, job.weight_bits))
                 streams["activations"] += list(beats.activation_beats(p, activations))

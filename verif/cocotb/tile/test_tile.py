@@ -6,7 +6,8 @@ from cocotb.utils import get_sim_time
 
 from rtl.interface import Counter, Status
 from verif import beats
-from verif.cocotb.tile.bench import Bench, MalformedJob, random_job
+from verif.cocotb.tile.bench import Bench, MalformedJob
+from verif.jobs import random_job
 
 SEED = 20210200
 
