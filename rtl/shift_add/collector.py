@@ -1,34 +1,22 @@
 """Collector: row blocks accumulate, and sums become results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Status, result_layout
+from rtl.interface import result_layout
 from rtl.parameters import TileParameters
 from rtl.plane_tag import PlaneTag
 from rtl.shift_add.partial_sums import PartialSumBuffer
-from rtl.shift_add.segments import live_segments, sign_extend
+from rtl.shift_add.result_register import ResultRegister
+from rtl.shift_add.segments import live_segments, sign_extend, sums_layout
 
-__all__ = ["Collector", "sums_layout"]
-
-
-def sums_layout(parameters: TileParameters, width) -> data.StructLayout:
-    """A signed number a lane, of ``width(weight_bits)`` bits for the widest weights that use the
-    lane.
-    """
-    return data.StructLayout(
-        {
-            str(lane): signed(width(parameters.lane_weight_bits(lane)))
-            for lane in range(parameters.lanes)
-        }
-    )
+__all__ = ["Collector"]
 
 
 class Collector(wiring.Component):
     """Adds the vector sums of a row block to those of the blocks before it. The sums of the last
-    block become a result; those of the others go to the partial sum buffer. Of a result, the lanes
-    and segments that its job uses are clocked.
+    block become a result; those of the others go to the partial sum buffer.
 
     Latency: one cycle. Throughput: a vector a cycle.
 
@@ -93,33 +81,12 @@ class Collector(wiring.Component):
         else:
             m.d.comb += [totals[lane].eq(self.sums[lane]) for lane in totals.shape().members]
 
-        # Row blocks can reach any segment.
-        most = p.segments(p.accumulator_width)
-        segments, held_segments = Signal(range(most + 1)), Signal(range(most + 1))
-        one_block = self.tag.first_block & self.tag.last_block
-        m.d.comb += segments.eq(Mux(one_block, self.tag.segments, most))
-        with m.If(self.advance):
-            m.d.sync += self.results.valid.eq(leaving)
-        with m.If(leaving):
-            m.d.sync += [
-                held_segments.eq(segments),
-                self.results.payload.last.eq(self.tag.last_vector | (self.tag.status != Status.OK)),
-                self.results.payload.status.eq(self.tag.status),
-            ]
-        changing = live_segments(m, Mux(leaving, segments, 0), most, name="changing")
-        live = live_segments(m, held_segments, most, name="live_result")
-        held = Signal(totals.shape(), reset_less=True)
-        for lane in range(p.lanes):
-            total, result = totals[str(lane)], held[str(lane)]
-            used = Cat(
-                self.tag.weight_bits[level]
-                for level, n in enumerate(p.weight_widths)
-                if n <= p.lane_weight_bits(lane)
-            ).any()
-            for segment in range(p.segments(len(total))):
-                bits = slice(segment * p.segment, (segment + 1) * p.segment)
-                with m.If(used & changing[segment]):
-                    m.d.sync += result[bits].eq(total[bits])
-            whole = sign_extend(m, result, live, bits=p.segment, name=f"result_{lane}")
-            m.d.comb += self.results.payload.outputs[lane].eq(whole)
+        m.submodules.result_register = register = ResultRegister(p)
+        wiring.connect(m, wiring.flipped(self.results), register.results)
+        m.d.comb += [
+            register.advance.eq(self.advance),
+            register.leaving.eq(leaving),
+            register.tag.eq(self.tag),
+            register.totals.eq(totals),
+        ]
         return m

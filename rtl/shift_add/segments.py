@@ -1,8 +1,23 @@
-"""Segments: numbers of which only the bits that a job can reach are clocked."""
+"""Sums as numbers, a lane each, of which only the segments that a job can reach are clocked."""
 
-from amaranth.hdl import Cat, Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value, signed
+from amaranth.lib import data
 
-__all__ = ["live_segments", "sign_extend"]
+from rtl.parameters import TileParameters
+
+__all__ = ["live_segments", "sign_extend", "sums_layout"]
+
+
+def sums_layout(parameters: TileParameters, width) -> data.StructLayout:
+    """A signed number a lane, of ``width(weight_bits)`` bits for the widest weights that use the
+    lane.
+    """
+    return data.StructLayout(
+        {
+            str(lane): signed(width(parameters.lane_weight_bits(lane)))
+            for lane in range(parameters.lanes)
+        }
+    )
 
 
 def live_segments(m, count, most: int, *, name: str) -> Signal:
