@@ -12,11 +12,20 @@ C/kw sums. Rows beyond the layer's and outputs beyond the layer's are zeros::
                  |  B1  |      |      activations  (V, R)      each row block
                  +------+------+      results      (V, C/kw)   once
 
+A convolution in groups is a matrix with a block of weights a group on its diagonal. A job takes as
+many whole groups as fit, rows under rows and outputs beside outputs, or a part of one group::
+
+                     outputs
+                 +---+---+---+
+          rows   | g0|   |   |
+                 +---+---+   |
+                 |   | g1|   |
+                 +---+---+---+
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -41,6 +50,8 @@ class JobPlan:
     """Whether the activations are two's complement."""
     outputs: slice
     """Outputs of the layer that the job computes, at most C/kw."""
+    groups: slice
+    """Groups of the convolution to which they belong; the first and only one elsewhere."""
     vectors: slice
     """Vectors of the layer that the job computes."""
     row_blocks: int
@@ -60,6 +71,8 @@ class LayerPlan:
     tile: TileParameters
     rows: int
     """Weights of one output."""
+    groups: int
+    """Groups of the convolution."""
     shape: tuple[int, ...]
     """The layer's output without N: (O, OH, OW) or (O,)."""
     vectors: int
@@ -90,7 +103,7 @@ class LayerPlan:
 
     @property
     def utilization(self) -> float:
-        """Share of the capacity that is useful: the rest is padding of rows and of outputs."""
+        """Share of the capacity that is useful: the rest is rows and columns without a weight."""
         return self.bit_products / self.capacity
 
 
@@ -124,30 +137,56 @@ def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) 
     if row_blocks > 1:
         # Sums wait between row blocks; a tile too small for that has refused row_blocks > 1.
         chunk = min(chunk, tile.partial_sums)
-    width = tile.columns // layer.hardware_weight_bits
     activations = network.formats[layer.input]
     jobs = tuple(
         JobPlan(
             weight_bits=layer.hardware_weight_bits,
             activation_bits=activations.bits,
             signed=activations.signed,
-            outputs=slice(output, min(output + width, layer.outputs)),
+            outputs=outputs,
+            groups=part,
             vectors=slice(vector, min(vector + chunk, vectors)),
             row_blocks=row_blocks,
         )
-        for output in range(0, layer.outputs, width)
+        for outputs, part in _output_blocks(layer, tile)
         for vector in range(0, vectors, chunk)
     )
     return LayerPlan(
-        layer=name, tile=tile, rows=layer.rows, shape=shape, vectors=vectors, jobs=jobs
+        layer=name,
+        tile=tile,
+        rows=layer.rows,
+        groups=_groups(layer),
+        shape=shape,
+        vectors=vectors,
+        jobs=jobs,
     )
+
+
+def _output_blocks(layer: MatrixLayer, tile: TileParameters) -> Iterator[tuple[slice, slice]]:
+    """Outputs that are computed side by side, and the groups to which they belong."""
+    width = tile.outputs(layer.hardware_weight_bits)
+    of_group = layer.outputs // _groups(layer)
+    together = min(width // of_group, tile.rows // layer.rows)
+    if together >= 1:
+        for first in range(0, _groups(layer), together):
+            last = min(first + together, _groups(layer))
+            yield slice(first * of_group, last * of_group), slice(first, last)
+        return
+    for group in range(_groups(layer)):
+        end = (group + 1) * of_group
+        for output in range(group * of_group, end, width):
+            yield slice(output, min(output + width, end)), slice(group, group + 1)
+
+
+def _groups(layer: MatrixLayer) -> int:
+    return layer.groups if isinstance(layer, Conv2d) else 1
 
 
 def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a matrix layer's operands as the two matrices whose product it is.
 
-    Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows) and
-    weights (rows, outputs).
+    Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows of all
+    groups) and weights (rows, outputs).
     """
     layer = _matrix_layer(network, name)
     expected = network.shapes[layer.input]
@@ -163,13 +202,20 @@ def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.n
 
 def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray) -> np.ndarray:
     """Cut the weights (R, C/kw) of one row block from a layer's (rows, outputs)."""
-    part = weights[_block_rows(plan, job, block), job.outputs]
+    groups = job.groups.stop - job.groups.start
+    parts = np.split(weights[:, job.outputs], groups, axis=1)
+    rows, columns = plan.rows, parts[0].shape[1]
+    diagonal = np.zeros((groups * rows, groups * columns), dtype=weights.dtype)
+    for place, part in enumerate(parts):
+        diagonal[place * rows :, place * columns :][:rows, :columns] = part
+    part = diagonal[_block_rows(plan, job, block)]
     return _padded(part, (plan.tile.rows, plan.tile.columns // job.weight_bits))
 
 
 def activation_block(plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray) -> np.ndarray:
-    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows)."""
-    part = matrix[job.vectors, _block_rows(plan, job, block)]
+    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows of all groups)."""
+    of_groups = matrix[job.vectors, job.groups.start * plan.rows : job.groups.stop * plan.rows]
+    part = of_groups[:, _block_rows(plan, job, block)]
     return _padded(part, (job.vector_count, plan.tile.rows))
 
 

@@ -12,9 +12,9 @@ from golden.mapper import (
     plan_layer,
     weight_block,
 )
-from golden.network import INPUT
+from golden.network import INPUT, ActivationFormat
 from rtl.parameters import TileParameters
-from tests.golden_networks import digits_like_network, networks, random_inputs
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def execute(plan, matrix, weights):
@@ -78,6 +78,35 @@ def test_plan_by_hand():
     assert plan.weight_loads == 12
     # 72 of 96 rows are used, all columns are.
     assert plan.utilization == 72 / 96
+
+
+def grouped_network(groups, channels_of_group, outputs_of_group):
+    rng = np.random.default_rng(3)
+    builder = NetworkBuilder(
+        rng, (groups * channels_of_group, 4, 4), ActivationFormat(bits=4, signed=False, scale=1.0)
+    )
+    builder.conv(groups * outputs_of_group, (3, 3), (1, 1), (1, 1), groups=groups)
+    return builder.network(classes=2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "blocks"),
+    [
+        # 18 rows and 2 outputs a group: three groups fill 54 of 64 rows.
+        (64, [((0, 6), (0, 3)), ((6, 10), (3, 5))]),
+        # One group, in two row blocks.
+        (16, [((2 * g, 2 * g + 2), (g, g + 1)) for g in range(5)]),
+    ],
+)
+def test_groups_that_fit_share_a_job(rows, blocks):
+    network = grouped_network(5, 2, 2)
+    tile = TileParameters(rows=rows, columns=128)
+    plan = plan_layer(network, "conv0", 16, tile)
+    spans = [
+        ((job.outputs.start, job.outputs.stop), (job.groups.start, job.groups.stop))
+        for job in plan.jobs
+    ]
+    assert spans == blocks
 
 
 def test_layer_of_one_row_block_ignores_the_partial_sum_buffer():
