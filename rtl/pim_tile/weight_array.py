@@ -89,8 +89,8 @@ class WeightArray(wiring.Component):
         row_lines = [Signal(p.rows, name=f"row_lines_{b}") for b in range(p.banks)]
         for bank, lines in enumerate(row_lines):
             chosen = self.step & (self.bank == bank)
-            # Those of a bank that is released go low at once: loading it moves no product.
-            with m.If(self.step | self.release[bank]):
+            # Those of a bank that is released go low and stay so: loading it moves no product.
+            with m.If(chosen | self.release[bank]):
                 m.d.sync += lines.eq(self.plane & spread(chosen, p.rows))
 
         write = [Signal(p.weight_beats, name=f"write_{b}") for b in range(p.banks)]
