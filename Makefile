@@ -14,18 +14,21 @@ SIZE   := --tile $(TILE) $(if $(ROWS),--rows $(ROWS)) $(if $(COLS),--columns $(C
 IMAGES ?= 50
 RECIPE := configs/train/digits.toml
 
+# Cells in which bench-rtl gives size and speed.
+LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
+
 # The checked-in network, and the same at 16 bits, with a few images each.
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test sim golden lint clean
+.PHONY: help setup doctor demo test sim bench-rtl golden lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  TILE=FILE.toml, or ROWS=32 COLS=48, choose the tile of demo and sim."
 
 $(VENV)/.sim: pyproject.toml constraints.txt
@@ -65,6 +68,9 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 
 sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
+
+bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
+	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
 
 golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite

@@ -14,8 +14,9 @@ COMMANDS = (
     "verify",
     "sim",
     "regress",
+    "bench_rtl",
 )
-"""Modules of ``adq.commands``, each with a function of its own name."""
+"""Modules of ``adq.commands``, each with a function of its own name; the command has hyphens."""
 
 NAMED_ERRORS = frozenset(
     {
@@ -88,4 +89,4 @@ main = typer.Typer(
 )
 for _name in COMMANDS:
     _module = importlib.import_module(f"adq.commands.{_name}")
-    main.command(_name)(_for_people(getattr(_module, _name)))
+    main.command(_name.replace("_", "-"))(_for_people(getattr(_module, _name)))

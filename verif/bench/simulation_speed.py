@@ -1,6 +1,5 @@
 """Cycles a second of a whole layer under cocotb, and of the same model under a C++ ``main()``."""
 
-import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from golden.network import INPUT, ActivationFormat, Flatten, Linear, Network
 from rtl.parameters import TileParameters
 from verif.activity import CountedDesign
 from verif.beats import results_of
+from verif.bench.cocotb_plays import play_under_cocotb
 from verif.harness.bare import build_bare, play_bare
 from verif.jobs import Streams, layer_jobs, streams_of
 from verif.simulator import Build, SimulationError
@@ -124,39 +124,14 @@ def measure_speed(
     streams = layer.streams()
     build_bare(model)
     folders = {name: directory / name for name in ("cocotb", "bare")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
-        streams.write(folder)
-
-    def under_cocotb() -> list[dict]:
-        specification = {
-            "tile": asdict(parameters),
-            "words": design.switching_width // 64,
-            "results": streams.results,
-            "patience": streams.patience,
-            "plays": PLAYS,
-        }
-        folder = folders["cocotb"].resolve()
-        (folder / "plays.json").unlink(missing_ok=True)
-        _, failures = model.run(
-            "verif.cocotb.speed.test_speed",
-            directory=folder,
-            environment={"ADQ_PLAYS": json.dumps(specification)},
-            seed=seed,
-        )
-        if failures:
-            raise SimulationError(f"the layer did not run to its end; see {folder / 'sim.log'}")
-        return json.loads((folder / "plays.json").read_text())
-
-    def bare() -> list[dict]:
-        plays = play_bare(model, streams, directory=folders["bare"], plays=PLAYS)
-        return [asdict(play) for play in plays]
-
     runs = {"cocotb": [], "bare": []}
     for repeat in range(repeats):
         progress(f"simulation speed, {repeat + 1} of {repeats}")
-        runs["cocotb"] += under_cocotb()
-        runs["bare"] += bare()
+        runs["cocotb"] += play_under_cocotb(
+            model, design, parameters, streams, directory=folders["cocotb"], plays=PLAYS
+        )
+        bare = play_bare(model, streams, directory=folders["bare"], plays=PLAYS)
+        runs["bare"] += map(asdict, bare)
 
     cycles = {play["cycles"] for plays in runs.values() for play in plays}
     if len(cycles) != 1:
