@@ -127,8 +127,12 @@ class Streams:
     def write(self, directory: Path) -> None:
         """Write the files that the harness reads."""
         for name in ("jobs", "weights", "activations"):
-            stream = np.ascontiguousarray(getattr(self, name)[:, ::-1])
-            (directory / f"{name}.bin").write_bytes(stream.tobytes())
+            self.write_stream(name, directory)
+
+    def write_stream(self, name: str, directory: Path) -> None:
+        """Write the file of one stream."""
+        stream = np.ascontiguousarray(getattr(self, name)[:, ::-1])
+        (directory / f"{name}.bin").write_bytes(stream.tobytes())
 
 
 def streams_of(parameters: TileParameters, jobs: Sequence[Job]) -> Streams:

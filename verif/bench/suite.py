@@ -9,12 +9,13 @@ from rtl.parameters import TileParameters
 from verif.bench.build_time import measure_build
 from verif.bench.efficiency import JOBS, VECTORS, measure_efficiencies, measure_load_edges
 from verif.bench.figures import Figure
+from verif.bench.idle import measure_idle
 from verif.bench.simulation_speed import measure_speed
 from verif.harness import build_harness
 
 __all__ = ["GROUPS", "RtlBench"]
 
-GROUPS = ("build", "efficiency", "loads", "simulation", "synthesis")
+GROUPS = ("build", "efficiency", "loads", "idle", "simulation", "synthesis")
 """What can be measured alone. Models that ``build`` has made serve those after it."""
 
 TARGET_EFFICIENCY = 0.95
@@ -161,6 +162,30 @@ class RtlBench:
             at_most=0,
             conditions=f"of {len(edges)}; least_vectors",
         )
+
+    def idle(self) -> None:
+        """Switching of a tile that has nothing to do."""
+        parameters = TileParameters()
+        model, design = self._model(parameters)
+        self.progress("an idle tile")
+        for window in measure_idle(
+            model, design, parameters, directory=self.directory / "idle", seed=self.seed
+        ):
+            self._keep("idle", parameters, window)
+            self._add(
+                parameters,
+                f"toggles of an idle tile, {window.name}",
+                window.unexplained_toggles,
+                at_most=0,
+                conditions=f"{window.cycles:,} cycles, {sum(design.bits.values()):,} nets; "
+                "without the counter of idle cycles",
+            )
+            self._add(
+                parameters,
+                f"register bits clocked a cycle, {window.name}",
+                sum(window.clocked.values()) / window.cycles,
+                conditions=f"of {sum(design.registers.values()):,}; 32 count idle cycles",
+            )
 
     def simulation(self) -> None:
         """Cycles a second under cocotb against the same model under a C++ ``main()``."""

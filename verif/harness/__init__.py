@@ -11,7 +11,7 @@ from verif.simulator import Build, build
 __all__ = ["PORTS", "build_harness"]
 
 PORTS = (
-    *("reset", "start", "expected", "patience", "counter_address"),
+    *("reset", "start", "noise", "expected", "patience", "counter_address"),
     *("done", "hung", "cycles", "counter_data", "switching"),
 )
 

@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
   top.patience = strtoul(argv[2], nullptr, 10);
   top.counter_address = 0;
   top.start = 0;
+  top.noise = 0;
   top.reset = 1;
   run(top, 10);
   top.reset = 0;

@@ -19,7 +19,7 @@ def bench_rtl(
         typer.Option(
             "--only",
             metavar="GROUP",
-            help="build, efficiency, loads, simulation or synthesis; may be given several times.",
+            help="build, efficiency, loads, idle, simulation or synthesis; may be repeated.",
         ),
     ] = None,
     liberty: Annotated[

@@ -44,6 +44,8 @@ class Player:
     async def reset(self):
         """Reset the tile."""
         self.dut.start.value = 0
+        self.dut.noise.value = 0
+        self.dut.counter_address.value = 0
         self.dut.reset.value = 1
         await Timer(10, "ns")
         self.dut.reset.value = 0
