@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test sim bench-rtl golden lint clean
+.PHONY: help setup doctor demo test sim bench-rtl waveform golden lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -71,6 +71,9 @@ sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in networ
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
+
+waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
+	@$(ADQ) waveform
 
 golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite

@@ -15,6 +15,7 @@ COMMANDS = (
     "sim",
     "regress",
     "bench_rtl",
+    "waveform",
 )
 """Modules of ``adq.commands``, each with a function of its own name; the command has hyphens."""
 
