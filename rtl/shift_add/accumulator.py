@@ -9,6 +9,9 @@ from rtl.bit_slice import spread
 
 __all__ = ["Accumulator"]
 
+LONGEST_RIPPLE = 16
+"""Words that a carry may pass in a cycle, one after the other."""
+
 
 class Accumulator(wiring.Component):
     """``acc = 2*acc + sum``, lane by lane, for planes that come most significant first.
@@ -90,8 +93,10 @@ class Accumulator(wiring.Component):
 
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
         doubled = [None] + [word & keep for word in stored[:-1]]
-        *total, carry = bit_slice.add(
-            m, doubled[:width], terms, negative, width=width + 1, name="add"
+        # The word above the highest is the carry.
+        splits = [width // 2, 3 * width // 4] if width > LONGEST_RIPPLE else []
+        *total, carry = bit_slice.add_select(
+            m, doubled[:width], terms, negative, width=width, splits=splits, name="add"
         )
         total += bit_slice.add_sign(m, doubled[width:], terms[-1], carry, name="extend")
         for j, (q, word) in enumerate(zip(stored, total, strict=True)):

@@ -64,19 +64,20 @@ class ShiftAdd(wiring.Component):
         # Sums of narrow weights enter the accumulators a stage earlier than those of 16 bits. The
         # empty stage between jobs keeps the two from meeting. There is none before the tag of a
         # malformed job, which therefore takes the longer way.
-        fused, fused_wide = follow(m, self.tag, advance, name="fused_tag"), Signal()
-        m.d.comb += fused_wide.eq(fused.weight_bits[-1] | (fused.status != Status.OK))
-        wide = follow(m, fused, advance, valid=fused.valid & fused_wide, name="wide_tag")
-        entering = Signal(PlaneTag)
-        m.d.comb += entering.eq(Mux(wide.valid, wide, fused))
-        m.d.comb += entering.valid.eq(wide.valid | (fused.valid & ~fused_wide))
+        waits = Signal()
+        m.d.comb += waits.eq(self.tag.weight_bits[-1] | (self.tag.status != Status.OK))
+        waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
+        fused = Signal(PlaneTag)
+        m.d.comb += fused.eq(Mux(waiting.valid, waiting, self.tag))
+        m.d.comb += fused.valid.eq(waiting.valid | (self.tag.valid & ~waits))
+        entering = follow(m, fused, advance, name="entering_tag")
         summed = follow(m, entering, advance, name="summed_tag")
 
         m.d.comb += [
             fuser.counts.eq(self.counts),
             fuser.weight_bits.eq(self.tag.weight_bits),
             fuser.step.eq(advance & self.tag.valid & ~self.tag.zero),
-            fuser.step_16.eq(advance & fused.valid & ~fused.zero & fused.weight_bits[-1]),
+            fuser.step_16.eq(advance & waiting.valid & ~waiting.zero & waiting.weight_bits[-1]),
         ]
 
         # The lowest lanes are used at every precision, the upper half at 2 bits only: lanes that
