@@ -31,6 +31,9 @@ NAMED_ERRORS = frozenset(
         "golden.formats.NetworkError",
         "rtl.parameters.ParameterError",
         "verif.simulator.SimulationError",
+        "verif.synthesis.liberty_syntax.LibertyError",
+        "verif.synthesis.mapping.SynthesisError",
+        "verif.synthesis.timing_tables.TimingError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""

@@ -12,6 +12,7 @@ from verif.bench.figures import Figure
 from verif.bench.idle import measure_idle
 from verif.bench.simulation_speed import measure_speed
 from verif.harness import build_harness
+from verif.synthesis.synthesis import size_and_speed
 
 __all__ = ["GROUPS", "RtlBench"]
 
@@ -24,9 +25,20 @@ TARGET_MEGAHERTZ = 500
 TARGET_BUILD_SECONDS = {64: 40, 128: 120}
 """By rows of a square tile."""
 
+SYNTHESIZED = (16, 64, 128)
+"""Rows of square tiles whose size and speed are measured."""
+
 
 class RtlBench:
     """Measures figures of square tiles.
+
+    Parameters
+    ----------
+    directory : for what the measurements leave behind
+    cache : for models and netlists, found by their content
+    liberty : the cells of ``synthesis``, which is not measured without
+    repeats : runs of each simulation whose speed is measured
+    seed : of the operands
 
     Attributes
     ----------
@@ -52,6 +64,7 @@ class RtlBench:
         self.progress = progress
         self.figures: list[Figure] = []
         self.details: dict[str, list[dict]] = {}
+        self.built: dict[TileParameters, Path] = {}  # caches that `build` has filled
 
     def run(self, groups: Sequence[str]) -> None:
         """Measure groups, in the order of :data:`GROUPS`.
@@ -77,19 +90,16 @@ class RtlBench:
 
     def _model(self, parameters: TileParameters):
         self.progress(f"building the {parameters.rows}x{parameters.columns} tile")
-        return build_harness(parameters, self.cache)
+        return build_harness(parameters, self.built.get(parameters, self.cache))
 
     def build(self) -> None:
         """Seconds from nothing to a running simulation."""
-        self.cache = self.directory / "models"
         for size, most in TARGET_BUILD_SECONDS.items():
             parameters = TileParameters(rows=size, columns=size)
             self.progress(f"building the {size}x{size} tile from nothing")
-            taken = measure_build(
-                parameters,
-                cache=self.cache / f"{size}x{size}",
-                directory=self.directory / "first-run",
-            )
+            cache = self.directory / f"models-{size}x{size}"
+            taken = measure_build(parameters, cache=cache, directory=self.directory / "first-run")
+            self.built[parameters] = cache
             self._keep("build", parameters, taken)
             self._add(
                 parameters,
@@ -226,3 +236,49 @@ class RtlBench:
                 speed.wrong_results,
                 at_most=0,
             )
+
+    def synthesis(self) -> None:
+        """Size and speed in the cells of a library, without a partial sum buffer."""
+        smaller = None
+        for size in SYNTHESIZED:
+            parameters = TileParameters(rows=size, columns=size, row_blocks=1, partial_sums=0)
+            least = TARGET_MEGAHERTZ if size == 64 else None
+            if self.liberty is None:
+                conditions = "no liberty file given"
+                self._add(parameters, "area", None, unit="um2", conditions=conditions)
+                self._add(
+                    parameters, "clock", None, unit="MHz", at_least=least, conditions=conditions
+                )
+                continue
+            self.progress(f"synthesis of the {size}x{size} tile")
+            measured = size_and_speed(
+                parameters, self.liberty, cache=self.cache.with_name("synthesis")
+            )
+            self._keep("synthesis", parameters, measured)
+            corner = (
+                f"{measured.library}, {measured.voltage:.2f} V, {measured.temperature:.0f} C, "
+                f"wire load {measured.wire_load or 'none'}"
+            )
+            self._add(
+                parameters,
+                "area",
+                measured.total_area,
+                unit="um2",
+                conditions=f"{measured.area_per_bit_cell:.2f} a bit cell; no partial sum buffer",
+            )
+            if smaller:
+                self._add(
+                    parameters,
+                    "area a bit cell / that of the tile before",
+                    measured.area_per_bit_cell / smaller.area_per_bit_cell,
+                    at_most=1,
+                )
+            self._add(
+                parameters,
+                "clock",
+                measured.max_frequency,
+                unit="MHz",
+                at_least=least,
+                conditions=f"{measured.longest_path:.3f} ns, {measured.critical_block}; {corner}",
+            )
+            smaller = measured
