@@ -199,10 +199,13 @@ class TileParameters:
     def vector_width(self, weight_bits: int, activation_bits: int = max_activation_bits) -> int:
         """Bits of the signed sum of ``rows`` products of weights and activations.
 
-        The extreme is ``-2**(weight_bits - 1) * (2**activation_bits - 1) * rows``.
+        The lowest, of unsigned activations, is ``-2**(weight_bits - 1) * (2**activation_bits - 1)
+        * rows``; the highest, of signed ones, ``2**(weight_bits + activation_bits - 2) * rows``,
+        is as far from zero only at one bit.
         """
-        most = 2 ** (weight_bits - 1) * (2**activation_bits - 1) * self.rows
-        return (most - 1).bit_length() + 1
+        lowest = -(2 ** (weight_bits - 1)) * (2**activation_bits - 1) * self.rows
+        highest = 2 ** (weight_bits + activation_bits - 2) * self.rows
+        return max(-1 - lowest, highest).bit_length() + 1
 
     def segments(self, width: int) -> int:
         """Segments of a number of ``width`` bits."""

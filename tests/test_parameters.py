@@ -31,6 +31,16 @@ def test_widths_are_the_least_that_hold_the_extremes(rows, columns):
     assert p.accumulator_width == p.result_width(16)
 
 
+@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64, 256])
+def test_a_sum_fits_at_every_precision_and_sign(rows):
+    p = TileParameters(rows=rows, columns=16)
+    for weight_bits, activation_bits in itertools.product(p.weight_widths, range(1, 17)):
+        weights = (-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1)
+        activations = (-(2 ** (activation_bits - 1)), 0, 2**activation_bits - 1)
+        sums = [rows * w * x for w in weights for x in activations]
+        assert p.vector_width(weight_bits, activation_bits) == bits_for(min(sums), max(sums))
+
+
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 def test_every_column_has_one_place_and_halves_pair_neighbours(rows, columns):
     p = TileParameters(rows=rows, columns=columns)
