@@ -12,6 +12,9 @@ C/kw sums. Rows beyond the layer's and outputs beyond the layer's are zeros::
                  |  B1  |      |      activations  (V, R)      each row block
                  +------+------+      results      (V, C/kw)   once
 
+A layer of more row blocks than a job accumulates takes several jobs for the same results, which
+are added where they are put together.
+
 A convolution in groups is a matrix with a block of weights a group on its diagonal. A job takes as
 many whole groups as fit, rows under rows and outputs beside outputs, or a part of one group::
 
@@ -54,8 +57,13 @@ class JobPlan:
     """Groups of the convolution to which they belong; the first and only one elsewhere."""
     vectors: slice
     """Vectors of the layer that the job computes."""
-    row_blocks: int
-    """B: row blocks over which the job accumulates."""
+    blocks: slice
+    """Row blocks of the layer, or of the job's groups, over which the job accumulates."""
+
+    @property
+    def row_blocks(self) -> int:
+        """B: row blocks of the job."""
+        return self.blocks.stop - self.blocks.start
 
     @property
     def vector_count(self) -> int:
@@ -89,34 +97,16 @@ class LayerPlan:
         """Weight blocks that the tile loads."""
         return sum(job.row_blocks for job in self.jobs)
 
-    @property
-    def bit_products(self) -> int:
-        """Useful products of one weight bit and one activation bit, at the tile's widths."""
-        job = self.jobs[0]
-        return self.vectors * self.rows * self.outputs * job.weight_bits * job.activation_bits
-
-    @property
-    def capacity(self) -> int:
-        """Bit products that the array could do in the bit planes of all jobs."""
-        planes = sum(job.vector_count * job.row_blocks * job.activation_bits for job in self.jobs)
-        return planes * self.tile.rows * self.tile.columns
-
-    @property
-    def utilization(self) -> float:
-        """Share of the capacity that is useful: the rest is rows and columns without a weight."""
-        return self.bit_products / self.capacity
-
 
 def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) -> LayerPlan:
     """Split a matrix layer into jobs for ``vectors`` vectors, those of whole images.
 
-    Outputs are the outer loop, vectors the inner one.
+    Outputs are the outer loop, vectors and then row blocks the inner ones.
 
     Raises
     ------
     MappingError
-        The node is no matrix layer, the vectors are not whole images, or the layer has more row
-        blocks than a job of the tile accumulates.
+        The node is no matrix layer, or the vectors are not whole images.
 
     """
     layer = _matrix_layer(network, name)
@@ -127,15 +117,9 @@ def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) 
             f"{name}: {vectors} vectors are not whole images, of {per_image} vectors each"
         )
     row_blocks = math.ceil(layer.rows / tile.rows)
-    if row_blocks > tile.row_blocks:
-        raise MappingError(
-            f"{name}: its {layer.rows} rows are {row_blocks} row blocks of {tile.rows}, the tile "
-            f"accumulates {tile.row_blocks}: raise the tile's row_blocks to {row_blocks}, or its "
-            f"rows to {math.ceil(layer.rows / tile.row_blocks)}"
-        )
     chunk = tile.vectors
-    if row_blocks > 1:
-        # Sums wait between row blocks; a tile too small for that has refused row_blocks > 1.
+    if min(row_blocks, tile.row_blocks) > 1:
+        # Sums wait between the row blocks of a job.
         chunk = min(chunk, tile.partial_sums)
     activations = network.formats[layer.input]
     jobs = tuple(
@@ -146,10 +130,11 @@ def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) 
             outputs=outputs,
             groups=part,
             vectors=slice(vector, min(vector + chunk, vectors)),
-            row_blocks=row_blocks,
+            blocks=slice(block, min(block + tile.row_blocks, row_blocks)),
         )
         for outputs, part in _output_blocks(layer, tile)
         for vector in range(0, vectors, chunk)
+        for block in range(0, row_blocks, tile.row_blocks)
     )
     return LayerPlan(
         layer=name,
@@ -225,7 +210,7 @@ def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
     Takes one (V, C/kw) array a job, in the plan's order, and returns int64 (N, O, OH, OW) or
     (N, O): the layer's accumulators without its bias.
     """
-    total = np.empty((plan.outputs, plan.vectors), dtype=np.int64)
+    total = np.zeros((plan.outputs, plan.vectors), dtype=np.int64)
     for job, result in zip(plan.jobs, results, strict=True):
         expected = (job.vector_count, plan.tile.columns // job.weight_bits)
         if result.shape != expected:
@@ -233,7 +218,7 @@ def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
                 f"{plan.layer}: a job's results have shape {result.shape}, they must be {expected}"
             )
         useful = job.outputs.stop - job.outputs.start
-        total[job.outputs, job.vectors] = result[:, :useful].T
+        total[job.outputs, job.vectors] += result[:, :useful].T
     per_image = plan.shape[1:]
     images = plan.vectors // math.prod(per_image)
     return total.reshape(plan.outputs, images, *per_image).swapaxes(0, 1)
@@ -250,7 +235,8 @@ def _matrix_layer(network: Network, name: str) -> MatrixLayer:
 def _block_rows(plan: LayerPlan, job: JobPlan, block: int) -> slice:
     if not 0 <= block < job.row_blocks:
         raise IndexError(f"row block {block} of {job.row_blocks}")
-    return slice(block * plan.tile.rows, (block + 1) * plan.tile.rows)
+    first = (job.blocks.start + block) * plan.tile.rows
+    return slice(first, first + plan.tile.rows)
 
 
 def _padded(part: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
