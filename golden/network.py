@@ -65,6 +65,8 @@ class Bounds(NamedTuple):
 
     products: int
     """Of any partial sum of products, without bias."""
+    accumulator: int
+    """Of the same with bias."""
     requantized: int
     """Of the accumulator and of everything up to the shift."""
 
@@ -130,6 +132,13 @@ class Network:
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:
         """The convolutions and linear layers, in order."""
         return tuple(node for node in self.nodes if isinstance(node, MatrixLayer))
+
+    @property
+    def accumulating(self) -> tuple[str, ...]:
+        """Names of the nodes that have accumulators: matrix layers and average pools."""
+        return tuple(
+            node.name for node in self.nodes if isinstance(node, MatrixLayer | AveragePool2d)
+        )
 
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:
@@ -256,7 +265,7 @@ class Network:
         requantized = accumulators
         if node.requantize is not None:
             requantized = self._requantized_bounds(accumulators, node.requantize)
-        return Bounds(max(products), max(requantized))
+        return Bounds(max(products), max(accumulators), max(requantized))
 
     def _requantized_bounds(self, bounds: list[int], requantize: Requantize) -> list[int]:
         scaled = [

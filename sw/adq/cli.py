@@ -12,6 +12,8 @@ COMMANDS = (
     "train",
     "export",
     "verify",
+    "onnx",
+    "map",
     "sim",
     "regress",
     "bench_rtl",
@@ -29,6 +31,7 @@ NAMED_ERRORS = frozenset(
         "golden.mapper.MappingError",
         "golden.samples.ArtifactError",
         "golden.formats.NetworkError",
+        "golden.onnx_session.OnnxError",
         "rtl.parameters.ParameterError",
         "verif.simulator.SimulationError",
         "verif.synthesis.liberty_syntax.LibertyError",
@@ -38,7 +41,13 @@ NAMED_ERRORS = frozenset(
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""
 
-EXTRAS = {"torch": "train", "sklearn": "train"}
+EXTRAS = {
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "qonnx": "onnx",
+    "sklearn": "train",
+    "torch": "train",
+}
 """Packages that are installed on demand, and the extra of this package that brings each."""
 
 
