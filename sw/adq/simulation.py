@@ -86,13 +86,17 @@ def report_networks(runs: list[dict], console: Console) -> dict:
             f"{run['mismatches']:,}",
             str(run["classes_that_differ"]),
             f"{run['correct']} of {run['images']}",
-            f"{sum(layer['cycles'] for layer in run['layers']):,}",
-            f"{run['planned_cycles']:,}",
             style=None if run["agrees"] else "red",
         )
     console.print(table)
 
     for run in runs:
+        cycles = sum(layer["cycles"] for layer in run["layers"])
+        console.print(
+            f"{run['artifact']}: {cycles:,} cycles, {run['planned_cycles']:,} as planned",
+            markup=False,
+            highlight=False,
+        )
         if run["failure"]:
             line = f"FAIL {run['artifact']}: {run['failure']}"
             console.print(line, style="red", markup=False, highlight=False)
