@@ -47,7 +47,7 @@ $(VENV)/.train: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,onnx,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
