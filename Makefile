@@ -14,11 +14,14 @@ SIZE   := --tile $(TILE) $(if $(ROWS),--rows $(ROWS)) $(if $(COLS),--columns $(C
 IMAGES ?= 50
 RECIPE := configs/train/digits.toml
 
+# Cells in which bench-rtl gives size and speed.
+LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
+
 # The checked-in network, and the same at 16 bits, with a few images each.
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow sim bench-rtl waveform golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -68,6 +71,12 @@ test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe fo
 
 sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
+
+bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
+	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
+
+waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
+	@$(ADQ) waveform
 
 golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite

@@ -7,7 +7,7 @@ bytes. Reading checks everything before anything is used.
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from golden.samples import Artifact, ArtifactError, Samples
 from golden.verify import NodeAgreement, verify_artifact
 
 __all__ = [
+    "GRAPHS",
     "Artifact",
     "ArtifactError",
     "NodeAgreement",
@@ -31,6 +32,8 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
+GRAPHS = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
+"""Files that an artifact may hold beside its integers: its network as a graph, by dialect."""
 
 MAXIMUM_MANIFEST_BYTES = 2**22
 """Largest manifest that is read; a network of a thousand nodes needs a tenth of it."""
@@ -52,8 +55,12 @@ _DTYPES = {
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-def write_artifact(directory: str | Path, artifact: Artifact) -> None:
+def write_artifact(
+    directory: str | Path, artifact: Artifact, graphs: Mapping[str, bytes] | None = None
+) -> None:
     """Write an artifact as a folder, or replace an artifact that stands there.
+
+    ``graphs`` are serialized graphs of its network by dialect, one of ``GRAPHS``.
 
     The folder appears under its name only when it is complete and on disk: whenever the writing
     stops, ``directory`` holds what it held before, or the new artifact.
@@ -75,7 +82,8 @@ def write_artifact(directory: str | Path, artifact: Artifact) -> None:
             **artifact.samples.tensors(),
         }.items()
     }
-    data = safetensors.numpy.save(tensors)
+    files = {TENSORS: safetensors.numpy.save(tensors)}
+    files |= {GRAPHS[dialect]: graph for dialect, graph in (graphs or {}).items()}
     text = manifests.dump(
         {
             "format": manifests.FORMAT,
@@ -87,13 +95,17 @@ def write_artifact(directory: str | Path, artifact: Artifact) -> None:
                 name: {"dtype": str(array.dtype), "shape": list(array.shape)}
                 for name, array in tensors.items()
             },
-            "files": {TENSORS: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}},
+            "files": {
+                name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+                for name, data in files.items()
+            },
         }
     )
     # What a reader would refuse, such as a generator without a name, is not written.
     manifests.load(text)
     with staged_directory(target) as staged:
-        write_synced(staged / TENSORS, data)
+        for name, data in files.items():
+            write_synced(staged / name, data)
         write_synced(staged / MANIFEST, text)
         replace_directory(staged, target)
 
@@ -225,7 +237,7 @@ def _check_replaceable(target: Path) -> None:
     if not target.is_dir():
         raise ArtifactError(f"{target}: is a file, not the folder of an artifact: {remedy}")
     names = {entry.name for entry in target.iterdir()}
-    foreign = sorted(names - {MANIFEST, TENSORS})
+    foreign = sorted(names - {MANIFEST, TENSORS, *GRAPHS.values()})
     if foreign or (names and MANIFEST not in names):
-        found = foreign[0] if foreign else TENSORS + f" without {MANIFEST}"
+        found = foreign[0] if foreign else f"{min(names)} without {MANIFEST}"
         raise ArtifactError(f"{target}: is not an artifact, it holds {found}: {remedy}")

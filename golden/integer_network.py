@@ -1,34 +1,48 @@
 """The integer network at the speed of BLAS.
 
-Products are computed in floating point where that is exact: a sum whose every partial sum is an
+Everything is computed in floating point where that is exact: a sum whose every partial sum is an
 integer below 2^53 has no rounding in float64, in whatever order it is added; below 2^24 the same
-holds for float32, which is twice as fast. ``Network`` refuses layers that could go beyond.
+holds for float32, which is twice as fast. Scaling by a power of two is exact as well. A
+requantization beyond 2^53 goes by int64. ``Network`` refuses layers that could go further.
 
 ``golden.integer_network_reference`` computes the same slowly, bit plane by bit plane.
+
+Inside, images are the last axis, (C, H, W, N): then a convolution's windows are copied in long
+runs, its product comes out in the layout of the next layer, and flattening is free.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from golden.im2col import im2col, windows
 from golden.network import (
+    EXACT_FLOAT64,
     INPUT,
     AveragePool2d,
     Conv2d,
+    Linear,
     MatrixLayer,
     MaxPool2d,
     Network,
+    Node,
+    Rescale,
 )
-from golden.requantize import requantize
+from golden.requantize import Requantize, requantize
 
 EXACT_FLOAT32 = 2**24
 """Integers of a smaller magnitude are exact in float32."""
 
-UNROLLED_BYTES = 2**24
-"""Convolution windows unrolled at a time: enough for full speed, whatever the batch."""
+UNROLLED_BYTES = 2**21
+"""Convolution windows unrolled at a time: they stay in the cache between copy and product."""
+
+BATCH = 64
+"""Images that ``logits`` computes at a time in each thread."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +68,7 @@ def run(
     *,
     compute: Callable[[Network, str, np.ndarray], np.ndarray] | None = None,
 ) -> Trace:
-    """Run a network on integer images (N, C, H, W).
+    """Run a network on integer images (N, C, H, W) and keep every integer.
 
     ``compute`` gives the accumulators in place of ``accumulate``, and is called like it: with
     hardware behind it, activations go from layer to layer as the hardware computed them.
@@ -70,16 +84,17 @@ def run(
     accumulators = {}
     for node in network.nodes:
         source = tensors[node.input]
-        if isinstance(node, MatrixLayer | AveragePool2d):
-            total = compute(network, node.name, source)
-            accumulators[node.name] = total
+        if isinstance(node, MatrixLayer | AveragePool2d | Rescale):
+            if isinstance(node, Rescale):
+                total = source.astype(np.int64)
+            else:
+                total = accumulators[node.name] = compute(network, node.name, source)
             if node.requantize is not None:
                 skip = tensors.get(node.requantize.skip)
                 tensors[node.name] = requantize(total, node.requantize, skip)
-        elif isinstance(node, MaxPool2d):
-            tensors[node.name] = _maximum(node, source, network.formats[node.input].lo)
         else:
-            tensors[node.name] = source.reshape(len(source), -1)
+            output = _rearranged(network, node, _images_last(source))
+            tensors[node.name] = _images_first(output)
     del tensors[INPUT]
     return Trace(
         accumulators=accumulators, outputs=tensors, logits=accumulators[network.nodes[-1].name]
@@ -93,37 +108,177 @@ def accumulate(network: Network, name: str, layer_input: np.ndarray) -> np.ndarr
     output. The node is a matrix layer or an average pool.
     """
     node = network[name]
-    if isinstance(node, AveragePool2d):
-        view = windows(layer_input.astype(np.int64), node.kernel, node.stride, (0, 0))
-        return functools.reduce(np.add, _window_elements(view))
-    exact = np.float32 if max(network.product_bounds(name)) < EXACT_FLOAT32 else np.float64
-    weights = np.ascontiguousarray(node.weight_matrix.T, dtype=exact)  # (O, rows)
-    source = layer_input.astype(exact)
-    if not isinstance(node, Conv2d):
-        return (source @ weights.T).astype(np.int64) + node.bias
-    outputs, height, width = network.shapes[name]
-    total = np.empty((len(source), outputs, height, width), dtype=np.int64)
-    batch = max(1, UNROLLED_BYTES // (node.rows * height * width * source.itemsize))
-    for first in range(0, len(source), batch):
-        images = source[first : first + batch]
-        matrix = im2col(images, node.kernel, node.stride, node.padding)
-        products = (weights @ matrix.T).reshape(outputs, len(images), height, width)
-        total[first : first + batch] = products.transpose(1, 0, 2, 3)
-    total += node.bias[:, None, None]
-    return total
+    total = np.empty((*network.shapes[name], len(layer_input)), dtype=np.int64)
+    for part, products in _products(network, node, _images_last(layer_input)):
+        total[part] = products
+    if isinstance(node, MatrixLayer):
+        total += node.bias.reshape(-1, *[1] * (total.ndim - 1))
+    return _images_first(total)
 
 
-def _maximum(node: MaxPool2d, source: np.ndarray, lowest: int) -> np.ndarray:
-    view = windows(source, node.kernel, node.stride, node.padding, fill=lowest)
-    return functools.reduce(np.maximum, _window_elements(view))
+def logits(network: Network, inputs: np.ndarray, *, threads: int | None = None) -> np.ndarray:
+    """Compute the last node's accumulators, int64 (N, classes), and keep nothing else.
 
+    For whole test sets: memory is that of ``BATCH`` images a thread. Takes ``threads`` threads,
+    as many as this process has cores where that is left out.
 
-def _window_elements(view: np.ndarray):
-    """Yield the images (N, C, OH, OW) that hold one element of every window each.
+    Raises
+    ------
+    NetworkError
+        As ``run``.
 
-    A few passes over whole images are much faster than a reduction over two short axes.
     """
-    *_, kernel_rows, kernel_columns = view.shape
-    for row in range(kernel_rows):
-        for column in range(kernel_columns):
-            yield view[..., row, column]
+    inputs = network.check_inputs(inputs)
+    threads = threads or len(os.sched_getaffinity(0))
+    size = min(BATCH, math.ceil(len(inputs) / threads))
+    batches = [inputs[first : first + size] for first in range(0, len(inputs), size)]
+    # Each thread runs its own images from end to end, products included.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(functools.partial(_logits, network), batches)))
+
+
+def _logits(network: Network, inputs: np.ndarray) -> np.ndarray:
+    last_reads = {name: node for node in network.nodes for name in network.reads(node)}
+    last = network.nodes[-1]
+    tensors = {INPUT: _images_last(inputs)}
+    for node in network.nodes[:-1]:
+        source = tensors[node.input]
+        if isinstance(node, MatrixLayer | AveragePool2d | Rescale):
+            tensors[node.name] = _requantized(network, node, source, tensors)
+        else:
+            tensors[node.name] = _rearranged(network, node, source)
+        for name in set(network.reads(node)):
+            if last_reads[name] is node:
+                del tensors[name]
+    ((_, products),) = _products(network, last, tensors[last.input])
+    return (products.astype(np.int64) + last.bias[:, None]).T
+
+
+def _requantized(
+    network: Network, node: Node, source: np.ndarray, tensors: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Activations of a node, in floating point wide enough for their readers."""
+    parameters = node.requantize
+    output = np.empty((*network.shapes[node.name], source.shape[-1]), dtype=np.float32)
+    exact = network.bounds[node.name].requantized < EXACT_FLOAT64
+    bias = getattr(node, "bias", np.zeros_like(parameters.multiplier)).astype(np.int64)
+    skip = None if parameters.skip is None else tensors[parameters.skip]
+    finish = _in_float64 if exact else _in_int64
+    for part, products in _products(network, node, source):
+        output[part] = finish(products, bias, parameters, None if skip is None else skip[part])
+    return output
+
+
+def _in_float64(
+    products: np.ndarray, bias: np.ndarray, parameters: Requantize, skip: np.ndarray | None
+) -> np.ndarray:
+    """Requantize (C, ...) products in float64, where all of it stays below 2^53."""
+
+    def columns(multiplier):
+        """Give each channel's real factor, beside the axes of the products."""
+        factor = np.ldexp(multiplier.astype(np.float64), -parameters.shift)
+        return factor.reshape(-1, *[1] * (products.ndim - 1))
+
+    total = products * columns(parameters.multiplier)
+    total += columns(bias * parameters.multiplier + parameters.rounding)
+    if skip is not None:
+        total += skip * columns(parameters.skip_multiplier)
+    np.floor(total, out=total)
+    return np.clip(total, parameters.format.lo, parameters.format.hi, out=total)
+
+
+def _in_int64(
+    products: np.ndarray, bias: np.ndarray, parameters: Requantize, skip: np.ndarray | None
+) -> np.ndarray:
+    """Requantize (C, ...) products in int64."""
+    total = products.astype(np.int64) + bias.reshape(-1, *[1] * (products.ndim - 1))
+    skip = None if skip is None else skip.astype(np.int64)[None]
+    return requantize(total[None], parameters, skip)[0]
+
+
+def _products(
+    network: Network, node: Node, source: np.ndarray
+) -> Iterator[tuple[tuple, np.ndarray]]:
+    """Yield a node's sums of products, without bias, in parts.
+
+    Takes (C, H, W, N) or (I, N), and yields where in (O, OH, OW, N) or (O, N) a part belongs and
+    its sums, exact in floating point.
+    """
+    if isinstance(node, Rescale):
+        yield (), source
+        return
+    exact = np.float32 if network.bounds[node.name].products < EXACT_FLOAT32 else np.float64
+    source = source.astype(exact, copy=False)
+    if isinstance(node, AveragePool2d):
+        _, height, width = network.shapes[node.name]
+        yield (), functools.reduce(np.add, _elements(node, source, height, width))
+    elif isinstance(node, Linear):
+        yield (), node.weight.astype(exact) @ source
+    else:
+        yield from _convolution(node, source, network.shapes[node.name])
+
+
+def _convolution(
+    node: Conv2d, source: np.ndarray, shape: tuple[int, int, int]
+) -> Iterator[tuple[tuple, np.ndarray]]:
+    outputs, height, width = shape
+    channels, images = source.shape[0], source.shape[-1]
+    weights = node.weight.astype(source.dtype).reshape(node.groups, -1, node.rows)
+    if node.kernel == (1, 1) and node.stride == (1, 1) and node.padding == (0, 0):
+        products = weights @ source.reshape(node.groups, node.rows, -1)
+        yield (), products.reshape(*shape, images)
+        return
+    if any(node.padding):
+        source = _padded(source, node.padding, 0)
+    row_bytes = channels * math.prod(node.kernel) * width * images * source.itemsize
+    rows = min(height, max(1, UNROLLED_BYTES // row_bytes))
+    unrolled = np.empty((channels, *node.kernel, rows, width, images), source.dtype)
+    for first in range(0, height, rows):
+        count = min(rows, height - first)
+        part = unrolled[..., :count, :, :]
+        below = source[:, first * node.stride[0] :]
+        for place, element in enumerate(_elements(node, below, count, width)):
+            part[:, place // node.kernel[1], place % node.kernel[1]] = element
+        matrix = part.reshape(node.groups, node.rows, count * width * images)
+        products = weights @ matrix
+        where = np.s_[:, first : first + count]
+        yield where, products.reshape(outputs, count, width, images)
+
+
+def _rearranged(network: Network, node: Node, source: np.ndarray) -> np.ndarray:
+    """Output of a node that computes nothing: maximum pooling, flattening."""
+    if not isinstance(node, MaxPool2d):
+        return source.reshape(-1, source.shape[-1])
+    _, height, width = network.shapes[node.name]
+    padded = _padded(source, node.padding, network.formats[node.input].lo)
+    return functools.reduce(np.maximum, _elements(node, padded, height, width))
+
+
+def _elements(node: Node, source: np.ndarray, height: int, width: int) -> Iterator[np.ndarray]:
+    """Yield views (C, height, width, N) that hold one element of every window each, in order."""
+    down, right = node.stride
+    for row in range(node.kernel[0]):
+        for column in range(node.kernel[1]):
+            yield source[
+                :,
+                row : row + down * (height - 1) + 1 : down,
+                column : column + right * (width - 1) + 1 : right,
+            ]
+
+
+def _padded(source: np.ndarray, padding: tuple[int, int], fill: int) -> np.ndarray:
+    """Images (C, H, W, N) with ``fill`` around them."""
+    vertical, horizontal = padding
+    channels, height, width, images = source.shape
+    shape = (channels, height + 2 * vertical, width + 2 * horizontal, images)
+    padded = np.full(shape, fill, source.dtype)
+    padded[:, vertical : vertical + height, horizontal : horizontal + width] = source
+    return padded
+
+
+def _images_last(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(images, 0, -1))
+
+
+def _images_first(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(images, -1, 0))

@@ -23,6 +23,7 @@ from golden.network import (
     Network,
     Node,
     Requantize,
+    Rescale,
 )
 
 
@@ -42,6 +43,9 @@ def run(network: Network, inputs: np.ndarray) -> Trace:
                     continue
                 skip = tensors.get(node.requantize.skip)
                 tensors[node.name] = _requantize(total, node.requantize, skip)
+            elif isinstance(node, Rescale):
+                skip = tensors.get(node.requantize.skip)
+                tensors[node.name] = _requantize(source, node.requantize, skip)
             elif isinstance(node, MaxPool2d):
                 tensors[node.name] = _largest(node, source, shape)
             else:
@@ -91,9 +95,11 @@ def _accumulate(
             continue
         output = position[0]
         if isinstance(node, Conv2d):
+            inputs, outputs = len(source) // node.groups, len(node.weight) // node.groups
+            group = output // outputs
             activations = [
                 activation
-                for channel in source
+                for channel in source[group * inputs : (group + 1) * inputs]
                 for activation in _window(node, channel, position[1:], node.kernel, node.padding)
             ]
         else:

@@ -6,6 +6,7 @@ integers of a node are tensors beside it, named ``network/NODE/FIELD``.
 
 import dataclasses
 import functools
+import hashlib
 import json
 from pathlib import Path
 
@@ -24,31 +25,35 @@ from golden.network import (
     NetworkError,
     Node,
     Requantize,
+    Rescale,
 )
 from golden.samples import ArtifactError
 
 FORMAT = "adq-golden"
-VERSION = 1
+VERSION = 2
 
-_OPERATIONS = {op.__name__: op for op in (Conv2d, Linear, MaxPool2d, AveragePool2d, Flatten)}
+_OPERATIONS = {
+    op.__name__: op for op in (Conv2d, Linear, MaxPool2d, AveragePool2d, Rescale, Flatten)
+}
 
 
 def dump(manifest: dict) -> bytes:
-    """Return a manifest as JSON text; equal manifests give equal bytes."""
+    """Return a manifest as JSON text with its checksum; equal manifests give equal bytes."""
     try:
         text = json.dumps(manifest, indent=2, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"generator: {error}: it must be of JSON values, without NaN") from None
-    return (text + "\n").encode()
+    body = text.removesuffix("\n}").encode() + b",\n  "
+    return body + _checksum_field(body)
 
 
 def load(text: bytes) -> dict:
-    """Parse a manifest and hold it against version and schema.
+    """Parse a manifest and hold it against version, checksum and schema.
 
     Raises
     ------
     ArtifactError
-        Not JSON, another format or version, or a field that the schema refuses.
+        Not JSON, another format or version, damaged, or a field that the schema refuses.
 
     """
     try:
@@ -62,6 +67,9 @@ def load(text: bytes) -> dict:
             f"format version {_shown(manifest.get('version'))}, but this release reads version "
             f"{VERSION}: use the release that wrote it"
         )
+    body = text[: text.rfind(b'"sha256"')]
+    if text != body + _checksum_field(body):
+        raise ArtifactError("its sha256, the last field, is not that of the text before it")
     error = jsonschema.exceptions.best_match(_validator().iter_errors(manifest))
     if error is not None:
         raise ArtifactError(f"{_shown(error.json_path)}: {_shown(error.message)}")
@@ -189,6 +197,11 @@ def _build_node(described: dict, take) -> Node:
             skip_multiplier=None if skip is None else take(described, "skip_multiplier"),
         )
     return operation(**fields)
+
+
+def _checksum_field(body: bytes) -> bytes:
+    """Return what ends a manifest: the checksum of all bytes before this field."""
+    return b'"sha256": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
 
 
 def _plain(value):

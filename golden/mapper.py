@@ -12,11 +12,23 @@ C/kw sums. Rows beyond the layer's and outputs beyond the layer's are zeros::
                  |  B1  |      |      activations  (V, R)      each row block
                  +------+------+      results      (V, C/kw)   once
 
+A layer of more row blocks than a job accumulates takes several jobs for the same results, which
+are added where they are put together.
+
+A convolution in groups is a matrix with a block of weights a group on its diagonal. A job takes as
+many whole groups as fit, rows under rows and outputs beside outputs, or a part of one group::
+
+                     outputs
+                 +---+---+---+
+          rows   | g0|   |   |
+                 +---+---+   |
+                 |   | g1|   |
+                 +---+---+---+
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -41,10 +53,17 @@ class JobPlan:
     """Whether the activations are two's complement."""
     outputs: slice
     """Outputs of the layer that the job computes, at most C/kw."""
+    groups: slice
+    """Groups of the convolution to which they belong; the first and only one elsewhere."""
     vectors: slice
     """Vectors of the layer that the job computes."""
-    row_blocks: int
-    """B: row blocks over which the job accumulates."""
+    blocks: slice
+    """Row blocks of the layer, or of the job's groups, over which the job accumulates."""
+
+    @property
+    def row_blocks(self) -> int:
+        """B: row blocks of the job."""
+        return self.blocks.stop - self.blocks.start
 
     @property
     def vector_count(self) -> int:
@@ -60,6 +79,8 @@ class LayerPlan:
     tile: TileParameters
     rows: int
     """Weights of one output."""
+    groups: int
+    """Groups of the convolution."""
     shape: tuple[int, ...]
     """The layer's output without N: (O, OH, OW) or (O,)."""
     vectors: int
@@ -76,34 +97,16 @@ class LayerPlan:
         """Weight blocks that the tile loads."""
         return sum(job.row_blocks for job in self.jobs)
 
-    @property
-    def bit_products(self) -> int:
-        """Useful products of one weight bit and one activation bit, at the tile's widths."""
-        job = self.jobs[0]
-        return self.vectors * self.rows * self.outputs * job.weight_bits * job.activation_bits
-
-    @property
-    def capacity(self) -> int:
-        """Bit products that the array could do in the bit planes of all jobs."""
-        planes = sum(job.vector_count * job.row_blocks * job.activation_bits for job in self.jobs)
-        return planes * self.tile.rows * self.tile.columns
-
-    @property
-    def utilization(self) -> float:
-        """Share of the capacity that is useful: the rest is padding of rows and of outputs."""
-        return self.bit_products / self.capacity
-
 
 def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) -> LayerPlan:
     """Split a matrix layer into jobs for ``vectors`` vectors, those of whole images.
 
-    Outputs are the outer loop, vectors the inner one.
+    Outputs are the outer loop, vectors and then row blocks the inner ones.
 
     Raises
     ------
     MappingError
-        The node is no matrix layer, the vectors are not whole images, or the layer has more row
-        blocks than a job of the tile accumulates.
+        The node is no matrix layer, or the vectors are not whole images.
 
     """
     layer = _matrix_layer(network, name)
@@ -114,40 +117,61 @@ def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) 
             f"{name}: {vectors} vectors are not whole images, of {per_image} vectors each"
         )
     row_blocks = math.ceil(layer.rows / tile.rows)
-    if row_blocks > tile.row_blocks:
-        raise MappingError(
-            f"{name}: its {layer.rows} rows are {row_blocks} row blocks of {tile.rows}, the tile "
-            f"accumulates {tile.row_blocks}: raise the tile's row_blocks to {row_blocks}, or its "
-            f"rows to {math.ceil(layer.rows / tile.row_blocks)}"
-        )
     chunk = tile.vectors
-    if row_blocks > 1:
-        # Sums wait between row blocks; a tile too small for that has refused row_blocks > 1.
+    if min(row_blocks, tile.row_blocks) > 1:
+        # Sums wait between the row blocks of a job.
         chunk = min(chunk, tile.partial_sums)
-    width = tile.columns // layer.hardware_weight_bits
     activations = network.formats[layer.input]
     jobs = tuple(
         JobPlan(
             weight_bits=layer.hardware_weight_bits,
             activation_bits=activations.bits,
             signed=activations.signed,
-            outputs=slice(output, min(output + width, layer.outputs)),
+            outputs=outputs,
+            groups=part,
             vectors=slice(vector, min(vector + chunk, vectors)),
-            row_blocks=row_blocks,
+            blocks=slice(block, min(block + tile.row_blocks, row_blocks)),
         )
-        for output in range(0, layer.outputs, width)
+        for outputs, part in _output_blocks(layer, tile)
         for vector in range(0, vectors, chunk)
+        for block in range(0, row_blocks, tile.row_blocks)
     )
     return LayerPlan(
-        layer=name, tile=tile, rows=layer.rows, shape=shape, vectors=vectors, jobs=jobs
+        layer=name,
+        tile=tile,
+        rows=layer.rows,
+        groups=_groups(layer),
+        shape=shape,
+        vectors=vectors,
+        jobs=jobs,
     )
+
+
+def _output_blocks(layer: MatrixLayer, tile: TileParameters) -> Iterator[tuple[slice, slice]]:
+    """Outputs that are computed side by side, and the groups to which they belong."""
+    width = tile.outputs(layer.hardware_weight_bits)
+    of_group = layer.outputs // _groups(layer)
+    together = min(width // of_group, tile.rows // layer.rows)
+    if together >= 1:
+        for first in range(0, _groups(layer), together):
+            last = min(first + together, _groups(layer))
+            yield slice(first * of_group, last * of_group), slice(first, last)
+        return
+    for group in range(_groups(layer)):
+        end = (group + 1) * of_group
+        for output in range(group * of_group, end, width):
+            yield slice(output, min(output + width, end)), slice(group, group + 1)
+
+
+def _groups(layer: MatrixLayer) -> int:
+    return layer.groups if isinstance(layer, Conv2d) else 1
 
 
 def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a matrix layer's operands as the two matrices whose product it is.
 
-    Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows) and
-    weights (rows, outputs).
+    Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows of all
+    groups) and weights (rows, outputs).
     """
     layer = _matrix_layer(network, name)
     expected = network.shapes[layer.input]
@@ -163,13 +187,20 @@ def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.n
 
 def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray) -> np.ndarray:
     """Cut the weights (R, C/kw) of one row block from a layer's (rows, outputs)."""
-    part = weights[_block_rows(plan, job, block), job.outputs]
+    groups = job.groups.stop - job.groups.start
+    parts = np.split(weights[:, job.outputs], groups, axis=1)
+    rows, columns = plan.rows, parts[0].shape[1]
+    diagonal = np.zeros((groups * rows, groups * columns), dtype=weights.dtype)
+    for place, part in enumerate(parts):
+        diagonal[place * rows :, place * columns :][:rows, :columns] = part
+    part = diagonal[_block_rows(plan, job, block)]
     return _padded(part, (plan.tile.rows, plan.tile.columns // job.weight_bits))
 
 
 def activation_block(plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray) -> np.ndarray:
-    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows)."""
-    part = matrix[job.vectors, _block_rows(plan, job, block)]
+    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows of all groups)."""
+    of_groups = matrix[job.vectors, job.groups.start * plan.rows : job.groups.stop * plan.rows]
+    part = of_groups[:, _block_rows(plan, job, block)]
     return _padded(part, (job.vector_count, plan.tile.rows))
 
 
@@ -179,7 +210,7 @@ def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
     Takes one (V, C/kw) array a job, in the plan's order, and returns int64 (N, O, OH, OW) or
     (N, O): the layer's accumulators without its bias.
     """
-    total = np.empty((plan.outputs, plan.vectors), dtype=np.int64)
+    total = np.zeros((plan.outputs, plan.vectors), dtype=np.int64)
     for job, result in zip(plan.jobs, results, strict=True):
         expected = (job.vector_count, plan.tile.columns // job.weight_bits)
         if result.shape != expected:
@@ -187,7 +218,7 @@ def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
                 f"{plan.layer}: a job's results have shape {result.shape}, they must be {expected}"
             )
         useful = job.outputs.stop - job.outputs.start
-        total[job.outputs, job.vectors] = result[:, :useful].T
+        total[job.outputs, job.vectors] += result[:, :useful].T
     per_image = plan.shape[1:]
     images = plan.vectors // math.prod(per_image)
     return total.reshape(plan.outputs, images, *per_image).swapaxes(0, 1)
@@ -204,7 +235,8 @@ def _matrix_layer(network: Network, name: str) -> MatrixLayer:
 def _block_rows(plan: LayerPlan, job: JobPlan, block: int) -> slice:
     if not 0 <= block < job.row_blocks:
         raise IndexError(f"row block {block} of {job.row_blocks}")
-    return slice(block * plan.tile.rows, (block + 1) * plan.tile.rows)
+    first = (job.blocks.start + block) * plan.tile.rows
+    return slice(first, first + plan.tile.rows)
 
 
 def _padded(part: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import re
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from golden.nodes import (
     MatrixLayer,
     MaxPool2d,
     Node,
+    Rescale,
 )
 from golden.requantize import MAXIMUM_SHIFT, Requantize
 
@@ -45,13 +47,28 @@ __all__ = [
     "NetworkError",
     "Node",
     "Requantize",
+    "Rescale",
     "hardware_weight_bits",
 ]
 
 EXACT_FLOAT64 = 2**53
 """Sums of products stay below this, so that float64 matrix products are exact."""
 
+REQUANTIZING = MatrixLayer | AveragePool2d | Rescale
+"""Nodes that give activations of a format of their own."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+class Bounds(NamedTuple):
+    """Largest absolute values that a node's integers can reach, over all of its channels."""
+
+    products: int
+    """Of any partial sum of products, without bias."""
+    accumulator: int
+    """Of the same with bias."""
+    requantized: int
+    """Of the accumulator and of everything up to the shift."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,6 +101,7 @@ class Network:
         self._check_graph()
         for node in self.nodes:
             self._check_requantize(node)
+        for node in self.nodes:
             self._check_widths(node)
 
     @cached_property
@@ -103,16 +121,37 @@ class Network:
             formats[node.name] = requantize.format if requantize else formats[node.input]
         return formats
 
+    @cached_property
+    def bounds(self) -> dict[str, Bounds]:
+        """What the integers of a node can reach, of every node that multiplies."""
+        return {
+            node.name: self._bounds(node) for node in self.nodes if isinstance(node, REQUANTIZING)
+        }
+
     @property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:
         """The convolutions and linear layers, in order."""
         return tuple(node for node in self.nodes if isinstance(node, MatrixLayer))
+
+    @property
+    def accumulating(self) -> tuple[str, ...]:
+        """Names of the nodes that have accumulators: matrix layers and average pools."""
+        return tuple(
+            node.name for node in self.nodes if isinstance(node, MatrixLayer | AveragePool2d)
+        )
 
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    @staticmethod
+    def reads(node: Node) -> tuple[str, ...]:
+        """Names of the tensors that a node reads: its input, and its skip connection."""
+        requantize = getattr(node, "requantize", None)
+        skip = requantize.skip if requantize else None
+        return (node.input,) if skip is None else (node.input, skip)
 
     def check_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Return images (N, C, H, W) in the input format's dtype, or a ``NetworkError``."""
@@ -143,10 +182,12 @@ class Network:
         """Largest absolute value that any partial sum of products can reach, a channel each.
 
         It follows from the actual weights and the input's format, without the bias. Of an average
-        pool it is the sum of a window.
+        pool it is the sum of a window, of a rescaling the activation.
         """
         node = self[name]
         magnitude = self.formats[node.input].magnitude
+        if isinstance(node, Rescale):
+            return [magnitude] * self.shapes[name][0]
         if isinstance(node, AveragePool2d):
             return [math.prod(node.kernel) * magnitude] * self.shapes[name][0]
         sums = np.abs(node.weight_matrix, dtype=np.int64).sum(axis=0)
@@ -161,7 +202,7 @@ class Network:
                 f"node name {node.name!r}: letters, digits, '_', '.' and '-', at most 64",
             )
             check(node.name not in seen, f"the name {node.name} is used twice")
-            for tensor in self._reads(node):
+            for tensor in self.reads(node):
                 check(
                     tensor in seen or tensor in names,
                     f"{node.name} reads {tensor!r}, which no node produces",
@@ -178,14 +219,8 @@ class Network:
             f"{last.name}, the last node, must be Linear without requantize: it gives the logits",
         )
 
-    @staticmethod
-    def _reads(node: Node) -> tuple[str, ...]:
-        requantize = getattr(node, "requantize", None)
-        skip = requantize.skip if requantize else None
-        return (node.input,) if skip is None else (node.input, skip)
-
     def _check_requantize(self, node: Node) -> None:
-        if node is self.nodes[-1] or not isinstance(node, MatrixLayer | AveragePool2d):
+        if node is self.nodes[-1] or not isinstance(node, REQUANTIZING):
             return
         shape, requantize = self.shapes[node.name], node.requantize
         check(
@@ -206,23 +241,31 @@ class Network:
 
     def _check_widths(self, node: Node) -> None:
         """Hold the node's worst case against int64 and against exact float64 products."""
-        if not isinstance(node, MatrixLayer | AveragePool2d):
+        if node.name not in self.bounds:
             return
-        bounds = self.product_bounds(node.name)
+        bounds = self.bounds[node.name]
         check(
-            max(bounds) < EXACT_FLOAT64,
-            f"{node.name}: its products can add up to {max(bounds)}, beyond 2^53, where float64 "
-            "is no longer exact: use fewer bits",
+            bounds.products < EXACT_FLOAT64,
+            f"{node.name}: its products can add up to {bounds.products}, beyond 2^53, where "
+            "float64 is no longer exact: use fewer bits",
         )
+        check(
+            bounds.requantized < 2**63,
+            f"{node.name}: bias and requantization can reach {bounds.requantized}, beyond int64: "
+            "use fewer bits, a smaller multiplier or a smaller bias",
+        )
+
+    def _bounds(self, node: Node) -> Bounds:
+        products = self.product_bounds(node.name)
+        accumulators = products
         if isinstance(node, MatrixLayer):
-            bounds = [bound + abs(int(b)) for bound, b in zip(bounds, node.bias, strict=True)]
+            accumulators = [
+                bound + abs(int(bias)) for bound, bias in zip(products, node.bias, strict=True)
+            ]
+        requantized = accumulators
         if node.requantize is not None:
-            bounds = self._requantized_bounds(bounds, node.requantize)
-        check(
-            max(bounds) < 2**63,
-            f"{node.name}: bias and requantization can reach {max(bounds)}, beyond int64: use "
-            "fewer bits, a smaller multiplier or a smaller bias",
-        )
+            requantized = self._requantized_bounds(accumulators, node.requantize)
+        return Bounds(max(products), max(accumulators), max(requantized))
 
     def _requantized_bounds(self, bounds: list[int], requantize: Requantize) -> list[int]:
         scaled = [

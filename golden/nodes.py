@@ -106,7 +106,7 @@ class MatrixLayer(Node):
 
     @property
     def rows(self) -> int:
-        """Weights of one output: I, or I*KH*KW."""
+        """Weights of one output: I, or I/groups*KH*KW."""
         return self.weight[0].size
 
     @property
@@ -122,14 +122,23 @@ class MatrixLayer(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Conv2d(MatrixLayer):
-    """A convolution with weights (O, I, KH, KW), padded with zeros."""
+    """A convolution with weights (O, I/groups, KH, KW), padded with zeros.
+
+    Inputs and outputs fall into ``groups`` equal parts, in order, each a convolution of its own.
+    """
 
     stride: tuple[int, int]
     padding: tuple[int, int]
+    groups: int = 1
 
     def __post_init__(self):
         self._check_layer(4)
         self._check_pairs(stride=self.stride, padding=self.padding)
+        check(
+            isinstance(self.groups, int) and self.groups >= 1 and self.outputs % self.groups == 0,
+            f"{self.name}: {self.outputs} outputs in {self.groups} groups: each group must have "
+            "as many as another",
+        )
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -139,10 +148,10 @@ class Conv2d(MatrixLayer):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(I, H, W) to (O, OH, OW)."""
         sides = self._slide(shape, self.kernel, self.stride, self.padding)
+        channels = self.groups * self.weight.shape[1]
         check(
-            shape[0] == self.weight.shape[1],
-            f"{self.name} has weights for {self.weight.shape[1]} channels, "
-            f"but {self.input} has {shape[0]}",
+            shape[0] == channels,
+            f"{self.name} has weights for {channels} channels, but {self.input} has {shape[0]}",
         )
         return (self.outputs, *sides)
 
@@ -197,6 +206,21 @@ class AveragePool2d(Node):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(C, H, W) to (C, OH, OW)."""
         return (shape[0], *self._slide(shape, self.kernel, self.stride, (0, 0)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Rescale(Node):
+    """Activations in another format; with a skip connection, the sum of two tensors.
+
+    The activations take the accumulator's place in the requantization. A tensor whose readers
+    have different precisions needs it, and so does an addition that no layer ends in.
+    """
+
+    requantize: Requantize
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Any shape to the same."""
+        return shape
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,16 +1,19 @@
 """Does an artifact hold what its network computes?"""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from golden.integer_network import run
+from golden.integer_network import Trace, run
+from golden.network import Network
 from golden.samples import Artifact
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NodeAgreement:
-    """How the stored integers of one node compare with the recomputed ones."""
+    """How the integers of one node compare with the same computed by another implementation."""
 
     node: str
     operation: str
@@ -26,29 +29,46 @@ class NodeAgreement:
         return self.differing == 0
 
 
-def verify_artifact(artifact: Artifact) -> list[NodeAgreement]:
-    """Recompute all samples with the integer network and compare every integer, node by node."""
+class Integers(Protocol):
+    """Integers of a batch by node: an artifact's samples, or the trace of an implementation."""
+
+    accumulators: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    classes: np.ndarray
+
+
+def verify_artifact(
+    artifact: Artifact, compute: Callable[[Network, np.ndarray], Trace] = run
+) -> list[NodeAgreement]:
+    """Recompute all samples and compare every integer, node by node.
+
+    ``compute`` is the implementation that is held against the artifact.
+    """
     network, samples = artifact.network, artifact.samples
-    trace = run(network, samples.inputs)
+    return compare(network, samples, compute(network, samples.inputs))
+
+
+def compare(network: Network, stored: Integers, computed: Integers) -> list[NodeAgreement]:
+    """Compare the integers that a network gave for the same images twice, node by node."""
     agreements = []
     for node in network.nodes:
         pairs = [
-            (kind, stored[node.name], computed[node.name])
-            for kind, stored, computed in (
-                ("accumulator", samples.accumulators, trace.accumulators),
-                ("output", samples.outputs, trace.outputs),
+            (kind, of_stored[node.name], of_computed[node.name])
+            for kind, of_stored, of_computed in (
+                ("accumulator", stored.accumulators, computed.accumulators),
+                ("output", stored.outputs, computed.outputs),
             )
-            if node.name in computed
+            if node.name in of_stored
         ]
         if node is network.nodes[-1]:
-            pairs.append(("class", samples.classes, trace.classes))
+            pairs.append(("class", stored.classes, computed.classes))
         first_differences = [text for pair in pairs if (text := _first_difference(*pair))]
         agreements.append(
             NodeAgreement(
                 node=node.name,
                 operation=type(node).__name__,
-                integers=sum(computed.size for _, _, computed in pairs),
-                differing=sum(int((stored != computed).sum()) for _, stored, computed in pairs),
+                integers=sum(one.size for _, one, _ in pairs),
+                differing=sum(int((one != other).sum()) for _, one, other in pairs),
                 first_difference=first_differences[0] if first_differences else None,
             )
         )

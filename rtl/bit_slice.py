@@ -9,9 +9,21 @@ Sums and carries are named signals, since Amaranth copies the logic of an expres
 twice, and only named nets can be counted.
 """
 
+import itertools
+
 from amaranth.hdl import Cat, Const, Mux, Signal, Value
 
-__all__ = ["add", "count", "lane_value", "lanes_of", "register", "resize", "spread"]
+__all__ = [
+    "add",
+    "add_select",
+    "add_sign",
+    "count",
+    "lane_value",
+    "lanes_of",
+    "register",
+    "resize",
+    "spread",
+]
 
 
 def full_adder(m, a, b, c, *, name: str) -> tuple[Signal, Signal]:
@@ -46,6 +58,49 @@ def add(m, a: list, b: list, carry=None, *, width: int, name: str) -> list[Value
         else:
             word = words[0] if words else Const(0, len(total[0]))
         total.append(word)
+    return total
+
+
+def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], name: str):
+    """The sum that ``add`` gives, and the carry above it, sooner: from each split on words are
+    added for either carry at once, and the carry of those below selects.
+    """
+    first, *blocks = itertools.pairwise([0, *splits, width])
+    total = add(m, a[: first[1]], b[: first[1]], carry, width=first[1] + 1, name=f"{name}_0")
+    for low, high in blocks:
+        *total, carry = total
+        ones = Const(2 ** len(carry) - 1, len(carry))
+        choices = [
+            add(m, a[low:high], b[low:high], carried, width=high - low + 1, name=f"{name}_{low}{v}")
+            for v, carried in (("a", None), ("b", ones))
+        ]
+        for j, (if_zero, if_one) in enumerate(zip(*choices, strict=True)):
+            word = Signal(len(carry), name=f"{name}_{low + j}")
+            m.d.comb += word.eq((if_zero & ~carry) | (if_one & carry))
+            total.append(word)
+    return total
+
+
+def add_sign(m, a: list, sign, carry, *, name: str) -> list[Value]:
+    """Words of a sum above the highest word of its second operand, which has only its sign there:
+    ``a + carry - sign``, modulo ``2**len(a)``.
+
+    The words below have changed their sum where carry and sign differ: a then goes up by one
+    through all its low ones, or down by one through all its low zeros. Which words would change
+    is known before the carry, so that the carry passes all of them at once; and where it equals
+    the sign, which is almost always, none of them toggles.
+    """
+    changes = Signal(len(sign), name=f"{name}_changes")
+    m.d.comb += changes.eq(carry ^ sign)
+    total, reached = [], None
+    for j, word in enumerate(a):
+        result = Signal(len(word), name=f"{name}_{j}_sum")
+        m.d.comb += result.eq(word ^ (changes if reached is None else changes & reached))
+        total.append(result)
+        passes = word ^ sign
+        reaches = Signal(len(word), name=f"{name}_{j}_reaches")
+        m.d.comb += reaches.eq(passes if reached is None else reached & passes)
+        reached = reaches
     return total
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -55,6 +55,10 @@ class TileParameters:
     """Columns that can fuse into one weight."""
 
     max_activation_bits: ClassVar[int] = 16
+
+    segment: ClassVar[int] = 4
+    """Bits of an accumulator or a result that are clocked together: those above the width that a
+    job can reach are not."""
 
     banks: ClassVar[int] = 2
     """Weight banks: one computes while the other loads."""
@@ -192,13 +196,20 @@ class TileParameters:
             most = 2 ** (columns - 1) * self.rows - 1
         return most.bit_length() + 1
 
-    def vector_width(self, weight_bits: int) -> int:
-        """Bits of the signed sum of ``rows`` products of weights and 16-bit activations.
+    def vector_width(self, weight_bits: int, activation_bits: int = max_activation_bits) -> int:
+        """Bits of the signed sum of ``rows`` products of weights and activations.
 
-        The extreme is ``-2**(weight_bits - 1) * (2**16 - 1) * rows``.
+        The lowest, of unsigned activations, is ``-2**(weight_bits - 1) * (2**activation_bits - 1)
+        * rows``; the highest, of signed ones, ``2**(weight_bits + activation_bits - 2) * rows``,
+        is as far from zero only at one bit.
         """
-        most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
-        return (most - 1).bit_length() + 1
+        lowest = -(2 ** (weight_bits - 1)) * (2**activation_bits - 1) * self.rows
+        highest = 2 ** (weight_bits + activation_bits - 2) * self.rows
+        return max(-1 - lowest, highest).bit_length() + 1
+
+    def segments(self, width: int) -> int:
+        """Segments of a number of ``width`` bits."""
+        return -(-width // self.segment)
 
     def result_width(self, weight_bits: int) -> int:
         """Bits of a result: the sum of up to ``row_blocks`` vector sums."""
@@ -215,18 +226,82 @@ class TileParameters:
     def latency(self, weight_bits: int) -> int:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
-        Plane, count, fused and accumulated sums and the result are registers; 8 and 16 bits fuse
-        in two steps.
+        Plane, fused and accumulated sums and the result are registers; 16 bits fuse in two steps.
         """
-        return 5 if weight_bits <= 4 else 6
+        return 4 if weight_bits < self.group_columns else 5
 
-    def job_cycles(self, planes: Iterable[int]) -> int:
-        """Cycles for which a job occupies the array, where weights and activations are there.
+    store_latency: ClassVar[int] = 2
+    """Cycles from that in which a weight block's last beat is taken to the first in which the
+    block can be used: a beat waits in a register before it is written."""
+
+    release_latency: ClassVar[int] = 2
+    """Cycles from that in which a weight block's last plane is taken to the first in which the
+    port takes a beat into its bank: the plane is counted first."""
+
+    start_latency: ClassVar[int] = 2
+    """Cycles from that in which a job is taken to that of its first plane: one to know the job,
+    one to fetch its first activation vector."""
+
+    def block_cycles(self, planes: Iterable[int]) -> int:
+        """Cycles for which a row block occupies the array.
 
         Parameters
         ----------
         planes
-            Of each vector of each row block, the planes left without the leading ones that have
-            no bit set. A vector of zeros has none, and takes a cycle all the same.
+            Of each vector of the block, the planes left without the leading ones that have no bit
+            set. A vector of zeros has none, and takes a cycle all the same.
         """
-        return 1 + sum(max(1, count) for count in planes)
+        return sum(max(1, count) for count in planes)
+
+    def job_cycles(self, planes: Iterable[int]) -> int:
+        """Cycles from a job's first to the next one's, where weights and activations are there.
+
+        Parameters
+        ----------
+        planes
+            Of each vector of each row block; see ``block_cycles``.
+        """
+        return self.start_latency - 1 + self.block_cycles(planes)
+
+    def sequence_cycles(self, jobs: Sequence[tuple[int, Sequence[int]]]) -> int:
+        """Cycles of jobs that follow each other on an idle tile, waits for weights included.
+
+        They count from the cycle in which jobs, weights and activations are first offered to that
+        in which the last result is taken, where no port ever keeps the tile waiting. With
+        ``last(n)`` the cycle of block ``n``'s last plane, its weights load in ``weight_beats``
+        cycles from ::
+
+            max(end of loading n - 1, last(n - 2) + release_latency)
+
+        and its planes begin at the later of: its weights there; ``last(n - 1) + 1``, or
+        ``last(n - 1) + start_latency`` where it is the first block of a job.
+
+        Parameters
+        ----------
+        jobs
+            Of each, at least one, its weight bits and the ``block_cycles`` of its row blocks.
+        """
+        port_free = 0
+        bank_free, other_bank_free = 0, 0
+        last = 0
+        for _, blocks in jobs:
+            start = last + self.start_latency
+            for cycles in blocks:
+                port_free = max(port_free, bank_free) + self.weight_beats
+                last = max(start, port_free - 1 + self.store_latency) + cycles - 1
+                bank_free, other_bank_free = other_bank_free, last + self.release_latency
+                start = last + 1
+        return last + self.latency(jobs[-1][0]) + 1
+
+    def least_vectors(self, activation_bits: int, *, row_blocks: int = 1) -> int:
+        """Vectors of a weight block from which on loading the next one hides behind it.
+
+        A load waits ``release_latency`` for its bank, takes ``weight_beats``, and can be used
+        ``store_latency`` after its last beat, all while the other bank computes and, where every
+        block is a job of its own, while jobs change. Leading planes that are skipped count as
+        fewer bits.
+        """
+        hidden = self.release_latency + self.weight_beats + self.store_latency - 2
+        if row_blocks == 1:
+            hidden -= 2 * (self.start_latency - 1)
+        return max(1, -(-hidden // activation_bits))

@@ -83,17 +83,15 @@ class Tile(wiring.Component):
 
         # A plane with no bit set leaves the array as it is; its tag alone goes on.
         plane = follow(m, sequencer.tag, advance, name="plane_tag")
-        counted = follow(m, plane, advance, name="counted_tag")
         m.d.comb += [
             array.plane.eq(feeder.plane),
             array.bank.eq(sequencer.tag.bank),
             array.step.eq(sequencer.take & ~feeder.zero),
             counter.products.eq(array.products),
-            counter.step.eq(advance & plane.valid & ~plane.zero),
             shift_add.counts.eq(counter.counts),
-            shift_add.tag.eq(counted),
+            shift_add.tag.eq(plane),
         ]
-        # A bank is free once the counts of its last plane are held.
+        # A bank is free once the shift-add has taken the counts of its last plane.
         with m.If(advance & plane.valid & plane.last & plane.last_vector):
             m.d.comb += array.release.eq(1 << plane.bank)
 

@@ -14,6 +14,7 @@ from golden.network import (
     MaxPool2d,
     Network,
     Requantize,
+    Rescale,
 )
 
 
@@ -72,8 +73,8 @@ class NetworkBuilder:
             "density": float(self.rng.uniform()),
         }
 
-    def conv(self, outputs, kernel, stride, padding, skip=None):
-        channels = self.shapes[self.last][0]
+    def conv(self, outputs, kernel, stride, padding, skip=None, groups=1):
+        channels = self.shapes[self.last][0] // groups
         sides = self.slide(kernel, stride, padding)
         bound = channels * kernel[0] * kernel[1] << 24
         node = Conv2d(
@@ -81,6 +82,7 @@ class NetworkBuilder:
             input=self.last,
             stride=stride,
             padding=padding,
+            groups=groups,
             requantize=self.requantize(outputs, bound, skip),
             **self.layer((outputs, channels, *kernel)),
         )
@@ -91,6 +93,15 @@ class NetworkBuilder:
         skip = self.last
         self.conv(channels, (3, 3), (1, 1), (1, 1))
         self.conv(channels, (3, 3), (1, 1), (1, 1), skip=skip)
+
+    def rescale(self, skip=None):
+        shape = self.shapes[self.last]
+        node = Rescale(
+            name=self.name("rescale"),
+            input=self.last,
+            requantize=self.requantize(shape[0], 2**10, skip),
+        )
+        self.append(node, shape)
 
     def max_pool(self, kernel, stride, padding):
         sides = self.slide(kernel, stride, padding)
@@ -146,10 +157,14 @@ def networks(draw):
     builder = NetworkBuilder(rng, shape, input_format)
     pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(["conv", "residual", "max_pool", "average_pool"]))
+        kind = draw(st.sampled_from(["conv", "residual", "rescale", "max_pool", "average_pool"]))
         kernel, stride = draw(pairs), draw(pairs)
         if kind == "residual":
             builder.residual()
+            continue
+        if kind == "rescale":
+            before = [n for n, s in builder.shapes.items() if s == builder.shapes[builder.last]]
+            builder.rescale(draw(st.sampled_from([None, *before])))
             continue
         padding = (0, 0)
         if kind == "conv":
@@ -159,7 +174,10 @@ def networks(draw):
         if min(builder.slide(kernel, stride, padding)) < 1:
             continue
         if kind == "conv":
-            builder.conv(draw(st.integers(1, 3)), kernel, stride, padding)
+            channels = builder.shapes[builder.last][0]
+            groups = draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0]))
+            outputs = groups * draw(st.integers(1, 3))
+            builder.conv(outputs, kernel, stride, padding, groups=groups)
         elif kind == "max_pool":
             builder.max_pool(kernel, stride, padding)
         else:

@@ -1,10 +1,14 @@
 """Counters of switching, on designs that can be counted by hand."""
 
 import json
+import re
+from collections import Counter
 
 import pytest
 
-from verif.activity import BLOCKS, CountedDesign, count_activity
+from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.activity import BLOCKS, CountedDesign, count_activity, flatten
 from verif.cocotb.activity.design import CountedCounter
 from verif.simulator import SimulationError, build
 
@@ -19,6 +23,39 @@ def design() -> CountedDesign:
 def test_a_net_with_three_names_is_counted_once(design):
     assert design.bits == {"column adders": 4}
     assert design.registers == {"column adders": 4}
+
+
+def counted_nets(verilog: str, netlist: dict) -> Counter:
+    """How often each net is compared with its value a cycle ago, read from the counters' text."""
+    nets = Counter()
+    for expression in re.findall(r"before_\d+ <= (.*);", verilog):
+        for name, last, first in re.findall(r"\\(\S+) (?:\[(\d+):(\d+)\])?", expression):
+            bits = netlist["netnames"][name]["bits"]
+            nets.update(bits[int(first) : int(last) + 1] if last else bits)
+    return nets
+
+
+def test_every_named_net_of_a_tile_is_counted_once():
+    parameters = TileParameters(rows=3, columns=16, row_blocks=2, partial_sums=2)
+    tile = count_activity(Tile(parameters), name="tile")
+    netlist, _ = flatten(Tile(parameters), "tile")
+    inputs = {
+        bit
+        for port in netlist["ports"].values()
+        if port["direction"] == "input"
+        for bit in port["bits"]
+    }
+    named = {
+        bit
+        for net in netlist["netnames"].values()
+        if not net["hide_name"]
+        for bit in net["bits"]
+        if isinstance(bit, int)
+    }
+    counted = counted_nets(tile.verilog, netlist)
+    assert set(counted) == named - inputs
+    assert set(counted.values()) == {1}
+    assert sum(tile.bits.values()) == len(counted)
 
 
 @pytest.fixture(scope="module")

@@ -63,9 +63,6 @@ def test_mixed_precision_export_verifies(run, tmp_path):
 
     output = adq("verify", tmp_path / "mixed", "--out", tmp_path / "verify")
     assert "All integers agree" in output
-    result = json.loads((tmp_path / "verify" / "mixed.json").read_text())
-    assert result["agrees"] is True
-    assert [node["node"] for node in result["nodes"]] == [n.name for n in artifact.network.nodes]
 
 
 def test_samples_are_test_images_and_fewer_are_part_of_more(run, tmp_path):
@@ -112,30 +109,6 @@ def test_uniform_export_without_a_baseline_takes_the_mixed_network(tmp_path):
         assert artifact.generator["checkpoint"] == "checkpoint.pt"
         # At 2 bits many logits are equal: the first of the largest must be the same one.
         assert artifact.generator["differing_classes"] == 0
-
-
-def test_verify_says_which_node_differs(run, tmp_path, monkeypatch):
-    import golden.verify
-
-    adq("export", run, tmp_path / "mixed", "--images", 2)
-    recompute = golden.verify.run
-
-    def with_a_fault(network, inputs):
-        trace = recompute(network, inputs)
-        trace.accumulators["conv2"][1, 5, 2, 3] += 1
-        return trace
-
-    monkeypatch.setattr(golden.verify, "run", with_a_fault)
-    result = CliRunner().invoke(
-        main, ["verify", str(tmp_path / "mixed"), "--out", str(tmp_path / "verify")]
-    )
-    assert result.exit_code == 1
-    assert "Integers differ" in result.output
-    report = json.loads((tmp_path / "verify" / "mixed.json").read_text())
-    assert report["agrees"] is False
-    assert {node["node"]: node["differing"] for node in report["nodes"] if node["differing"]} == {
-        "conv2": 1
-    }
 
 
 def test_a_recipe_that_cannot_run_leaves_the_old_run_alone(run, tmp_path):

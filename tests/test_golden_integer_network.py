@@ -19,6 +19,7 @@ from golden.network import (
     MaxPool2d,
     Network,
     NetworkError,
+    Rescale,
 )
 from tests.golden_networks import digits_like_network, networks, random_inputs
 
@@ -32,7 +33,8 @@ def torch_run(network, inputs):
         total = None
         if isinstance(node, Conv2d):
             weight = torch.from_numpy(node.weight.astype(np.float64))
-            total = functional.conv2d(source, weight, stride=node.stride, padding=node.padding)
+            slide = {"stride": node.stride, "padding": node.padding, "groups": node.groups}
+            total = functional.conv2d(source, weight, **slide)
             total = total.long() + torch.tensor(node.bias)[:, None, None]
         elif isinstance(node, Linear):
             weight = torch.from_numpy(node.weight.astype(np.float64))
@@ -40,6 +42,8 @@ def torch_run(network, inputs):
         elif isinstance(node, AveragePool2d):
             total = functional.avg_pool2d(source, node.kernel, node.stride, divisor_override=1)
             total = total.long()
+        elif isinstance(node, Rescale):
+            tensors[node.name] = torch_requantize(source.long(), node.requantize, tensors)
         elif isinstance(node, MaxPool2d):
             pooled = functional.max_pool2d(source, node.kernel, node.stride, node.padding)
             tensors[node.name] = pooled.long()
@@ -54,7 +58,8 @@ def torch_run(network, inputs):
 
 def torch_requantize(total, parameters, tensors):
     def channels(multiplier):
-        return torch.from_numpy(multiplier.astype(np.int64))[:, None, None]
+        columns = (-1, *[1] * (total.ndim - 2))
+        return torch.from_numpy(multiplier.astype(np.int64)).reshape(columns)
 
     scaled = total * channels(parameters.multiplier)
     if parameters.skip is not None:
@@ -80,6 +85,7 @@ def test_fast_network_equals_bit_serial_reference_and_torch(case):
     assert_same(fast.accumulators, slow.accumulators)
     assert_same(fast.outputs, slow.outputs)
     np.testing.assert_array_equal(fast.classes, slow.classes)
+    np.testing.assert_array_equal(integer_network.logits(network, inputs), slow.logits)
 
     accumulators, outputs = torch_run(network, inputs)
     assert_same(fast.accumulators, {name: t.numpy() for name, t in accumulators.items()})
@@ -163,11 +169,20 @@ def test_equal_logits_give_the_lowest_class():
     assert trace.classes.tolist() == [1, 0, 0]
 
 
-def test_convolution_in_small_batches_equals_one_batch(monkeypatch):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_logits_in_small_batches_equal_the_trace(monkeypatch, threads):
+    monkeypatch.setattr(integer_network, "BATCH", 4)
+    network = digits_like_network()
+    inputs = random_inputs(network, np.random.default_rng(9), 30)
+    logits = integer_network.logits(network, inputs, threads=threads)
+    np.testing.assert_array_equal(logits, integer_network.run(network, inputs).logits)
+
+
+def test_convolution_in_small_parts_equals_one_part(monkeypatch):
     network = digits_like_network()
     inputs = random_inputs(network, np.random.default_rng(5), 7)
     whole = integer_network.run(network, inputs)
-    # 64 positions of 72 rows in float32 are 18432 bytes an image: two images a batch.
+    # 8 positions of 72 rows of 7 images in float32 are 16128 bytes: two rows of the output a part.
     monkeypatch.setattr(integer_network, "UNROLLED_BYTES", 40_000)
     assert_same(whole.accumulators, integer_network.run(network, inputs).accumulators)
 

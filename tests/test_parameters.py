@@ -31,6 +31,16 @@ def test_widths_are_the_least_that_hold_the_extremes(rows, columns):
     assert p.accumulator_width == p.result_width(16)
 
 
+@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64, 256])
+def test_a_sum_fits_at_every_precision_and_sign(rows):
+    p = TileParameters(rows=rows, columns=16)
+    for weight_bits, activation_bits in itertools.product(p.weight_widths, range(1, 17)):
+        weights = (-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1)
+        activations = (-(2 ** (activation_bits - 1)), 0, 2**activation_bits - 1)
+        sums = [rows * w * x for w in weights for x in activations]
+        assert p.vector_width(weight_bits, activation_bits) == bits_for(min(sums), max(sums))
+
+
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 def test_every_column_has_one_place_and_halves_pair_neighbours(rows, columns):
     p = TileParameters(rows=rows, columns=columns)
@@ -114,3 +124,36 @@ def test_a_file_replaces_defaults(tmp_path):
     path = tmp_path / "tile.toml"
     path.write_text("[tile]\nrows = 32\ncolumns = 48\n")
     assert TileParameters.from_toml(path) == TileParameters(rows=32, columns=48)
+
+
+def test_cycles_of_a_sequence_by_hand():
+    p = TileParameters(rows=4, columns=16)
+    assert p.weight_beats == 4
+    # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 4 cycles later.
+    assert p.sequence_cycles([(2, [10])]) == 14 + 4 + 1
+    assert p.sequence_cycles([(16, [10])]) == 14 + 5 + 1
+    # The second block, in beats 4 to 7, waits for the array; a job's own fetch costs a cycle.
+    assert p.sequence_cycles([(2, [10, 10])]) == 24 + 4 + 1
+    assert p.sequence_cycles([(2, [10]), (2, [10])]) == 25 + 4 + 1
+    # Blocks of one plane: used in 5 and 9; the third, in beats 8 to 11, in 13.
+    assert p.sequence_cycles([(2, [1, 1, 1])]) == 13 + 4 + 1
+    # Nothing can load while both banks are in use: the third block, behind the first one's last
+    # plane in cycle 104, in beats 106 to 109, is used in 111.
+    assert p.sequence_cycles([(2, [100, 1, 1])]) == 111 + 4 + 1
+
+
+@pytest.mark.parametrize("row_blocks", [1, 10])
+@pytest.mark.parametrize("activation_bits", range(1, 17))
+def test_fewer_than_the_least_vectors_make_the_array_wait(activation_bits, row_blocks):
+    p = TileParameters(rows=64, columns=16)
+
+    def waits(vectors):
+        jobs, cycles = 40 // row_blocks, vectors * activation_bits
+        sequence = p.sequence_cycles([(2, [cycles] * row_blocks)] * jobs)
+        first_plane, between = p.weight_beats + p.store_latency - 1, p.start_latency - 1
+        return sequence - (first_plane + 40 * cycles + (jobs - 1) * between + p.latency(2))
+
+    least = p.least_vectors(activation_bits, row_blocks=row_blocks)
+    assert waits(least) == 0
+    if least > 1:
+        assert waits(least - 1) > 0

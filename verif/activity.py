@@ -27,7 +27,7 @@ from amaranth.lib import wiring
 
 from verif.simulator import SimulationError
 
-__all__ = ["BLOCKS", "CountedDesign", "count_activity"]
+__all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
 
 BLOCKS: dict[str, str] = {
     "row lines": r"weight_array\.row_lines",
@@ -72,7 +72,7 @@ class CountedDesign:
         }
 
 
-def _flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
+def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
     """Netlist and Verilog of a flat design, its registers with their clock enables."""
     with tempfile.TemporaryDirectory() as folder:
         source, netlist, flat = (Path(folder, f) for f in ("design.il", "flat.json", "flat.v"))
@@ -116,7 +116,7 @@ def _runs(name: str, indices: list[int], width: int) -> str:
 
 def count_activity(component: wiring.Component, *, name: str) -> CountedDesign:
     """Flatten a component and append counters of its activity."""
-    netlist, verilog = _flatten(component, name)
+    netlist, verilog = flatten(component, name)
     owner: dict[int, str] = {}  # net -> block, for each net once
     for port in netlist["ports"].values():
         if port["direction"] == "input":

@@ -9,7 +9,9 @@ __all__ = ["TestResult", "read_results"]
 
 @dataclass(frozen=True)
 class TestResult:
-    """Outcome of a test; ``message`` is empty where it passed."""
+    """Outcome of a test, named after the folder of ``verif/cocotb/`` that holds it; ``message`` is
+    empty where it passed.
+    """
 
     name: str
     message: str
@@ -21,9 +23,11 @@ class TestResult:
 
 
 def read_results(path: Path) -> list[TestResult]:
-    """Outcomes in the JUnit file that cocotb wrote."""
+    """Outcomes in the JUnit file that cocotb wrote, but for tests that were skipped."""
     results = []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
+        if case.find("skipped") is not None:
+            continue
         failure = case.find("failure")
         if failure is None:
             failure = case.find("error")
@@ -31,5 +35,6 @@ def read_results(path: Path) -> list[TestResult]:
         if failure is not None:
             text = failure.get("message") or failure.get("error_msg") or failure.text or ""
             message = text.strip().splitlines()[0] if text.strip() else "failed"
-        results.append(TestResult(case.get("name", "?"), message))
+        folder = case.get("classname", "").rpartition(".test_")[2]
+        results.append(TestResult(f"{folder}.{case.get('name', '?')}", message))
     return results

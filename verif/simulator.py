@@ -47,6 +47,39 @@ class _Runner(Verilator):
         commands[0] = [part for part in commands[0] if part != "--public-flat-rw"]
         return commands
 
+    def _execute_cmds(self, cmds, cwd, stdout=None):
+        """Of a build: what Verilator writes is compiled with the library objects at hand."""
+        super()._execute_cmds(cmds[:1], cwd, stdout)
+        if len(cmds) > 1:
+            library = _library(Path(cwd))
+            for file in library.glob("*.o"):
+                shutil.copyfile(file, Path(cwd, file.name))
+            super()._execute_cmds(cmds[1:], cwd, stdout)
+            _keep(sorted(Path(cwd).glob("verilated*.o")), library)
+
+
+def _library(build: Path) -> Path:
+    """Folder, beside a build, of Verilator's own library compiled with the build's switches. It is
+    the same for every design, and most of what a small one compiles.
+    """
+    classes = (build / "Vtop_classes.mk").read_text().splitlines()
+    switches = [line for line in classes if line.startswith("VM_") and " = " in line]
+    key = "\n".join([*_tool_versions(), MAKE_VARIABLES, *switches])
+    return build.parent / f"verilated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _keep(files: Sequence[Path], folder: Path):
+    """Copy files into a folder that appears whole, unless it is there."""
+    if folder.exists():
+        return
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    for file in files:
+        shutil.copyfile(file, scratch / file.name)
+    try:
+        scratch.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(scratch)
+
 
 @dataclass(frozen=True)
 class Build:

@@ -13,13 +13,12 @@ __all__ = ["ColumnCounter"]
 class ColumnCounter(wiring.Component):
     """Count, in each column, the rows whose product is 1.
 
-    Latency: one cycle, after which the counts are held until the next ``step``. Throughput: a
-    plane a cycle.
+    Latency: none, the counts are of the products in the same cycle. The shift-add holds what it
+    makes of neighbouring counts, which is fewer bits than the counts have.
 
     Members
     -------
     products : array of ``rows`` words of ``columns`` bits, In
-    step : In
     counts : array of ``count_width`` words of ``columns`` bits, Out
         Bit slice of the counts.
     """
@@ -29,7 +28,6 @@ class ColumnCounter(wiring.Component):
         super().__init__(
             {
                 "products": In(data.ArrayLayout(parameters.columns, parameters.rows)),
-                "step": In(1),
                 "counts": Out(data.ArrayLayout(parameters.columns, parameters.count_width)),
             }
         )
@@ -37,6 +35,5 @@ class ColumnCounter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         counts = bit_slice.count(m, list(self.products), name="count")
-        held = bit_slice.register(m, counts, self.step, name="counts")
-        m.d.comb += [word.eq(q) for word, q in zip(self.counts, held, strict=True)]
+        m.d.comb += [word.eq(q) for word, q in zip(self.counts, counts, strict=True)]
         return m

@@ -15,8 +15,8 @@ class WeightArray(wiring.Component):
     """``rows`` words of ``columns`` bits in each of two banks, and their products with a plane.
 
     A block is loaded into one bank while the other computes. Each bank has row lines of its own,
-    and those of the bank that does not compute stay low, so that loading moves no product once the
-    other bank computes. A word changes only in the cycle in which it is written.
+    and those of the bank that does not compute stay low, so that loading moves no product. A word
+    changes only in the cycle in which it is written.
 
     Latency: a beat accepted in cycle ``t`` is stored after cycle ``t + 1``, and ``full`` follows
     the last beat with it. Throughput: a beat a cycle.
@@ -87,11 +87,11 @@ class WeightArray(wiring.Component):
                 ]
 
         row_lines = [Signal(p.rows, name=f"row_lines_{b}") for b in range(p.banks)]
-        with m.If(self.step):
-            m.d.sync += [
-                lines.eq(self.plane & spread(self.bank == b, p.rows))
-                for b, lines in enumerate(row_lines)
-            ]
+        for bank, lines in enumerate(row_lines):
+            chosen = self.step & (self.bank == bank)
+            # Those of a bank that is released go low and stay so: loading it moves no product.
+            with m.If(chosen | self.release[bank]):
+                m.d.sync += lines.eq(self.plane & spread(chosen, p.rows))
 
         write = [Signal(p.weight_beats, name=f"write_{b}") for b in range(p.banks)]
         for bank, beats in enumerate(write):

@@ -9,12 +9,16 @@ from rtl.bit_slice import spread
 
 __all__ = ["Accumulator"]
 
+LONGEST_RIPPLE = 16
+"""Words that a carry may pass in a cycle, one after the other."""
+
 
 class Accumulator(wiring.Component):
     """``acc = 2*acc + sum``, lane by lane, for planes that come most significant first.
 
     Because the next plane always weighs half of the one before, the shift is by one: no barrel
-    shifter. The sum comes from one of several sources, one a precision.
+    shifter. The sum comes from one of several sources, one a precision. Segments that the sum of a
+    vector cannot reach are not clocked; what they hold means nothing.
 
     Latency: one cycle. Throughput: a plane a cycle.
 
@@ -26,6 +30,8 @@ class Accumulator(wiring.Component):
         Width of the sum at each precision (weight bits) that uses these lanes.
     width : int
         Width of the accumulator.
+    segment : int
+        Words that are clocked together.
 
     Members
     -------
@@ -35,14 +41,17 @@ class Accumulator(wiring.Component):
         Whether the sums at ``n``-bit weights are meant; at most one of them.
     step, zero, first, negative : In
         Add a plane; it has no bit set; it starts a vector; it counts negatively.
+    live : a bit a segment, In
+        Whether it is clocked.
     accumulators : array of ``width`` words of ``lanes`` bits, Out
 
     """
 
-    def __init__(self, *, lanes: int, sources: dict[int, int], width: int):
+    def __init__(self, *, lanes: int, sources: dict[int, int], width: int, segment: int):
         self.lanes = lanes
         self.sources = sources
         self.width = width
+        self.segment = segment
         super().__init__(
             {
                 **{
@@ -54,6 +63,7 @@ class Accumulator(wiring.Component):
                 "zero": In(1),
                 "first": In(1),
                 "negative": In(1),
+                "live": In(-(-width // segment)),
                 "accumulators": Out(data.ArrayLayout(lanes, width)),
             }
         )
@@ -70,23 +80,27 @@ class Accumulator(wiring.Component):
             negative.eq(spread(self.negative & ~self.zero, lanes)),
             keep.eq(spread(~self.first, lanes)),
         ]
-        # Above its highest bit a sum has its sign only: one word serves the rest.
+        width = max(self.sources.values())
         terms = []
-        for j in range(max(self.sources.values())):
+        for j in range(width):
             term = Signal(lanes, name=f"term_{j}")
             word = 0
             for n in self.sources:
-                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), self.width)
+                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), width)
                 word |= source[j] & spread(selected[n], lanes)
             m.d.comb += term.eq(word ^ negative)
             terms.append(term)
 
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
         doubled = [None] + [word & keep for word in stored[:-1]]
-        total = bit_slice.add(
-            m, doubled, bit_slice.resize(terms, self.width), negative, width=self.width, name="add"
+        # The word above the highest is the carry.
+        splits = [width // 2, 3 * width // 4] if width > LONGEST_RIPPLE else []
+        *total, carry = bit_slice.add_select(
+            m, doubled[:width], terms, negative, width=width, splits=splits, name="add"
         )
-        with m.If(self.step):
-            m.d.sync += [q.eq(word) for q, word in zip(stored, total, strict=True)]
+        total += bit_slice.add_sign(m, doubled[width:], terms[-1], carry, name="extend")
+        for j, (q, word) in enumerate(zip(stored, total, strict=True)):
+            with m.If(self.step & self.live[j // self.segment]):
+                m.d.sync += q.eq(word)
         m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
         return m

@@ -1,27 +1,17 @@
 """Collector: row blocks accumulate, and sums become results."""
 
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Status, result_layout
+from rtl.interface import result_layout
 from rtl.parameters import TileParameters
 from rtl.plane_tag import PlaneTag
 from rtl.shift_add.partial_sums import PartialSumBuffer
+from rtl.shift_add.result_register import ResultRegister
+from rtl.shift_add.segments import live_segments, sign_extend, sums_layout
 
-__all__ = ["Collector", "sums_layout"]
-
-
-def sums_layout(parameters: TileParameters, width) -> data.StructLayout:
-    """A signed number a lane, of ``width(weight_bits)`` bits for the widest weights that use the
-    lane.
-    """
-    return data.StructLayout(
-        {
-            str(lane): signed(width(parameters.lane_weight_bits(lane)))
-            for lane in range(parameters.lanes)
-        }
-    )
+__all__ = ["Collector"]
 
 
 class Collector(wiring.Component):
@@ -69,7 +59,6 @@ class Collector(wiring.Component):
         if p.partial_sums:
             buffer = PartialSumBuffer(width=totals.shape().size, depth=p.partial_sums)
             m.submodules.partial_sums = buffer
-            earlier = Signal(totals.shape())
             read = self.advance & self.entering.valid & self.entering.last
             m.d.comb += [
                 buffer.read.eq(read & ~self.entering.first_block),
@@ -78,22 +67,26 @@ class Collector(wiring.Component):
                 buffer.write_last.eq(self.tag.last_vector),
                 buffer.next_sums.eq(totals),
             ]
-            with m.If(~self.tag.first_block):
-                m.d.comb += earlier.eq(buffer.sums)
-            m.d.comb += [
-                totals[str(i)].eq(self.sums[str(i)] + earlier[str(i)]) for i in range(p.lanes)
-            ]
+            # The adders see the sum of a vector, not those of the planes that lead to it.
+            sums, earlier = Signal(self.sums.shape()), Signal(totals.shape())
+            with m.If(self.tag.valid & self.tag.last):
+                m.d.comb += sums.eq(self.sums)
+                with m.If(~self.tag.first_block):
+                    m.d.comb += earlier.eq(buffer.sums)
+            most = p.segments(p.vector_width(p.group_columns))
+            live = live_segments(m, self.tag.segments, most, name="live")
+            for lane in totals.shape().members:
+                whole = sign_extend(m, sums[lane], live, bits=p.segment, name=f"sum_{lane}")
+                m.d.comb += totals[lane].eq(whole + earlier[lane])
         else:
-            m.d.comb += [totals[str(i)].eq(self.sums[str(i)]) for i in range(p.lanes)]
+            m.d.comb += [totals[lane].eq(self.sums[lane]) for lane in totals.shape().members]
 
-        held = Signal(totals.shape(), reset_less=True)
-        with m.If(self.advance):
-            m.d.sync += self.results.valid.eq(leaving)
-        with m.If(leaving):
-            m.d.sync += [
-                held.eq(totals),
-                self.results.payload.last.eq(self.tag.last_vector | (self.tag.status != Status.OK)),
-                self.results.payload.status.eq(self.tag.status),
-            ]
-        m.d.comb += [self.results.payload.outputs[i].eq(held[str(i)]) for i in range(p.lanes)]
+        m.submodules.result_register = register = ResultRegister(p)
+        wiring.connect(m, wiring.flipped(self.results), register.results)
+        m.d.comb += [
+            register.advance.eq(self.advance),
+            register.leaving.eq(leaving),
+            register.tag.eq(self.tag),
+            register.totals.eq(totals),
+        ]
         return m

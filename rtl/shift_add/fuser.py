@@ -14,14 +14,16 @@ __all__ = ["Fuser"]
 class Fuser(wiring.Component):
     """Adds neighbouring columns by their bit weights, the top column of a weight negatively::
 
-        counts -> pairs -> quads | -> octets -> sixteens |
-                    |        |   |       |          |    |
-                  kw=2     kw=4  |     kw=8       kw=16  |
-                                 register                register
+        counts -> pairs | -> kw=2
+                        |
+                        | -> quads -> octets -> sixteens | -> kw=16
+                               |        |                |
+                             kw=4     kw=8            register
+                   register
 
-    A level is clocked only where the precision needs its sums; what it does not need holds still.
+    Pairs are held apart for 2 bits and for the wider weights, whose adders hold still at 2 bits.
 
-    Latency: one cycle at 2 and 4 bits, two at 8 and 16. Throughput: a plane a cycle.
+    Latency: one cycle, and two at 16 bits. Throughput: a plane a cycle.
 
     Members
     -------
@@ -29,8 +31,10 @@ class Fuser(wiring.Component):
         Bit slice of the counts, columns in the order of ``sliced_columns``.
     weight_bits : one bit each of 2, 4, 8, 16, In
         One-hot: precision of the counts.
-    step_<n> : In
-        Clocks the register of the sums of ``n`` columns.
+    step : In
+        Clocks the register of the pairs.
+    step_16 : In
+        Clocks the register of the sixteens.
     fused_2, fused_4, fused_8, fused_16 : array of ``fused_width(n)`` words of ``columns / n`` bits
         Bit slices of the signed sums of ``n`` columns, Out.
     """
@@ -41,7 +45,8 @@ class Fuser(wiring.Component):
             {
                 "counts": In(data.ArrayLayout(parameters.columns, parameters.count_width)),
                 "weight_bits": In(len(parameters.weight_widths)),
-                **{f"step_{n}": In(1) for n in parameters.weight_widths},
+                "step": In(1),
+                "step_16": In(1),
                 **{
                     f"fused_{n}": Out(
                         data.ArrayLayout(parameters.outputs(n), parameters.fused_width(n))
@@ -75,16 +80,10 @@ class Fuser(wiring.Component):
             )
             return low[:shift] + upper
 
-        def join_signed(low_and_high, columns):
-            low, high = low_and_high
-            return join(bit_slice.resize(low, p.fused_width(columns)), high, columns)
-
-        def register(words, columns):
-            step = getattr(self, f"step_{columns}")
-            held = bit_slice.register(m, words, step, name=f"held_{columns}")
-            port = getattr(self, f"fused_{columns}")
-            m.d.comb += [word.eq(q) for word, q in zip(port, held, strict=True)]
-            return held
+        def join_halves(words, columns):
+            """A lower half without its sign: where these sums are used, no top column is in it."""
+            low, high = halves(words)
+            return join(low[:-1], high, columns)
 
         # Of every pair of columns the high one can be the top of a weight. All of them are at 2
         # bits; at each further precision it is the upper half of the lanes of the one before.
@@ -103,9 +102,15 @@ class Fuser(wiring.Component):
         # sign of its inverse and the one to add.
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
-        quad = join_signed(halves(pair), 4)
-        register(pair, 2)
-        octet = join_signed(halves(register(quad, 4)), 8)
-        register(octet, 8)
-        register(join_signed(halves(octet), 16), 16)
+        narrow = self.step & self.weight_bits[0]
+        wide = self.step & ~self.weight_bits[0]
+        fused = {2: bit_slice.register(m, pair, narrow, name="pair_narrow")}
+        pair = bit_slice.register(m, pair, wide, name="pair_wide")
+        fused[4] = join_halves(pair, 4)
+        fused[8] = join_halves(fused[4], 8)
+        sixteen = join_halves(fused[8], 16)
+        fused[16] = bit_slice.register(m, sixteen, self.step_16, name="sixteen")
+        for columns, words in fused.items():
+            port = getattr(self, f"fused_{columns}")
+            m.d.comb += [word.eq(q) for word, q in zip(port, words, strict=True)]
         return m

@@ -11,6 +11,7 @@ from rtl.plane_tag import PlaneTag, follow
 from rtl.shift_add.accumulator import Accumulator
 from rtl.shift_add.collector import Collector
 from rtl.shift_add.fuser import Fuser
+from rtl.shift_add.segments import live_segments
 
 __all__ = ["ShiftAdd"]
 
@@ -24,7 +25,7 @@ class ShiftAdd(wiring.Component):
                                         partial sum buffer
 
     Latency: from the cycle in which counts and their tag stand at the input to the one in which
-    the result is valid, 3 cycles at 2 and 4 bits and 4 at 8 and 16. Throughput: a plane a cycle,
+    the result is valid, 3 cycles, and 4 at 16 bits. Throughput: a plane a cycle,
     so at one-bit activations a result a cycle. A job must not follow one of wider weights without
     a cycle in between.
 
@@ -60,27 +61,23 @@ class ShiftAdd(wiring.Component):
         m.d.comb += advance.eq(~self.results.valid | self.results.ready)
         wiring.connect(m, wiring.flipped(self.results), collector.results)
 
-        # Sums of narrow weights enter the accumulators a stage earlier than those of wide ones.
-        # The empty stage between jobs keeps the two from meeting. There is none before the tag of
-        # a malformed job, which therefore takes the longer way.
-        fused, fused_wide = follow(m, self.tag, advance, name="fused_tag"), Signal()
-        m.d.comb += fused_wide.eq(fused.weight_bits[2:].any() | (fused.status != Status.OK))
-        wide = follow(m, fused, advance, valid=fused.valid & fused_wide, name="wide_tag")
-        entering = Signal(PlaneTag)
-        m.d.comb += entering.eq(Mux(wide.valid, wide, fused))
-        m.d.comb += entering.valid.eq(wide.valid | (fused.valid & ~fused_wide))
+        # Sums of narrow weights enter the accumulators a stage earlier than those of 16 bits. The
+        # empty stage between jobs keeps the two from meeting. There is none before the tag of a
+        # malformed job, which therefore takes the longer way.
+        waits = Signal()
+        m.d.comb += waits.eq(self.tag.weight_bits[-1] | (self.tag.status != Status.OK))
+        waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
+        fused = Signal(PlaneTag)
+        m.d.comb += fused.eq(Mux(waiting.valid, waiting, self.tag))
+        m.d.comb += fused.valid.eq(waiting.valid | (self.tag.valid & ~waits))
+        entering = follow(m, fused, advance, name="entering_tag")
         summed = follow(m, entering, advance, name="summed_tag")
 
-        narrow_step, wide_step = Signal(), Signal()
         m.d.comb += [
-            narrow_step.eq(advance & self.tag.valid & ~self.tag.zero),
-            wide_step.eq(advance & fused.valid & ~fused.zero),
             fuser.counts.eq(self.counts),
             fuser.weight_bits.eq(self.tag.weight_bits),
-            fuser.step_2.eq(narrow_step & self.tag.weight_bits[0]),
-            fuser.step_4.eq(narrow_step & ~self.tag.weight_bits[0]),
-            fuser.step_8.eq(wide_step & fused.weight_bits[2]),
-            fuser.step_16.eq(wide_step & fused.weight_bits[3]),
+            fuser.step.eq(advance & self.tag.valid & ~self.tag.zero),
+            fuser.step_16.eq(advance & waiting.valid & ~waiting.zero & waiting.weight_bits[-1]),
         ]
 
         # The lowest lanes are used at every precision, the upper half at 2 bits only: lanes that
@@ -109,7 +106,10 @@ class ShiftAdd(wiring.Component):
             lanes=lanes.stop - lanes.start,
             sources={n: p.fused_width(n) for n in precisions},
             width=p.vector_width(widest),
+            segment=p.segment,
         )
+        most = len(accumulator.live)
+        live = live_segments(m, tag.segments, most, name=f"live_{widest}")
         selects = []
         for level, n in enumerate(precisions):
             fused = bit_slice.lanes_of(list(getattr(fuser, f"fused_{n}")), lanes)
@@ -122,5 +122,6 @@ class ShiftAdd(wiring.Component):
             accumulator.zero.eq(tag.zero),
             accumulator.first.eq(tag.first),
             accumulator.negative.eq(tag.negative),
+            accumulator.live.eq(live),
         ]
         return accumulator

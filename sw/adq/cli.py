@@ -16,10 +16,14 @@ COMMANDS = (
     "cost",
     "export",
     "verify",
+    "onnx",
+    "map",
     "sim",
     "regress",
+    "bench_rtl",
+    "waveform",
 )
-"""Modules of ``adq.commands``, each with a function of its own name."""
+"""Modules of ``adq.commands``, each with a function of its own name; the command has hyphens."""
 
 NAMED_ERRORS = frozenset(
     {
@@ -37,22 +41,29 @@ NAMED_ERRORS = frozenset(
         "golden.mapper.MappingError",
         "golden.samples.ArtifactError",
         "golden.formats.NetworkError",
+        "golden.onnx_session.OnnxError",
         "rtl.parameters.ParameterError",
         "verif.simulator.SimulationError",
+        "verif.synthesis.liberty_syntax.LibertyError",
+        "verif.synthesis.mapping.SynthesisError",
+        "verif.synthesis.timing_tables.TimingError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""
 
 EXTRAS = {
-    "torch": "train",
-    "sklearn": "train",
-    "lightning_fabric": "train",
-    "torch_pruning": "train",
-    "pyarrow": "train",
-    "PIL": "train",
-    "huggingface_hub": "train",
-    "matplotlib": "figures",
     "brevitas": "bench",
+    "huggingface_hub": "train",
+    "lightning_fabric": "train",
+    "matplotlib": "figures",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "PIL": "train",
+    "pyarrow": "train",
+    "qonnx": "onnx",
+    "sklearn": "train",
+    "torch": "train",
+    "torch_pruning": "train",
 }
 """Packages that are installed on demand, and the extra of this package that brings each."""
 
@@ -108,4 +119,4 @@ main = typer.Typer(
 )
 for _name in COMMANDS:
     _module = importlib.import_module(f"adq.commands.{_name}")
-    main.command(_name)(_for_people(getattr(_module, _name)))
+    main.command(_name.replace("_", "-"))(_for_people(getattr(_module, _name)))

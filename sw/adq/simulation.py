@@ -8,6 +8,7 @@ from rich.table import Table
 from adq.energy.report import NetworkCost, comparison_table, cost_of
 from adq.energy.switching import SwitchingEnergy
 from golden.artifact import read_artifact
+from golden.utilization import use_of_network
 from rtl.parameters import TileParameters
 from verif.network import simulate
 
@@ -27,7 +28,8 @@ def simulate_networks(
     Returns
     -------
     list of dict
-        What :func:`verif.network.simulate` gives, each with ``agrees``: no integer differs.
+        What :func:`verif.network.simulate` gives, each with ``planned_cycles``, what the mapper
+        expects of all layers, and ``agrees``: no integer differs, and no layer's cycles.
     """
     networks = [read_artifact(artifact) for artifact in artifacts]
     if images is None:
@@ -48,7 +50,15 @@ def simulate_networks(
                 cache=cache,
                 progress=show,
             )
-        run["agrees"] = not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
+        network = networks[number]
+        planned = [
+            use.cycles for use in use_of_network(network.network, network.samples, tile, images)
+        ]
+        run["planned_cycles"] = sum(planned)
+        run["agrees"] = (
+            not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
+            and [layer["cycles"] for layer in run["layers"]] == planned
+        )
         runs.append(run)
     return runs
 
@@ -57,7 +67,16 @@ def report_networks(runs: list[dict], console: Console) -> dict:
     """Print what agreed and what it cost; the same as numbers."""
     table = Table(title="RTL against golden integers")
     table.add_column("artifact", overflow="fold")
-    for heading in ("images", "accumulators", "mismatches", "classes differ", "correct"):
+    columns = (
+        "images",
+        "accumulators",
+        "mismatches",
+        "classes differ",
+        "correct",
+        "cycles",
+        "plan",
+    )
+    for heading in columns:
         table.add_column(heading, justify="right")
     for run in runs:
         table.add_row(
@@ -72,6 +91,12 @@ def report_networks(runs: list[dict], console: Console) -> dict:
     console.print(table)
 
     for run in runs:
+        cycles = sum(layer["cycles"] for layer in run["layers"])
+        console.print(
+            f"{run['artifact']}: {cycles:,} cycles, {run['planned_cycles']:,} as planned",
+            markup=False,
+            highlight=False,
+        )
         if run["failure"]:
             line = f"FAIL {run['artifact']}: {run['failure']}"
             console.print(line, style="red", markup=False, highlight=False)

@@ -10,7 +10,10 @@ from verif.simulator import Build, build
 
 __all__ = ["PORTS", "build_harness"]
 
-PORTS = ("reset", "start", "expected", "patience", "done", "hung", "cycles", "switching")
+PORTS = (
+    *("reset", "start", "noise", "expected", "patience", "counter_address"),
+    *("done", "hung", "cycles", "counter_data", "switching"),
+)
 
 
 def build_harness(parameters: TileParameters, cache: Path) -> tuple[Build, CountedDesign]:

@@ -1,11 +1,13 @@
 // Plays the beats of a file into a stream: `valid` waits for no `ready`, and the payload is held
-// until it is taken. A beat is ceil(WIDTH / 8) bytes, most significant first.
+// until it is taken. A beat is ceil(WIDTH / 8) bytes, most significant first. With `noise`, every
+// bit of a payload that is not valid flips in every cycle.
 module beat_source #(
     parameter WIDTH = 8,
     parameter FILE = "beats.bin"
 ) (
     input clk,
     input start,
+    input noise,
     input ready,
     output reg valid,
     output reg [WIDTH-1:0] payload
@@ -30,6 +32,8 @@ module beat_source #(
         $fclose(file);
         file = 0;
       end
+    end else if (noise && !valid) begin
+      payload <= ~payload;
     end
   end
 endmodule

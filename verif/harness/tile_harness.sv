@@ -1,6 +1,7 @@
 // Runs a list of jobs through the tile with no Python in the cycle: streams are played from files
 // and results are written to one. A pulse of `start` opens the files anew; `done` rises once
 // `expected` results have been taken, or the tile has given none for `patience` cycles (`hung`).
+// With `noise`, whatever a stream's rules leave open changes in every cycle.
 `timescale 1ns / 1ps
 module tile_harness #(
     parameter JOB_WIDTH = 1,
@@ -11,11 +12,14 @@ module tile_harness #(
 ) (
     input reset,
     input start,
+    input noise,
     input [31:0] expected,
     input [31:0] patience,
+    input [2:0] counter_address,
     output reg done,
     output reg hung,
     output reg [63:0] cycles,
+    output [31:0] counter_data,
     output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;
@@ -28,16 +32,18 @@ module tile_harness #(
   wire [ACTIVATION_WIDTH-1:0] activations_payload;
   wire [RESULT_WIDTH-1:0] results_payload;
 
+  reg results_ready = 1;
   reg start_before = 0;
   wire starting = start && !start_before;
 
   beat_source #(.WIDTH(JOB_WIDTH), .FILE("jobs.bin")) jobs (
-      .clk, .start(starting), .ready(jobs_ready), .valid(jobs_valid), .payload(jobs_payload));
+      .clk, .start(starting), .noise, .ready(jobs_ready), .valid(jobs_valid),
+      .payload(jobs_payload));
   beat_source #(.WIDTH(WEIGHT_WIDTH), .FILE("weights.bin")) weights (
-      .clk, .start(starting), .ready(weights_ready), .valid(weights_valid),
+      .clk, .start(starting), .noise, .ready(weights_ready), .valid(weights_valid),
       .payload(weights_payload));
   beat_source #(.WIDTH(ACTIVATION_WIDTH), .FILE("activations.bin")) activations (
-      .clk, .start(starting), .ready(activations_ready), .valid(activations_valid),
+      .clk, .start(starting), .noise, .ready(activations_ready), .valid(activations_valid),
       .payload(activations_payload));
 
   tile tile (
@@ -53,10 +59,10 @@ module tile_harness #(
       .activations__ready(activations_ready),
       .activations__payload(activations_payload),
       .results__valid(results_valid),
-      .results__ready(1'b1),
+      .results__ready(results_ready),
       .results__payload(results_payload),
-      .counter_address(3'd0),
-      .counter_data(),
+      .counter_address,
+      .counter_data,
       .switching
   );
 
@@ -72,6 +78,7 @@ module tile_harness #(
 
   always @(posedge clk) begin
     start_before <= start;
+    results_ready <= !(noise && results_ready);
     if (starting) begin
       file = $fopen("results.hex", "w");
       taken <= 0;
@@ -83,12 +90,12 @@ module tile_harness #(
     end else if (running) begin
       cycles <= cycles + 1;
       quiet <= quiet + 1;
-      if (results_valid) begin
+      if (results_valid && results_ready) begin
         $fwrite(file, "%x\n", results_payload);
         taken <= taken + 1;
         quiet <= 0;
       end
-      if ((results_valid && taken + 1 == expected) || quiet == patience) begin
+      if ((results_valid && results_ready && taken + 1 == expected) || quiet == patience) begin
         running <= 0;
         done <= 1;
         hung <= quiet == patience;

@@ -23,6 +23,12 @@ def export(
     images: Annotated[
         int, typer.Option(metavar="N", min=1, help="Test images to keep as samples.")
     ] = 50,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write the network as a plain ONNX graph.")
+    ] = False,
+    qonnx: Annotated[
+        bool, typer.Option("--qonnx", help="Also write it in QONNX, for FINN and hls4ml.")
+    ] = False,
 ) -> None:
     """Turn a trained network into a golden artifact: integers, and samples of all of them.
 
@@ -60,3 +66,8 @@ def export(
         f"integers; {generator['differing_classes']} of {generator['test_images']} classes differ"
     )
     console.print(f"Written: {directory / 'manifest.json'}", highlight=False)
+    if onnx or qonnx:
+        from adq.graphs import write_graphs
+
+        asked = [name for name, wanted in (("onnx", onnx), ("qonnx", qonnx)) if wanted]
+        write_graphs(directory, asked, console)

@@ -15,12 +15,15 @@ def regress(
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also at every other size on the list (20 minutes).")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random tests.")] = 1,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where logs and regression.json go.")
     ] = Path("build/regression"),
 ) -> None:
-    """Test the tile through its ports, then run golden artifacts on it.
+    """Test blocks of small tiles, then the tile through its ports; run golden artifacts on it.
 
     Exit status 1 if a test fails or an integer differs.
     """
@@ -30,17 +33,20 @@ def regress(
 
     from adq.files import write_json
     from adq.simulation import report_networks, simulate_networks
-    from verif.regression import run_port_tests
+    from verif import regression
 
+    block_tiles, port_tiles = [*regression.BLOCK_TILES], [parameters]
+    if every:
+        block_tiles += regression.MORE_BLOCK_TILES
+        port_tiles += [tile for tile in regression.MORE_PORT_TILES if tile != parameters]
     console = Console()
+    tests = []
     with console.status("starting") as status:
-        tests = run_port_tests(
-            parameters,
-            directory=out,
-            cache=CACHE,
-            seed=seed,
-            progress=lambda stage: status.update(stage),
-        )
+        given = {"directory": out, "cache": CACHE, "seed": seed, "progress": status.update}
+        for tile_of_blocks in block_tiles:
+            tests += regression.run_block_tests(tile_of_blocks, **given)
+        for tile_of_ports in port_tiles:
+            tests += regression.run_port_tests(tile_of_ports, **given)
     runs = simulate_networks(artifacts, parameters, None, out, CACHE, console)
     summary = report_networks(runs, console)
     for test in tests:

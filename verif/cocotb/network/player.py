@@ -1,5 +1,6 @@
 """Plays streams through the tile's harness; no Python runs while it computes."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from cocotb.triggers import RisingEdge, Timer
 
 from rtl.parameters import TileParameters
 from verif.beats import Results, results_of
+from verif.jobs import Streams
 
 __all__ = ["Played", "Player"]
 
@@ -21,11 +23,14 @@ class Played:
     results : of every beat
     cycles : from the first to the last result's, the harness's start included
     switching : value of the harness's ``switching`` output, the counts since the play began
+    seconds, cpu_seconds : of wall clock and of the processor, from the first cycle to the last
     """
 
     results: Results
     cycles: int
     switching: int
+    seconds: float
+    cpu_seconds: float
 
 
 class Player:
@@ -39,6 +44,8 @@ class Player:
     async def reset(self):
         """Reset the tile."""
         self.dut.start.value = 0
+        self.dut.noise.value = 0
+        self.dut.counter_address.value = 0
         self.dut.reset.value = 1
         await Timer(10, "ns")
         self.dut.reset.value = 0
@@ -49,34 +56,29 @@ class Player:
         value = int(self.dut.switching.value)
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
 
-    async def play(
-        self,
-        *,
-        jobs: np.ndarray,
-        weights: np.ndarray,
-        activations: np.ndarray,
-        expected: int,
-        patience: int,
-    ) -> Played:
-        """Play beats, bytes of shape (beats, bytes), until ``expected`` results have come.
-
-        The tile counts as hung if it gives none for ``patience`` cycles.
+    async def play(self, streams: Streams) -> Played:
+        """Play streams until all of their results have come.
 
         Raises
         ------
         AssertionError
             If the tile hangs.
         """
-        for name, beats in (("jobs", jobs), ("weights", weights), ("activations", activations)):
-            Path(f"{name}.bin").write_bytes(np.ascontiguousarray(beats[:, ::-1]).tobytes())
+        streams.write(Path())
+        return await self.play_files(results=streams.results, patience=streams.patience)
+
+    async def play_files(self, *, results: int, patience: int) -> Played:
+        """Play the streams whose files lie in the working directory; see :meth:`play`."""
         before = self.counts()
-        self.dut.expected.value = expected
+        self.dut.expected.value = results
         self.dut.patience.value = patience
+        seconds, cpu_seconds = time.perf_counter(), time.process_time()
         self.dut.start.value = 1
         await Timer(6, "ns")
         self.dut.start.value = 0
         if not int(self.dut.done.value):
             await RisingEdge(self.dut.done)
+        seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
         # The pipeline is empty and idle now, so that nothing is counted between plays.
         await Timer(10, "ns")
         assert not int(self.dut.hung.value), f"no result in {patience} cycles"
@@ -85,4 +87,6 @@ class Player:
             results=results_of(self.parameters, Path("results.hex").read_text()),
             cycles=int(self.dut.cycles.value),
             switching=sum(int(count) << (64 * i) for i, count in enumerate(counts)),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
         )

@@ -16,8 +16,8 @@ from golden import integer_network, mapper
 from golden.artifact import read_artifact
 from golden.nodes import MatrixLayer
 from rtl.parameters import TileParameters
-from verif import beats
 from verif.cocotb.network.player import Player
+from verif.jobs import layer_jobs, streams_of
 
 
 class TileRun:
@@ -38,51 +38,18 @@ class TileRun:
             return integer_network.accumulate(network, name, layer_input)
         return resume(self.multiply)(network, name, layer_input)
 
-    def cycles_at_most(self, job: mapper.JobPlan) -> int:
-        """Cycles of a job none of whose planes is empty and which waits for all of its weights."""
-        planes = [job.activation_bits] * job.vector_count * job.row_blocks
-        return self.tile.job_cycles(planes) + self.tile.weight_beats * job.row_blocks
-
     async def multiply(self, network, name: str, layer_input: np.ndarray) -> np.ndarray:
         """Play a layer's jobs; compare its accumulators with the artifact's."""
         layer = network[name]
         matrix, weights = mapper.operands(network, name, layer_input)
         plan = mapper.plan_layer(network, name, len(matrix), self.tile)
-        jobs, weight_blocks, vectors = [], [], []
-        for job in plan.jobs:
-            jobs.append(
-                beats.job_beat(
-                    self.tile,
-                    weight_bits=job.weight_bits,
-                    activation_bits=job.activation_bits,
-                    signed=job.signed,
-                    vectors=job.vector_count,
-                    row_blocks=job.row_blocks,
-                )
-            )
-            for block in range(job.row_blocks):
-                weight_blocks.append(
-                    beats.weight_beats(
-                        self.tile, mapper.weight_block(plan, job, block, weights), job.weight_bits
-                    )
-                )
-                vectors.append(
-                    beats.activation_beats(
-                        self.tile, mapper.activation_block(plan, job, block, matrix)
-                    )
-                )
-        lengths = [job.vector_count for job in plan.jobs]
-        played = await self.player.play(
-            jobs=np.frombuffer(b"".join(jobs), np.uint8).reshape(len(jobs), -1),
-            weights=np.concatenate(weight_blocks),
-            activations=np.concatenate(vectors),
-            expected=sum(lengths),
-            patience=1000 + 2 * max(self.cycles_at_most(job) for job in plan.jobs),
-        )
+        jobs = layer_jobs(plan, matrix, weights)
+        played = await self.player.play(streams_of(self.tile, jobs))
         assert not any(status.value for status in played.results.status), "a job was refused"
         assert played.results.last.sum() == len(jobs), "a job has not one last result"
         outputs = played.results.outputs(plan.jobs[0].weight_bits)
-        accumulators = mapper.assemble(plan, np.split(outputs, np.cumsum(lengths)[:-1]))
+        ends = np.cumsum([job.vector_count for job in plan.jobs])
+        accumulators = mapper.assemble(plan, np.split(outputs, ends[:-1]))
         accumulators = accumulators + layer.bias.reshape(-1, *(1,) * (accumulators.ndim - 2))
 
         expected = self.artifact.samples.accumulators[name][: self.images]

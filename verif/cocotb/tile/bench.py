@@ -1,190 +1,76 @@
-"""Bench of the whole tile: random jobs, their streams, and what they must give."""
+"""Bench of the whole tile: jobs, their streams, and what they must give."""
 
-import json
-import os
-from dataclasses import dataclass, field
+from typing import ClassVar
 
-import cocotb
 import numpy as np
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
 
-from rtl.interface import Status
-from rtl.parameters import TileParameters
+from rtl.interface import Counter, Status
 from verif import beats
-from verif.cocotb.streams import StreamMonitor, StreamSink, StreamSource
+from verif.cocotb.bench import TILE, Bench
+from verif.cocotb.plans import JobPlan
+from verif.jobs import Job
 
-__all__ = ["Bench", "Job", "MalformedJob", "random_job"]
-
-
-@dataclass
-class Job:
-    """A job with its operands: weights (row blocks, rows, outputs), activations (row blocks,
-    vectors, rows).
-    """
-
-    weight_bits: int
-    activation_bits: int
-    signed: bool
-    weights: np.ndarray
-    activations: np.ndarray
-
-    @property
-    def results(self) -> np.ndarray:
-        """The products as Python's own integers give them: (vectors, outputs)."""
-        return sum(
-            activations.astype(object) @ weights.astype(object)
-            for weights, activations in zip(self.weights, self.activations, strict=True)
-        )
-
-    def planes(self) -> list[int]:
-        """Of each vector, the planes up to its highest bit that is set in any word."""
-        words = self.activations & (2**self.activation_bits - 1)
-        highest = np.bitwise_or.reduce(words, axis=2)
-        return [int(word).bit_length() for word in highest.ravel()]
+__all__ = ["TileBench"]
 
 
-@dataclass
-class MalformedJob:
-    """A job that the tile must refuse, and what it must say."""
-
-    beat: bytes
-    status: Status
-
-
-def random_job(
-    parameters: TileParameters,
-    rng: np.random.Generator,
-    *,
-    weight_bits: int,
-    activation_bits: int,
-    signed: bool,
-    vectors: int = 3,
-    row_blocks: int = 1,
-    density: float = 0.6,
-    extreme: bool = False,
-) -> Job:
-    """Random operands; with ``extreme``, the largest magnitudes and nothing else."""
-    low, high = (
-        (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
-        if signed
-        else (0, 2**activation_bits)
-    )
-    weight_low, weight_high = -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1)
-    weights_shape = (row_blocks, parameters.rows, parameters.outputs(weight_bits))
-    activations_shape = (row_blocks, vectors, parameters.rows)
-    if extreme:
-        weights = rng.choice([weight_low, weight_high - 1], weights_shape)
-        activations = rng.choice([low, high - 1], activations_shape)
-        weights[:, :, 0] = weight_low
-        activations[:, 0] = low if signed else high - 1
-    else:
-        weights = rng.integers(weight_low, weight_high, weights_shape)
-        activations = rng.integers(low, high, activations_shape)
-        activations *= rng.random(activations_shape) < density
-    return Job(weight_bits, activation_bits, signed, weights, activations)
-
-
-@dataclass
-class Bench:
+class TileBench(Bench):
     """Drives and watches every port."""
 
-    dut: object
-    seed: int
-    idle: float = 0.0
-    stall: float = 0.0
-    parameters: TileParameters = field(init=False)
+    streams = ("jobs", "weights", "activations", "results")
+    quiet: ClassVar = {"counter_address": 0}
 
-    def __post_init__(self):
-        self.parameters = TileParameters(**json.loads(os.environ["ADQ_TILE"]))
-        self.rng = np.random.default_rng(self.seed)
-        self.sources = {
-            name: StreamSource(self.dut, name, seed=self.seed, idle=self.idle)
-            for name in ("jobs", "weights", "activations")
-        }
-        self.sink = StreamSink(self.dut, "results", seed=self.seed, stall=self.stall)
-        self.tasks = []
+    def __init__(self, dut, *, idle: str = "never", stall: str = "never"):
+        super().__init__(dut)
+        for name in ("jobs", "weights", "activations"):
+            self.source(name, idle)
+        self.sink("results", stall)
 
-    async def start(self):
-        """Clock, monitors and reset."""
-        cocotb.start_soon(Clock(self.dut.clk, 2, unit="ns").start())
-        for name in ("jobs", "weights", "activations", "results"):
-            cocotb.start_soon(StreamMonitor(self.dut, name).run())
-        self.dut.counter_address.value = 0
-        await self.reset()
-
-    async def reset(self):
-        """Reset for two cycles; whatever was being sent is dropped."""
-        for task in self.tasks:
-            task.cancel()
-        self.tasks = []
-        self.dut.rst.value = 1
-        for source in self.sources.values():
-            source.valid.value = 0
-        self.sink.ready.value = 0
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
-        await RisingEdge(self.dut.clk)
-
-    def send(self, jobs: list[Job | MalformedJob], *, only: str = "", hold: str = ""):
+    def send(self, jobs: list[Job | JobPlan], *, only: str = "", hold: str = ""):
         """Begin to send jobs with their operands; ``only`` one stream, or ``hold`` one back."""
-        p = self.parameters
-
-        def integers(rows):
-            return [int.from_bytes(bytes(row), "little") for row in rows]
-
         streams = {"jobs": [], "weights": [], "activations": []}
         for job in jobs:
-            if isinstance(job, MalformedJob):
+            if isinstance(job, JobPlan):
                 streams["jobs"].append(job.beat)
                 continue
-            streams["jobs"].append(
-                beats.job_beat(
-                    p,
-                    weight_bits=job.weight_bits,
-                    activation_bits=job.activation_bits,
-                    signed=job.signed,
-                    vectors=job.activations.shape[1],
-                    row_blocks=len(job.weights),
-                )
-            )
+            streams["jobs"].append(int.from_bytes(job.beat(TILE), "little"))
             for weights, activations in zip(job.weights, job.activations, strict=True):
-                streams["weights"] += list(beats.weight_beats(p, weights, job.weight_bits))
-                streams["activations"] += list(beats.activation_beats(p, activations))
-        for name, rows in streams.items():
-            if name == hold or (only and name != only):
-                continue
-            self.tasks.append(cocotb.start_soon(self.sources[name].send(integers(rows))))
+                for name, octets in (
+                    ("weights", beats.weight_beats(TILE, weights, job.weight_bits)),
+                    ("activations", beats.activation_beats(TILE, activations)),
+                ):
+                    streams[name] += [int.from_bytes(bytes(beat), "little") for beat in octets]
+        for name, integers in streams.items():
+            if name != hold and (not only or name == only):
+                self.start_soon(self.sources[name].send(integers))
 
-    async def take(self, count: int) -> beats.Results:
-        """Take results."""
-        taken = await self.sink.take(count)
-        size = beats.result_bytes(self.parameters)
-        rows = [np.frombuffer(beat.to_bytes(size, "little"), np.uint8) for beat in taken]
-        return beats.Results(self.parameters, np.array(rows).reshape(count, size))
-
-    async def check(self, jobs: list[Job]):
-        """Run jobs; every output of every vector must be the product."""
+    async def check(self, jobs: list[Job | JobPlan]):
+        """Run jobs; every output of every vector must be the product. A :class:`JobPlan` is
+        malformed, and must be refused.
+        """
         self.send(jobs)
-        for number, job in enumerate(jobs):
-            if isinstance(job, MalformedJob):
-                result = await self.take(1)
-                assert result.status == [job.status], f"job {number}: {result.status[0]}"
-                assert result.last[0], f"job {number}"
-                continue
-            expected = job.results
-            results = await self.take(len(expected))
-            outputs = results.outputs(job.weight_bits)
-            where = (
-                f"job {number}: {job.weight_bits}-bit weights, {job.activation_bits}-bit "
-                f"{'signed' if job.signed else 'unsigned'} activations"
-            )
-            assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
-            assert list(results.last) == [False] * (len(expected) - 1) + [True], where
-            assert all(status == Status.OK for status in results.status), where
+        await self.compare(jobs)
 
-    async def counter(self, counter) -> int:
+    async def compare(self, jobs: list[Job | JobPlan]):
+        """Compare the results of jobs that are sent."""
+        for number, job in enumerate(jobs):
+            good = isinstance(job, Job)
+            expected = job.results if good else [None]
+            results = beats.Results(TILE, await self.take(len(expected)))
+            where = f"job {number}, {job.weight_bits} x {job.activation_bits} bits"
+            status = Status.OK if good else job.status
+            assert results.status == [status] * len(expected), where
+            assert list(results.last) == [False] * (len(expected) - 1) + [True], where
+            if good:
+                outputs = results.outputs(job.weight_bits)
+                assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
+
+    async def take(self, count: int) -> np.ndarray:
+        """Result beats as bytes."""
+        size = beats.result_bytes(TILE)
+        taken = await self.sinks["results"].take(count)
+        return np.array([np.frombuffer(beat.to_bytes(size, "little"), np.uint8) for beat in taken])
+
+    async def counter(self, counter: Counter) -> int:
         """Read a performance counter."""
-        self.dut.counter_address.value = counter.value
-        await RisingEdge(self.dut.clk)
-        return int(self.dut.counter_data.value)
+        await self.cycle(counter_address=counter.value)
+        return self.read("counter_data")

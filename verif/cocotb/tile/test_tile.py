@@ -1,14 +1,21 @@
-"""The whole tile through its ports: precisions, row blocks, back-pressure, reset, bad jobs."""
+"""The whole tile through its ports, against plain matrix products."""
+
+import itertools
 
 import cocotb
-from cocotb.triggers import ClockCycles, FallingEdge
-from cocotb.utils import get_sim_time
+import numpy as np
 
-from rtl.interface import Counter, Status
-from verif import beats
-from verif.cocotb.tile.bench import Bench, MalformedJob, random_job
+from rtl.interface import Counter
+from verif.cocotb.bench import TILE
+from verif.cocotb.plans import malformed_plans
+from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
+from verif.cocotb.tile.bench import TileBench
+from verif.jobs import Job, random_job
 
-SEED = 20210200
+ROW_BLOCK_VECTORS = min(TILE.partial_sums or TILE.vectors, TILE.vectors)
+"""Most vectors of a job that may have several row blocks."""
+
+PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
 
 
 def sizes(most: int, *wanted: int) -> list[int]:
@@ -16,131 +23,141 @@ def sizes(most: int, *wanted: int) -> list[int]:
     return sorted({min(size, most) for size in wanted})
 
 
-STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.3)]
+def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
+    """Jobs of every shape, but for what is given."""
+    rng = bench.rng
+    return [
+        random_job(
+            TILE,
+            rng,
+            **{
+                "weight_bits": int(rng.choice(TILE.weight_widths)),
+                "activation_bits": int(rng.integers(1, TILE.max_activation_bits + 1)),
+                "signed": bool(rng.integers(2)),
+                "vectors": int(rng.integers(1, min(ROW_BLOCK_VECTORS, 4) + 1)),
+                "row_blocks": int(rng.integers(1, min(TILE.row_blocks, 3) + 1)),
+                "density": rng.random(),
+            }
+            | given,
+        )
+        for _ in range(count)
+    ]
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-@cocotb.parametrize(stalls=STALLS)
-async def every_precision(dut, stalls):
+@cocotb.test()
+@cocotb.parametrize(**PATTERNS)
+async def every_precision(dut, idle, stall):
     """Every weight width with activations of 1 to 16 bits, signed and unsigned, back to back."""
-    idle, stall = stalls
-    bench = Bench(dut, SEED, idle=idle, stall=stall)
+    bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
     jobs = [
         random_job(
-            bench.parameters,
+            TILE,
             bench.rng,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
             signed=signed,
-            vectors=int(bench.rng.integers(1, 4)),
+            vectors=int(bench.rng.integers(1, 3)),
         )
-        for activation_bits in range(1, 17)
-        for weight_bits in bench.parameters.weight_widths
+        for activation_bits in range(1, TILE.max_activation_bits + 1)
+        for weight_bits in TILE.weight_widths
         for signed in (False, True)
     ]
     bench.rng.shuffle(jobs)
     await bench.check(jobs)
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-async def extremes(dut):
-    """The largest magnitudes at every width: nothing overflows."""
-    bench = Bench(dut, SEED + 1)
+@cocotb.test()
+@cocotb.parametrize(
+    (
+        ("weight_bits", "activation_bits"),
+        [
+            (kw, kx)
+            for kw in TILE.weight_widths
+            for kx in range(1, TILE.max_activation_bits + 1)
+            if TILE.rows * (kw + kx) <= 12
+        ],
+    ),
+    signed=[False, True],
+)
+async def every_operand(dut, weight_bits, activation_bits, signed):
+    """Every weight block of an output with every vector: ``2**(rows * (kw + kx))`` cases."""
+    bench = TileBench(dut)
     await bench.start()
-    row_blocks = min(3, bench.parameters.row_blocks)
+    low = 2 ** (activation_bits - 1) if signed else 0
+    words = range(-low, 2**activation_bits - low)
+    vectors = np.array(list(itertools.product(words, repeat=TILE.rows)))
+    weights = range(-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1))
+    outputs = TILE.outputs(weight_bits)
+    columns = np.array(list(itertools.product(weights, repeat=TILE.rows)))
+    columns = np.resize(columns, (-(-len(columns) // outputs), outputs, TILE.rows))
     await bench.check(
         [
-            random_job(
-                bench.parameters,
-                bench.rng,
-                weight_bits=weight_bits,
-                activation_bits=activation_bits,
-                signed=signed,
-                vectors=min(2, bench.parameters.partial_sums or 2),
-                row_blocks=row_blocks,
-                extreme=True,
-            )
-            for weight_bits in bench.parameters.weight_widths
-            for activation_bits in (1, 15, 16)
-            for signed in (False, True)
+            Job(weight_bits, activation_bits, signed, block.T[None], some[None])
+            for block in columns
+            for some in np.split(vectors, range(TILE.vectors, len(vectors), TILE.vectors))
         ]
     )
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-@cocotb.parametrize(stalls=STALLS)
-async def row_blocks_accumulate(dut, stalls):
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def extremes(dut, weight_bits, signed):
+    """The largest magnitudes: nothing overflows."""
+    bench = TileBench(dut)
+    await bench.start()
+    shape = {"vectors": min(ROW_BLOCK_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 3)}
+    for activation_bits in (1, 15, 16):
+        given = {"weight_bits": weight_bits, "activation_bits": activation_bits, "signed": signed}
+        await bench.check([random_job(TILE, bench.rng, **given, **shape, extreme=True)])
+
+
+@cocotb.test()
+@cocotb.parametrize(**PATTERNS)
+async def row_blocks_accumulate(dut, idle, stall):
     """Sums over row blocks, down to single vectors of single bits, which leave no time between."""
-    idle, stall = stalls
-    bench = Bench(dut, SEED + 2, idle=idle, stall=stall)
+    bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
-    await bench.check(
-        [
-            random_job(
-                bench.parameters,
-                bench.rng,
-                weight_bits=int(bench.rng.choice(bench.parameters.weight_widths)),
-                activation_bits=activation_bits,
-                signed=bool(bench.rng.integers(2)),
-                vectors=vectors,
-                row_blocks=row_blocks,
-            )
-            for vectors in sizes(bench.parameters.partial_sums or 5, 1, 2, 5)
-            for row_blocks in sizes(bench.parameters.row_blocks, 2, 3, 6)
-            for activation_bits in (1, 4)
-        ]
+    shapes = itertools.product(
+        sizes(ROW_BLOCK_VECTORS, 1, 2, 5), sizes(TILE.row_blocks, 2, 3, 6), (1, 4)
     )
+    for vectors, row_blocks, bits in shapes:
+        given = {"vectors": vectors, "row_blocks": row_blocks, "activation_bits": bits}
+        await bench.check(random_jobs(bench, 1, **given))
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-async def a_sum_is_read_as_it_is_written(dut):
+@cocotb.test(skip=TILE.row_blocks == 1)
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def a_sum_is_read_as_it_is_written(dut, weight_bits):
     """A lone vector of one bit, both of its weight blocks there before its job: the second block
     asks for the partial sum in the cycle in which the first stores it.
     """
-    bench = Bench(dut, SEED + 9)
+    bench = TileBench(dut)
     await bench.start()
-    for weight_bits in bench.parameters.weight_widths:
-        job = random_job(
-            bench.parameters,
-            bench.rng,
-            weight_bits=weight_bits,
-            activation_bits=1,
-            signed=False,
-            vectors=1,
-            row_blocks=min(2, bench.parameters.row_blocks),
-        )
-        bench.send([job], hold="jobs")
-        await ClockCycles(dut.clk, 2 * bench.parameters.weight_beats + 4)
-        bench.send([job], only="jobs")
-        assert ((await bench.take(1)).outputs(weight_bits) == job.results).all()
+    given = {"weight_bits": weight_bits, "activation_bits": 1, "vectors": 1, "row_blocks": 2}
+    [job] = random_jobs(bench, 1, **given)
+    bench.send([job], hold="jobs")
+    await bench.cycles(2 * TILE.weight_beats + 4)
+    bench.send([job], only="jobs")
+    await bench.compare([job])
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test()
 @cocotb.parametrize(density=[0.0, 0.02, 0.5])
 async def sparse_planes(dut, density):
     """Planes with no bit set: leading ones cost no cycle, and every one is counted."""
-    bench = Bench(dut, SEED + 3)
+    bench = TileBench(dut)
     await bench.start()
+    given = {"vectors": min(TILE.vectors, 8), "row_blocks": 1, "density": density}
     jobs = [
-        random_job(
-            bench.parameters,
-            bench.rng,
-            weight_bits=4,
-            activation_bits=activation_bits,
-            signed=signed,
-            vectors=8,
-            density=density,
-        )
-        for activation_bits in (1, 7, 16)
-        for signed in (False, True)
+        job for bits in (1, 7, 16) for job in random_jobs(bench, 2, **given, activation_bits=bits)
     ]
     await bench.check(jobs)
 
     running = skipped = 0
     for job in jobs:
-        running += bench.parameters.job_cycles(job.planes()) - 1
-        for vector in job.activations.reshape(-1, bench.parameters.rows):
+        running += TILE.block_cycles(job.planes())
+        for vector in job.activations.reshape(-1, TILE.rows):
             populated = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
             # Of a vector of zeros, the one plane that carries its tag is not passed over.
             skipped += populated.count(False) - (not any(populated))
@@ -149,124 +166,118 @@ async def sparse_planes(dut, density):
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-async def cycles_are_the_formulas(dut):
-    """A job's cycles and its latency, at every precision, behind jobs that hide its loading."""
-    bench = Bench(dut, SEED + 7)
+@cocotb.test()
+async def cycles_of_sequences_are_the_formula(dut):
+    """Random lists of jobs, waits for weights included: from the cycle in which all is offered to
+    that in which the last result is taken.
+    """
+    bench = TileBench(dut)
     await bench.start()
-    p = bench.parameters
-    vectors = p.weight_beats  # at least a plane each: the time of a load
-    for weight_bits in p.weight_widths:
-        job = {"weight_bits": weight_bits, "activation_bits": 4, "signed": False}
-        jobs = [random_job(p, bench.rng, vectors=vectors, **job) for _ in range(4)]
-        names = (Counter.RUNNING, Counter.SWITCHING_JOBS, Counter.STALLED_ON_ACTIVATIONS)
-        before = [await bench.counter(name) for name in names]
+    for _ in range(25):
+        jobs = random_jobs(bench, bench.random.randint(1, 6))
+        if bench.random.random() < 0.5:  # short blocks, which wait for weights
+            jobs = random_jobs(bench, 6, vectors=1, activation_bits=bench.random.randint(1, 4))
+        offered = now() + 1
         await bench.check(jobs)
-        after = [await bench.counter(name) for name in names]
-        running, switching, stalled = (y - x for x, y in zip(before, after, strict=True))
-        assert running + switching == sum(p.job_cycles(job.planes()) for job in jobs)
-        assert stalled == 0
-
-
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-async def latency_is_the_formula(dut):
-    """From the last plane of a lone vector to its result."""
-    bench = Bench(dut, SEED + 8)
-    await bench.start()
-    p = bench.parameters
-    for weight_bits in p.weight_widths:
-        job = random_job(
-            p,
-            bench.rng,
-            weight_bits=weight_bits,
-            activation_bits=4,
-            signed=False,
-            vectors=1,
-            extreme=True,  # no plane is empty
+        taken, _ = bench.monitors["results"].taken[-1]
+        blocks = [np.split(np.array(job.planes()), len(job.weights)) for job in jobs]
+        assert taken - offered + 1 == TILE.sequence_cycles(
+            [
+                (job.weight_bits, [TILE.block_cycles(map(int, planes)) for planes in planes_of])
+                for job, planes_of in zip(jobs, blocks, strict=True)
+            ]
         )
-        bench.send([job], hold="activations")
-        await ClockCycles(dut.clk, p.weight_beats + 4)
-        bench.send([job], only="activations")
-        check = cocotb.start_soon(bench.take(1))
-        cycle = accepted = 0
-        while True:
-            await FallingEdge(dut.clk)
-            cycle += 1
-            if int(dut.activations__valid.value) and int(dut.activations__ready.value):
-                accepted = cycle
-            if int(dut.results__valid.value):
-                break
-        # The cycle after the one that accepts a vector offers the first of its planes.
-        assert cycle - (accepted + job.activation_bits) == p.latency(weight_bits)
-        assert ((await check).outputs(weight_bits) == job.results).all()
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-@cocotb.parametrize(stalls=STALLS)
-async def malformed_jobs(dut, stalls):
-    """A malformed job gives one beat that says what is wrong, and the tile goes on."""
-    idle, stall = stalls
-    bench = Bench(dut, SEED + 4, idle=idle, stall=stall)
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def counted_cycles_are_the_formula(dut, weight_bits):
+    """Of jobs that hide their loads, those that run and those between jobs."""
+    bench = TileBench(dut)
     await bench.start()
-    good = {
-        "weight_bits": 8,
-        "activation_bits": 8,
-        "signed": False,
-        "vectors": 1,
-        "row_blocks": 1,
-    }
-    short = {"activation_bits": 2, "signed": True, "vectors": 2}
-    p = bench.parameters
-    cases = [
-        *(({"weight_bits": n}, Status.WEIGHT_BITS) for n in (0, 1, 3, 17, 18, 31)),
-        *(({"activation_bits": n}, Status.ACTIVATION_BITS) for n in (0, 17, 31)),
-        ({"vectors": 0}, Status.VECTORS),
-        ({"row_blocks": 0}, Status.ROW_BLOCKS),
-        ({"row_blocks": p.row_blocks + 1}, Status.ROW_BLOCKS),
-    ]
-    if p.row_blocks > 1 and p.partial_sums < p.vectors:
-        cases.append(({"row_blocks": 2, "vectors": p.partial_sums + 1}, Status.VECTORS))
+    bits = 4
+    given = {"weight_bits": weight_bits, "activation_bits": bits, "row_blocks": 1}
+    vectors = min(TILE.vectors, TILE.least_vectors(1))  # a plane each, at the least
+    jobs = random_jobs(bench, 4, **given, vectors=vectors)
+    await bench.check(jobs)
+    running = await bench.counter(Counter.RUNNING)
+    switching = await bench.counter(Counter.SWITCHING_JOBS)
+    stalled = await bench.counter(Counter.STALLED_ON_ACTIVATIONS)
+    assert stalled == 0
+    if vectors == TILE.least_vectors(1):
+        assert running + switching == sum(TILE.job_cycles(job.planes()) for job in jobs)
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def latency_is_the_formula(dut, weight_bits):
+    """From the last plane of a lone vector to its result."""
+    bench = TileBench(dut)
+    await bench.start()
+    job = random_job(
+        TILE,
+        bench.rng,
+        weight_bits=weight_bits,
+        activation_bits=4,
+        signed=False,
+        vectors=1,
+        extreme=True,  # no plane is empty
+    )
+    bench.send([job], hold="activations")
+    await bench.cycles(TILE.weight_beats + 4)
+    bench.send([job], only="activations")
+    await bench.compare([job])
+    accepted, _ = bench.monitors["activations"].taken[-1]
+    result, _ = bench.monitors["results"].taken[-1]
+    # The cycle after the one that accepts a vector offers the first of its planes.
+    assert result - (accepted + job.activation_bits) == TILE.latency(weight_bits)
+
+
+@cocotb.test()
+@cocotb.parametrize(**PATTERNS)
+async def malformed_jobs(dut, idle, stall):
+    """A malformed job gives one beat that says what is wrong, and the tile goes on: between
+    precisions of both latencies, and two in a row.
+    """
+    bench = TileBench(dut, idle=idle, stall=stall)
+    await bench.start()
+    short = {"activation_bits": 2, "vectors": min(TILE.vectors, 2), "row_blocks": 1}
     jobs = []
-    for change, status in cases:
-        # Between precisions of both latencies, and two in a row.
-        for weight_bits in (2, 16):
-            jobs.append(random_job(p, bench.rng, weight_bits=weight_bits, **short))
-            jobs += [MalformedJob(beats.job_beat(p, **{**good, **change}), status)] * 2
+    for malformed in malformed_plans():
+        weight_bits = 2 if len(jobs) % 2 else 16
+        jobs += [*random_jobs(bench, 1, weight_bits=weight_bits, **short), malformed]
+        jobs += [malformed] * (bench.random.random() < 0.3)
     await bench.check(jobs)
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
-async def reset_at_any_moment(dut):
-    """Whatever a reset interrupts, the next jobs are as after the first reset."""
-    bench = Bench(dut, SEED + 5, idle=0.2, stall=0.3)
+@cocotb.test()
+@cocotb.parametrize(idle=["never", "often"], stall=["never", "often"])
+async def reset_at_any_moment(dut, idle, stall):
+    """In any cycle of jobs of both latencies, from the first beat of their weights to their last
+    result; what follows is as after the first reset.
+    """
+    bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
+    shape = {"vectors": min(ROW_BLOCK_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 2)}
 
     def jobs():
         return [
-            random_job(
-                bench.parameters,
-                bench.rng,
-                weight_bits=weight_bits,
-                activation_bits=5,
-                signed=True,
-                vectors=min(2, bench.parameters.partial_sums or 2),
-                row_blocks=min(2, bench.parameters.row_blocks),
-            )
+            job
             for weight_bits in (16, 2)
+            for job in random_jobs(bench, 1, weight_bits=weight_bits, activation_bits=5, **shape)
         ]
 
-    for cycles in (*range(1, 40, 3), 70, 130, 200):
+    for cycles in (*range(1, 3 * TILE.weight_beats, 7), *bench.random.sample(range(1, 200), 10)):
         bench.send(jobs())
-        bench.dut.results__ready.value = 1
-        await ClockCycles(dut.clk, cycles)
+        await bench.cycles(cycles)
         await bench.reset()
         await bench.check(jobs())
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test()
 async def counters_cover_every_cycle(dut):
-    """The exclusive counters sum to the cycles since reset, a job with stalls included."""
-    bench = Bench(dut, SEED + 6, idle=0.3, stall=0.3)
+    """The exclusive counters sum to the cycles since reset, jobs with stalls included."""
+    bench = TileBench(dut, idle="often", stall="often")
     await bench.start()
     exclusive = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
@@ -274,23 +285,11 @@ async def counters_cover_every_cycle(dut):
         """Sum of the counters, each read in a cycle of its own, and the time of the last read."""
         values = [await bench.counter(counter) for counter in exclusive]
         # The tile idles while they are read, and only that counter, the last, moves meanwhile.
-        return sum(values), get_sim_time("ns") // 2
+        return sum(values), now()
 
     counted, cycle = await totals()
-    await bench.check(
-        [
-            random_job(
-                bench.parameters,
-                bench.rng,
-                weight_bits=weight_bits,
-                activation_bits=3,
-                signed=False,
-                vectors=vectors,
-            )
-            for weight_bits in (2, 16)
-            for vectors in (1, 4)
-        ]
-    )
+    jobs = random_jobs(bench, 6)
+    await bench.check(jobs)
     counted_then, cycle_then = await totals()
     assert counted_then - counted == cycle_then - cycle
-    assert await bench.counter(Counter.JOBS_DONE) == 4
+    assert await bench.counter(Counter.JOBS_DONE) == len(jobs)

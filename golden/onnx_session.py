@@ -1,0 +1,134 @@
+"""Runs the ONNX graphs of ``golden.onnx_graph``, and returns every integer in them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from golden.integer_network import Trace
+from golden.network import INPUT, Network
+from golden.onnx_graph import LOGITS, accumulator_name
+
+BATCH = 64
+"""Images that ONNX Runtime takes at a time."""
+
+
+class OnnxError(ValueError):
+    """A graph that is not the one of its network, or that cannot be run."""
+
+
+def session(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """Load a graph into ONNX Runtime on the CPU, with as many threads as this process has cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a dozen classes of its own, without a base
+        raise OnnxError(f"ONNX Runtime does not load the graph: {_first_line(error)}") from None
+
+
+def run_onnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Trace:
+    """Run a plain graph of a network on integer images (N, C, H, W), and keep every integer.
+
+    Raises
+    ------
+    NetworkError
+        The inputs do not suit the network.
+    OnnxError
+        The graph is not one of this network.
+
+    """
+    inputs = network.check_inputs(inputs)
+    names = _tensors(network)
+    runtime = session(_showing(model, names))
+    try:
+        batches = [
+            runtime.run(names, {INPUT: inputs[first : first + BATCH]})
+            for first in range(0, len(inputs), BATCH)
+        ]
+    except Exception as error:
+        raise OnnxError(f"ONNX Runtime does not run the graph: {_first_line(error)}") from None
+    tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
+    return _trace(network, dict(tensors))
+
+
+def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Trace:
+    """Run a QONNX graph by the ``qonnx`` package's executor, batch by batch of the graph's size.
+
+    Raises
+    ------
+    NetworkError
+        The inputs do not suit the network, or are not whole batches.
+    OnnxError
+        The graph is not one of this network.
+
+    """
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    inputs = network.check_inputs(inputs).astype(np.float32)
+    names = _tensors(network)
+    wrapper = ModelWrapper(model)
+    batch = wrapper.get_tensor_shape(INPUT)[0]
+    batches = []
+    for first in range(0, len(inputs), batch):
+        try:
+            context = execute_onnx(wrapper, {INPUT: inputs[first : first + batch]}, True)
+            batches.append([context[name] for name in names])
+        except Exception as error:
+            raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
+    tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
+    return _trace(network, dict(tensors))
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read a graph from its file, or an ``OnnxError``."""
+    try:
+        return onnx.load(path)
+    except Exception as error:
+        raise OnnxError(f"{path}: not an ONNX graph ({_first_line(error)}): export again") from None
+
+
+def _tensors(network: Network) -> list[str]:
+    """Names of all tensors in which a graph holds the network's integers."""
+    accumulators = [accumulator_name(name) for name in network.accumulating]
+    return [*accumulators, *(node.name for node in network.nodes[:-1]), LOGITS]
+
+
+def _showing(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
+    """Return a graph whose tensors of these names are outputs."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    values = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}
+    for name in names:
+        if name not in values:
+            raise OnnxError(f"the graph has no tensor {name}: it is not one of this network")
+    del shown.graph.output[:]
+    shown.graph.output.extend(values[name] for name in names)
+    return shown
+
+
+def _trace(network: Network, tensors: dict[str, np.ndarray]) -> Trace:
+    """Sort a graph's tensors into what the network calls them."""
+
+    def integers(name: str) -> np.ndarray:
+        array = tensors[name]
+        whole = array.astype(np.int64)
+        if not np.array_equal(whole, array):
+            raise OnnxError(f"tensor {name} holds numbers that are no integers")
+        return whole
+
+    return Trace(
+        accumulators={name: integers(accumulator_name(name)) for name in network.accumulating},
+        outputs={node.name: integers(node.name) for node in network.nodes[:-1]},
+        logits=integers(LOGITS),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]

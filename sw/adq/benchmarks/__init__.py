@@ -1,0 +1,1 @@
+"""Speed and size beside others', as ratios inside one run."""

@@ -1,0 +1,175 @@
+"""Integer networks of the sizes that are published, with random weights, for measuring speed."""
+
+import math
+
+import numpy as np
+
+from golden.im2col import output_size
+from golden.network import (
+    INPUT,
+    ActivationFormat,
+    AveragePool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Network,
+    Node,
+    Requantize,
+)
+from golden.requantize import multiplier_and_shift
+
+VGG19 = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")
+"""Output channels of 3x3 convolutions, and maximum pools."""
+
+RESNET18 = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
+"""Output channels and stride of each block of two 3x3 convolutions."""
+
+OUTER_BITS = 16
+"""Precision of the first and the last layer."""
+
+INNER_BITS = (4, 5, 3, 6, 4, 3, 5, 4)
+"""Precisions of the layers between, over and over: what densities of a third leave of 16 bits."""
+
+
+def vgg19(classes: int = 10, seed: int = 0) -> Network:
+    """VGG19 on 32x32 images: 16 convolutions and one linear layer."""
+    builder = _Builder(seed)
+    for outputs in VGG19:
+        if outputs == "M":
+            builder.max_pool()
+        else:
+            builder.convolution(outputs)
+    return builder.network("vgg19", classes)
+
+
+def resnet18(classes: int = 100, seed: int = 0) -> Network:
+    """ResNet18 on 32x32 images: 1x1 convolutions on skips where the shape changes."""
+    builder = _Builder(seed)
+    builder.convolution(64)
+    for outputs, stride in RESNET18:
+        skip = entry = builder.last
+        if stride != 1 or builder.shapes[entry][0] != outputs:
+            skip = builder.convolution(outputs, kernel=1, stride=stride, signed=True)
+        builder.convolution(outputs, stride=stride, source=entry)
+        builder.convolution(outputs, skip=skip)
+    builder.average_pool()
+    return builder.network("resnet18", classes)
+
+
+class _Builder:
+    """Appends nodes whose activations spread over their formats."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.nodes: list[Node] = []
+        self.last = INPUT
+        self.shapes = {INPUT: (3, 32, 32)}
+        self.formats = {INPUT: _format(OUTER_BITS, signed=True)}
+        self.layers = 0
+
+    def _append(self, node: Node) -> str:
+        self.nodes.append(node)
+        self.last = node.name
+        self.shapes[node.name] = node.output_shape(self.shapes[node.input])
+        requantize = getattr(node, "requantize", None)
+        self.formats[node.name] = requantize.format if requantize else self.formats[node.input]
+        return node.name
+
+    def _weight(self, bits: int, *shape: int) -> np.ndarray:
+        limit = 1 << (bits - 1)
+        return self.rng.integers(-limit, limit, shape)
+
+    def _next_bits(self) -> int:
+        """Precision of the layer that reads: the one that is appended after this."""
+        self.layers += 1
+        return INNER_BITS[self.layers % len(INNER_BITS)]
+
+    def convolution(
+        self,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        source: str | None = None,
+        signed: bool = False,
+        skip: str | None = None,
+    ) -> str:
+        source = source or self.last
+        channels, height, _ = self.shapes[source]
+        reads = self.formats[source]
+        bits = reads.bits
+        weight = self._weight(bits, outputs, channels, kernel, kernel)
+        target = _format(self._next_bits(), signed=signed)
+        # Sums of random products: with this factor three deviations reach the format's limit.
+        deviation = math.sqrt(weight[0].size * float((weight**2.0).mean()) * reads.hi**2 / 5)
+        real = np.full(outputs, target.hi / (3 * deviation)) * self.rng.uniform(0.7, 1, outputs)
+        multiplier, shift = multiplier_and_shift(real)
+        skip_multiplier = None
+        if skip is not None:
+            factor = target.hi / self.formats[skip].hi / 2
+            skip_multiplier = np.full(outputs, round(math.ldexp(factor, shift)))
+        padding = kernel // 2
+        assert output_size(height, kernel, stride, padding) == height // stride
+        return self._append(
+            Conv2d(
+                name=f"conv{len(self.nodes)}",
+                input=source,
+                weight=weight,
+                weight_bits=bits,
+                bias=self.rng.integers(-reads.hi, reads.hi + 1, outputs),
+                stride=(stride, stride),
+                padding=(padding, padding),
+                requantize=Requantize(
+                    multiplier=multiplier,
+                    shift=shift,
+                    format=target,
+                    skip=skip,
+                    skip_multiplier=skip_multiplier,
+                ),
+            )
+        )
+
+    def max_pool(self) -> None:
+        two = (2, 2)
+        name = f"pool{len(self.nodes)}"
+        self._append(MaxPool2d(name=name, input=self.last, kernel=two, stride=two, padding=(0, 0)))
+
+    def average_pool(self) -> None:
+        channels, *sides = self.shapes[self.last]
+        kernel = tuple(sides)
+        multiplier, shift = multiplier_and_shift(np.full(channels, 1 / math.prod(kernel)))
+        target = self.formats[self.last]
+        self._append(
+            AveragePool2d(
+                name="average",
+                input=self.last,
+                kernel=kernel,
+                stride=kernel,
+                requantize=Requantize(multiplier=multiplier, shift=shift, format=target),
+            )
+        )
+
+    def network(self, name: str, classes: int) -> Network:
+        self._append(Flatten(name="flatten", input=self.last))
+        (inputs,) = self.shapes[self.last]
+        self._append(
+            Linear(
+                name="linear",
+                input=self.last,
+                weight=self._weight(OUTER_BITS, classes, inputs),
+                weight_bits=OUTER_BITS,
+                bias=self.rng.integers(-1000, 1000, classes),
+                requantize=None,
+            )
+        )
+        return Network(
+            name=name,
+            input_shape=self.shapes[INPUT],
+            input_format=self.formats[INPUT],
+            nodes=tuple(self.nodes),
+        )
+
+
+def _format(bits: int, *, signed: bool) -> ActivationFormat:
+    return ActivationFormat(bits=bits, signed=signed, scale=1.0)

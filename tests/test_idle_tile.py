@@ -1,0 +1,38 @@
+"""An idle tile, counted: its datapath does not toggle, and almost nothing is clocked."""
+
+from pathlib import Path
+
+import pytest
+
+from rtl.parameters import TileParameters
+from verif.bench.idle import CYCLES, measure_idle
+from verif.harness import build_harness
+
+TILE = TileParameters(rows=3, columns=16, partial_sums=2)
+
+MODELS = Path(__file__).parents[1] / "build" / "models"
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    model, design = build_harness(TILE, MODELS)
+    folder = tmp_path_factory.mktemp("idle")
+    measured = measure_idle(model, design, TILE, directory=folder, seed=1)
+    return {window.name: window for window in measured}
+
+
+@pytest.mark.parametrize("name", ["at rest", "with noise"])
+def test_nothing_toggles_but_the_counter_of_idle_cycles(windows, name):
+    window = windows[name]
+    assert window.idle_to - window.idle_from == CYCLES
+    assert {block: n for block, n in window.toggles.items() if n and block != "control"} == {}
+    assert window.unexplained_toggles == 0
+
+
+@pytest.mark.parametrize("name", ["at rest", "with noise"])
+def test_only_flags_and_that_counter_are_clocked(windows, name):
+    """A beat waits to be stored, each of two banks is full; a result is valid; four stages of the
+    pipeline are valid, the last of them the collector's; 32 bits count idle cycles.
+    """
+    clocked = {block: n / CYCLES for block, n in windows[name].clocked.items() if n}
+    assert clocked == {"storage": 1 + 2, "collector": 2, "control": 3 + 32}

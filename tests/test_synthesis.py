@@ -1,0 +1,227 @@
+"""Mapped netlists: they compute what the RTL does, with the cells that they should have."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Value
+from amaranth.sim import Simulator
+
+from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.activity import BLOCKS
+from verif.synthesis.functions import truth_table
+from verif.synthesis.liberty import Library
+from verif.synthesis.mapping import SynthesisError
+from verif.synthesis.netlist import Netlist
+from verif.synthesis.synthesis import size_and_speed, synthesize
+
+TINY = Path(__file__).parent / "liberty" / "tiny.lib"
+NANGATE = Path(__file__).parents[2] / "shared" / "liberty" / "nangate45_typ.lib.gz"
+SMALL = TileParameters(rows=2, columns=16, partial_sums=2, row_blocks=2)
+SHARED_LOAD = TileParameters(rows=33, columns=16, partial_sums=0, row_blocks=1)
+"""More rows than beats: two words load in the same cycle."""
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Library:
+    return Library.read(TINY)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("synthesis")
+
+
+@pytest.fixture(scope="module")
+def small(tiny, cache):
+    return synthesize(Tile(SMALL), tiny, name="tile", cache=cache)
+
+
+class NetlistSimulator:
+    """Runs a netlist cycle by cycle, by the truth tables of its cells, from all zeros."""
+
+    def __init__(self, netlist: Netlist, library: Library):
+        self.netlist = netlist
+        self.values = dict.fromkeys(netlist.nets(), 0) | {"0": 0, "1": 1, "x": 0}
+        self.flip_flops, gates, cells = [], {}, []
+        for instance in netlist.instances:
+            cell = library.cells[instance.cell]
+            if cell.sequential == "clock_gate":
+                gates[instance.pins["GCK"]] = instance.pins["E"]
+            elif cell.sequential == "ff":
+                self.flip_flops.append(instance.pins)
+            else:
+                cells.append((instance.pins, cell))
+        self.enables = [gates.get(pins["CK"], "1") for pins in self.flip_flops]
+        self.settle = self._compile(cells)
+
+    def _compile(self, cells):
+        """A function that sets every net, cells in the order of their depth."""
+        drivers = {pins[p.name]: (pins, cell) for pins, cell in cells for p in cell.outputs}
+        lines, done = ["def settle(v):"], set()
+        waiting = [(pins, cell, False) for pins, cell in cells]
+        while waiting:
+            pins, cell, inputs_done = waiting.pop()
+            names = [pin.name for pin in cell.inputs]
+            if id(pins) in done:
+                continue
+            if not inputs_done:
+                waiting.append((pins, cell, True))
+                sources = (drivers.get(pins[name]) for name in names)
+                waiting += [(*source, False) for source in sources if source]
+                continue
+            done.add(id(pins))
+            index = " | ".join(f"v[{pins[name]!r}] << {i}" for i, name in enumerate(names))
+            for pin in cell.outputs:
+                table = truth_table(pin.function, names)
+                lines.append(f" v[{pins[pin.name]!r}] = {table} >> ({index}) & 1")
+        scope = {}
+        exec("\n".join(lines), scope)
+        return scope["settle"]
+
+    def cycle(self, inputs: dict[str, int]) -> dict[str, int]:
+        """Outputs of a cycle, and on to the next."""
+        values = self.values
+        for name, number in inputs.items():
+            for i, net in enumerate(self.netlist.ports[name][1]):
+                values[net] = number >> i & 1
+        self.settle(values)
+        outputs = {
+            name: sum(values[net] << i for i, net in enumerate(bits))
+            for name, (direction, bits) in self.netlist.ports.items()
+            if direction == "output"
+        }
+        loaded = [
+            (pins["Q"], values[pins["D"]])
+            for pins, enable in zip(self.flip_flops, self.enables, strict=True)
+            if values[enable]
+        ]
+        values.update(loaded)
+        return outputs
+
+
+def rtl_trace(component, cycles: int, seed: int) -> list[tuple[dict, dict]]:
+    """Inputs at random, and outputs, of every cycle after one of reset."""
+    rng = random.Random(seed)
+    streams = ("jobs", "weights", "activations")
+    trace = []
+
+    async def bench(ctx):
+        for _ in range(cycles):
+            job = {
+                "weight_bits": rng.choice([2, 4, 8, 16, 3]),
+                "activation_bits": rng.randrange(4),
+                "signed": rng.randrange(2),
+                "vectors": rng.randrange(3),
+                "row_blocks": rng.randrange(3),
+            }
+            inputs = {"results__ready": int(rng.random() < 0.8)}
+            for name in streams:
+                stream = getattr(component, name)
+                if name == "jobs":
+                    ctx.set(stream.payload, job)
+                else:
+                    width = len(Value.cast(stream.payload))
+                    ctx.set(Value.cast(stream.payload), rng.getrandbits(width))
+                ctx.set(stream.valid, int(rng.random() < 0.8))
+                inputs[f"{name}__payload"] = ctx.get(Value.cast(stream.payload))
+                inputs[f"{name}__valid"] = ctx.get(stream.valid)
+            ctx.set(component.results.ready, inputs["results__ready"])
+            inputs["counter_address"] = rng.randrange(8)
+            ctx.set(Value.cast(component.counter_address), inputs["counter_address"])
+            outputs = {
+                f"{name}__ready": ctx.get(getattr(component, name).ready) for name in streams
+            }
+            outputs["results__valid"] = ctx.get(component.results.valid)
+            outputs["results__payload"] = ctx.get(Value.cast(component.results.payload))
+            outputs["counter_data"] = ctx.get(component.counter_data)
+            trace.append((inputs, outputs))
+            await ctx.tick()
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return trace
+
+
+def test_the_netlist_computes_what_the_rtl_does(small, tiny):
+    seed = random.randrange(2**32)
+    trace = rtl_trace(Tile(SMALL), 400, seed)
+    taken = sum(outputs["results__valid"] & inputs["results__ready"] for inputs, outputs in trace)
+    assert taken > 20, f"seed {seed}: too few results to tell"
+    simulator = NetlistSimulator(small.netlist, tiny)
+    simulator.cycle(dict.fromkeys(trace[0][0], 0) | {"rst": 1})
+    for number, (inputs, outputs) in enumerate(trace):
+        assert simulator.cycle(inputs | {"rst": 0}) == outputs, f"seed {seed}, cycle {number}"
+
+
+def test_every_weight_word_has_one_clock_gate(tiny, cache):
+    array = synthesize(
+        Tile(SHARED_LOAD), tiny, name="tile", part="weight_array", cache=cache
+    ).clock_gating["storage"]
+    words = {word: found for word, found in array.words.items() if word.startswith("weights_")}
+    assert len(words) == SHARED_LOAD.banks * SHARED_LOAD.rows
+    assert set(words.values()) == {(1, 0)}
+
+
+def test_counting_columns_takes_the_fewest_adders(tiny, cache):
+    counter = synthesize(Tile(SHARED_LOAD), tiny, name="tile", part="column_counter", cache=cache)
+    rows, columns = SHARED_LOAD.rows, SHARED_LOAD.columns
+    # A full adder leaves one bit fewer, a half adder as many: from all rows to the count's bits.
+    assert counter.cells["FA_X1"] == columns * (rows - rows.bit_length())
+    assert "XOR2_X1" not in counter.cells
+
+
+def test_areas_by_block_are_the_whole(small, tiny):
+    assert sum(small.area.values()) == pytest.approx(
+        sum(tiny.cells[cell].area * count for cell, count in small.cells.items())
+    )
+    found = small.clock_gating.values()
+    flip_flops = small.cells["DFF_X1"]
+    assert sum(block.gated + block.ungated for block in found) == flip_flops
+    gates = small.cells.get("CLKGATE_X1", 0) + small.cells.get("CLKGATE_X4", 0)
+    assert sum(block.clock_gates for block in found) == gates
+    assert small.clock_gating["storage"].gated >= SMALL.banks * SMALL.rows * SMALL.columns
+    assert set(small.area) == set(BLOCKS)
+
+
+def test_figures_come_from_the_cache(small, tiny, cache):
+    before = sorted(cache.iterdir())
+    figures = size_and_speed(SMALL, TINY, cache=cache)
+    assert sorted(cache.iterdir()) == before
+    assert figures.total_area == pytest.approx(sum(small.area.values()))
+    assert figures.longest_path == pytest.approx(small.timing.delay)
+    assert figures.max_frequency == pytest.approx(1000 / small.timing.delay)
+    assert figures.area_per_bit_cell == pytest.approx(figures.total_area / 32)
+    assert figures.critical_path.startswith(f"{figures.longest_path:.3f} ns from ")
+    [folder] = [d for d in before if "module tile (" in (d / "netlist.v").read_text()[:200]]
+    verilog = (folder / "netlist.v").read_text()
+    assert verilog.count("DFF_X1 ") == small.cells["DFF_X1"]
+    assert "$" not in verilog
+    assert "\\" not in verilog
+
+
+def test_a_library_without_flip_flops_is_named(tmp_path):
+    path = tmp_path / "gates.lib"
+    path.write_text(TINY.read_text().replace("ff (IQ, IQN)", "other (IQ, IQN)"))
+    with pytest.raises(SynthesisError, match=r"gates\.lib: no flip-flop on a rising clock"):
+        synthesize(Tile(SMALL), Library.read(path), name="tile")
+
+
+def test_the_command_names_a_users_mistake(tmp_path):
+    command = [sys.executable, "-m", "verif.synthesis", "--liberty", str(tmp_path / "none.lib")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {tmp_path / 'none.lib'}: cannot read the liberty file")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(not NANGATE.exists(), reason=f"no library at {NANGATE}")
+def test_a_small_tile_at_45_nm():
+    figures = size_and_speed(SMALL, NANGATE)
+    assert figures.max_frequency > 500
+    assert figures.flip_flops["storage"][0] >= 2 * 2 * 16

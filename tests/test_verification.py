@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adq import verification
+from adq.cli import main
+from golden import integer_network
+from golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
+
+DIGITS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    write_artifact(tmp_path / "mixed", read_artifact(DIGITS / "mixed"))
+    return tmp_path / "mixed"
+
+
+def adq(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def verify(directory, *arguments, out):
+    result = adq("verify", directory, "--out", out, *arguments)
+    (report,) = out.rglob("*.json")
+    return result, json.loads(report.read_text())
+
+
+@pytest.mark.parametrize("name", ["mixed", "16bit"])
+def test_three_implementations_agree_on_the_checked_in_artifacts(name, tmp_path):
+    result, report = verify(DIGITS / name, "--random", 300, out=tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "All integers agree." in result.output
+    assert report["agrees"]
+    runs = [(r["implementation"], r["against"], r["images"]) for r in report["results"]]
+    assert runs == [
+        ("numpy", "samples", 4),
+        ("onnx", "samples", 4),
+        ("qonnx", "samples", 4),
+        ("onnx", "numpy", 300),
+    ]
+    network = read_artifact(DIGITS / name).network
+    for run in report["results"]:
+        assert [node["node"] for node in run["nodes"]] == [node.name for node in network.nodes]
+        assert sum(node["integers"] for node in run["nodes"]) > 4000 * run["images"]
+
+
+def test_verify_says_which_node_differs(artifact, tmp_path, monkeypatch):
+    recompute = integer_network.run
+
+    def with_a_fault(network, inputs):
+        trace = recompute(network, inputs)
+        trace.accumulators["conv2"][1, 5, 2, 3] += 1
+        return trace
+
+    monkeypatch.setattr(verification.integer_network, "run", with_a_fault)
+    result, report = verify(artifact, out=tmp_path / "out")
+    assert result.exit_code == 1
+    assert "Integers differ" in result.output
+    assert "numpy, conv2: accumulator of image 1 at (5, 2, 3) is" in result.output
+    assert report["agrees"] is False
+    by_numpy, by_onnx, _ = report["results"]
+    assert {n["node"]: n["differing"] for n in by_numpy["nodes"] if n["differing"]} == {"conv2": 1}
+    assert by_onnx["agrees"]
+
+
+def test_artifacts_of_one_name_have_results_of_their_own(tmp_path):
+    for folder in ("a", "b"):
+        write_artifact(tmp_path / folder / "mixed", read_artifact(DIGITS / "mixed"))
+        assert adq("verify", tmp_path / folder / "mixed", "--out", tmp_path / "out").exit_code == 0
+    assert len(list((tmp_path / "out").rglob("*.json"))) == 2
+
+
+def test_what_is_not_installed_is_said(artifact, tmp_path, monkeypatch):
+    monkeypatch.setattr("adq.verification.importlib.util.find_spec", lambda name: None)
+    result, report = verify(artifact, out=tmp_path / "out")
+    assert result.exit_code == 0
+    assert "Not run: onnx: onnx is not installed: pip install -e '.[onnx]'" in result.output
+    assert list(report["not_run"]) == ["onnx", "qonnx"]
+    result = adq("verify", artifact, "--random", 5, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "onnxruntime is not installed, which this command needs" in result.stderr
+
+
+def test_graphs_are_part_of_the_artifact(artifact, tmp_path):
+    integers = read_artifact(artifact).samples.logits
+    result = adq("onnx", artifact)
+    assert result.exit_code == 0, result.output
+    for name in GRAPHS.values():
+        assert f"{artifact / name}, {(artifact / name).stat().st_size:,} bytes" in (
+            result.output.replace("\n", "")
+        )
+    assert (read_artifact(artifact).samples.logits == integers).all()
+    assert verify(artifact, out=tmp_path / "out")[0].exit_code == 0
+    # An artifact with graphs is an artifact: it can be replaced, and then has none.
+    before = (artifact / GRAPHS["onnx"]).read_bytes()
+    adq("onnx", artifact, "--no-qonnx")
+    assert {path.name for path in artifact.iterdir()} == {
+        "manifest.json", "tensors.safetensors", GRAPHS["onnx"],
+    }  # fmt: skip
+    assert (artifact / GRAPHS["onnx"]).read_bytes() == before
+    damaged = bytearray(before)
+    damaged[len(before) // 2] ^= 1
+    (artifact / GRAPHS["onnx"]).write_bytes(damaged)
+    with pytest.raises(ArtifactError, match=r"network\.onnx: its sha256 is not the one"):
+        read_artifact(artifact)
+
+
+def test_the_graph_in_the_folder_is_the_one_that_runs(artifact, tmp_path):
+    other = read_artifact(DIGITS / "16bit")
+    from golden.onnx_graph import build_model
+
+    graph = build_model(other.network).SerializeToString()
+    write_artifact(artifact, read_artifact(artifact), {"onnx": graph})
+    result, report = verify(artifact, out=tmp_path / "out")
+    assert result.exit_code in (1, 2)
+    by_name = {r["implementation"]: r["agrees"] for r in report["results"]}
+    assert by_name == {"numpy": True, "onnx": False, "qonnx": True}

@@ -1,0 +1,95 @@
+"""What switches in a tile that has nothing to do."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rtl.parameters import TileParameters
+from verif.activity import CountedDesign
+from verif.jobs import random_job, streams_of
+from verif.simulator import Build, SimulationError
+
+__all__ = ["IdleWindow", "measure_idle"]
+
+CYCLES = 1000
+
+
+@dataclass(frozen=True)
+class IdleWindow:
+    """Switching of ``cycles`` cycles behind jobs at every precision, both banks full.
+
+    Attributes
+    ----------
+    name : "at rest" or "with noise": whatever the rules of the streams leave open (payloads
+        without valid, ready of the results) changes in every cycle
+    idle_from, idle_to : the tile's counter of idle cycles, before and after
+    toggles, clocked : of each block; see :mod:`verif.activity`
+    """
+
+    name: str
+    cycles: int
+    idle_from: int
+    idle_to: int
+    toggles: dict[str, int]
+    clocked: dict[str, int]
+
+    @property
+    def unexplained_toggles(self) -> int:
+        """Toggles besides those of the counter of idle cycles, a register that the bench reads."""
+        counts = range(self.idle_from, self.idle_to)
+        counter = sum((count ^ (count + 1)).bit_count() for count in counts)
+        return sum(self.toggles.values()) - 2 * counter
+
+
+def measure_idle(
+    model: Build, design: CountedDesign, parameters: TileParameters, *, directory: Path, seed: int
+) -> list[IdleWindow]:
+    """Count an idle tile's switching, at rest and with noise.
+
+    Raises
+    ------
+    SimulationError
+        If the simulation breaks off or the tile hangs.
+    """
+    rng = np.random.default_rng(seed)
+    jobs = [
+        random_job(parameters, rng, weight_bits=weight_bits, activation_bits=5, signed=True)
+        for weight_bits in (*parameters.weight_widths, *parameters.weight_widths)
+    ]
+    streams = streams_of(parameters, jobs)
+    # No job takes the last weights, one block a bank.
+    run = streams_of(parameters, jobs[: -parameters.banks])
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    run.write(directory)
+    streams.write_stream("weights", directory)
+    specification = {
+        "tile": asdict(parameters),
+        "words": design.switching_width // 64,
+        "results": run.results,
+        "patience": run.patience,
+        "cycles": CYCLES,
+    }
+    (directory / "idle.json").unlink(missing_ok=True)
+    _, failures = model.run(
+        "verif.cocotb.idle.test_idle",
+        directory=directory,
+        environment={"ADQ_IDLE": json.dumps(specification)},
+        seed=seed,
+    )
+    if failures:
+        raise SimulationError(f"the tile did not become idle; see {directory / 'sim.log'}")
+    windows = json.loads((directory / "idle.json").read_text())
+    return [
+        IdleWindow(
+            name=name,
+            cycles=CYCLES,
+            idle_from=window["idle_from"],
+            idle_to=window["idle_to"],
+            toggles=dict(zip(design.blocks, window["toggles"], strict=True)),
+            clocked=dict(zip(design.blocks, window["clocked"], strict=True)),
+        )
+        for name, window in windows.items()
+    ]

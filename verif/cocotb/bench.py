@@ -1,0 +1,148 @@
+"""What the benches of all blocks have in common: clock, reset, monitors, and packed numbers."""
+
+import json
+import os
+import random
+from typing import ClassVar
+
+import cocotb
+import numpy as np
+from amaranth.lib import data
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from rtl.parameters import TileParameters
+from verif.cocotb.streams import PERIOD, StreamMonitor, StreamSink, StreamSource
+
+__all__ = ["TILE", "Bench", "fields", "from_bits", "from_slice", "pack", "to_bits", "to_slice"]
+
+TILE = TileParameters(**json.loads(os.environ["ADQ_TILE"]))
+"""The tile whose blocks are tested."""
+
+
+class Bench:
+    """A block of the workbench or, where ``block`` is empty, the whole design.
+
+    Whatever a test draws follows from the seed of the run and the name of the test.
+    """
+
+    block: ClassVar[str] = ""
+    streams: ClassVar[tuple[str, ...]] = ()
+    """Names of its streams. Each has a monitor in every test."""
+    quiet: ClassVar[dict[str, int]] = {}
+    """Inputs of a cycle in which nothing happens."""
+
+    def __init__(self, dut):
+        self.dut = dut
+        self.prefix = f"{self.block}__" if self.block else ""
+        self.random = random.Random(random.getrandbits(64))
+        self.rng = np.random.default_rng(random.getrandbits(64))
+        self.monitors = {name: StreamMonitor(dut, self.prefix + name) for name in self.streams}
+        self.sources: dict[str, StreamSource] = {}
+        self.sinks: dict[str, StreamSink] = {}
+        self.tasks = []
+
+    def source(self, name: str, idle: str):
+        """Drive a stream of the block, idle in a pattern of :data:`verif.cocotb.streams.IDLES`."""
+        self.sources[name] = StreamSource(self.dut, self.prefix + name, idle=idle)
+
+    def sink(self, name: str, stall: str):
+        """Take the beats of a stream, stalling in a pattern of ``BACK_PRESSURES`` there."""
+        self.sinks[name] = StreamSink(self.dut, self.prefix + name, stall=stall)
+
+    def port(self, name: str):
+        """Handle of a port."""
+        return getattr(self.dut, self.prefix + name)
+
+    def drive(self, **values: int):
+        """Set inputs; call it just after a rising edge."""
+        for name, value in values.items():
+            self.port(name).value = value
+
+    def read(self, name: str) -> int:
+        """Value of a port, as an unsigned number."""
+        return int(self.port(name).value)
+
+    def noise(self, name: str) -> int:
+        """A value for an input that means nothing now."""
+        return self.random.getrandbits(len(self.port(name)))
+
+    async def cycle(self, **inputs: int):
+        """Begin the next cycle with these inputs, and go to its middle, where all has settled."""
+        await RisingEdge(self.dut.clk)
+        self.drive(**inputs)
+        await FallingEdge(self.dut.clk)
+
+    async def cycles(self, count: int):
+        """Let cycles pass."""
+        for _ in range(count):
+            await self.cycle()
+
+    def start_soon(self, coroutine):
+        """Run a coroutine until it ends or a reset comes."""
+        self.tasks.append(cocotb.start_soon(coroutine))
+        return self.tasks[-1]
+
+    async def start(self):
+        """Clock, monitors and reset."""
+        cocotb.start_soon(Clock(self.dut.clk, PERIOD, unit="ns").start())
+        for monitor in self.monitors.values():
+            cocotb.start_soon(monitor.run())
+        await self.reset()
+
+    async def reset(self):
+        """Reset for two cycles; whatever was being sent or taken is dropped."""
+        for task in self.tasks:
+            task.cancel()
+        self.tasks = []
+        await RisingEdge(self.dut.clk)
+        self.dut.rst.value = 1
+        for stream in (*self.sources.values(), *self.sinks.values()):
+            stream.stop()
+        await self.cycle(**self.quiet)
+        await RisingEdge(self.dut.clk)
+        self.dut.rst.value = 0
+        await FallingEdge(self.dut.clk)
+        for sink in self.sinks.values():
+            self.start_soon(sink.run())
+
+
+def to_bits(bits: np.ndarray) -> int:
+    """Bits of any shape as a port's value, the first one lowest."""
+    return int.from_bytes(np.packbits(bits.astype(bool).ravel(), bitorder="little"), "little")
+
+
+def from_bits(value: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Bits of a port's value, int64."""
+    count = int(np.prod(shape))
+    octets = np.frombuffer(value.to_bytes(-(-count // 8), "little"), np.uint8)
+    return np.unpackbits(octets, count=count, bitorder="little").reshape(shape).astype(np.int64)
+
+
+def to_slice(numbers: np.ndarray, words: int) -> int:
+    """Integers, one a lane, as a bit slice: word ``j`` holds bit ``j`` of every lane."""
+    return to_bits((numbers >> np.arange(words)[:, None]) & 1)
+
+
+def from_slice(value: int, words: int, lanes: int, *, signed: bool) -> np.ndarray:
+    """Integers of a bit slice, one a lane."""
+    weights = 1 << np.arange(words, dtype=np.int64)
+    if signed:
+        weights[-1] *= -1
+    return weights @ from_bits(value, (words, lanes))
+
+
+def fields(layout, value: int) -> dict[str, int]:
+    """Members of a structure, from a port's value."""
+    return {
+        name: (value >> field.offset) & (2**field.width - 1)
+        for name, field in data.Layout.cast(layout)
+    }
+
+
+def pack(layout, values: dict[str, int]) -> int:
+    """A structure as a port's value."""
+    return sum(
+        (values[name] & (2**field.width - 1)) << field.offset
+        for name, field in data.Layout.cast(layout)
+    )

@@ -1,0 +1,44 @@
+"""The column counter, against Python's sum."""
+
+import cocotb
+import numpy as np
+
+from verif.cocotb.bench import TILE
+from verif.cocotb.column_counter.bench import ColumnCounterBench
+
+EXHAUSTIVE_ROWS = 10
+SHAPE = (TILE.rows, TILE.columns)
+
+
+@cocotb.test(skip=TILE.rows > EXHAUSTIVE_ROWS)
+async def every_column(dut):
+    """Every value of a column, in every column: ``2**rows`` cases in each."""
+    bench = ColumnCounterBench(dut)
+    await bench.start()
+    places = np.arange(TILE.columns)
+    for value in range(2**TILE.rows):
+        column_values = (value + places) % 2**TILE.rows
+        await bench.check((column_values >> np.arange(TILE.rows)[:, None]) & 1)
+
+
+@cocotb.test()
+async def single_rows(dut):
+    """None, one, all but one and all of the rows."""
+    bench = ColumnCounterBench(dut)
+    await bench.start()
+    for row in range(TILE.rows):
+        products = np.zeros(SHAPE, int)
+        products[row] = 1
+        await bench.check(products)
+        await bench.check(1 - products)
+    for value in (0, 1):
+        await bench.check(np.full(SHAPE, value))
+
+
+@cocotb.test()
+async def random_products(dut):
+    """Of every density, in 100 cycles."""
+    bench = ColumnCounterBench(dut)
+    await bench.start()
+    for density in bench.rng.random(100):
+        await bench.check((bench.rng.random(SHAPE) < density).astype(int))

@@ -1,0 +1,35 @@
+"""The performance counters, against Python's integers. (32 bits take too long to wrap.)"""
+
+import cocotb
+
+from rtl.interface import Counter
+from verif.cocotb.bench import TILE
+from verif.cocotb.counters.bench import CountersBench
+
+EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
+
+
+@cocotb.test()
+async def every_event(dut):
+    """Every activity with every number of planes, with and without a job: 204 cases, and each
+    counter read after.
+    """
+    bench = CountersBench(dut)
+    await bench.start()
+    for activity in EXCLUSIVE:
+        for planes_skipped in range(TILE.max_activation_bits + 1):
+            for job_done in (False, True):
+                await bench.step(activity, planes_skipped=planes_skipped, job_done=job_done)
+    for _ in range(100):
+        await bench.step(Counter.IDLE)
+
+
+@cocotb.test()
+async def random_events_and_resets(dut):
+    """Anything in any cycle; a reset at any moment takes every counter to zero."""
+    bench = CountersBench(dut)
+    await bench.start()
+    for _ in range(40):
+        await bench.reset()
+        for _ in range(bench.random.randint(1, 60)):
+            await bench.random_step()

@@ -1,0 +1,104 @@
+"""Bench of the bit-plane feeder."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from verif.cocotb.bench import TILE, Bench
+from verif.cocotb.streams import BACK_PRESSURES
+
+__all__ = ["FeederBench", "Plane", "planes_of"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane as the feeder must offer it."""
+
+    plane: int
+    zero: int
+    first: int
+    last: int
+    index: int
+    skipped: int
+
+
+def planes_of(words: list[int], bits: int) -> list[Plane]:
+    """Planes of a vector, by looking at every bit of every word."""
+    planes = []
+    for index in reversed(range(bits)):
+        plane = sum(((word >> index) & 1) << row for row, word in enumerate(words))
+        if plane or planes or index == 0:
+            first = not planes
+            planes.append(
+                Plane(
+                    plane=plane,
+                    zero=int(plane == 0),
+                    first=int(first),
+                    last=int(index == 0),
+                    index=index,
+                    skipped=bits - 1 - index if first else 0,
+                )
+            )
+    return planes
+
+
+class FeederBench(Bench):
+    """Sends vectors, and takes and compares planes."""
+
+    block = "feeder"
+    streams = ("activations",)
+    quiet: ClassVar = {"fetch": 0, "take": 0, "activation_bits": 0}
+
+    def __init__(self, dut, *, idle: str = "never", stall: str = "never"):
+        super().__init__(dut)
+        self.source("activations", idle)
+        self.pause_take = BACK_PRESSURES[stall](self.random)
+        self.pause_fetch = BACK_PRESSURES[stall](self.random)
+
+    async def check(self, vectors: list[list[int]], bits: int, *, cycles: int | None = None) -> int:
+        """Feed vectors as those of a job of ``bits`` bits; every plane of each must come, a cycle
+        after its vector or after the plane before it. With ``cycles``, stop after so many.
+
+        Returns
+        -------
+        int
+            Cycles from that in which the first vector could be accepted to that of the last plane.
+        """
+        high = TILE.max_activation_bits - bits  # bits above those of the job are noise
+        beats = [
+            sum(
+                (word & (2**bits - 1) | self.random.getrandbits(high) << bits)
+                << (TILE.max_activation_bits * row)
+                for row, word in enumerate(words)
+            )
+            for words in vectors
+        ]
+        await self.cycle(activation_bits=bits, take=0, fetch=0)
+        self.start_soon(self.sources["activations"].send(beats))
+        waiting = [planes_of(words, bits) for words in vectors]
+        planes = []
+        taken = 0
+        while waiting or planes:
+            if taken == cycles:
+                return taken
+            taken += 1
+            take = bool(planes) and not self.pause_take(True)
+            fetch = bool(waiting) and not self.pause_fetch(True)
+            await self.cycle(take=int(take), fetch=int(fetch))
+            assert self.read("loaded") == bool(planes)
+            if planes:
+                self.compare(planes[0])
+            ready = fetch and (not planes or (take and len(planes) == 1))
+            assert self.read("activations__ready") == ready
+            if take:
+                planes.pop(0)
+            if ready and self.read("activations__valid"):
+                planes = list(waiting.pop(0))
+        await self.cycle(take=0, fetch=0)
+        assert not self.read("loaded")
+        return taken
+
+    def compare(self, expected: Plane):
+        """Compare what is offered."""
+        for name, value in vars(expected).items():
+            if name != "skipped" or expected.first:
+                assert self.read(name) == value, f"{name} should be {value}: {expected}"

@@ -1,0 +1,57 @@
+"""The fuser, against sums of Python's integers."""
+
+import itertools
+
+import cocotb
+import numpy as np
+
+from verif.cocotb.bench import TILE
+from verif.cocotb.fuser.bench import FuserBench
+from verif.cocotb.streams import IDLES
+
+MOST_CYCLES = 4096
+"""Of an exhaustive test; precisions of which it would take more are left to the random ones."""
+
+
+def cycles_of_all(weight_bits: int) -> int:
+    """Cycles in which every count of every column of a weight comes up once."""
+    return -(-((TILE.rows + 1) ** weight_bits) // TILE.outputs(weight_bits))
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=[n for n in TILE.weight_widths if cycles_of_all(n) <= MOST_CYCLES])
+async def every_weight(dut, weight_bits):
+    """Every count of every column of a weight: ``(rows + 1)**weight_bits`` cases."""
+    bench = FuserBench(dut)
+    await bench.start()
+    cases = list(itertools.product(range(TILE.rows + 1), repeat=weight_bits))
+    outputs = TILE.outputs(weight_bits)
+    cases += cases[: -len(cases) % outputs]
+    counts = np.array(cases).reshape(-1, TILE.columns)
+    await bench.check([(weight_bits, row) for row in counts])
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=[*IDLES])
+async def precisions_follow_each_other(dut, stall):
+    """Random counts and extreme ones, at precisions that change from plane to plane."""
+    bench = FuserBench(dut, stall=stall)
+    await bench.start()
+    rng = bench.rng
+    planes = []
+    for _ in range(150):
+        counts = rng.choice(
+            [rng.integers(0, TILE.rows + 1, TILE.columns), rng.choice([0, TILE.rows], TILE.columns)]
+        )
+        planes.append((int(rng.choice(TILE.weight_widths)), counts))
+    await bench.check(planes)
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def extremes(dut, weight_bits):
+    """The largest and the least sum in every output."""
+    bench = FuserBench(dut)
+    await bench.start()
+    top = np.arange(TILE.columns) % weight_bits == weight_bits - 1
+    await bench.check([(weight_bits, np.where(top == sign, TILE.rows, 0)) for sign in (0, 1, 0)])

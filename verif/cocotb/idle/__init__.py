@@ -1,0 +1,1 @@
+"""Switching of an idle tile."""

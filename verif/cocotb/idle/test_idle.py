@@ -1,0 +1,43 @@
+"""Counts what switches in a tile that has nothing to do, but weights in both of its banks."""
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+from cocotb.triggers import Timer
+
+from rtl.interface import Counter
+from rtl.parameters import TileParameters
+from verif.cocotb.network.player import Player
+
+
+@cocotb.test()
+async def idle_window(dut):
+    """Switching of a window behind jobs at rest, and of one in which every input changes that a
+    stream's rules leave open; left in ``idle.json``.
+    """
+    specification = json.loads(os.environ["ADQ_IDLE"])
+    tile, cycles = TileParameters(**specification["tile"]), specification["cycles"]
+    player = Player(dut, tile, words=specification["words"])
+    await player.reset()
+    await player.play_files(results=specification["results"], patience=specification["patience"])
+    dut.counter_address.value = Counter.IDLE
+    # The weights that no job has asked for load meanwhile.
+    await Timer(2 * (tile.banks * tile.weight_beats + 10), "ns")
+    windows = {}
+    for name, noise in (("at rest", 0), ("with noise", 1)):
+        dut.noise.value = noise
+        await Timer(8, "ns")
+        before, idle_before = player.counts(), int(dut.counter_data.value)
+        await Timer(2 * cycles, "ns")
+        counts = [int(count) for count in player.counts() - before]
+        idle = int(dut.counter_data.value)
+        blocks = len(counts) // 2
+        windows[name] = {
+            "idle_from": idle_before,
+            "idle_to": idle,
+            "toggles": counts[:blocks],
+            "clocked": counts[blocks:],
+        }
+    Path("idle.json").write_text(json.dumps(windows))

@@ -1,0 +1,106 @@
+"""Jobs as lists of planes, and the tags that go with them: for the blocks behind the sequencer, and
+the sequencer itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from amaranth.lib.data import Layout
+
+from rtl.interface import Status, job_layout
+from rtl.plane_tag import PlaneTag
+from verif.cocotb.bench import TILE, pack
+
+__all__ = ["JobPlan", "malformed_plans", "random_plan", "tag_beat"]
+
+
+@dataclass
+class JobPlan:
+    """A job, and the bit weights of the planes of its vectors, block by block: shape (row blocks)
+    (vectors) (planes). A malformed job has none.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    signed: int
+    vectors: int
+    row_blocks: int
+    status: Status = Status.OK
+    planes: list[list[list[int]]] = field(default_factory=list)
+
+    @property
+    def beat(self) -> int:
+        """The beat of the job stream."""
+        layout = job_layout(TILE)
+        return pack(layout, {name: getattr(self, name) for name, _ in layout})
+
+    def tags(self) -> Iterator[dict[str, int]]:
+        """What must be said of each plane, in order."""
+        if self.status != Status.OK:
+            ones = ("zero", "first", "last", "first_block", "last_block")
+            yield dict.fromkeys(ones, 1) | {"weight_bits": 0, "status": self.status.value}
+        for block, vectors in enumerate(self.planes):
+            for vector, indices in enumerate(vectors):
+                for index in indices:
+                    yield {
+                        "first": int(index == indices[0]),
+                        "last": int(index == 0),
+                        "negative": int(self.signed and index == self.activation_bits - 1),
+                        "first_block": int(block == 0),
+                        "last_block": int(block == self.row_blocks - 1),
+                        "last_vector": int(vector == self.vectors - 1),
+                        "weight_bits": 1 << TILE.weight_widths.index(self.weight_bits),
+                        "segments": TILE.segments(
+                            TILE.vector_width(self.weight_bits, self.activation_bits)
+                        ),
+                        "status": Status.OK.value,
+                    }
+
+
+def random_plan(
+    random: Random, *, vectors: int, row_blocks: int, activation_bits: int = 0
+) -> JobPlan:
+    """A job whose vectors have any number of planes."""
+    bits = activation_bits or random.randint(1, TILE.max_activation_bits)
+    planes = [
+        [list(reversed(range(random.randint(1, bits)))) for _ in range(vectors)]
+        for _ in range(row_blocks)
+    ]
+    return JobPlan(
+        weight_bits=random.choice(TILE.weight_widths),
+        activation_bits=bits,
+        signed=random.randrange(2),
+        vectors=vectors,
+        row_blocks=row_blocks,
+        planes=planes,
+    )
+
+
+def malformed_plans() -> list[JobPlan]:
+    """Every weight width and every number of planes that is refused, and what lies just outside
+    the other limits. Where several fields are wrong, the first of them is named.
+    """
+    good = {"weight_bits": 4, "activation_bits": 4, "signed": 0, "vectors": 1, "row_blocks": 1}
+    cases = [
+        *(({"weight_bits": n}, Status.WEIGHT_BITS) for n in set(range(32)) - {2, 4, 8, 16}),
+        *(({"activation_bits": n}, Status.ACTIVATION_BITS) for n in (0, *range(17, 32))),
+        *(({"row_blocks": n}, Status.ROW_BLOCKS) for n in (0, TILE.row_blocks + 1)),
+        ({"vectors": 0}, Status.VECTORS),
+        ({"weight_bits": 0, "activation_bits": 0, "vectors": 0}, Status.WEIGHT_BITS),
+        ({"activation_bits": 0, "row_blocks": 0, "vectors": 0}, Status.ACTIVATION_BITS),
+        ({"row_blocks": 0, "vectors": 0}, Status.ROW_BLOCKS),
+    ]
+    if TILE.vectors + 1 < 2 ** TILE.vectors.bit_length():
+        cases.append(({"vectors": TILE.vectors + 1}, Status.VECTORS))
+    if TILE.row_blocks > 1 and TILE.partial_sums < TILE.vectors:
+        cases.append(({"vectors": TILE.partial_sums + 1, "row_blocks": 2}, Status.VECTORS))
+    return [JobPlan(**good | change, status=status) for change, status in cases]
+
+
+def tag_beat(random: Random, tag: dict[str, int] | None) -> int:
+    """A tag as a port's value, or what stands there where there is none. Noise is in all that is
+    not said.
+    """
+    noise = {name: random.getrandbits(member.width) for name, member in Layout.cast(PlaneTag)}
+    return pack(PlaneTag, noise | (tag or {}) | {"valid": int(tag is not None)})

@@ -1,0 +1,98 @@
+"""The sequencer, against lists of planes."""
+
+import itertools
+
+import cocotb
+
+from verif.cocotb.bench import TILE
+from verif.cocotb.plans import JobPlan, malformed_plans, random_plan
+from verif.cocotb.sequencer.bench import SequencerBench
+from verif.cocotb.streams import IDLES
+
+MOST_VECTORS = min(TILE.partial_sums or 4, 4)
+"""Of the jobs here, which may have several row blocks."""
+
+
+def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
+    """Jobs of every shape."""
+    return [
+        random_plan(
+            bench.random,
+            vectors=bench.random.randint(1, MOST_VECTORS),
+            row_blocks=bench.random.randint(1, min(TILE.row_blocks, 3)),
+        )
+        for _ in range(count)
+    ]
+
+
+@cocotb.test()
+@cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
+async def good_and_malformed_jobs(dut, idle, stall):
+    """Every kind of malformed job among good ones of every shape, single planes included."""
+    bench = SequencerBench(dut, idle=idle, stall=stall)
+    await bench.start()
+    jobs = malformed_plans() + random_jobs(bench, 16)
+    jobs += [
+        random_plan(bench.random, vectors=1, row_blocks=1, activation_bits=1) for _ in range(8)
+    ]
+    bench.random.shuffle(jobs)
+    await bench.check(jobs)
+
+
+@cocotb.test()
+async def longest_jobs(dut):
+    """As many vectors and as many row blocks as a job may have, up to 1000 of them."""
+    bench = SequencerBench(dut)
+    await bench.start()
+    jobs = [
+        random_plan(bench.random, vectors=min(TILE.vectors, 1000), row_blocks=1, activation_bits=1)
+    ]
+    jobs += [
+        random_plan(
+            bench.random, vectors=1, row_blocks=min(TILE.row_blocks, 1000), activation_bits=1
+        )
+    ]
+    await bench.check(jobs)
+
+
+@cocotb.test()
+async def every_precision(dut):
+    """Every weight width with every number of planes, signed and not: 128 cases."""
+    bench = SequencerBench(dut)
+    await bench.start()
+    await bench.check(
+        [
+            JobPlan(weight_bits, bits, signed, 1, 1, planes=[[list(reversed(range(bits)))]])
+            for weight_bits in TILE.weight_widths
+            for bits in range(1, TILE.max_activation_bits + 1)
+            for signed in (0, 1)
+        ]
+    )
+
+
+@cocotb.test()
+async def cycles_are_the_formula(dut):
+    """Of jobs that follow each other and wait for nothing."""
+    bench = SequencerBench(dut)
+    await bench.start()
+    jobs = random_jobs(bench, 20)
+    done = await bench.check(jobs)
+    cycles = [after - before for before, after in itertools.pairwise(done)]
+    assert cycles == [
+        TILE.job_cycles(len(indices) for block in job.planes for indices in block)
+        for job in jobs[1:]
+    ]
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=["never", "often"])
+async def reset_at_any_moment(dut, stall):
+    """In every cycle of jobs, a malformed one among them; what follows is as after the first."""
+    bench = SequencerBench(dut, stall=stall)
+    await bench.start()
+    for cycles in range(1, 40):
+        await bench.reset()
+        jobs = random_jobs(bench, 2) + malformed_plans()[:1] + random_jobs(bench, 4)
+        await bench.check(jobs, cycles=cycles)
+        await bench.reset()
+        await bench.check(random_jobs(bench, 1) + malformed_plans()[-1:])

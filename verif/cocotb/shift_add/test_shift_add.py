@@ -1,0 +1,132 @@
+"""The shift-add, against sums of products of Python's integers."""
+
+import itertools
+
+import cocotb
+import numpy as np
+
+from verif.cocotb.bench import TILE
+from verif.cocotb.plans import JobPlan, malformed_plans, random_plan
+from verif.cocotb.shift_add.bench import ShiftAddBench, ShiftAddJob
+from verif.cocotb.streams import BACK_PRESSURES, IDLES
+
+MOST_VECTORS = 512
+"""Of an exhaustive test; precisions that would take more are left to the random ones."""
+
+
+def plain_plan(weight_bits: int, activation_bits: int, signed: int, vectors: int = 1) -> JobPlan:
+    """A job of one row block whose vectors have all their planes."""
+    planes = [[list(reversed(range(activation_bits)))] * vectors]
+    return JobPlan(weight_bits, activation_bits, signed, vectors, 1, planes=planes)
+
+
+def random_jobs(bench: ShiftAddBench, count: int, *, extreme: bool = False) -> list[ShiftAddJob]:
+    """Jobs of every shape."""
+    return [
+        bench.random_counts(
+            random_plan(
+                bench.random,
+                vectors=bench.random.randint(1, min(TILE.partial_sums or 4, 4)),
+                row_blocks=bench.random.randint(1, min(TILE.row_blocks, 3)),
+                activation_bits=bench.random.choice((0, 1)),
+            ),
+            extreme=extreme,
+        )
+        for _ in range(count)
+    ]
+
+
+@cocotb.test()
+@cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES))
+async def every_shape(dut, idle, stall):
+    """Jobs of all precisions and shapes in any order, and malformed ones right behind them."""
+    bench = ShiftAddBench(dut, idle=idle, stall=stall)
+    await bench.start()
+    jobs = random_jobs(bench, 20) + random_jobs(bench, 4, extreme=True)
+    jobs += [ShiftAddJob(plan, np.empty(0)) for plan in bench.random.sample(malformed_plans(), 8)]
+    bench.random.shuffle(jobs)
+    await bench.check(jobs)
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def every_precision(dut, weight_bits):
+    """Activations of 1 to 16 bits, signed and not: 128 pairs over all weights."""
+    bench = ShiftAddBench(dut)
+    await bench.start()
+    await bench.check(
+        [
+            bench.random_counts(plain_plan(weight_bits, activation_bits, signed), extreme=extreme)
+            for activation_bits in range(1, TILE.max_activation_bits + 1)
+            for signed in (0, 1)
+            for extreme in (False, True)
+        ]
+    )
+
+
+def vectors_of_all(weight_bits: int, activation_bits: int) -> int:
+    """Vectors in which every count of every column in every plane comes up once."""
+    cases = (TILE.rows + 1) ** (weight_bits * activation_bits)
+    return -(-cases // TILE.outputs(weight_bits))
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    (
+        ("weight_bits", "activation_bits"),
+        [
+            (kw, kx)
+            for kw in TILE.weight_widths
+            for kx in range(1, TILE.max_activation_bits + 1)
+            if vectors_of_all(kw, kx) <= MOST_VECTORS
+        ],
+    ),
+    signed=[0, 1],
+)
+async def every_operand(dut, weight_bits, activation_bits, signed):
+    """Every count of every column in every plane: ``(rows + 1)**(kw * kx)`` cases."""
+    bench = ShiftAddBench(dut)
+    await bench.start()
+    outputs = TILE.outputs(weight_bits)
+    cases = list(itertools.product(range(TILE.rows + 1), repeat=weight_bits * activation_bits))
+    cases += cases[: -len(cases) % outputs]
+    counts = np.resize(
+        np.array(cases), (-(-len(cases) // outputs), outputs, activation_bits, weight_bits)
+    )
+    planes = counts.transpose(0, 2, 1, 3).reshape(-1, activation_bits, TILE.columns)
+    most = min(TILE.vectors, 100)
+    await bench.check(
+        [
+            ShiftAddJob(
+                plain_plan(weight_bits, activation_bits, signed, vectors=len(some)),
+                some.reshape(-1, TILE.columns),
+            )
+            for some in (planes[n : n + most] for n in range(0, len(planes), most))
+        ]
+    )
+
+
+@cocotb.test()
+async def latency_is_the_formula(dut):
+    """From the cycle in which the last plane is at the input to that of the result."""
+    bench = ShiftAddBench(dut)
+    await bench.start()
+    for weight_bits in TILE.weight_widths:
+        await bench.check([bench.random_counts(plain_plan(weight_bits, 3, 0))])
+        result, _ = bench.monitors["results"].taken[-1]
+        # A plane stands there in the cycle after that in which it is taken.
+        assert result - bench.last_plane == TILE.latency(weight_bits) - 1
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=["never", "often"])
+async def reset_at_any_moment(dut, stall):
+    """In every cycle of jobs of both latencies; what follows is as after the first reset."""
+    bench = ShiftAddBench(dut, stall=stall)
+    await bench.start()
+    for cycles in range(1, 25):
+        await bench.reset()
+        bench.start_soon(bench.check(random_jobs(bench, 4)))
+        await bench.cycles(cycles)
+        await bench.reset()
+        await bench.check(random_jobs(bench, 2))

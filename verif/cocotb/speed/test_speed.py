@@ -1,0 +1,31 @@
+"""Times plays of streams that lie in the working directory, for comparison with the bare model."""
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+
+from rtl.parameters import TileParameters
+from verif.cocotb.network.player import Player
+
+
+@cocotb.test()
+async def timed_plays(dut):
+    """Every play gives all of its results; what it took is left in ``plays.json``."""
+    specification = json.loads(os.environ["ADQ_PLAYS"])
+    player = Player(dut, TileParameters(**specification["tile"]), words=specification["words"])
+    await player.reset()
+    plays = []
+    for _ in range(specification["plays"]):
+        played = await player.play_files(
+            results=specification["results"], patience=specification["patience"]
+        )
+        plays.append(
+            {
+                "cycles": played.cycles,
+                "seconds": played.seconds,
+                "cpu_seconds": played.cpu_seconds,
+            }
+        )
+    Path("plays.json").write_text(json.dumps(plays))

@@ -1,0 +1,100 @@
+"""Bench of the weight array."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from verif.cocotb.bench import TILE, Bench, from_bits, to_bits
+from verif.cocotb.streams import BACK_PRESSURES
+
+__all__ = ["WeightArrayBench"]
+
+SHAPE = (TILE.rows, TILE.columns)
+
+
+class WeightArrayBench(Bench):
+    """Loads blocks of weights, uses each for some planes, and compares every product."""
+
+    block = "weight_array"
+    streams = ("weights",)
+    quiet: ClassVar = {"step": 0, "release": 0, "bank": 0, "plane": 0}
+
+    def __init__(self, dut, *, idle: str = "never", stall: str = "never"):
+        super().__init__(dut)
+        self.source("weights", idle)
+        self.pause = BACK_PRESSURES[stall](self.random)
+
+    def beats_of(self, block: np.ndarray) -> list[int]:
+        """Beats of a block; rows past the last are noise."""
+        padded = self.rng.integers(0, 2, (TILE.weight_beats * TILE.rows_per_beat, TILE.columns))
+        padded[: TILE.rows] = block
+        return [to_bits(rows) for rows in padded.reshape(TILE.weight_beats, -1, TILE.columns)]
+
+    def random_uses(self, blocks: int, *, most_planes: int = 5) -> list[tuple]:
+        """Blocks of random bits, each with the planes that it is used for."""
+        return [
+            (
+                self.rng.integers(0, 2, SHAPE),
+                list(self.rng.integers(0, 2, (self.random.randint(1, most_planes), TILE.rows))),
+            )
+            for _ in range(blocks)
+        ]
+
+    async def check(self, uses: list[tuple], *, cycles: int | None = None) -> int:
+        """Load and use blocks, given with their planes; with ``cycles``, stop after so many.
+
+        Returns
+        -------
+        int
+            Cycles from that of the first beat to that of the last release.
+        """
+        self.start_soon(
+            self.sources["weights"].send([b for block, _ in uses for b in self.beats_of(block)])
+        )
+        planes = [(n, plane) for n, (_, planes) in enumerate(uses) for plane in planes]
+        filled = [None] * len(uses)  # cycle from which a block is there
+        accepted = released = 0
+        products = None
+        using = 0
+        cycle = 0
+        while planes or released < len(uses):
+            if cycle == cycles:
+                return cycle
+            # The tile releases a bank at the latest in the cycle of the other bank's first plane.
+            there = planes and filled[planes[0][0]] is not None and filled[planes[0][0]] <= cycle
+            step = bool(there) and not self.pause(True)
+            done = released < (planes[0][0] if planes else len(uses))
+            release = done and (step or not self.pause(True))
+            now_full = [
+                any(
+                    n % TILE.banks == bank and n >= released and at is not None and at <= cycle
+                    for n, at in enumerate(filled)
+                )
+                for bank in range(TILE.banks)
+            ]
+            if step:
+                using, plane = planes.pop(0)
+            await self.cycle(
+                step=int(step),
+                bank=using % TILE.banks,
+                plane=to_bits(plane) if step else self.read("plane"),
+                release=1 << (released % TILE.banks) if release else 0,
+            )
+            assert self.read("full") == to_bits(np.array(now_full))
+            if products is not None:
+                found = from_bits(self.read("products"), SHAPE)
+                assert (found == products).all(), f"cycle {cycle}: products of block {using}"
+            ready = accepted // TILE.weight_beats - released < TILE.banks
+            assert self.read("weights__ready") == ready
+            if ready and self.read("weights__valid"):
+                accepted += 1
+                if accepted % TILE.weight_beats == 0:
+                    filled[accepted // TILE.weight_beats - 1] = cycle + TILE.store_latency
+            if release:
+                released += 1
+                products = np.zeros(SHAPE, int)  # loading the bank may move none
+            if step:
+                products = uses[using][0][:, TILE.sliced_columns] * plane[:, None]
+            cycle += 1
+        await self.cycle(step=0, release=0)
+        return cycle

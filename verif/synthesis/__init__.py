@@ -1,0 +1,1 @@
+"""From the generated tile to a library's own cells: netlist, area, static timing."""

@@ -1,0 +1,124 @@
+"""Cells of a library: areas, pins and tables, in ns, fF, fJ, nW, um2, kohm and V."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Arc", "Cell", "Pin", "Power", "Table", "WireLoad"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Values over no, one or two of slew (ns), clock slew (ns) and load (fF)."""
+
+    axes: tuple[str, ...]
+    indices: tuple[np.ndarray, ...]
+    values: np.ndarray
+    """ns of a delay, transition or constraint, fJ of an energy; one dimension an axis."""
+
+    def at(self, **point: float) -> float:
+        """Value by linear interpolation between the nearest entries, and beyond the ends."""
+        values = self.values
+        for axis, index in zip(self.axes, self.indices, strict=True):
+            if len(index) == 1:
+                values = values[0]
+                continue
+            low = int(np.clip(np.searchsorted(index, point[axis]) - 1, 0, len(index) - 2))
+            share = (point[axis] - index[low]) / (index[low + 1] - index[low])
+            values = values[low] * (1 - share) + values[low + 1] * share
+        return float(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Arc:
+    """A ``timing`` group: how a pin follows, or is bound to, another one."""
+
+    related_pin: str
+    kind: str
+    """Its ``timing_type``."""
+    sense: str
+    """``positive_unate``, ``negative_unate`` or ``non_unate``."""
+    when: str
+    tables: dict[str, Table]
+
+
+@dataclass(frozen=True, eq=False)
+class Power:
+    """An ``internal_power`` group: energy inside the cell when the pin changes."""
+
+    related_pin: str
+    """Input that changed an output; empty for changes of the pin alone."""
+    when: str
+    tables: dict[str, Table]
+
+
+@dataclass(frozen=True, eq=False)
+class Pin:
+    """A signal pin of a cell."""
+
+    name: str
+    direction: str
+    capacitance: float
+    """fF: the larger of rise and fall, as the library's own ``capacitance``."""
+    max_capacitance: float
+    """fF that an output may drive; infinity where the library does not say."""
+    function: str
+    clock: bool
+    role: str
+    """In a clock gate: ``clock``, ``enable``, ``test`` or ``output``; otherwise empty."""
+    arcs: tuple[Arc, ...]
+    powers: tuple[Power, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A cell: its pins, tables and what it stores."""
+
+    name: str
+    area: float
+    """um2"""
+    leakage: float
+    """nW, with no regard to the state of its inputs."""
+    leakages: tuple[tuple[str, float], ...]
+    """nW in each state that the library names: ``when`` and value."""
+    pins: dict[str, Pin]
+    sequential: str
+    """``ff``, ``latch``, ``clock_gate`` or empty."""
+    next_state: str
+    """Of a flip-flop: what it takes at its clock."""
+    clocked_on: str
+    """Of a flip-flop: when it does, or, of a latch, is transparent."""
+    usable: bool
+    """Whether synthesis may take it: not told otherwise, and nothing between power domains."""
+
+    @property
+    def inputs(self) -> list[Pin]:
+        return [pin for pin in self.pins.values() if pin.direction == "input"]
+
+    @property
+    def outputs(self) -> list[Pin]:
+        return [pin for pin in self.pins.values() if pin.direction == "output"]
+
+
+@dataclass(frozen=True)
+class WireLoad:
+    """A wire load model: the wire of a net, estimated from its fanout."""
+
+    name: str = ""
+    capacitance: float = 0.0
+    """fF a unit of length."""
+    resistance: float = 0.0
+    """kohm a unit of length."""
+    slope: float = 0.0
+    """Length a further fanout, past the table's ends."""
+    lengths: tuple[tuple[int, float], ...] = ()
+
+    def length(self, fanout: np.ndarray) -> np.ndarray:
+        """Length of nets with these fanouts."""
+        fanout = np.asarray(fanout, float)
+        if not self.lengths:
+            return self.slope * fanout
+        counts, lengths = np.array(self.lengths).T
+        inside = np.interp(fanout, counts, lengths)
+        outside = fanout - np.clip(fanout, counts[0], counts[-1])
+        return np.maximum(inside + self.slope * outside, 0) * (fanout > 0)

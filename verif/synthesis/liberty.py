@@ -1,0 +1,248 @@
+"""Cell libraries, read from liberty files, in one set of units."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from verif.synthesis.cells import Arc, Cell, Pin, Power, Table, WireLoad
+from verif.synthesis.liberty_syntax import Group, LibertyError, numbers, parse
+
+__all__ = ["LibertyError", "Library"]
+
+AXES = {
+    "input_net_transition": "slew",
+    "input_transition_time": "slew",
+    "total_output_net_capacitance": "load",
+    "related_pin_transition": "clock_slew",
+    "constrained_pin_transition": "slew",
+}
+"""What a table is looked up by, as this project calls it."""
+
+RESERVED = ("dont_use", "is_level_shifter", "is_isolation_cell", "always_on")
+TIMES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
+CONSTRAINTS = ("rise_constraint", "fall_constraint")
+POWERS = ("power", "rise_power", "fall_power")
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """A cell library at one corner. Units: ns, fF, fJ, nW, um2, kohm, V."""
+
+    name: str
+    path: Path
+    digest: str
+    """Hash of its text, whether it was gzipped or not."""
+    text: bytes = field(repr=False)
+    voltage: float
+    temperature: float
+    """Degrees Celsius."""
+    max_transition: float
+    wire_load: WireLoad
+    cells: dict[str, Cell] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Library":
+        """Read a liberty file, gzipped or not.
+
+        Raises
+        ------
+        LibertyError
+            If it cannot be read, is damaged or cut short, or has no cells.
+        """
+        path = Path(path)
+        group, text = parse(path)
+        try:
+            return _Reader(group).library(path, text)
+        except (LibertyError, ValueError) as error:
+            raise LibertyError(f"{path}: {error}") from None
+
+    def clock_gates(self) -> list[Cell]:
+        """Plain gates for clocks that rise, smallest first: a latch, and no test in front of it
+        where there is a gate without.
+        """
+        gates = [c for c in self.cells.values() if c.sequential == "clock_gate" and c.usable]
+        gates = [c for c in gates if not any(pin.role == "test" for pin in c.inputs)] or gates
+        return sorted(gates, key=lambda cell: cell.area)
+
+    def flip_flops(self) -> list[Cell]:
+        """Plain flip-flops on a rising clock, smallest first."""
+        return sorted(
+            (
+                cell
+                for cell in self.cells.values()
+                if cell.sequential == "ff"
+                and cell.usable
+                and cell.clocked_on in cell.pins
+                and cell.next_state in cell.pins
+                and len(cell.inputs) == 2
+            ),
+            key=lambda cell: cell.area,
+        )
+
+
+class _Reader:
+    """Turns groups into a library, in its units."""
+
+    def __init__(self, group: Group):
+        self.group = group
+        self.time = self._unit("time_unit", "s", 1e-9)
+        self.volt = self._unit("voltage_unit", "V", 1.0)
+        self.leakage = self._unit("leakage_power_unit", "W", 1e-9)
+        self.resistance = self._unit("pulling_resistance_unit", "ohm", 1e3)
+        factor, unit = [*group.attributes.get("capacitive_load_unit", ["1", "pf"]), ""][:2]
+        farads = {"ff": 1e-15, "pf": 1e-12}.get(unit.lower())
+        if farads is None:
+            raise LibertyError(f"capacitive_load_unit: unknown unit {unit!r}")
+        self.capacitance = float(factor) * farads * 1e15
+        self.energy = self.capacitance * self.volt**2
+        self.templates = {
+            template.name: template
+            for template in group.groups
+            if template.kind in ("lu_table_template", "power_lut_template")
+        }
+
+    def _unit(self, attribute: str, unit: str, ours: float) -> float:
+        """A unit in terms of ours; liberty's own default is ours too."""
+        text = self.group.get(attribute)
+        if text is None:
+            return 1.0
+        match = re.fullmatch(r"([0-9.]+)\s*([munpfk]?)" + unit, text, re.IGNORECASE)
+        if match is None:
+            raise LibertyError(f"{attribute}: unknown unit {text!r}")
+        prefix = {"": 1, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+        return float(match[1]) * prefix[match[2].lower()] / ours
+
+    def library(self, path: Path, text: bytes) -> Library:
+        group = self.group
+        cells = {cell.name: self.cell(cell) for cell in group.all("cell")}
+        if not cells:
+            raise LibertyError("has no cells")
+        return Library(
+            name=group.name,
+            path=path,
+            digest=hashlib.sha256(text).hexdigest(),
+            text=text,
+            voltage=self._operating("voltage", group.number("nom_voltage", 0.0)) * self.volt,
+            temperature=self._operating("temperature", group.number("nom_temperature", 25.0)),
+            max_transition=group.number("default_max_transition", np.inf) * self.time,
+            wire_load=self.wire_load(),
+            cells=cells,
+        )
+
+    def _operating(self, attribute: str, nominal: float) -> float:
+        name = self.group.get("default_operating_conditions")
+        for conditions in self.group.all("operating_conditions"):
+            if conditions.name == name:
+                return conditions.number(attribute, nominal)
+        return nominal
+
+    def wire_load(self) -> WireLoad:
+        """The default one, or none where the library names none."""
+        name = self.group.get("default_wire_load")
+        for model in self.group.all("wire_load"):
+            if model.name == name:
+                lengths = model.attributes.get("fanout_length", [])
+                return WireLoad(
+                    name=name,
+                    capacitance=model.number("capacitance", 0.0) * self.capacitance,
+                    resistance=model.number("resistance", 0.0) * self.resistance,
+                    slope=model.number("slope", 0.0),
+                    lengths=tuple(
+                        (int(fanout), length)
+                        for fanout, length in zip(*[iter(numbers(lengths))] * 2, strict=False)
+                    ),
+                )
+        return WireLoad()
+
+    def cell(self, cell: Group) -> Cell:
+        stores = next((g for g in cell.groups if g.kind in ("ff", "latch")), None)
+        gate = cell.get("clock_gating_integrated_cell", "")
+        sequential = stores.kind if stores else ""
+        if gate.startswith("latch_posedge"):
+            sequential = "clock_gate"
+        elif gate or cell.first("statetable") or cell.first("ff_bank"):
+            sequential = "other"
+        return Cell(
+            name=cell.name,
+            area=cell.number("area", 0.0),
+            leakage=cell.number("cell_leakage_power", 0.0) * self.leakage,
+            leakages=tuple(
+                (state.get("when", ""), state.number("value", 0.0) * self.leakage)
+                for state in cell.all("leakage_power")
+            ),
+            pins={
+                name: self.pin(name, pin)
+                for pin in cell.all("pin")
+                if pin.get("direction") != "internal"
+                for name in pin.arguments
+            },
+            sequential=sequential,
+            next_state=stores.get("next_state", "") if stores else "",
+            clocked_on=stores.get("clocked_on", stores.get("enable", "")) if stores else "",
+            usable=not any(cell.get(attribute) == "true" for attribute in RESERVED),
+        )
+
+    def pin(self, name: str, pin: Group) -> Pin:
+        direction = pin.get("direction", "input")
+        default = self.group.number(f"default_{direction}_pin_cap", 0.0)
+        roles = ("clock", "enable", "test")
+        role = next((r for r in roles if pin.get(f"clock_gate_{r}_pin") == "true"), "")
+        if pin.get("clock_gate_out_pin") == "true":
+            role = "output"
+        return Pin(
+            name=name,
+            direction=direction,
+            capacitance=pin.number("capacitance", default) * self.capacitance,
+            max_capacitance=pin.number("max_capacitance", np.inf) * self.capacitance,
+            function=pin.get("function", ""),
+            clock=pin.get("clock") == "true",
+            role=role,
+            arcs=tuple(
+                Arc(
+                    related_pin=related,
+                    kind=timing.get("timing_type", "combinational"),
+                    sense=timing.get("timing_sense", "non_unate"),
+                    when=timing.get("when", ""),
+                    tables=self.tables(timing, TIMES + CONSTRAINTS, self.time),
+                )
+                for timing in pin.all("timing")
+                for related in timing.get("related_pin", "").split()
+            ),
+            powers=tuple(
+                Power(
+                    related_pin=related,
+                    when=power.get("when", ""),
+                    tables=self.tables(power, POWERS, self.energy),
+                )
+                for power in pin.all("internal_power")
+                for related in power.get("related_pin", "").split() or [""]
+            ),
+        )
+
+    def tables(self, group: Group, kinds: tuple[str, ...], unit: float) -> dict[str, Table]:
+        return {g.kind: self.table(g, unit) for g in group.groups if g.kind in kinds}
+
+    def table(self, table: Group, unit: float) -> Table:
+        values = np.array(numbers(table.attributes.get("values", []))) * unit
+        template = self.templates.get(table.name, Group("", []))
+        axes, indices = [], []
+        for number in (1, 2, 3):
+            variable = template.get(f"variable_{number}")
+            if variable is None:
+                break
+            index = table.attributes.get(f"index_{number}") or template.attributes.get(
+                f"index_{number}", []
+            )
+            axes.append(AXES.get(variable, variable))
+            scale = self.capacitance if axes[-1] == "load" else self.time
+            indices.append(np.array(numbers(index)) * scale)
+        shape = [len(index) for index in indices]
+        if values.size != np.prod(shape, dtype=int):
+            raise LibertyError(
+                f"{table.kind} ({table.name}): {values.size} values where its indices ask for "
+                f"{' x '.join(map(str, shape)) or 1}"
+            )
+        return Table(tuple(axes), tuple(indices), values.reshape(shape))

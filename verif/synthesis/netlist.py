@@ -1,0 +1,132 @@
+"""A netlist of library cells that can be edited, read and written."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from verif.synthesis.liberty import Library
+
+__all__ = ["Instance", "Net", "Netlist"]
+
+Net = int | str
+"""A number, or the constant ``"0"``, ``"1"`` or ``"x"``."""
+
+
+@dataclass
+class Instance:
+    """A cell of the netlist, the nets on its pins, and the block of the tile it belongs to."""
+
+    name: str
+    cell: str
+    pins: dict[str, Net]
+    block: str = ""
+
+
+@dataclass
+class Netlist:
+    """A flat netlist in which each net is one bit."""
+
+    name: str
+    ports: dict[str, tuple[str, list[Net]]]
+    """Direction and nets, least significant first."""
+    instances: list[Instance] = field(repr=False)
+    names: dict[str, list[Net]] = field(repr=False)
+    """Names from the source, and their nets."""
+
+    def __post_init__(self):
+        self._last = max(self.nets(), default=0)
+        self._name_of = {}
+        for name, nets in [
+            *self.names.items(),
+            *((n, bits) for n, (_, bits) in self.ports.items()),
+        ]:
+            for i, net in enumerate(nets):
+                self._name_of[net] = f"{name}[{i}]" if len(nets) > 1 else name
+
+    @classmethod
+    def from_json(cls, document: dict) -> "Netlist":
+        """The one module of what Yosys' ``write_json`` wrote."""
+        [(name, module)] = document["modules"].items()
+        return cls(
+            name=re.sub(r"\W", "_", name),
+            ports={n: (port["direction"], port["bits"]) for n, port in module["ports"].items()},
+            instances=[
+                Instance(
+                    name=n,
+                    cell=cell["type"],
+                    pins={pin: bits[0] for pin, bits in cell["connections"].items()},
+                    block=cell.get("attributes", {}).get("block", ""),
+                )
+                for n, cell in module["cells"].items()
+                if cell["type"] != "$scopeinfo"
+            ],
+            names={n: net["bits"] for n, net in module["netnames"].items() if not net["hide_name"]},
+        )
+
+    def to_json(self, library: Library) -> dict:
+        """The same for Yosys' ``read_json``; a cell's block is its attribute."""
+        cells = {
+            instance.name: {
+                "type": instance.cell,
+                "attributes": {"block": instance.block},
+                "port_directions": {
+                    pin: library.cells[instance.cell].pins[pin].direction for pin in instance.pins
+                },
+                "connections": {pin: [net] for pin, net in instance.pins.items()},
+            }
+            for instance in self.instances
+        }
+        ports = {n: {"direction": d, "bits": bits} for n, (d, bits) in self.ports.items()}
+        names = {n: {"hide_name": 0, "bits": bits} for n, bits in self.names.items()}
+        return {"modules": {self.name: {"ports": ports, "cells": cells, "netnames": names}}}
+
+    def to_verilog(self) -> str:
+        """Structural Verilog. Every net is a scalar with a plain name, letters first, which
+        simulators trace and power analyzers read; only ports have several bits.
+        """
+        words: dict[Net, str] = {"0": "1'b0", "1": "1'b1", "x": "1'b0"}
+        taken = set(self.ports) | {instance.name for instance in self.instances}
+        assigns = []
+        for name, (direction, bits) in self.ports.items():
+            for i, net in enumerate(bits):
+                word = f"{name}[{i}]" if len(bits) > 1 else name
+                if net not in words:
+                    words[net] = word
+                elif direction == "output":
+                    assigns.append(f"  assign {word} = {words[net]};")
+        wires = []
+        for net in dict.fromkeys(self.nets()):
+            if net not in words:
+                word = re.sub(r"\W", "_", self.name_of(net).replace(".", "__").rstrip("]"))
+                word = word if word[0].isalpha() else f"n{word}"
+                while word in taken:
+                    word += f"_{net}"
+                taken.add(word)
+                words[net] = word
+                wires.append(word)
+        lines = [f"module {self.name} ({', '.join(self.ports)});"]
+        for name, (direction, bits) in self.ports.items():
+            width = f"[{len(bits) - 1}:0] " if len(bits) > 1 else ""
+            lines.append(f"  {direction} {width}{name};")
+        lines += [f"  wire {word};" for word in wires]
+        lines += assigns
+        for instance in self.instances:
+            pins = ", ".join(f".{pin}({words[net]})" for pin, net in instance.pins.items())
+            lines.append(f"  {instance.cell} {instance.name} ({pins});")
+        return "\n".join([*lines, "endmodule", ""])
+
+    def nets(self) -> Iterator[int]:
+        """Every net that a port or a pin is on, once for each."""
+        for _, bits in self.ports.values():
+            yield from (bit for bit in bits if isinstance(bit, int))
+        for instance in self.instances:
+            yield from (net for net in instance.pins.values() if isinstance(net, int))
+
+    def new_net(self) -> int:
+        """A net that nothing is on yet."""
+        self._last += 1
+        return self._last
+
+    def name_of(self, net: Net) -> str:
+        """A name of a net from the source, with its bit, or its number."""
+        return self._name_of.get(net, f"n{net}")

@@ -1,0 +1,233 @@
+"""Drive strengths and buffers: what makes a mapped netlist fast enough, and no faster."""
+
+import heapq
+import itertools
+from collections import defaultdict
+
+import numpy as np
+
+from verif.synthesis.cells import Cell
+from verif.synthesis.functions import truth_table
+from verif.synthesis.liberty import Library
+from verif.synthesis.netlist import Instance, Netlist
+from verif.synthesis.timing import Timing, TimingGraph
+
+__all__ = ["buffer_nets", "drive_strengths", "size_cells"]
+
+MAX_FANOUT = 16
+"""Pins on a net, from which on it gets buffers."""
+
+CLOSE = 0.03
+"""Paths within this share of the longest are worked on together."""
+
+PATIENCE = 8
+"""Rounds without progress after which sizing ends."""
+
+
+def drive_strengths(library: Library) -> dict[str, list[str]]:
+    """For each cell, itself and what could stand in its place, weakest first: cells of the same
+    pins, functions and state.
+    """
+    families: dict[tuple, list[Cell]] = {}
+    for cell in library.cells.values():
+        if cell.usable and cell.outputs:
+            inputs = sorted(pin.name for pin in cell.inputs)
+            outputs = []
+            for pin in cell.outputs:
+                try:
+                    function = truth_table(pin.function, inputs)
+                except ValueError:  # of a state, or none
+                    function = pin.function
+                outputs.append((pin.name, function))
+            key = (*inputs, *sorted(outputs), cell.sequential, cell.next_state, cell.clocked_on)
+            families.setdefault(key, []).append(cell)
+    strengths = {}
+    for family in families.values():
+        family.sort(key=lambda cell: (min(p.max_capacitance for p in cell.outputs), cell.area))
+        names = [cell.name for cell in family]
+        strengths.update((name, names) for name in names)
+    return strengths
+
+
+def _buffer(library: Library) -> Cell | None:
+    """The smallest one."""
+    buffers = [
+        cell
+        for cell in library.cells.values()
+        if cell.usable
+        and not cell.sequential
+        and len(cell.inputs) == len(cell.outputs) == 1
+        and cell.outputs[0].function.strip("() ") == cell.inputs[0].name
+    ]
+    return min(buffers, key=lambda cell: cell.area, default=None)
+
+
+def buffer_nets(netlist: Netlist, library: Library):
+    """Give every net with more than ``MAX_FANOUT`` pins a tree of buffers, clocks excepted.
+
+    The pins that can wait longest go together behind a buffer, then again with the buffers among
+    them, until few enough are left: the most urgent pins stay nearest to the driver.
+    """
+    cell = _buffer(library)
+    if cell is None:
+        return
+    graph = TimingGraph(netlist, library)
+    input_pin, output_pin = cell.inputs[0], cell.outputs[0]
+    usual = MAX_FANOUT * input_pin.capacitance * 2
+    timing = graph.analyse(most_load=usual)
+    required = timing.required(timing.delay)
+    delay = output_pin.arcs[0].tables["cell_rise"].at(slew=graph.clock_slew, load=usual)
+
+    sinks, drivers = defaultdict(list), {}
+    for instance in netlist.instances:
+        pins = library.cells[instance.cell].pins
+        nets = [graph.number[instance.pins[p]] for p in pins if _drives(instance, pins, p)]
+        urgency = min((required[2 * n + e] for n in nets for e in (0, 1)), default=np.inf)
+        drivers.update((instance.pins[p], instance) for p in pins if _drives(instance, pins, p))
+        for pin, net in instance.pins.items():
+            if pins[pin].direction == "input":
+                sinks[net].append((min(urgency, timing.delay), instance, pin))
+    for net, pins in sinks.items():
+        is_clock = any(_is_clock(library.cells[i.cell], pin) for _, i, pin in pins)
+        if isinstance(net, str) or len(pins) <= MAX_FANOUT or is_clock:
+            continue
+        block = (drivers[net] if net in drivers else pins[0][1]).block
+        order = itertools.count()
+        waiting = [(-urgency, next(order), instance, pin) for urgency, instance, pin in pins]
+        heapq.heapify(waiting)
+        while len(waiting) > MAX_FANOUT:
+            together = [heapq.heappop(waiting) for _ in range(MAX_FANOUT)]
+            output = netlist.new_net()
+            for _, _, instance, pin in together:
+                instance.pins[pin] = output
+            added = Instance(
+                f"buffer_{output}", cell.name, {input_pin.name: net, output_pin.name: output}, block
+            )
+            netlist.instances.append(added)
+            urgency = -together[-1][0] - delay
+            heapq.heappush(waiting, (-urgency, next(order), added, input_pin.name))
+
+
+def _drives(instance: Instance, pins, pin: str) -> bool:
+    return pins[pin].direction == "output" and isinstance(instance.pins.get(pin), int)
+
+
+def _is_clock(cell: Cell, pin: str) -> bool:
+    return cell.pins[pin].clock or cell.pins[pin].role == "clock"
+
+
+def size_cells(netlist: Netlist, library: Library, *, period: float) -> Timing:
+    """Choose drive strengths: each cell as small as its load allows, then larger ones along the
+    longest paths, until all take at most ``period`` ns or nothing helps.
+    """
+    graph = TimingGraph(netlist, library)
+    sizer = _Sizer(graph, drive_strengths(library))
+    timing = best = sizer.carry_loads()
+    stuck = 0
+    while best.delay > period and stuck < PATIENCE:
+        cells = sizer.improve(timing, max(period, best.delay * (1 - CLOSE)))
+        if cells == timing.cells:
+            break
+        timing = graph.analyse(cells)
+        stuck = stuck + 1 if timing.delay > best.delay - 1e-3 else 0
+        best = min(best, timing, key=lambda timing: timing.delay)
+    for instance, cell in zip(netlist.instances, best.cells, strict=True):
+        instance.cell = cell
+    graph.cells = best.cells
+    return best
+
+
+class _Sizer:
+    def __init__(self, graph: TimingGraph, strengths: dict[str, list[str]]):
+        self.graph, self.strengths = graph, strengths
+        self.library = graph.library
+
+    def carry_loads(self) -> Timing:
+        """The weakest cells that may drive what is on their outputs."""
+        graph = self.graph
+        cells = graph.cells
+        for _ in range(2):  # larger cells load what drives them
+            timing = graph.analyse(cells)
+            cells = [self._carries(cell, i, timing.load) for i, cell in enumerate(cells)]
+        return graph.analyse(cells)
+
+    def _carries(self, name: str, instance: int, load: np.ndarray) -> str:
+        family = self.strengths.get(name, [name])
+        nets = dict(
+            zip(self.graph.tables.of(name).pins, self.graph.pin_nets[instance], strict=True)
+        )
+        for candidate in family:
+            outputs = self.library.cells[candidate].outputs
+            if all(
+                nets[pin.name] < 0 or load[nets[pin.name]] <= pin.max_capacitance for pin in outputs
+            ):
+                return candidate
+        return family[-1]
+
+    def improve(self, timing: Timing, period: float) -> list[str]:
+        """Larger cells where they shorten paths that take longer than ``period``."""
+        graph = self.graph
+        required = timing.required(period)
+        slack = required[timing.targets] - timing.arrival[timing.sources] - timing.arc_delay
+        critical = np.flatnonzero(slack < 0)
+        owners = np.unique(timing.owners[critical])
+        # What a fF more costs on each critical net.
+        more = 1.0
+        nets = timing.targets[critical] // 2
+        cost = np.zeros(graph.nets)
+        changed = graph.tables.at(
+            timing.delays[critical], timing.slew[timing.sources[critical]], timing.load[nets] + more
+        )
+        changed += timing.wire_delay[nets] - timing.arc_delay[critical]
+        np.maximum.at(cost, nets, changed / more)
+        critical_node = np.zeros(len(timing.arrival), bool)
+        critical_node[timing.targets[critical]] = True
+
+        gains: dict[int, tuple[float, str]] = {}
+        for step in (1, 2):
+            stronger = {}
+            for owner in owners:
+                family = self.strengths.get(timing.cells[owner], [])
+                place = family.index(timing.cells[owner]) + step if family else 0
+                if place < len(family):
+                    stronger[int(owner)] = family[place]
+            for owner, gain in self._gains(timing, stronger, cost, critical_node).items():
+                if gain > max(5e-4, gains.get(owner, (0,))[0]):
+                    gains[owner] = (gain, stronger[owner])
+        cells = list(timing.cells)
+        chosen = sorted(gains, key=lambda owner: -gains[owner][0])
+        for owner in chosen[: max(20, len(chosen) // 3)]:
+            cells[owner] = gains[owner][1]
+        return cells
+
+    def _gains(self, timing, stronger, cost, critical_node) -> dict[int, float]:
+        """How much sooner, in ns, each instance's latest critical output comes with another cell,
+        less what the cell before it loses.
+        """
+        graph = self.graph
+        gains = {}
+        for tables, owners, nets in graph.by_cell(stronger):
+            earlier = np.full(len(owners), np.inf)
+            arrival: dict[tuple[int, int], np.ndarray] = {}
+            for source, edge, target, target_edge, delay, _ in tables.arcs:
+                from_nets = nets[:, source] if source >= 0 else np.full(len(nets), graph.nets)
+                used = (from_nets >= 0) & (nets[:, target] >= 0)
+                from_node = np.where(used, 2 * from_nets + edge, 0)
+                to_net = np.where(used, nets[:, target], 0)
+                delays = graph.tables.at(
+                    np.full(len(nets), delay), timing.slew[from_node], timing.load[to_net]
+                )
+                arrivals = timing.arrival[from_node] + delays + timing.wire_delay[to_net]
+                arrivals = np.where(used, arrivals, -np.inf)
+                key = (target, target_edge)
+                arrival[key] = np.maximum(arrival.get(key, -np.inf), arrivals)
+            for (target, edge), arrivals in arrival.items():
+                node = 2 * nets[:, target] + edge
+                critical = (nets[:, target] >= 0) & critical_node[node]
+                gain = np.where(critical, timing.arrival[node] - arrivals, np.inf)
+                earlier = np.minimum(earlier, gain)
+            before = [graph.tables.of(timing.cells[i]).capacitance for i in owners]
+            added = np.array(tables.capacitance) - np.array(before)
+            loss = np.where(nets >= 0, cost[nets] * added, 0.0).max(axis=1)
+            gains.update(zip(owners.tolist(), (earlier - loss).tolist(), strict=True))
+        return {owner: gain for owner, gain in gains.items() if np.isfinite(gain)}

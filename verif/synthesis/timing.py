@@ -1,0 +1,253 @@
+"""Static timing analysis: arrival times over a mapped netlist, level by level."""
+
+import itertools
+
+import numpy as np
+
+from verif.synthesis.liberty import Library
+from verif.synthesis.netlist import Netlist
+from verif.synthesis.timing_tables import TimingError, TimingTables
+
+__all__ = ["Timing", "TimingError", "TimingGraph"]
+
+NO_NET = -1
+
+
+class TimingGraph:
+    """The nets of a netlist, and how they follow each other.
+
+    The clock is ideal, as before a clock tree is built: it reaches every register and clock gate
+    at time 0, with ``clock_slew``. Inputs come at time 0 with the same slew; outputs have to be
+    there at the end of the cycle, and drive ``output_load``. Wires are those of the library's
+    default wire load model, their resistance balanced over the pins.
+
+    Parameters
+    ----------
+    clock_slew
+        ns; an eighth of the library's ``default_max_transition`` where it is left out.
+    output_load
+        fF; a flip-flop's data pin where it is left out.
+
+    Raises
+    ------
+    TimingError
+        If the netlist has a cell that the library has not, or a combinational loop, or the
+        library has a table that cannot be looked up.
+    """
+
+    def __init__(
+        self,
+        netlist: Netlist,
+        library: Library,
+        *,
+        clock_slew: float | None = None,
+        output_load: float | None = None,
+    ):
+        self.netlist, self.library = netlist, library
+        self.tables = TimingTables(library)
+        if clock_slew is None:
+            clock_slew = min(library.max_transition, 1.0) / 8
+        if output_load is None:
+            output_load = next(
+                (cell.pins[cell.next_state].capacitance for cell in library.flip_flops()), 0.0
+            )
+        self.clock_slew = clock_slew
+        self.number = {net: i for i, net in enumerate(dict.fromkeys(netlist.nets()))}
+        self.bits = list(self.number)
+        self.nets = len(self.bits)
+        self.cells = [instance.cell for instance in netlist.instances]
+
+        self.port_load = np.zeros(self.nets)
+        self.port_of = {}  # output net -> name
+        self.inputs = []
+        for name, (direction, bits) in netlist.ports.items():
+            for i, bit in enumerate(bits):
+                if bit not in self.number:
+                    continue
+                net = self.number[bit]
+                if direction == "output":
+                    self.port_load[net] += output_load
+                    self.port_of.setdefault(net, f"{name}[{i}]" if len(bits) > 1 else name)
+                else:
+                    self.inputs.append(net)
+        self._connect()
+        self._sort_nets()
+
+    def by_cell(self, cells: dict[int, str]):
+        """For each cell: its timing, its instances, and the nets on their pins."""
+        members: dict[str, list[int]] = {}
+        for i, cell in cells.items():
+            members.setdefault(cell, []).append(i)
+        for cell, indices in members.items():
+            nets = [self.pin_nets[i] for i in indices]
+            yield self.tables.of(cell), np.array(indices), np.array(nets)
+
+    def _connect(self):
+        """Fanouts, wires, and which nets follow which."""
+        self.pin_nets = [
+            [self.number.get(i.pins.get(pin), NO_NET) for pin in self.tables.of(i.cell).pins]
+            for i in self.netlist.instances
+        ]
+        edges = [np.zeros((0, 2), int)]
+        self.fanout = np.zeros(self.nets, int)
+        self.fanout[list(self.port_of)] = 1
+        for timing, _, nets in self.by_cell(dict(enumerate(self.cells))):
+            sinks = nets[:, timing.is_input]
+            self.fanout += np.bincount(sinks[sinks >= 0], minlength=self.nets)
+            for source, target in timing.follows:
+                pairs = nets[:, [source, target]]
+                edges.append(pairs[(pairs >= 0).all(1)])
+        self.edges = np.unique(np.concatenate(edges), axis=0)
+        model = self.library.wire_load
+        length = model.length(self.fanout)
+        self.wire_load = length * model.capacitance
+        self.wire_resistance = length * model.resistance
+
+    def _sort_nets(self):
+        """Level of each net: the most cells between it and a register or an input."""
+        sources, targets = self.edges.T
+        order = np.argsort(sources, kind="stable")
+        targets_of = targets[order]
+        starts = np.searchsorted(sources[order], np.arange(self.nets + 1))
+        waiting = np.bincount(targets, minlength=self.nets)
+        self.level = np.zeros(self.nets, int)
+        ready, level, done = np.flatnonzero(waiting == 0), 0, 0
+        while ready.size:
+            self.level[ready] = level
+            done += ready.size
+            counts = starts[ready + 1] - starts[ready]
+            offsets = np.repeat(starts[ready] - np.cumsum(counts) + counts, counts)
+            reached, times = np.unique(
+                targets_of[offsets + np.arange(counts.sum())], return_counts=True
+            )
+            waiting[reached] -= times
+            ready, level = reached[waiting[reached] == 0], level + 1
+        if done < self.nets:
+            raise TimingError(f"{self.nets - done} nets are in or behind a combinational loop")
+
+    def name_of(self, net: int) -> str:
+        """A name of a net, by its number here."""
+        return self.netlist.name_of(self.bits[net])
+
+    def analyse(
+        self, cells: list[str] | None = None, *, most_load: float | None = None
+    ) -> "Timing":
+        """Time the netlist, with ``cells`` in the place of its own where they are given, and as
+        if no net were loaded with more than ``most_load`` fF.
+        """
+        return Timing(self, cells or self.cells, np.inf if most_load is None else most_load)
+
+
+class Timing:
+    """Loads, arrival times and slews of every net, rising and falling.
+
+    A node is ``2*net`` where the net rises and ``2*net + 1`` where it falls.
+
+    Attributes
+    ----------
+    load : fF a net
+    arrival, slew : ns a node
+    delay : float
+        Longest path in ns, setup time included.
+    """
+
+    def __init__(self, graph: TimingGraph, cells: list[str], most_load: float):
+        self.graph, self.cells = graph, cells
+        self._collect()
+        self.load = np.minimum(self.load, most_load)
+        self._propagate()
+        self._finish()
+
+    def _collect(self):
+        """Loads, arcs and ends of paths, from the cells' tables."""
+        graph = self.graph
+        self.clock_node = 2 * graph.nets  # the clock's rise, and after it its fall
+        pin_load = np.zeros(graph.nets)
+        sources, targets, delays, slews, owners = [], [], [], [], []
+        end_nodes, end_tables, end_owners = [], [], []
+        for timing, indices, nets in graph.by_cell(dict(enumerate(self.cells))):
+            for pin, capacitance in enumerate(timing.capacitance):
+                used = nets[:, pin] >= 0
+                np.add.at(pin_load, nets[used, pin], capacitance)
+            for source, edge, target, target_edge, delay, slew in timing.arcs:
+                from_nets = nets[:, source] if source >= 0 else np.full(len(nets), graph.nets)
+                used = (from_nets >= 0) & (nets[:, target] >= 0)
+                sources.append(2 * from_nets[used] + edge)
+                targets.append(2 * nets[used, target] + target_edge)
+                delays.append(np.full(used.sum(), delay))
+                slews.append(np.full(used.sum(), slew))
+                owners.append(indices[used])
+            for pin, edge, table in timing.setups:
+                used = nets[:, pin] >= 0
+                end_nodes.append(2 * nets[used, pin] + edge)
+                end_tables.append(np.full(used.sum(), table))
+                end_owners.append(indices[used])
+
+        def joined(parts):
+            return np.concatenate(parts) if parts else np.zeros(0, int)
+
+        self.load = pin_load + graph.port_load + graph.wire_load
+        balanced = graph.wire_resistance / np.maximum(graph.fanout, 1) ** 2
+        self.wire_delay = balanced * self.load * 1e-3
+        arrays = [joined(parts) for parts in (sources, targets, delays, slews, owners)]
+        order = np.lexsort((arrays[1], graph.level[arrays[1] // 2]))
+        self.sources, self.targets, self.delays, self.slews, self.owners = (
+            array[order] for array in arrays
+        )
+        self.end_nodes, self.end_tables, self.end_owners = map(
+            joined, (end_nodes, end_tables, end_owners)
+        )
+
+    def _propagate(self):
+        """Latest arrival and worst slew at every node, in the order of levels."""
+        graph = self.graph
+        lookup = graph.tables.at
+        self.arrival = np.full(2 * graph.nets + 2, -np.inf)
+        self.slew = np.full(2 * graph.nets + 2, graph.clock_slew)
+        self.arrival[self.clock_node :] = 0
+        for net in graph.inputs:
+            self.arrival[2 * net : 2 * net + 2] = 0
+        self.arc_delay = np.zeros(len(self.sources))
+        levels = graph.level[self.targets // 2]
+        bounds = np.searchsorted(levels, np.arange(levels.max(initial=0) + 2))
+        self.bounds = bounds
+        for low, high in itertools.pairwise(bounds):
+            if low == high:
+                continue
+            part = slice(low, high)
+            source, target = self.sources[part], self.targets[part]
+            net = target // 2
+            load, slew = self.load[net], self.slew[source]
+            delay = lookup(self.delays[part], slew, load) + self.wire_delay[net]
+            self.arc_delay[part] = delay
+            first = np.flatnonzero(np.diff(target, prepend=-1))
+            reached = target[first]
+            self.arrival[reached] = np.maximum.reduceat(self.arrival[source] + delay, first)
+            # What no signal reaches (a constant behind it) makes no slew either.
+            slews = lookup(self.slews[part], slew, load)
+            slews = np.where(np.isfinite(self.arrival[source]), slews, 0.0)
+            self.slew[reached] = np.maximum.reduceat(slews, first)
+
+    def _finish(self):
+        """Setup times, and the path that each end closes."""
+        graph = self.graph
+        slew = self.slew[self.end_nodes]
+        setups = graph.tables.at(self.end_tables, slew, np.full(len(slew), graph.clock_slew))
+        outputs = np.array(sorted(graph.port_of), int)
+        nodes = np.concatenate([2 * outputs, 2 * outputs + 1])
+        self.end_nodes = np.concatenate([self.end_nodes, nodes])
+        self.end_owners = np.concatenate([self.end_owners, np.full(len(nodes), -1)])
+        self.setups = np.concatenate([setups, np.zeros(len(nodes))])
+        self.path_delays = self.arrival[self.end_nodes] + self.setups
+        self.delay = float(self.path_delays.max(initial=0.0))
+
+    def required(self, period: float) -> np.ndarray:
+        """Latest arrival at each node with which every path takes at most ``period`` ns."""
+        required = np.full(len(self.arrival), np.inf)
+        np.minimum.at(required, self.end_nodes, period - self.setups)
+        for low, high in reversed(list(itertools.pairwise(self.bounds))):
+            part = slice(low, high)
+            np.minimum.at(
+                required, self.sources[part], required[self.targets[part]] - self.arc_delay[part]
+            )
+        return required

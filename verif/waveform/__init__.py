@@ -1,0 +1,1 @@
+"""Waveforms of a simulation as a figure."""

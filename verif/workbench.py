@@ -1,0 +1,76 @@
+"""The blocks of a tile side by side, so that one build serves the tests of all of them."""
+
+from pathlib import Path
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect, flipped
+
+from rtl.parameters import TileParameters
+from rtl.pim_tile.column_counter import ColumnCounter
+from rtl.pim_tile.counters import PerformanceCounters
+from rtl.pim_tile.feeder import BitPlaneFeeder
+from rtl.pim_tile.sequencer import Sequencer
+from rtl.pim_tile.weight_array import WeightArray
+from rtl.shift_add.accumulator import Accumulator
+from rtl.shift_add.collector import Collector
+from rtl.shift_add.fuser import Fuser
+from rtl.shift_add.partial_sums import PartialSumBuffer
+from rtl.shift_add.shift_add import ShiftAdd
+from rtl.verilog import to_verilog
+from verif.simulator import Build, build
+
+__all__ = ["Workbench", "build_workbench"]
+
+
+class Workbench(wiring.Component):
+    """Every block of a tile, unconnected: its ports are the workbench's, with the block's name in
+    front.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        p = parameters
+        self.blocks = {
+            "column_counter": ColumnCounter(p),
+            "weight_array": WeightArray(p),
+            "feeder": BitPlaneFeeder(p),
+            "sequencer": Sequencer(p),
+            "counters": PerformanceCounters(max_planes=p.max_activation_bits),
+            "fuser": Fuser(p),
+            # That of the lanes which serve every precision, as many as there are 16-bit weights.
+            "accumulator": Accumulator(
+                lanes=p.outputs(p.group_columns),
+                sources={n: p.fused_width(n) for n in p.weight_widths},
+                width=p.vector_width(p.group_columns),
+                segment=p.segment,
+            ),
+            "collector": Collector(p),
+            "shift_add": ShiftAdd(p),
+        }
+        if p.partial_sums:
+            self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
+        super().__init__({name: Out(block.signature) for name, block in self.blocks.items()})
+
+    @property
+    def ports(self) -> list[str]:
+        """Names of the ports in Verilog, clock and reset included."""
+        paths = (path for path, _, _ in self.signature.flatten(self))
+        return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, block in self.blocks.items():
+            m.submodules[name] = block
+            connect(m, flipped(getattr(self, name)), block)
+        return m
+
+
+def build_workbench(parameters: TileParameters, cache: Path) -> Build:
+    """Model of the blocks of a tile."""
+    workbench = Workbench(parameters)
+    return build(
+        cache,
+        top="workbench",
+        ports=workbench.ports,
+        sources={"workbench.v": to_verilog(workbench, name="workbench")},
+    )
