@@ -47,7 +47,9 @@ def test_at_16_bits_it_computes_what_the_network_computes(name, images):
     assert isinstance(network, NETWORKS[name])
     with torch.no_grad():
         expected = network(images)
-        assert torch.allclose(prepared.model(images), expected, atol=2e-3 * expected.abs().max())
+        assert torch.allclose(
+            prepared.model(images), expected, atol=2e-3 * expected.abs().max().item()
+        )
 
 
 def test_layers_in_order_with_their_bits_channels_and_macs(images):
@@ -151,7 +153,7 @@ def test_channels_that_do_nothing_leave_without_a_trace(name, images):
         prepared.prune(wanted)
         assert {each: prepared.channels[each] for each in wanted} == wanted
         # A weight that has left may have been its output's largest: the grid is a little finer.
-        scale = expected.abs().max()
+        scale = expected.abs().max().item()
         assert torch.allclose(prepared.model(images), expected, atol=1e-3 * scale)
         # The network itself has shrunk as well.
         error = prepared.model.network(images) - expected

@@ -21,7 +21,7 @@ def exact(x: float, scale: float, low: int, high: int) -> int:
 def quantize(quantizer: ActivationQuantizer, x: torch.Tensor) -> torch.Tensor:
     """Real values on the grid, from real values."""
     unit = quantizer.unit
-    integers, scale = quantizer(x.clone() if unit is None else x / unit, unit)
+    integers, scale, _ = quantizer(x.clone() if unit is None else x / unit, unit)
     return integers * scale
 
 
@@ -139,3 +139,24 @@ def test_a_checkpoint_keeps_bits_and_whether_the_range_is_known():
     assert other.bits == 5
     quantize(other, torch.tensor([50.0]))
     assert other.range.item() == quantizer.range.item()
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "dtype"),
+    [
+        (2, False, torch.uint8),
+        (8, False, torch.uint8),
+        (8, True, torch.int8),
+        (9, False, torch.int16),
+        (15, False, torch.int16),
+        (16, True, torch.int16),
+        (16, False, None),
+    ],
+)
+def test_the_smaller_type_holds_the_whole_grid(bits, signed, dtype):
+    quantizer = ActivationQuantizer(bits=bits, signed=signed, learned=True)
+    assert quantizer.dtype is dtype
+    if dtype is not None:
+        limits = torch.iinfo(dtype)
+        assert limits.min <= quantizer.smallest
+        assert quantizer.largest <= limits.max

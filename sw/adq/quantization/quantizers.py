@@ -40,6 +40,8 @@ class Activation(NamedTuple):
     """As floats, in any shape."""
     scale: torch.Tensor
     """Real value of an integer 1: ()."""
+    dtype: torch.dtype | None = None
+    """A smaller type that holds the integers exactly, if there is one."""
 
 
 class _RoundHalfUp(torch.autograd.Function):
@@ -188,6 +190,13 @@ class ActivationQuantizer(nn.Module):
         return 2 ** (self.bits - 1 if self.signed else self.bits) - 1
 
     @property
+    def dtype(self) -> torch.dtype | None:
+        """Smallest integer type that holds the grid, if it is smaller than a float32."""
+        if self.bits <= 8:
+            return torch.int8 if self.signed else torch.uint8
+        return torch.int16 if self.largest < 2**15 else None
+
+    @property
     def scale(self) -> torch.Tensor:
         """Real value of an integer 1: ()."""
         return self.range.clamp_min(_SMALLEST_RANGE) / self.largest
@@ -210,7 +219,8 @@ class ActivationQuantizer(nn.Module):
             self._observe(x.detach())
             unit = self.scale
             x = x / unit
-        return Activation(_ToIntegers.apply(x, self.smallest, self.largest), unit)
+        integers = _ToIntegers.apply(x, self.smallest, self.largest)
+        return Activation(integers, unit, self.dtype)
 
     def get_extra_state(self) -> dict[str, bool | int]:
         """Return what a checkpoint needs besides the range."""

@@ -15,7 +15,8 @@ while they train.
 Notation used for tensor shapes: N images, C channels, H rows, W columns, O outputs.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -48,9 +49,10 @@ class Reading:
         activation = values[self.tensor]
         if not self.narrower:
             return activation
-        integers, scale = activation
         unit = self.quantizer.unit
-        return self.quantizer(integers * (scale if unit is None else scale / unit), unit)
+        with remembering(activation):
+            x = activation.integers * ratio(activation, unit)
+        return self.quantizer(x, unit)
 
 
 class Step:
@@ -81,8 +83,8 @@ class Flattening(Passive):
     """(N, C, H, W) to (N, C*H*W)."""
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        integers, scale = self.input(values)
-        return Activation(integers.flatten(1), scale)
+        x = self.input(values)
+        return x._replace(integers=x.integers.flatten(1))
 
 
 class Dropping(Passive):
@@ -93,7 +95,7 @@ class Dropping(Passive):
         self.module = module
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        integers, scale = self.input(values)
+        integers, scale, _ = self.input(values)
         return Activation(self.module(integers), scale)
 
 
@@ -105,8 +107,8 @@ class Pooling(Passive):
         self.pool = pool
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        integers, scale = self.input(values)
-        return Activation(_max_pool(integers, self.pool), scale)
+        x = self.input(values)
+        return x._replace(integers=_max_pool(x.integers, self.pool))
 
 
 class Stage(Step):
@@ -144,8 +146,9 @@ class Stage(Step):
         unit = self.quantizer.unit
         x = self.accumulate(self.input(values), unit)
         if self.skip is not None:
-            integers, scale = self.skip(values)
-            x = torch.addcmul(x, integers, scale if unit is None else scale / unit)
+            skip = self.skip(values)
+            with remembering(skip):
+                x = torch.addcmul(x, skip.integers, ratio(skip, unit))
         if self.relu and self.quantizer.training:
             self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > 0)
             self.elements += x.numel()
@@ -171,10 +174,11 @@ class RescaleStage(Stage):
     """An activation in another format: an addition or a ReLU that no layer ends in."""
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-        return x.integers * (x.scale if unit is None else x.scale / unit)
+        with remembering(x):
+            return x.integers * ratio(x, unit)
 
 
-class AverageStage(RescaleStage):
+class AverageStage(Stage):
     """Average pooling."""
 
     def __init__(self, name: str, inputs: tuple[str, ...], pool: AveragePool):
@@ -183,7 +187,7 @@ class AverageStage(RescaleStage):
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
         mean = functional.avg_pool2d(x.integers, self.average.kernel, self.average.stride)
-        return super().accumulate(Activation(mean, x.scale), unit)
+        return mean * ratio(x, unit)
 
 
 class LayerStage(Stage):
@@ -247,20 +251,24 @@ class LayerStage(Stage):
             if unit is not None:
                 grid = grid / unit
                 bias = None if bias is None else bias / unit
-            return self._products(x.integers, scale, grid, bias)
-        return self._normalized(
-            self._products(x.integers, scale, grid, self.module.bias), grid, unit
-        )
+            return self._products(x, scale, grid, bias)
+        return self._normalized(self._products(x, scale, grid, self.module.bias), grid, unit)
 
-    def _products(self, integers, scale, factor, bias) -> torch.Tensor:
+    def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
         """Sums of products of integers, times a factor a channel, plus a bias."""
-        weight = self.weight_quantizer.scaled(self.module.weight, scale, factor)
         module = self.module
-        if isinstance(module, nn.Linear):
-            return functional.linear(integers, weight, bias)
-        return functional.conv2d(
-            integers, weight, bias, module.stride, module.padding, groups=module.groups
-        )
+        weight = self.weight_quantizer.scaled(module.weight, scale, factor)
+
+        def again() -> torch.Tensor:
+            with torch.no_grad():
+                return self.weight_quantizer.scaled(module.weight, scale, factor)
+
+        with remembering(x, weight, again):
+            if isinstance(module, nn.Linear):
+                return functional.linear(x.integers, weight, bias)
+            return functional.conv2d(
+                x.integers, weight, bias, module.stride, module.padding, groups=module.groups
+            )
 
     def _normalized(
         self, x: torch.Tensor, grid: torch.Tensor, unit: torch.Tensor | None
@@ -300,12 +308,49 @@ class LogitsStage(LayerStage):
 
     def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
         """(N, I) to (N, O), in real numbers."""
-        integers, input_scale = self.input(values)
+        x = self.input(values)
         scale = self.weight_quantizer.scale(self.module.weight)
-        grid = input_scale * scale  # (O,), all equal
+        grid = x.scale * scale  # (O,), all equal
         bias = self.module.bias
         bias = None if bias is None else round_half_up(bias / grid)
-        return self._products(integers, scale, torch.ones_like(scale), bias) * grid
+        return self._products(x, scale, torch.ones_like(scale), bias) * grid
+
+
+def ratio(x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    """What an activation's integers are multiples of, in units, or in 1: ()."""
+    return x.scale if unit is None else x.scale / unit
+
+
+@contextlib.contextmanager
+def remembering(
+    x: Activation,
+    weight: torch.Tensor | None = None,
+    again: Callable[[], torch.Tensor] | None = None,
+) -> Iterator[None]:
+    """Let what is computed inside keep an activation for its gradient in its smaller type.
+
+    A weight is not kept at all, but computed ``again``.
+    """
+    # The graph keeps these functions: they must not hold the tensors that it is to forget.
+    small, full, place = x.dtype, x.integers.dtype, x.integers.data_ptr()
+    weight_layout = None if weight is None else _layout(weight)
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor | Callable[[], torch.Tensor]:
+        if small is not None and tensor.data_ptr() == place:
+            kept = tensor.to(small)
+            return lambda: kept.to(full)
+        return again if _layout(tensor) == weight_layout else tensor
+
+    def unpack(kept: torch.Tensor | Callable[[], torch.Tensor]) -> torch.Tensor:
+        return kept if isinstance(kept, torch.Tensor) else kept()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield
+
+
+def _layout(tensor: torch.Tensor) -> tuple:
+    """Tell a tensor from all others that are there, and from itself transposed."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
 def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:

@@ -1,0 +1,115 @@
+"""Gradients of stages against the same written down plainly, in real numbers, and slowly."""
+
+import contextlib
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import adq
+from adq.quantization import stages
+from tests.user_networks import Functional, Residual
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 5, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(5)
+        self.hidden = nn.Linear(5 * 16, 6)
+        self.last = nn.Linear(6, 3, bias=False)
+
+    def forward(self, x):
+        x = functional.max_pool2d(functional.relu(self.norm(self.conv(x))), 2)
+        return self.last(functional.relu(self.hidden(x.flatten(1))))
+
+
+def rounded(x: torch.Tensor) -> torch.Tensor:
+    """Halves upwards, with a straight-through gradient."""
+    return x + (torch.floor(x + 0.5) - x).detach()
+
+
+def fake_quantized(x: torch.Tensor, limit: torch.Tensor, bits: int) -> torch.Tensor:
+    """Esser et al.'s quantizer as it is written: scale, clamp, round, scale back."""
+    scale = limit / (2**bits - 1)
+    return rounded((x / scale).clamp(0, 2**bits - 1)) * scale
+
+
+def fake_quantized_weight(layer: stages.LayerStage) -> torch.Tensor:
+    weight = layer.module.weight
+    scale = layer.weight_quantizer.scale(weight).reshape(-1, *[1] * (weight.dim() - 1))
+    largest = layer.weight_quantizer.largest
+    return rounded(weight / scale).clamp(-largest, largest) * scale
+
+
+def test_gradients_are_those_of_quantizers_written_in_real_numbers():
+    torch.manual_seed(3)
+    images = torch.randn(7, 2, 8, 8)
+    weights = torch.randn(7, 3)
+    prepared = adq.prepare(Plain(), images[:1])
+    prepared.set_bits({"hidden": 3, "last": 4})
+    prepared.model.train()(images)  # finds the ranges
+    model, network = prepared.model, prepared.model.network
+    with torch.no_grad():
+        network.hidden.bias.zero_()
+        for name in ("conv", "hidden"):
+            model.quantizer(name).range.mul_(0.8)  # so that some activations lie beyond
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    quick = model(images)
+    quick_gradients = torch.autograd.grad((quick * weights).sum(), parameters)
+
+    conv, hidden, last = model.layers.values()
+    x = images.div(model.quantizer("input").scale).add(0.5).floor() * model.quantizer("input").scale
+    x = functional.conv2d(x, fake_quantized_weight(conv), padding=1)
+    norm = network.norm
+    x = functional.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
+    x = functional.max_pool2d(functional.relu(x), 2)
+    x = fake_quantized(x, model.quantizer("conv").range, 3)
+    x = functional.linear(x.flatten(1), fake_quantized_weight(hidden))
+    # The bias is 0, and its rounding as well.
+    x = fake_quantized(functional.relu(x + network.hidden.bias), model.quantizer("hidden").range, 4)
+    slow = functional.linear(x, fake_quantized_weight(last))
+    slow_gradients = torch.autograd.grad((slow * weights).sum(), parameters)
+
+    assert torch.allclose(quick, slow, atol=1e-3 * slow.abs().max().item())
+    for each, expected in zip(quick_gradients, slow_gradients, strict=True):
+        assert expected.abs().max() > 0
+        assert torch.allclose(each, expected, atol=2e-3 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("network", [Residual, Functional])
+def test_what_is_kept_in_smaller_types_gives_the_same_gradients(network, monkeypatch):
+    torch.manual_seed(8)
+    images = torch.randn(6, 3, 16, 16)
+    prepared = adq.prepare(network(), images[:1])
+    middle = prepared.layers[1:-1]
+    prepared.set_bits({name: 2 + position % 8 for position, name in enumerate(middle)})
+    if network is Functional:
+        prepared.model.network.dropout.p = 0.0
+    prepared.model.train()(images)
+    parameters = [p for p in prepared.model.parameters() if p.requires_grad]
+
+    state = copy.deepcopy(prepared.model.state_dict())
+
+    def gradients():
+        prepared.model.load_state_dict(state)  # each pass moves statistics
+        return torch.autograd.grad(prepared.model(images).square().sum(), parameters)
+
+    kept: list[torch.dtype] = []
+    to = torch.Tensor.to
+
+    def spied(self, *arguments, **named):
+        kept.extend(each for each in arguments if each in (torch.uint8, torch.int8, torch.int16))
+        return to(self, *arguments, **named)
+
+    monkeypatch.setattr(torch.Tensor, "to", spied)
+    small = gradients()
+    assert torch.uint8 in kept
+    monkeypatch.setattr(stages, "remembering", lambda *_: contextlib.nullcontext())
+    kept.clear()
+    full = gradients()
+    assert not kept
+    assert all(torch.equal(each, other) for each, other in zip(small, full, strict=True))
