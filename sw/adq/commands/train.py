@@ -1,5 +1,6 @@
 """``adq train``"""
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,7 @@ def train(
     recipe = Recipe.from_toml(config, changes or ())
     first = os.environ.get("RANK", "0") == "0"
 
-    from adq.training.observer import Observer
+    from adq.training.observer import Observer, Observers, TensorBoardObserver
     from adq.training.processes import find_device
     from adq.training.session import train
 
@@ -59,7 +60,10 @@ def train(
         from adq.training.progress import TrainingProgress
 
         with TrainingProgress(console) as progress:
-            metrics = train(recipe, run, progress)
+            observers = [progress]
+            if importlib.util.find_spec("tensorboard"):
+                observers.append(TensorBoardObserver(out / run.tensorboard.name))
+            metrics = train(recipe, run, Observers(observers))
 
     from adq.training.report import print_metrics
 

@@ -43,14 +43,24 @@ class Observers(Observer):
 
 
 class TensorBoardObserver(Observer):
-    """Writes an epoch's figures as events; needs the package ``tensorboard``."""
+    """Writes an epoch's figures as events; needs the package ``tensorboard``.
+
+    The folder is made with the first epoch, when an older run has given way.
+    """
 
     def __init__(self, folder: Path):
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(folder)
+        self._folder = folder
+        self._writers = {}
 
     def epoch(self, epoch: Epoch) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        if epoch.network not in self._writers:
+            # What a run that was cut off had written from here on does not count.
+            self._writers[epoch.network] = SummaryWriter(
+                self._folder / epoch.network, purge_step=epoch.epoch
+            )
+        writer = self._writers[epoch.network]
         scalars = {
             "loss": epoch.loss,
             "accuracy": epoch.accuracy,
@@ -59,5 +69,5 @@ class TensorBoardObserver(Observer):
             **{f"channels/{layer}": value for layer, value in epoch.channels.items()},
         }
         for name, value in scalars.items():
-            self._writer.add_scalar(f"{epoch.network}/{name}", value, epoch.epoch)
-        self._writer.flush()
+            writer.add_scalar(name, value, epoch.epoch)
+        writer.flush()
