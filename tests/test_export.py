@@ -72,7 +72,7 @@ def test_samples_are_test_images_and_fewer_are_part_of_more(run, tmp_path):
     assert np.array_equal(few.inputs, more.inputs[:3])
     images = load(DataConfig(), seed=2, device="cpu")
     scale = read_artifact(tmp_path / "9").network.input_format.scale
-    test_set = images.test_images.numpy()
+    test_set = images.test_batch(slice(None)).numpy()
     for image, label in zip(more.inputs * scale, more.labels, strict=True):
         distance = np.abs(test_set - image).max(axis=(1, 2, 3))
         # Pixels beyond the learned range are clipped, none by more than a little.

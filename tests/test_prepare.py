@@ -227,6 +227,34 @@ def test_a_narrower_reader_has_a_range_of_its_own_that_learns_only_while_it_is_n
     assert learning() == set()
 
 
+def test_a_copy_is_a_network_of_its_own(images):
+    prepared = prepared_network("residual", images)
+    other = copy.deepcopy(prepared.model).eval()
+    before = prepared.model(images)
+    assert torch.equal(other(images), before)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.5)
+    assert not torch.equal(other(images), before)
+    assert torch.equal(prepared.model(images), before)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trains_with_operands_in_bfloat16(name, images):
+    prepared = prepared_network(name, images)
+    prepared.set_bits(dict.fromkeys(prepared.layers[1:-1], 4) | {prepared.layers[2]: 3})
+    with torch.no_grad():
+        prepared.model.train()(images)
+        prepared.model.eval()
+        full = prepared.model(images)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert (prepared.model(images) - full).abs().max() < 0.2 * full.abs().max()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        prepared.model.train()(images).float().square().sum().backward()
+    gradients = [p.grad for p in prepared.model.parameters() if p.requires_grad]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
 class Broken(nn.Module):
     """A convolution and a linear layer around something else."""
 

@@ -43,6 +43,9 @@ def prune(
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
     """Keep the given number of output channels of layers; see ``Prepared.prune``."""
+    if not channels:
+        return
+    graph = _dependencies(model, example)
     done: set[str] = set()
     for name, count in channels.items():
         layer = model.layers[name]
@@ -52,7 +55,6 @@ def prune(
             raise PrepareError(
                 f"{name}: {count} channels: it has {layer.channels}, and must keep at least 1"
             )
-        graph = _dependencies(model, example)
         sharing, fixed = _sharing(graph, model, name)
         if fixed is not None:
             raise PrepareError(f"{name}: {fixed}")
