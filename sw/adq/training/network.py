@@ -233,8 +233,8 @@ class NetworkTraining:
         self.step = 0
 
     def _summed(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum over processes."""
-        return self.fabric.all_reduce(value, reduce_op="sum")
+        """Sum over processes, into a tensor of its own."""
+        return self.fabric.all_reduce(value.clone(), reduce_op="sum")
 
     def _check_finite(self) -> None:
         """Stop before a network that is lost takes the place of the last good checkpoint."""
