@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test sim bench-rtl waveform golden lint clean
+.PHONY: help setup doctor demo test sim sim-all bench-rtl waveform golden lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -66,8 +66,11 @@ demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the e
 test: $(VENV)/.test  ## every test that is not a simulation of the tile
 	@$(VENV)/bin/pytest
 
-sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
+sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
+
+sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
+	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
