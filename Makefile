@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim bench-rtl waveform golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow sim sim-all bench-rtl waveform golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -69,8 +69,11 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
 	@$(VENV)/bin/pytest -m slow
 
-sim: $(VENV)/.sim  ## RTL regression: the tile's tests and the checked-in network
+sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
+
+sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
+	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)

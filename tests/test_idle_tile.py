@@ -31,8 +31,9 @@ def test_nothing_toggles_but_the_counter_of_idle_cycles(windows, name):
 
 @pytest.mark.parametrize("name", ["at rest", "with noise"])
 def test_only_flags_and_that_counter_are_clocked(windows, name):
-    """A beat waits to be stored, each of two banks is full; a result is valid; four stages of the
-    pipeline are valid, the last of them the collector's; 32 bits count idle cycles.
+    """Eight bits say whether something is there: a beat to be stored, weights in each of two banks,
+    a result, and what each of four stages of the pipeline holds; 32 count idle cycles.
     """
     clocked = {block: n / CYCLES for block, n in windows[name].clocked.items() if n}
-    assert clocked == {"storage": 1 + 2, "collector": 2, "control": 3 + 32}
+    assert sum(clocked.values()) == 8 + 32
+    assert set(clocked) == {"storage", "collector", "control"}

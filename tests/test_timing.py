@@ -1,6 +1,7 @@
 """Static timing against arithmetic by hand, on cells whose tables are linear."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from verif.synthesis.cells import WireLoad
 from verif.synthesis.liberty import Library
+from verif.synthesis.mapping import yosys
 from verif.synthesis.netlist import Instance, Netlist
 from verif.synthesis.paths import longest_paths, worst_by_block
 from verif.synthesis.sizing import buffer_nets, drive_strengths, size_cells
@@ -73,6 +75,28 @@ def test_a_pipeline_by_hand(tiny):
         [clock_rises, inverter_rises, gate_falls]
     )
     assert [s.load for s in path.stages] == pytest.approx([load] * 3)
+
+
+def test_a_multiplier_takes_as_long_as_abc_says(tiny, tmp_path):
+    """ABC's own timing analysis, of a netlist that it made: no wires, no transitions at inputs."""
+    (tmp_path / "multiplier.v").write_text(
+        "module multiplier (input [5:0] a, b, output [11:0] y); assign y = a * b; endmodule"
+    )
+    (tmp_path / "library.lib").write_bytes(tiny.text)
+    (tmp_path / "abc.script").write_text("strash; map; topo; stime -d; write_verilog mapped.v\n")
+    read = "read_liberty -lib library.lib; read_verilog mapped.v; hierarchy -top netlist"
+    yosys(
+        tmp_path,
+        "read_verilog multiplier.v; synth -flatten; abc -liberty library.lib -script abc.script; "
+        f"design -reset; {read}; select netlist; write_json -selected netlist.json",
+        "map a multiplier",
+    )
+    ps = int((tmp_path / "stats.txt").read_text().split()[-1])  # ABC's only file with the delay
+    mapped = Netlist.from_json(json.loads((tmp_path / "netlist.json").read_text()))
+    library = dataclasses.replace(tiny, wire_load=WireLoad())
+    timing = TimingGraph(mapped, library, clock_slew=0, output_load=0).analyse()
+    assert len(mapped.instances) > 100
+    assert timing.delay * 1000 == pytest.approx(ps, abs=1)
 
 
 def test_ports_begin_and_end_paths(tiny):

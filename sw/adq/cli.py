@@ -20,10 +20,10 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
-    "bench_rtl",
+    "bench-rtl",
     "waveform",
 )
-"""Modules of ``adq.commands``, each with a function of its own name; the command has hyphens."""
+"""Modules of ``adq.commands``, each with a function of its own name: with ``_`` for a hyphen."""
 
 NAMED_ERRORS = frozenset(
     {
@@ -118,5 +118,6 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _name in COMMANDS:
-    _module = importlib.import_module(f"adq.commands.{_name}")
-    main.command(_name.replace("_", "-"))(_for_people(getattr(_module, _name)))
+    _function = _name.replace("-", "_")
+    _module = importlib.import_module(f"adq.commands.{_function}")
+    main.command(_name)(_for_people(getattr(_module, _function)))

@@ -4,6 +4,8 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+import numpy as np
+
 from verif.synthesis.liberty import Library
 from verif.synthesis.netlist import Instance, Netlist
 
@@ -51,22 +53,41 @@ def _flip_flops(netlist: Netlist, library: Library):
 
 def split_clock_gates(netlist: Netlist, library: Library):
     """Give every word of the weight storage a clock gate of its own, where words that load in the
-    same cycle share one: the gate then drives one row, next to it.
+    same cycle share one, so that a gate stands beside its row; elsewhere, share the flip-flops of
+    a gate out where they are more than the strongest one may drive.
     """
     gates = _gates(netlist, library)
+    most = _most_driven(library)
     words = defaultdict(lambda: defaultdict(list))  # clock -> word -> flip-flops
     for instance, clock_pin, output in _flip_flops(netlist, library):
         clock = instance.pins[clock_pin]
-        if instance.block == STORAGE and clock in gates:
-            words[clock][_word_of(netlist, output)].append((instance, clock_pin))
+        if clock in gates:
+            word = _word_of(netlist, output) if instance.block == STORAGE else ""
+            words[clock][word].append((instance, clock_pin))
     for clock, members in words.items():
+        parts = [
+            flip_flops[first : first + most]
+            for flip_flops in members.values()
+            for first in range(0, len(flip_flops), most)
+        ]
         gate = gates[clock]
-        for flip_flops in list(members.values())[1:]:
+        for part in parts[1:]:
             output = netlist.new_net()
             pins = gate.pins | {_role(gate, library, "output"): output}
             netlist.instances.append(Instance(f"clock_gate_{output}", gate.cell, pins, gate.block))
-            for instance, clock_pin in flip_flops:
+            for instance, clock_pin in part:
                 instance.pins[clock_pin] = output
+
+
+def _most_driven(library: Library) -> int:
+    """Flip-flops that the strongest clock gate may drive, their wire included."""
+    flip_flop = library.flip_flops()[0]
+    pin = flip_flop.pins[flip_flop.clocked_on].capacitance
+    outputs = (pin for gate in library.clock_gates() for pin in gate.outputs)
+    most = max((output.max_capacitance for output in outputs), default=0.0)
+    counts = np.arange(1, 4096)
+    wire = library.wire_load.length(counts) * library.wire_load.capacitance
+    return max(1, int((counts * pin + wire <= most).sum()))
 
 
 def clock_gating(netlist: Netlist, library: Library) -> dict[str, ClockGating]:

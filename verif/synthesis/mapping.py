@@ -47,7 +47,7 @@ write_json netlist.json
 LEAST_GATED = 4
 """Flip-flops from which on a clock gate takes less than a multiplexer for each of them."""
 
-ABC_SCRIPT = "strash; ifraig; scorr; dch -f; map -B 0.9 -D 1000; topo\n"
+ABC_SCRIPT = "strash; ifraig; scorr; dch -f; amap; topo\n"
 """Drive strengths and buffers are not ABC's to choose: it sees no register and no adder."""
 
 REGISTERS = """

@@ -51,7 +51,7 @@ class TimingGraph:
             output_load = next(
                 (cell.pins[cell.next_state].capacitance for cell in library.flip_flops()), 0.0
             )
-        self.clock_slew = clock_slew
+        self.clock_slew = float(clock_slew)
         self.number = {net: i for i, net in enumerate(dict.fromkeys(netlist.nets()))}
         self.bits = list(self.number)
         self.nets = len(self.bits)

@@ -35,7 +35,7 @@ class PartialSumsBench(Bench):
             next_sums=next_sums,
         )
         if self.sums is not None:
-            assert self.read("sums") == self.sums
+            assert self.read("sums") == self.sums, "not the sums that were written"
         if write:
             self.entries[self.write_at] = next_sums
             self.write_at = 0 if write_last else self.write_at + 1

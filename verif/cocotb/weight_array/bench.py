@@ -48,30 +48,20 @@ class WeightArrayBench(Bench):
         int
             Cycles from that of the first beat to that of the last release.
         """
-        self.start_soon(
-            self.sources["weights"].send([b for block, _ in uses for b in self.beats_of(block)])
-        )
+        beats = [beat for block, _ in uses for beat in self.beats_of(block)]
+        self.start_soon(self.sources["weights"].send(beats))
         planes = [(n, plane) for n, (_, planes) in enumerate(uses) for plane in planes]
-        filled = [None] * len(uses)  # cycle from which a block is there
-        accepted = released = 0
+        filled: list[int] = []  # cycle from which each block is there
+        accepted = released = using = cycle = 0
         products = None
-        using = 0
-        cycle = 0
-        while planes or released < len(uses):
+        while released < len(uses):
             if cycle == cycles:
                 return cycle
+            block = planes[0][0] if planes else len(uses)
+            there = [n for n, since in enumerate(filled) if released <= n and since <= cycle]
+            step = block in there and not self.pause(True)
             # The tile releases a bank at the latest in the cycle of the other bank's first plane.
-            there = planes and filled[planes[0][0]] is not None and filled[planes[0][0]] <= cycle
-            step = bool(there) and not self.pause(True)
-            done = released < (planes[0][0] if planes else len(uses))
-            release = done and (step or not self.pause(True))
-            now_full = [
-                any(
-                    n % TILE.banks == bank and n >= released and at is not None and at <= cycle
-                    for n, at in enumerate(filled)
-                )
-                for bank in range(TILE.banks)
-            ]
+            release = released < block and (step or not self.pause(True))
             if step:
                 using, plane = planes.pop(0)
             await self.cycle(
@@ -80,16 +70,17 @@ class WeightArrayBench(Bench):
                 plane=to_bits(plane) if step else self.read("plane"),
                 release=1 << (released % TILE.banks) if release else 0,
             )
-            assert self.read("full") == to_bits(np.array(now_full))
+            full = sum(1 << n % TILE.banks for n in there)
+            assert self.read("full") == full, f"cycle {cycle}: full should be {full:02b}"
             if products is not None:
                 found = from_bits(self.read("products"), SHAPE)
                 assert (found == products).all(), f"cycle {cycle}: products of block {using}"
             ready = accepted // TILE.weight_beats - released < TILE.banks
-            assert self.read("weights__ready") == ready
+            assert self.read("weights__ready") == ready, f"cycle {cycle}: ready should be {ready}"
             if ready and self.read("weights__valid"):
                 accepted += 1
                 if accepted % TILE.weight_beats == 0:
-                    filled[accepted // TILE.weight_beats - 1] = cycle + TILE.store_latency
+                    filled.append(cycle + TILE.store_latency)
             if release:
                 released += 1
                 products = np.zeros(SHAPE, int)  # loading the bank may move none
