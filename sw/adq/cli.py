@@ -16,6 +16,7 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "formal",
     "bench-rtl",
     "waveform",
 )
@@ -33,6 +34,7 @@ NAMED_ERRORS = frozenset(
         "golden.formats.NetworkError",
         "golden.onnx_session.OnnxError",
         "rtl.parameters.ParameterError",
+        "verif.formal.proof.FormalError",
         "verif.simulator.SimulationError",
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",
