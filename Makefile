@@ -21,7 +21,8 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all bench-rtl waveform golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow sim sim-all formal bench-rtl waveform golden \
+  bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -74,6 +75,9 @@ sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in n
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
 	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+
+formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
+	@$(ADQ) formal $(ONLY)
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)

@@ -20,6 +20,7 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "formal",
     "bench-rtl",
     "waveform",
 )
@@ -43,6 +44,7 @@ NAMED_ERRORS = frozenset(
         "golden.formats.NetworkError",
         "golden.onnx_session.OnnxError",
         "rtl.parameters.ParameterError",
+        "verif.formal.proof.FormalError",
         "verif.simulator.SimulationError",
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",

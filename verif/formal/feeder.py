@@ -1,0 +1,89 @@
+"""Properties of the bit-plane feeder."""
+
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
+
+from rtl.pim_tile.feeder import BitPlaneFeeder
+from verif.formal.environment import drive_inputs, hold_offers
+from verif.formal.inside import Inside
+
+__all__ = ["GivesPlanes"]
+
+
+class GivesPlanes(Elaboratable):
+    """Every vector accepted is offered as its bit planes, most significant first from its highest
+    plane with a bit set, each until it is taken; and none is offered that was not accepted.
+    """
+
+    def __init__(self, feeder: BitPlaneFeeder):
+        self.feeder = feeder
+
+    def elaborate(self, platform):
+        p = self.feeder.parameters
+        bits = p.max_activation_bits
+        m = Module()
+        feeder = self.feeder
+        inside = Inside(feeder)
+        m.submodules.dut = inside.fragment
+        drive_inputs(m, feeder)
+        hold_offers(m, feeder.activations, Assume, name="activations")
+
+        accepted = feeder.activations.valid & feeder.activations.ready
+        used = [feeder.activation_bits > bit for bit in range(bits)]
+        loaded, first, index = Signal(), Signal(), Signal(range(bits))
+        vector_bits = Signal.like(feeder.activation_bits)
+        planes = [Signal(p.rows, name=f"plane_{bit}") for bit in range(bits)]
+        with m.If(feeder.take):
+            m.d.sync += [index.eq(index - 1), first.eq(0)]
+            with m.If(index == 0):
+                m.d.sync += loaded.eq(0)
+        with m.If(accepted):
+            m.d.sync += [loaded.eq(1), first.eq(1), index.eq(0)]
+            m.d.sync += vector_bits.eq(feeder.activation_bits)
+            for bit, plane in enumerate(planes):
+                incoming = Cat(word[bit] for word in feeder.activations.payload)
+                m.d.sync += plane.eq(incoming)
+                with m.If(used[bit] & incoming.any()):
+                    m.d.sync += index.eq(bit)
+
+        # How the tile uses it: the bits are those of the job, which stays while its vectors do.
+        m.d.comb += [
+            Assume((feeder.activation_bits >= 1) & (feeder.activation_bits <= bits)),
+            Assume(~loaded | (feeder.activation_bits == vector_bits)),
+            Assume(~feeder.take | feeder.loaded),
+        ]
+
+        plane = Array(planes)[index]
+        m.d.comb += [
+            Assert(feeder.loaded == loaded),
+            Assert(
+                feeder.activations.ready == (feeder.fetch & (~loaded | feeder.take & feeder.last))
+            ),
+        ]
+        with m.If(loaded):
+            m.d.comb += [
+                Assert(feeder.plane == plane),
+                Assert(feeder.index == index),
+                Assert(feeder.zero == ~plane.any()),
+                Assert(feeder.first == first),
+                Assert(feeder.last == (index == 0)),
+                Assert(index < vector_bits),
+            ]
+            with m.If(first):
+                m.d.comb += Assert(feeder.skipped == vector_bits - 1 - index)
+            # Inside, for induction.
+            for bit in range(bits):
+                with m.If(vector_bits > bit):
+                    m.d.comb += Assert(inside[f"vector_{bit}"] == planes[bit])
+            with m.If(first):
+                for bit in range(bits):
+                    with m.If((index < bit) & (vector_bits > bit)):
+                        m.d.comb += Assert(planes[bit] == 0)
+                m.d.comb += Assert(plane.any() | (index == 0))
+        with m.Else():
+            m.d.comb += Assert(feeder.first)
+        m.d.comb += [
+            Cover(loaded & ~first & feeder.zero & (index > 0)),
+            Cover(loaded & first & feeder.last & (vector_bits == bits)),
+            Cover(loaded & ~first & accepted),
+        ]
+        return m

@@ -1,0 +1,43 @@
+"""One proof: what it claims of which design, and how far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from amaranth.hdl import Elaboratable
+
+__all__ = ["FormalError", "Proof"]
+
+
+class FormalError(RuntimeError):
+    """Proofs cannot be run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A design that carries properties, and what is to be shown of them.
+
+    Every proof has covers: situations that must be reachable under its assumptions. A proof whose
+    assumptions exclude them would hold for want of cases.
+    """
+
+    name: str
+    """Component, a dot, and what is claimed of it."""
+
+    claim: str
+    """In a sentence."""
+
+    design: Callable[[], Elaboratable]
+    """Makes the component with its properties and covers."""
+
+    mode: Literal["prove", "bmc"]
+    """``prove``: by induction, in every cycle. ``bmc``: in the first ``depth`` cycles."""
+
+    depth: int
+    """Cycles from reset in which the properties are shown; for ``prove`` also the longest run of
+    good cycles from which induction concludes."""
+
+    cover_depth: int | None = None
+    """Cycles in which the covers must be reached; ``depth`` where it is not given."""
+
+    engine: str = "smtbmc z3"
