@@ -102,9 +102,11 @@ class _Builder:
         weight = self._weight(bits, outputs, channels, kernel, kernel)
         target = _format(self._next_bits(), signed=signed)
         # Sums of random products are normal: two deviations reach the format's limit, and what a
-        # ReLU leaves of them has this mean square. The images are uniform.
+        # ReLU leaves of them has this mean square. The images are uniform. Padding adds nothing.
         mean_square = reads.hi**2 / (3 if source == INPUT else 8)
-        deviation = math.sqrt(weight[0].size * float((weight**2.0).mean()) * mean_square)
+        inside = (1 - (kernel - 1) * (kernel + 1) / 4 / (kernel * height)) ** 2
+        products = weight[0].size * inside
+        deviation = math.sqrt(products * float((weight**2.0).mean()) * mean_square)
         real = np.full(outputs, target.hi / (2 * deviation)) * self.rng.uniform(0.7, 1, outputs)
         multiplier, shift = multiplier_and_shift(real)
         skip_multiplier = None
