@@ -15,6 +15,7 @@ COMMANDS = (
     "figures",
     "cost",
     "export",
+    "evaluate",
     "verify",
     "onnx",
     "map",
