@@ -3,6 +3,7 @@
 import contextlib
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +11,8 @@ from torch.nn import functional
 
 import adq
 from adq.quantization import stages
+from adq.quantization.multipliers import on_multiplier_grid
+from golden.requantize import multiplier_and_shift
 from tests.user_networks import Functional, Residual
 
 
@@ -113,3 +116,21 @@ def test_what_is_kept_in_smaller_types_gives_the_same_gradients(network, monkeyp
     full = gradients()
     assert not kept
     assert all(torch.equal(each, other) for each, other in zip(small, full, strict=True))
+
+
+@pytest.mark.parametrize("exponent", [-40, -3, 0, 3, 14])
+def test_multipliers_are_those_of_the_contract(exponent):
+    rng = np.random.default_rng(exponent + 50)
+    real = rng.normal(size=33) * 2.0**exponent / 4
+    multiplier, shift = multiplier_and_shift(real)
+    expected = np.ldexp(multiplier.astype(float), -shift)
+    assert on_multiplier_grid(torch.from_numpy(real)).values.tolist() == expected.tolist()
+
+
+def test_multipliers_next_to_a_power_of_two_and_out_of_reach():
+    # 32767.6 / 2^15 rounds to 2^15, which 16 bits do not hold: a shift less.
+    real = torch.tensor([32767.6 / 2**15, 0.5], dtype=torch.float64)
+    assert on_multiplier_grid(real).values.tolist() == [1.0, 0.5]
+    large = torch.tensor([1e6, -1e6, 3.4, 0.0], dtype=torch.float64)
+    assert on_multiplier_grid(large).values.tolist() == [32767.0, -32767.0, 3.0, 0.0]
+    assert on_multiplier_grid(torch.zeros(3, dtype=torch.float64)).values.tolist() == [0.0] * 3

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from adq.quantization.multipliers import on_multiplier_grid
 from adq.quantization.prepared import Prepared
 from adq.quantization.quantizers import ActivationQuantizer
 from adq.quantization.stages import (
@@ -214,8 +215,9 @@ class _Export:
         )
 
     def _accumulator_scale(self, stage: LayerStage, source: str) -> np.ndarray:
-        scale = stage.weight_quantizer.scale(stage.module.weight).double().cpu().numpy()
-        return scale * self.formats[source].scale
+        # In float32, as the stage computes it: the same product, rounded the same way.
+        scale = torch.tensor(self.formats[source].scale, device=stage.module.weight.device)
+        return stage.accumulator_scale(scale).double().cpu().numpy()
 
 
 def _requantize(
@@ -226,6 +228,7 @@ def _requantize(
     skip_ratio: float = 0.0,
 ) -> Requantize:
     """Express real multipliers, and that of a skip connection, over one power of two."""
+    real = on_multiplier_grid(torch.from_numpy(real)).values.numpy()
     multiplier, shift = multiplier_and_shift(real)
     if not multiplier.any() or (skip is not None and shift > _LARGEST_SHIFT):
         # Nothing but a skip connection or offsets: they decide how fine the shift must be.

@@ -8,27 +8,40 @@ Everything before the quantizer is computed as multiples of the output's scale s
 quantizer only clamps and rounds. A maximum pooling behind it is done before rounding, with which
 it commutes: among activations that round to the same integer the largest keeps the gradient.
 
-The integer network adds an offset in the accumulator's scale, as an integer, and at few bits the
-accumulator is coarse. Batch norm and a layer's bias therefore round their offset to that grid
-while they train.
+The integer network multiplies by 16-bit integers over a power of two, and adds an offset in the
+accumulator's scale, as an integer. Both are coarse: the multiplier of a channel whose gamma is
+small beside others', the offset at few bits. Stages therefore compute with both as rounded, while
+they train as in evaluation, so that a trained network and its integers differ by no more than
+what float32 rounds.
 
 Notation used for tensor shapes: N images, C channels, H rows, W columns, O outputs.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from adq.quantization.multipliers import (
+    Multipliers,
+    on_multiplier_grid,
+    ratio,
+    skip_ratio,
+    straight_through,
+)
 from adq.quantization.quantizers import (
     Activation,
     ActivationQuantizer,
     WeightQuantizer,
     round_half_up,
 )
+from adq.quantization.remembering import remembering
 from adq.quantization.tracing import AveragePool, Layer, MaxPool
+
+Accumulated = tuple[torch.Tensor, torch.Tensor | None]
+"""A stage's sum, and the shift S of the multipliers in it; None while it looks for a range."""
 
 
 class Reading:
@@ -51,7 +64,7 @@ class Reading:
             return activation
         unit = self.quantizer.unit
         with remembering(activation):
-            x = activation.integers * ratio(activation, unit)
+            x = activation.integers * ratio(activation, unit)[0]
         return self.quantizer(x, unit)
 
 
@@ -144,11 +157,11 @@ class Stage(Step):
     def run(self, values: Mapping[str, Activation]) -> Activation:
         """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
         unit = self.quantizer.unit
-        x = self.accumulate(self.input(values), unit)
+        x, shift = self.accumulate(self.input(values), unit)
         if self.skip is not None:
             skip = self.skip(values)
             with remembering(skip):
-                x = torch.addcmul(x, skip.integers, ratio(skip, unit))
+                x = torch.addcmul(x, skip.integers, skip_ratio(skip, unit, shift))
         if self.relu and self.quantizer.training:
             self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > 0)
             self.elements += x.numel()
@@ -156,8 +169,8 @@ class Stage(Step):
             x = _max_pool(x, self.pool)
         return self.quantizer(x, unit)
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-        """Compute the stage's sum as multiples of ``unit``, or of 1."""
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        """Compute the stage's sum as multiples of ``unit``, or of 1 where that is None."""
         raise NotImplementedError
 
 
@@ -173,9 +186,10 @@ class InputStage(Stage):
 class RescaleStage(Stage):
     """An activation in another format: an addition or a ReLU that no layer ends in."""
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        factor, shift = ratio(x, unit)
         with remembering(x):
-            return x.integers * ratio(x, unit)
+            return x.integers * factor, shift
 
 
 class AverageStage(Stage):
@@ -185,9 +199,10 @@ class AverageStage(Stage):
         super().__init__(name, inputs)
         self.average = pool
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
         mean = functional.avg_pool2d(x.integers, self.average.kernel, self.average.stride)
-        return mean * ratio(x, unit)
+        factor, shift = ratio(x, unit, count=math.prod(self.average.kernel))
+        return mean * factor, shift
 
 
 class LayerStage(Stage):
@@ -225,10 +240,6 @@ class LayerStage(Stage):
         """Multiply-accumulates for one image, padding included."""
         return self.module.weight.numel() * self.positions
 
-    def accumulator_scale(self, scale: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1 in the accumulator, by the input's scale: (O,)."""
-        return scale * self.weight_quantizer.scale(self.module.weight)
-
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
         bias = self.module.bias
@@ -240,19 +251,56 @@ class LayerStage(Stage):
         factor = factor.double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
         return factor, shift.double() + factor * (offset - self.norm.running_mean.double())
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    def accumulator_scale(self, input_scale: torch.Tensor) -> torch.Tensor:
+        """Real value of an integer 1 in the accumulator: (O,)."""
+        return input_scale * self.weight_quantizer.scale(self.module.weight)
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
         """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale
+        factor, bias, shift = grid, self.module.bias, None
+        if unit is not None:
+            (multipliers, shift), offset = self._requantization(grid, unit)
+            if self.norm is None:
+                factor = straight_through(grid / unit, multipliers)
+                bias = None if bias is None else straight_through(bias / unit, offset)
+        products = self._products(x, scale, factor, bias)
         if self.norm is None:
-            bias = self.module.bias
-            if bias is not None:
-                bias = bias + _rounding(bias, grid)
-            if unit is not None:
-                grid = grid / unit
-                bias = None if bias is None else bias / unit
-            return self._products(x, scale, grid, bias)
-        return self._normalized(self._products(x, scale, grid, self.module.bias), grid, unit)
+            return products, shift
+        gamma, beta = _affine(self.norm)
+        if unit is not None:
+            exact = self._exact_affine(multipliers / grid.double(), offset)
+            gamma = straight_through(gamma / unit, exact[0])
+            beta = straight_through(beta / unit, exact[1])
+        return self._normalized(products, gamma, beta), shift
+
+    @torch.no_grad()
+    def _requantization(
+        self, grid: torch.Tensor, unit: torch.Tensor
+    ) -> tuple[Multipliers, torch.Tensor]:
+        """What follows the accumulator as integers have it.
+
+        Multipliers M / 2^S, and offsets that are multiples of them: float64 (O,) both.
+        """
+        factor, offset = self.fold()
+        multipliers = on_multiplier_grid(factor * grid.double() / unit.double())
+        offset = offset / unit.double()
+        # A channel whose M is 0 has no grid: its output is the offset itself.
+        none = multipliers.values == 0
+        safe = torch.where(none, 1.0, multipliers.values)
+        rounded = torch.floor(offset / safe + 0.5) * safe
+        return multipliers, torch.where(none, offset, rounded)
+
+    @torch.no_grad()
+    def _exact_affine(
+        self, factor: torch.Tensor, offset: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gamma and beta that fold into a factor and an offset by the running statistics: (O,)."""
+        norm, bias = self.norm, self.module.bias
+        mean = norm.running_mean - (0.0 if bias is None else bias)
+        gamma = factor * (norm.running_var.double() + norm.eps).sqrt()
+        return gamma, offset + factor * mean.double()
 
     def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
         """Sums of products of integers, times a factor a channel, plus a bias."""
@@ -270,27 +318,16 @@ class LayerStage(Stage):
                 x.integers, weight, bias, module.stride, module.padding, groups=module.groups
             )
 
-    def _normalized(
-        self, x: torch.Tensor, grid: torch.Tensor, unit: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Batch norm whose offset, once folded, is an integer in the accumulator.
-
-        The rounding of the running statistics' offset is added to beta, in training as in
-        evaluation, and beta's gradient does not see it.
-        """
+    def _normalized(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+        """Batch norm, as the norm's own module would do it."""
         norm = self.norm
-        factor, shift = _affine(norm)
-        folded, offset = self.fold()
-        shift = shift + _rounding(offset, folded * grid.detach()).to(shift.dtype)
-        if unit is not None:
-            factor, shift = factor / unit, shift / unit
         momentum = norm.momentum
         if norm.training:
             norm.num_batches_tracked.add_(1)
             if momentum is None:
                 momentum = 1 / norm.num_batches_tracked.item()
         return functional.batch_norm(
-            x, norm.running_mean, norm.running_var, factor, shift, norm.training,
+            x, norm.running_mean, norm.running_var, gamma, beta, norm.training,
             momentum or 0.0, norm.eps,
         )  # fmt: skip
 
@@ -316,43 +353,6 @@ class LogitsStage(LayerStage):
         return self._products(x, scale, torch.ones_like(scale), bias) * grid
 
 
-def ratio(x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-    """What an activation's integers are multiples of, in units, or in 1: ()."""
-    return x.scale if unit is None else x.scale / unit
-
-
-@contextlib.contextmanager
-def remembering(
-    x: Activation,
-    weight: torch.Tensor | None = None,
-    again: Callable[[], torch.Tensor] | None = None,
-) -> Iterator[None]:
-    """Let what is computed inside keep an activation for its gradient in its smaller type.
-
-    A weight is not kept at all, but computed ``again``.
-    """
-    # The graph keeps these functions: they must not hold the tensors that it is to forget.
-    small, full, place = x.dtype, x.integers.dtype, x.integers.data_ptr()
-    weight_layout = None if weight is None else _layout(weight)
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor | Callable[[], torch.Tensor]:
-        if small is not None and tensor.data_ptr() == place:
-            kept = tensor.to(small)
-            return lambda: kept.to(full)
-        return again if _layout(tensor) == weight_layout else tensor
-
-    def unpack(kept: torch.Tensor | Callable[[], torch.Tensor]) -> torch.Tensor:
-        return kept if isinstance(kept, torch.Tensor) else kept()
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield
-
-
-def _layout(tensor: torch.Tensor) -> tuple:
-    """Tell a tensor from all others that are there, and from itself transposed."""
-    return tensor.data_ptr(), tensor.shape, tensor.stride()
-
-
 def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
     return functional.max_pool2d(x, pool.kernel, pool.stride, pool.padding)
 
@@ -362,12 +362,3 @@ def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.
     if norm.affine:
         return norm.weight, norm.bias
     return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
-
-
-@torch.no_grad()
-def _rounding(offset: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """What rounding to a grid adds to an offset a channel: (C,)."""
-    # A channel whose gamma is 0 has no grid: its output is the offset itself.
-    safe = torch.where(grid == 0, 1.0, grid)
-    rounded = torch.where(grid == 0, offset, torch.floor(offset / safe + 0.5) * safe)
-    return rounded - offset
