@@ -20,7 +20,7 @@ from adq.config import ModelConfig, Recipe, TrainingConfig
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
 from adq.cost.report import to_json
-from adq.cost.sources import architecture_work, artifact_work, module_work, read_networks
+from adq.cost.sources import CostError, architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
 from adq.models import build
 from adq.quantization.integers import integer_network
@@ -148,6 +148,11 @@ def test_any_module():
     assert {layer.bits for layer in layers.values()} == {4}
     # The module itself is as it was.
     assert module(torch.zeros(1, 3, 10, 12)).shape == (1, 7)
+
+
+def test_a_module_without_layers_is_told_so():
+    with pytest.raises(CostError, match=r"ReLU runs no Conv2d and no Linear module: give the"):
+        module_work(nn.ReLU(), (3, 4, 4))
 
 
 def test_an_artifacts_layers():
