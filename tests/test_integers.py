@@ -9,7 +9,7 @@ import adq
 from adq.config import DataConfig
 from adq.data import load
 from adq.models import build
-from adq.quantization.integers import integer_network
+from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.quantizers import Activation
 from adq.quantization.stages import InputStage, LogitsStage, Stage
 from golden.integer_network import run
@@ -185,3 +185,11 @@ def test_logits_share_one_scale(images):
     assert isinstance(last, LogitsStage)
     scale = last.weight_quantizer.scale(last.module.weight)
     assert (scale == scale[0]).all()
+
+
+def test_a_layer_that_holds_no_numbers_is_named(images):
+    prepared = network("digits", images, (16, 4, 4, 16))
+    with torch.no_grad():
+        prepared.model.network.norm2.weight[3] = torch.nan
+    with pytest.raises(ExportError, match=r"^conv2 has no integers: .*finite"):
+        integer_network(prepared, name="digits")

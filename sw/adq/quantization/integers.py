@@ -44,6 +44,7 @@ from golden.network import (
     Linear,
     MaxPool2d,
     Network,
+    NetworkError,
     Node,
     Requantize,
     Rescale,
@@ -78,13 +79,18 @@ def integer_network(
 
     Raises
     ------
+    ExportError
+        A layer holds something that is no number.
     golden.network.NetworkError
         A width could overflow.
 
     """
     export = _Export(prepared, densities or {})
     for step in prepared.model.steps:
-        export.add(step)
+        try:
+            export.add(step)
+        except NetworkError as error:
+            raise ExportError(f"{step.name} has no integers: {error}") from None
     return Network(
         name=name,
         input_shape=prepared.input_shape,
@@ -172,6 +178,8 @@ class _Export:
         target = _format(stage.quantizer)
         factor, offset = (tensor.cpu().numpy() for tensor in stage.fold())
         real = factor * self._accumulator_scale(stage, common["input"]) / target.scale
+        if not (np.isfinite(real).all() and np.isfinite(offset).all()):
+            raise NetworkError("its weights or its batch norm are no finite numbers: train again")
         requantize = _requantize(real, target, **self._skip(skips, target))
         weight = _integers(stage)
         silent = requantize.multiplier == 0
