@@ -21,6 +21,7 @@ COMMANDS = (
     "sim",
     "regress",
     "formal",
+    "bench-train",
     "bench-rtl",
     "waveform",
 )
