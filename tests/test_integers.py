@@ -10,8 +10,9 @@ from adq.config import DataConfig
 from adq.data import load
 from adq.models import build
 from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.layers import LogitsStage
 from adq.quantization.quantizers import Activation
-from adq.quantization.stages import InputStage, LogitsStage, Stage
+from adq.quantization.stages import InputStage, Stage
 from golden.integer_network import run
 from golden.network import Rescale
 from tests.user_networks import Functional, Residual

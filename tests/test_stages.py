@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import adq
-from adq.quantization import stages
+from adq.quantization import layers, stages
 from adq.quantization.multipliers import on_multiplier_grid
 from golden.requantize import multiplier_and_shift
 from tests.user_networks import Functional, Residual
@@ -40,7 +40,7 @@ def fake_quantized(x: torch.Tensor, limit: torch.Tensor, bits: int) -> torch.Ten
     return rounded((x / scale).clamp(0, 2**bits - 1)) * scale
 
 
-def fake_quantized_weight(layer: stages.LayerStage) -> torch.Tensor:
+def fake_quantized_weight(layer: layers.LayerStage) -> torch.Tensor:
     weight = layer.module.weight
     scale = layer.weight_quantizer.scale(weight).reshape(-1, *[1] * (weight.dim() - 1))
     largest = layer.weight_quantizer.largest
@@ -111,7 +111,8 @@ def test_what_is_kept_in_smaller_types_gives_the_same_gradients(network, monkeyp
     monkeypatch.setattr(torch.Tensor, "to", spied)
     small = gradients()
     assert torch.uint8 in kept
-    monkeypatch.setattr(stages, "remembering", lambda *_: contextlib.nullcontext())
+    for module in (stages, layers):
+        monkeypatch.setattr(module, "remembering", lambda *_: contextlib.nullcontext())
     kept.clear()
     full = gradients()
     assert not kept

@@ -3,8 +3,8 @@
 - ``quantizers``: from real numbers to integers, with gradients
 - ``multipliers``: what multiplies integers, as integers have it
 - ``remembering``: what is kept for the gradient
-- ``tracing``: a PyTorch module as a list of operations
-- ``stages``: the operations that become one node of the integer network, and how they train
+- ``operations``, ``tracing``: what a PyTorch module computes, as a list
+- ``stages``, ``layers``: operations that become a node of the integer network, and how they train
 - ``assembly``: which operations make a stage
 - ``network``: the stages in order, and the precision of every tensor between them
 - ``prepared``: ``adq.prepare`` and what it returns

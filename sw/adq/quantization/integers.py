@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.multipliers import on_multiplier_grid
+from adq.quantization.operations import MaxPool
 from adq.quantization.prepared import Prepared
 from adq.quantization.quantizers import ActivationQuantizer
 from adq.quantization.stages import (
@@ -26,15 +28,13 @@ from adq.quantization.stages import (
     Dropping,
     Flattening,
     InputStage,
-    LayerStage,
-    LogitsStage,
     Pooling,
     Reading,
     RescaleStage,
     Stage,
     Step,
 )
-from adq.quantization.tracing import MaxPool, pair
+from adq.quantization.tracing import pair
 from golden.network import (
     INPUT,
     ActivationFormat,

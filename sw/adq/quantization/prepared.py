@@ -9,8 +9,9 @@ from torch import nn
 from adq.config import QuantizationConfig
 from adq.quantization import pruning
 from adq.quantization.assembly import assemble
+from adq.quantization.layers import LayerStage
 from adq.quantization.network import QuantizedNetwork
-from adq.quantization.stages import LayerStage, Passive
+from adq.quantization.stages import Passive
 from adq.quantization.tracing import PrepareError, trace
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]

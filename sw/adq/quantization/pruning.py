@@ -17,8 +17,8 @@ import torch
 import torch_pruning
 from torch import nn
 
+from adq.quantization.layers import LayerStage
 from adq.quantization.network import QuantizedNetwork
-from adq.quantization.stages import LayerStage
 from adq.quantization.tracing import PrepareError
 
 
