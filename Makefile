@@ -22,14 +22,14 @@ VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow sim sim-all formal bench-rtl waveform golden \
-  bench-train lint clean
+  bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  TILE=FILE.toml, or ROWS=32 COLS=48, choose the tile of demo and sim."
 
 $(VENV)/.sim: pyproject.toml constraints.txt
@@ -48,7 +48,7 @@ $(VENV)/.train: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,figures,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,figures,onnx,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
@@ -84,6 +84,9 @@ bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="b
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
 	@$(ADQ) waveform
+
+bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime's and PyTorch's
+	@$(ADQ) bench-golden
 
 golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite

@@ -92,6 +92,19 @@ def test_exporting_again_gives_the_same_bytes(run, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
 
 
+def test_training_and_exporting_again_gives_the_same_bytes(run, tmp_path):
+    """What `make golden` promises of the checked-in vectors."""
+    again = make_run(tmp_path, baseline=True)
+    for name, folder in (("one", run), ("other", again)):
+        for bits in ([], ["--bits", 16]):
+            adq("export", folder, tmp_path / name / f"at{len(bits)}", "--images", 4, *bits)
+    ones = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(ones) == 4
+    for one in ones:
+        other = tmp_path / "other" / one.relative_to(tmp_path / "one")
+        assert one.read_bytes() == other.read_bytes()
+
+
 def test_uniform_export_at_the_baselines_bits_is_the_baseline(run, tmp_path):
     adq("export", run, tmp_path / "wide", "--bits", 16, "--images", 2)
     artifact = read_artifact(tmp_path / "wide")
@@ -132,3 +145,46 @@ def test_more_images_than_there_are(run, tmp_path):
     assert result.exit_code == 2
     assert result.stderr == "error: images is 451: the test set has 1 to 450\n"
     assert not (tmp_path / "new").exists()
+
+
+def test_evaluate_runs_the_whole_test_set_in_integers(run, tmp_path):
+    metrics = json.loads((run / "metrics.json").read_text())
+    for number, (arguments, figures) in enumerate(
+        [
+            ([], {"accuracy"}),
+            (["--integer"], {"accuracy", "integer_accuracy", "differing_classes"}),
+            (["--integer", "--onnx", "--bits", 16], {"accuracy", "integer_accuracy", "onnx"}),
+        ]
+    ):
+        out = tmp_path / str(number)
+        output = adq("evaluate", run, "--out", out, *arguments)
+        (path,) = out.rglob("*.json")
+        result = json.loads(path.read_text())
+        assert figures <= result.keys()
+        network = "baseline" if "--bits" in arguments else "mixed"
+        assert result["test_images"] == 450
+        assert result["accuracy"] == pytest.approx(metrics[network]["accuracy"])
+        assert f"{result['accuracy']:.2%}" in output
+    # At 16 bits the digits are classified alike, and every integer is ONNX Runtime's.
+    assert result["differing_classes"] == 0
+    assert result["onnx"]["images"] == 450
+    assert result["onnx"]["agrees"]
+    assert "ONNX Runtime: 0 of 2,078,550 integers differ" in output
+
+
+def test_evaluate_finds_integers_that_differ(run, tmp_path, monkeypatch):
+    from golden import integer_network
+
+    recompute = integer_network.run
+
+    def with_a_fault(network, inputs):
+        trace = recompute(network, inputs)
+        trace.outputs["conv2"][0, 0, 0, 0] ^= 1
+        return trace
+
+    monkeypatch.setattr("adq.verification.integer_network.run", with_a_fault)
+    result = CliRunner().invoke(
+        main, ["evaluate", str(run), "--integer", "--onnx", "--out", str(tmp_path)]
+    )
+    assert result.exit_code == 1
+    assert "ONNX Runtime: 2 of 2,078,550 integers differ" in result.output  # one a batch

@@ -15,6 +15,7 @@ COMMANDS = (
     "figures",
     "cost",
     "export",
+    "evaluate",
     "verify",
     "onnx",
     "map",
@@ -22,6 +23,7 @@ COMMANDS = (
     "regress",
     "formal",
     "bench-train",
+    "bench-golden",
     "bench-rtl",
     "waveform",
 )

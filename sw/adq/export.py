@@ -9,24 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-import adq.data
-from adq.checkpoint import Checkpoint
-from adq.evaluation import BATCH, classify
+from adq.integer_evaluation import evaluate_integers
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared import Prepared
 from adq.run import Run
 from golden.artifact import Artifact, Samples, write_artifact
-from golden.integer_network import logits
 
 
 def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -> Artifact:
     """Write the trained network of a run as a golden artifact, and return it.
 
-    Without ``bits`` it is the mixed-precision network. With ``bits`` it is the same architecture
-    at this precision in every layer: the baseline, if the run trained one, else the
-    mixed-precision network; the ranges of its activations stay, and weights are quantized anew.
-    At the baseline's own precision that is the baseline as trained; at any other precision the
-    network was not trained for it, and serves to compare costs.
+    ``bits`` chooses the network as in ``evaluate_trained``.
 
     The samples are test images, drawn by the recipe's seed: fewer images are a part of more. What
     was measured over the whole test set goes into the manifest's generator:
@@ -49,40 +42,20 @@ def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -
 
     """
     recipe = run.read_recipe()
-    uniform = bits is not None
-    if uniform and not 2 <= bits <= 16:
-        raise ExportError(f"bits is {bits}: it must be 2 to 16")
-    source = run.baseline if uniform and recipe.training.baseline else run.mixed
-    checkpoint = Checkpoint.load(source)
-    prepared = checkpoint.build()
-    if uniform:
-        prepared.set_bits(dict.fromkeys(prepared.layers, bits))
-
-    seed = recipe.training.seed
-    data = adq.data.load(recipe.data, seed=seed, device="cpu")
-    tested = len(data.test_labels)
+    evaluation = evaluate_integers(run, bits=bits)
+    network, tested = evaluation.network, len(evaluation)
     if not 1 <= images <= tested:
         raise ExportError(f"images is {images}: the test set has 1 to {tested}")
-    network = integer_network(prepared, name=recipe.model.name, densities=checkpoint.densities)
-    inputs = np.concatenate(
-        [_integers(prepared, data.test_batch(batch)) for batch in torch.arange(tested).split(BATCH)]
-    )
-    labels = data.test_labels.numpy()
-    trained_classes = classify(prepared.model, data).numpy()
-    integer_classes = logits(network, inputs).argmax(1)
-
+    seed = recipe.training.seed
     drawn = np.random.default_rng(seed).permutation(tested)[:images]
     artifact = Artifact(
         network=network,
-        samples=Samples.record(network, inputs[drawn], labels[drawn]),
+        samples=Samples.record(network, evaluation.inputs[drawn], evaluation.labels[drawn]),
         generator=_generator(
             recipe=dataclasses.asdict(recipe),
-            checkpoint=source.name,
+            checkpoint=evaluation.checkpoint,
             uniform_bits=bits,
-            test_images=tested,
-            accuracy=float((trained_classes == labels).mean()),
-            integer_accuracy=float((integer_classes == labels).mean()),
-            differing_classes=int((trained_classes != integer_classes).sum()),
+            **evaluation.to_json(),
         ),
     )
     write_artifact(directory, artifact)

@@ -1,7 +1,7 @@
 """Holds an artifact against every implementation that this machine has."""
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from golden.network import Network
 from golden.samples import Artifact
 from golden.verify import NodeAgreement, compare, verify_artifact
 
-__all__ = ["IMPLEMENTATIONS", "Verification", "Verified", "missing_package", "random_images"]
+__all__ = ["IMPLEMENTATIONS", "Verification", "Verified", "missing_package", "verify_onnx"]
 
 Run = Callable[[Network, np.ndarray], integer_network.Trace]
 
@@ -23,8 +23,8 @@ IMPLEMENTATIONS = {"numpy": (), "onnx": ("onnx", "onnxruntime"), "qonnx": ("onnx
 QONNX_IMAGES = 4
 """Images for the executor of QONNX, which starts a session a node and image."""
 
-RANDOM_BATCH = 256
-"""Random images whose integers are held at a time."""
+BATCH = 256
+"""Images whose integers are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,10 @@ class Verification:
         nodes = verify_artifact(artifact, self._run(implementation))
         return Verified(implementation, "samples", len(artifact.samples), nodes)
 
-    def random(self, implementation: str, images: int, seed: int) -> Iterator[Verified]:
-        """Hold an implementation against NumPy on random images; yields the sum after a batch."""
+    def random(self, images: int, seed: int) -> Iterator[Verified]:
+        """Hold ONNX Runtime against NumPy on random images; yields the sum after each batch."""
         network = self.artifact.network
-        run, nodes, done = self._run(implementation), None, 0
-        for inputs in random_images(network, images, seed):
-            found = compare(network, integer_network.run(network, inputs), run(network, inputs))
-            nodes = found if nodes is None else list(map(_sum, nodes, found))
-            done += len(inputs)
-            yield Verified(implementation, "numpy", done, nodes)
+        return hold_against_numpy(network, self._run("onnx"), random_images(network, images, seed))
 
     def _run(self, implementation: str) -> Run:
         if implementation == "numpy":
@@ -109,12 +104,34 @@ class Verification:
         return lambda network, inputs: execute(network, model, inputs)
 
 
+def verify_onnx(network: Network, inputs: np.ndarray) -> Iterator[Verified]:
+    """Hold ONNX Runtime against NumPy on images (N, C, H, W); yields the sum after each batch."""
+    from golden.onnx_graph import build_model
+    from golden.onnx_session import run_onnx
+
+    model = build_model(network)
+    batches = (inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH))
+    return hold_against_numpy(network, lambda *batch: run_onnx(batch[0], model, batch[1]), batches)
+
+
+def hold_against_numpy(
+    network: Network, run: Run, batches: Iterable[np.ndarray]
+) -> Iterator[Verified]:
+    """Compare every integer of another implementation with NumPy's, batch by batch."""
+    nodes, done = None, 0
+    for inputs in batches:
+        found = compare(network, integer_network.run(network, inputs), run(network, inputs))
+        nodes = found if nodes is None else list(map(_sum, nodes, found))
+        done += len(inputs)
+        yield Verified("onnx", "numpy", done, nodes)
+
+
 def random_images(network: Network, images: int, seed: int) -> Iterator[np.ndarray]:
     """Yield batches of uniformly random integers of the network's input format, (N, C, H, W)."""
     rng = np.random.default_rng(seed)
     lo, hi = network.input_format.lo, network.input_format.hi
-    for first in range(0, images, RANDOM_BATCH):
-        count = min(RANDOM_BATCH, images - first)
+    for first in range(0, images, BATCH):
+        count = min(BATCH, images - first)
         yield rng.integers(lo, hi + 1, (count, *network.input_shape))
 
 

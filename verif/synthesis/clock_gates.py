@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Instance, Netlist
+from verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["ClockGating", "clock_gating", "split_clock_gates"]
 
@@ -21,8 +21,8 @@ class ClockGating:
     clock_gates: int
     gated: int
     ungated: int
-    words: dict[str, tuple[int, int]]
-    """Of each register: the clock gates that serve it, and its flip-flops without one."""
+    words: dict[str, tuple[frozenset[Net], int]]
+    """Of each register: the gated clocks that reach it, and its flip-flops without one."""
 
 
 def _word_of(netlist: Netlist, net) -> str:
@@ -100,7 +100,7 @@ def clock_gating(netlist: Netlist, library: Library) -> dict[str, ClockGating]:
     blocks = {}
     for block in {**placed, **found}:
         words = {
-            word: (len(gates.keys() & clocks), sum(clock not in gates for clock in clocks))
+            word: (frozenset(gates.keys() & clocks), sum(clock not in gates for clock in clocks))
             for word, clocks in found[block].items()
         }
         size = sum(map(len, found[block].values()))

@@ -141,12 +141,14 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         )
     adders = _adders(library)
     gating = f"clockgate -liberty library.lib -min_net_size {LEAST_GATED}"
-    extraction = [f"extract_fa -{kind}\nopt_clean" for kind in adders]
+    # Four inputs a cone are enough for an adder. (Yosys overlooks -b as its last option.)
+    kinds = " ".join(f"-{kind}" for kind in adders)
+    extraction = f"extract_fa -b 4 {kinds}\nopt_clean\ntechmap -map adders.v\nopt_clean"
     unusable = (cell.name for cell in library.cells.values() if not cell.usable)
     script = SCRIPT.format(
         name=f"{name}.{part}" if part else name,
         clock_gates=gating if library.clock_gates() else "",
-        adders="\n".join([*extraction, "techmap -map adders.v\nopt_clean"] if adders else []),
+        adders=extraction if adders else "",
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
     )
     with tempfile.TemporaryDirectory() as folder:

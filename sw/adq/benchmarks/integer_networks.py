@@ -78,7 +78,7 @@ class _Builder:
 
     def _weight(self, bits: int, *shape: int) -> np.ndarray:
         limit = 1 << (bits - 1)
-        return self.rng.integers(-limit, limit, shape)
+        return self.rng.integers(1 - limit, limit, shape)  # without a mean that adds up
 
     def _next_bits(self) -> int:
         """Precision of the layer that reads: the one that is appended after this."""
@@ -101,9 +101,13 @@ class _Builder:
         bits = reads.bits
         weight = self._weight(bits, outputs, channels, kernel, kernel)
         target = _format(self._next_bits(), signed=signed)
-        # Sums of random products: with this factor three deviations reach the format's limit.
-        deviation = math.sqrt(weight[0].size * float((weight**2.0).mean()) * reads.hi**2 / 5)
-        real = np.full(outputs, target.hi / (3 * deviation)) * self.rng.uniform(0.7, 1, outputs)
+        # Sums of random products are normal: two deviations reach the format's limit, and what a
+        # ReLU leaves of them has this mean square. The images are uniform. Padding adds nothing.
+        mean_square = reads.hi**2 / (3 if source == INPUT else 8)
+        inside = (1 - (kernel - 1) * (kernel + 1) / 4 / (kernel * height)) ** 2
+        products = weight[0].size * inside
+        deviation = math.sqrt(products * float((weight**2.0).mean()) * mean_square)
+        real = np.full(outputs, target.hi / (2 * deviation)) * self.rng.uniform(0.7, 1, outputs)
         multiplier, shift = multiplier_and_shift(real)
         skip_multiplier = None
         if skip is not None:

@@ -16,7 +16,7 @@ def regress(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Also at every other size on the list (20 minutes).")
+        bool, typer.Option("--all", help="Also at every other size on the list: takes long.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random tests.")] = 1,
     out: Annotated[

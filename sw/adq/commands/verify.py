@@ -57,7 +57,7 @@ def verify(
         if random and "onnx" in not_run:
             raise ModuleNotFoundError(name="onnxruntime")
         if random:
-            for done in verification.random("onnx", random, seed):
+            for done in verification.random(random, seed):
                 status.update(f"{directory}: {done.images} of {random} random images")
             results.append(done)
 
