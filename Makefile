@@ -99,7 +99,7 @@ $(VENV)/.bench: $(VENV)/.train
 	@touch $@
 
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
-	@$(VENV)/bin/python -m adq.training.benchmark
+	@$(ADQ) bench-train
 
 lint: $(VENV)/.test  ## ruff, rules and format
 	@$(VENV)/bin/ruff check .

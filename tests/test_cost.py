@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -18,9 +20,10 @@ from adq.config import ModelConfig, Recipe, TrainingConfig
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
 from adq.cost.report import to_json
-from adq.cost.sources import architecture_work, artifact_work, module_work, read_networks
+from adq.cost.sources import CostError, architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
 from adq.models import build
+from adq.quantization.integers import integer_network
 from golden.artifact import read_artifact
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
@@ -147,6 +150,11 @@ def test_any_module():
     assert module(torch.zeros(1, 3, 10, 12)).shape == (1, 7)
 
 
+def test_a_module_without_layers_is_told_so():
+    with pytest.raises(CostError, match=r"ReLU runs no Conv2d and no Linear module: give the"):
+        module_work(nn.ReLU(), (3, 4, 4))
+
+
 def test_an_artifacts_layers():
     network = read_artifact(VECTORS / "mixed").network
     work = artifact_work(network, name="digits")
@@ -259,10 +267,16 @@ def test_a_run_holds_one_or_two_checkpoints(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["digits", "vgg11", "resnet20"])
-def test_the_training_loop_counts_the_same_macs(name):
+def test_training_and_integers_count_the_same_macs(name):
     model = build(name, (3, 32, 32), 10)
     layers = {layer.name: layer.macs for layer in module_work(model, (3, 32, 32))}
-    assert adq.prepare(model, torch.zeros(1, 3, 32, 32)).macs == layers
+    prepared = adq.prepare(model, torch.zeros(1, 3, 32, 32))
+    assert prepared.macs == layers
+    with torch.no_grad():
+        prepared.model(torch.rand(8, 3, 32, 32))  # finds ranges
+    prepared.model.eval()
+    integers = artifact_work(integer_network(prepared, name=name), name=name)
+    assert {layer.name: layer.macs for layer in integers.layers} == layers
 
 
 def cost(folder, *arguments):
@@ -281,6 +295,15 @@ def test_the_command_on_an_artifact(tmp_path):
         uniform["total"]["pim_pj"] / mixed["total"]["pim_pj"]
     )
     assert f"{mixed['pim_energy_reduction']:.2f}x" in result.stdout
+
+
+def test_an_artifacts_cost_needs_no_pytorch(tmp_path):
+    code = (
+        "import sys; sys.modules['torch'] = None; from adq.cli import main; "
+        f"main(['cost', {str(VECTORS / 'mixed')!r}, '--out', {str(tmp_path)!r}])"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert (tmp_path / "cost.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,13 @@ def test_the_usual_folder_is_named_by_the_environment(folder, monkeypatch):
     assert len(images.train_labels) == 20
 
 
+def test_a_folder_may_begin_with_a_tilde(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert CIFAR10.folder("~/cifar10") == folder
+    monkeypatch.setenv("ADQ_DATA", "~")
+    assert CIFAR10.folder() == folder
+
+
 def test_decoded_once_wherever_the_file_lies(folder, monkeypatch):
     first = load(folder)
     moved = folder.rename(folder.parent / "elsewhere")

@@ -37,6 +37,10 @@ def make_run(folder, baseline: bool):
     return folder / "run"
 
 
+def contents(folder) -> dict:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("with-baseline"), baseline=True)
@@ -127,11 +131,11 @@ def test_uniform_export_without_a_baseline_takes_the_mixed_network(tmp_path):
 def test_a_recipe_that_cannot_run_leaves_the_old_run_alone(run, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[training]\nepochs = 1\ndevice = "abacus"\n')
-    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    before = contents(run)
     result = CliRunner().invoke(main, ["train", str(recipe), "--out", str(run), "--overwrite"])
     assert result.exit_code == 2
     assert result.stderr.startswith("error: device 'abacus' cannot be used")
-    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert contents(run) == before
 
 
 def test_more_images_than_there_are(run, tmp_path):

@@ -9,9 +9,10 @@ import adq
 from adq.config import DataConfig
 from adq.data import load
 from adq.models import build
-from adq.quantization.integers import integer_network
+from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.layers import LogitsStage
 from adq.quantization.quantizers import Activation
-from adq.quantization.stages import InputStage, LayerStage, LogitsStage, Stage
+from adq.quantization.stages import InputStage, Stage
 from golden.integer_network import run
 from golden.network import Rescale
 from tests.user_networks import Functional, Residual
@@ -81,7 +82,7 @@ def test_logits_agree_over_the_test_set(images, name, bits):
     spread = logits.std().item()
     error = np.abs(trace.logits * unit - logits.double().numpy())
     # An activation that falls on the other side of a coarse step moves all logits of its image.
-    assert np.quantile(error, 0.95) < 0.05 * spread
+    assert np.quantile(error, 0.99) < 0.05 * spread
 
 
 @pytest.mark.parametrize("bits", PRECISIONS)
@@ -104,30 +105,23 @@ def test_each_stage_agrees_given_the_same_input(images, name, bits):
             node = pool.name if pool else step.name
             integers = trace.outputs.get(node, computed)  # dropout is no node
             if isinstance(step, Stage):
-                _compare(net, step, computed, integers, trace)
+                _compare(step, computed, integers)
                 compared += 1
         scale = prepared.model.quantizer(step.name).scale.detach()
         values[step.name] = Activation(torch.tensor(integers.astype(np.float32)), scale)
     assert compared >= 3
 
 
-def _compare(net, step, computed, integers, trace) -> None:
+def _compare(step, computed, integers) -> None:
+    """The same but for what falls between two integers by float32's rounding."""
     difference = np.abs(integers.astype(np.int64) - computed.astype(np.int64))
     if step.quantizer.bits <= 8:
         assert difference.max() <= 1, step.name
-        assert (difference > 0).mean() < 0.01, step.name
-        return
-    # Half of M's last bit, times the largest product; roundings of two, and float32's. A skip
-    # connection's own rounding, and that of one read at another precision, are less.
-    node = net[step.name]
-    total = (
-        trace.accumulators[step.name] - node.bias.reshape(-1, *[1] * (difference.ndim - 2))
-        if isinstance(step, LayerStage)
-        else trace.accumulators.get(step.name, np.array(2**16))
-    )
-    bound = 0.5 * np.abs(total).max() / 2.0**node.requantize.shift
-    assert difference.max() <= bound + 4, step.name
-    assert bound < 16
+        assert (difference > 0).mean() < 1e-3, step.name
+    else:
+        # float32 has 24 bits for sums of 32-bit products.
+        assert difference.max() <= 4, step.name
+        assert difference.mean() < 0.1, step.name
 
 
 def test_formats_bits_and_densities_are_those_of_training(images):
@@ -192,3 +186,11 @@ def test_logits_share_one_scale(images):
     assert isinstance(last, LogitsStage)
     scale = last.weight_quantizer.scale(last.module.weight)
     assert (scale == scale[0]).all()
+
+
+def test_a_layer_that_holds_no_numbers_is_named(images):
+    prepared = network("digits", images, (16, 4, 4, 16))
+    with torch.no_grad():
+        prepared.model.network.norm2.weight[3] = torch.nan
+    with pytest.raises(ExportError, match=r"^conv2 has no integers: .*finite"):
+        integer_network(prepared, name="digits")

@@ -340,6 +340,37 @@ def test_a_network_without_an_integer_form_is_named(network, message, images):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("network", "example", "message"),
+    [
+        (lambda x: x, torch.zeros(1, 3, 16, 16), "the network is a function: it must be a torch"),
+        (Broken(), None, "the example must be a batch of images, a tensor (N, C, H, W)"),
+        (Broken(), (1, 3, 16, 16), "the example must be a batch of images"),
+        (Broken().half(), torch.zeros(1, 3, 16, 16), "conv.weight is torch.float16: quantizers"),
+        (
+            adq.prepare(Broken(), torch.zeros(1, 3, 16, 16)).model,
+            torch.zeros(1, 3, 16, 16),
+            "the network is prepared already",
+        ),
+    ],
+)
+def test_what_is_no_network_or_no_example(network, example, message):
+    with pytest.raises(adq.PrepareError) as caught:
+        adq.prepare(network, example)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_optimizer_whose_state_cannot_follow_is_named_before_anything_changes(images):
+    prepared = prepared_network("residual", images)
+    optimizer = torch.optim.Adafactor(prepared.model.parameters())
+    prepared.model.train()(images).sum().backward()
+    optimizer.step()
+    channels = prepared.channels
+    with pytest.raises(adq.PrepareError, match=r"stem\.0\.weight: what Adafactor keeps for it as"):
+        prepared.prune({"block1.conv1": 3}, optimizer)
+    assert prepared.channels == channels
+
+
 def test_an_example_that_does_not_fit(images):
     with pytest.raises(adq.PrepareError, match=r"does not run on an example of shape \(1, 3, 9"):
         adq.prepare(Broken(), torch.zeros(1, 3, 9, 9))
@@ -349,6 +380,8 @@ def test_an_example_that_does_not_fit(images):
     ("call", "message"),
     [
         (lambda p: p.set_bits({"fc": 1}), "fc: a precision of 1 bits: it must be 2 to 16"),
+        (lambda p: p.set_bits({"fc": 4.0}), "fc: 4.0 is no integer"),
+        (lambda p: p.prune({"stem.0": "4"}), "stem.0: '4' is no integer"),
         (lambda p: p.set_bits({"fc": 17}), "fc: a precision of 17 bits: it must be 2 to 16"),
         (lambda p: p.set_bits({"cf": 4}), "cf is no layer of the network: it has stem.0, "),
         (lambda p: p.prune({"fc": 4}), "fc: its channels are the logits, which stay"),

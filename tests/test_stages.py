@@ -3,13 +3,16 @@
 import contextlib
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 import adq
-from adq.quantization import stages
+from adq.quantization import layers, stages
+from adq.quantization.multipliers import on_multiplier_grid
+from golden.requantize import multiplier_and_shift
 from tests.user_networks import Functional, Residual
 
 
@@ -37,7 +40,7 @@ def fake_quantized(x: torch.Tensor, limit: torch.Tensor, bits: int) -> torch.Ten
     return rounded((x / scale).clamp(0, 2**bits - 1)) * scale
 
 
-def fake_quantized_weight(layer: stages.LayerStage) -> torch.Tensor:
+def fake_quantized_weight(layer: layers.LayerStage) -> torch.Tensor:
     weight = layer.module.weight
     scale = layer.weight_quantizer.scale(weight).reshape(-1, *[1] * (weight.dim() - 1))
     largest = layer.weight_quantizer.largest
@@ -108,8 +111,27 @@ def test_what_is_kept_in_smaller_types_gives_the_same_gradients(network, monkeyp
     monkeypatch.setattr(torch.Tensor, "to", spied)
     small = gradients()
     assert torch.uint8 in kept
-    monkeypatch.setattr(stages, "remembering", lambda *_: contextlib.nullcontext())
+    for module in (stages, layers):
+        monkeypatch.setattr(module, "remembering", lambda *_: contextlib.nullcontext())
     kept.clear()
     full = gradients()
     assert not kept
     assert all(torch.equal(each, other) for each, other in zip(small, full, strict=True))
+
+
+@pytest.mark.parametrize("exponent", [-40, -3, 0, 3, 14])
+def test_multipliers_are_those_of_the_contract(exponent):
+    rng = np.random.default_rng(exponent + 50)
+    real = rng.normal(size=33) * 2.0**exponent / 4
+    multiplier, shift = multiplier_and_shift(real)
+    expected = np.ldexp(multiplier.astype(float), -shift)
+    assert on_multiplier_grid(torch.from_numpy(real)).values.tolist() == expected.tolist()
+
+
+def test_multipliers_next_to_a_power_of_two_and_out_of_reach():
+    # 32767.6 / 2^15 rounds to 2^15, which 16 bits do not hold: a shift less.
+    real = torch.tensor([32767.6 / 2**15, 0.5], dtype=torch.float64)
+    assert on_multiplier_grid(real).values.tolist() == [1.0, 0.5]
+    large = torch.tensor([1e6, -1e6, 3.4, 0.0], dtype=torch.float64)
+    assert on_multiplier_grid(large).values.tolist() == [32767.0, -32767.0, 3.0, 0.0]
+    assert on_multiplier_grid(torch.zeros(3, dtype=torch.float64)).values.tolist() == [0.0] * 3

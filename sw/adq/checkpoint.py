@@ -48,8 +48,14 @@ class Checkpoint:
     """Whole epochs trained."""
     history: list[dict[str, Any]]
     """A line an epoch."""
+    controller: dict[str, Any]
+    """State of the controller."""
+    seconds: float
+    """Time that training took so far."""
     progress: dict[str, Any] | None
     """What else decides the future of the training; None once there is none."""
+    path: Path | None = None
+    """The file that it was read from."""
 
     def build(self) -> "Prepared":
         """Return the network, ready for evaluation.
@@ -61,7 +67,7 @@ class Checkpoint:
 
         """
         try:
-            recipe = Recipe.from_table(self.recipe, source=Path("checkpoint"))
+            recipe = Recipe.from_table(self.recipe, source=self.path)
             model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
             prepared = adq.prepare(
                 model, torch.zeros(1, *self.input_shape), config=recipe.quantization
@@ -70,7 +76,7 @@ class Checkpoint:
         except (ConfigError, RuntimeError, KeyError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise CheckpointError(
-                f"the checkpoint's weights are of another network than its recipe's ({reason}): "
+                f"{self.path}: the weights are of another network than the recipe's ({reason}): "
                 "train again, or point to another run"
             ) from None
         prepared.model.eval()
@@ -80,7 +86,7 @@ class Checkpoint:
         """Write the file, whole or not at all."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         with replacing(path) as temporary:
-            torch.save({"format": FORMAT, **fields}, temporary)
+            torch.save({"format": FORMAT, **fields, "path": None}, temporary)
 
     @classmethod
     def load(cls, path: Path, *, recipe: Recipe | None = None) -> "Checkpoint":
@@ -114,7 +120,7 @@ class Checkpoint:
                 f"{path}: has format {version}, and this version reads {FORMAT}: {again}"
             )
         try:
-            checkpoint = cls(**content)
+            checkpoint = cls(**{**content, "path": path})
         except TypeError:
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
         if recipe is not None and checkpoint.recipe != dataclasses.asdict(recipe):

@@ -22,6 +22,7 @@ COMMANDS = (
     "sim",
     "regress",
     "formal",
+    "bench-train",
     "bench-golden",
     "bench-rtl",
     "waveform",

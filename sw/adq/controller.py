@@ -90,7 +90,7 @@ class Controller:
         remaining_epochs
             Epochs that are left: with fewer than ``settling_epochs`` nothing changes any more.
         optimizer
-            Whose state follows the channels.
+            Whose state follows the channels; without it, make a new one when channels leave.
 
         """
         if densities is None:

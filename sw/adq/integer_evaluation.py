@@ -123,7 +123,7 @@ def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepar
     if uniform and not 2 <= bits <= 16:
         raise ExportError(f"bits is {bits}: it must be 2 to 16")
     source = run.baseline if uniform and recipe.training.baseline else run.mixed
-    checkpoint = Checkpoint.load(source)
+    checkpoint = Checkpoint.load(source, recipe=recipe)
     prepared = checkpoint.build()
     if uniform:
         prepared.set_bits(dict.fromkeys(prepared.layers, bits))

@@ -159,11 +159,10 @@ def _iterations(result: Result) -> list[str]:
     content, mixed = result.content, result.mixed
     training, data = result.recipe["training"], result.recipe["data"]
     images = f"{data['train_images']:,}" if data["train_images"] else "all"
-    minutes = sum(each["seconds"] for each in (mixed, result.baseline) if each) / 60
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
     rows = [
         f"`{result.name}`: {data['name']}, {images} training images, seed {training['seed']}, "
-        f"{training['epochs']} epochs, {content['device']}, {minutes:.1f} minutes; {versions}.",
+        f"{training['epochs']} epochs, {content['device']}; {versions}.",
         "",
         "| iteration | epochs | accuracy | bits | output channels | AD |",
         "|---|---|---|---|---|---|",

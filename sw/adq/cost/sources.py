@@ -72,6 +72,12 @@ def module_work(
 
     The module is run once on an image of no content, (C, H, W), which costs no arithmetic.
     ``bits`` and ``densities`` are by the names of ``named_modules``.
+
+    Raises
+    ------
+    CostError
+        The module runs none.
+
     """
     import torch
     from torch import nn
@@ -99,6 +105,11 @@ def module_work(
             )
     with torch.no_grad():
         module(torch.empty(1, *input_shape, device="meta"))
+    if not found:
+        raise CostError(
+            f"{type(module).__name__} runs no Conv2d and no Linear module: give the network as it "
+            "was before adq.prepare, or export it and give the artifact"
+        )
     return tuple(found.values())
 
 

@@ -45,7 +45,9 @@ class HubDataSet:
 
     def folder(self, path: str | Path = "") -> Path:
         """Folder of the files: the given one, or else the usual one."""
-        return Path(path) if path else Path(os.environ.get("ADQ_DATA") or "data") / self.name
+        if path:
+            return Path(path).expanduser()
+        return Path(os.environ.get("ADQ_DATA") or "data").expanduser() / self.name
 
     def files(self, split: str, path: str | Path = "") -> list[Path]:
         """Find the files of a split, ``"train"`` or ``"test"``, in order, or raise a DataError."""

@@ -1,8 +1,11 @@
 """Quantization in training: a network of anyone's, on the integers' grid.
 
 - ``quantizers``: from real numbers to integers, with gradients
-- ``tracing``: a PyTorch module as a list of operations
-- ``stages``: the operations that become one node of the integer network, and how they train
+- ``multipliers``: what multiplies integers, as integers have it
+- ``remembering``: what is kept for the gradient
+- ``operations``, ``tracing``: what a PyTorch module computes, as a list
+- ``stages``, ``layers``: operations that become a node of the integer network, and how they train
+- ``assembly``: which operations make a stage
 - ``network``: the stages in order, and the precision of every tensor between them
 - ``prepared``: ``adq.prepare`` and what it returns
 - ``pruning``: channels that leave the network and the optimizer

@@ -4,20 +4,8 @@ from collections import Counter
 
 from torch import nn
 
-from adq.quantization.stages import (
-    AverageStage,
-    Dropping,
-    Flattening,
-    InputStage,
-    LayerStage,
-    LogitsStage,
-    Pooling,
-    Reading,
-    RescaleStage,
-    Stage,
-    Step,
-)
-from adq.quantization.tracing import (
+from adq.quantization.layers import LayerStage, LogitsStage
+from adq.quantization.operations import (
     Add,
     AveragePool,
     Dropout,
@@ -27,9 +15,20 @@ from adq.quantization.tracing import (
     MaxPool,
     Norm,
     Operation,
-    PrepareError,
     Relu,
 )
+from adq.quantization.stages import (
+    AverageStage,
+    Dropping,
+    Flattening,
+    InputStage,
+    Pooling,
+    Reading,
+    RescaleStage,
+    Stage,
+    Step,
+)
+from adq.quantization.tracing import PrepareError
 
 INPUT = "input"
 """Name of the tensor of the quantized images."""

@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from adq.quantization.layers import LayerStage, LogitsStage
+from adq.quantization.multipliers import on_multiplier_grid
+from adq.quantization.operations import MaxPool
 from adq.quantization.prepared import Prepared
 from adq.quantization.quantizers import ActivationQuantizer
 from adq.quantization.stages import (
@@ -25,15 +28,13 @@ from adq.quantization.stages import (
     Dropping,
     Flattening,
     InputStage,
-    LayerStage,
-    LogitsStage,
     Pooling,
     Reading,
     RescaleStage,
     Stage,
     Step,
 )
-from adq.quantization.tracing import MaxPool, pair
+from adq.quantization.tracing import pair
 from golden.network import (
     INPUT,
     ActivationFormat,
@@ -43,6 +44,7 @@ from golden.network import (
     Linear,
     MaxPool2d,
     Network,
+    NetworkError,
     Node,
     Requantize,
     Rescale,
@@ -77,13 +79,18 @@ def integer_network(
 
     Raises
     ------
+    ExportError
+        A layer holds something that is no number.
     golden.network.NetworkError
         A width could overflow.
 
     """
     export = _Export(prepared, densities or {})
     for step in prepared.model.steps:
-        export.add(step)
+        try:
+            export.add(step)
+        except NetworkError as error:
+            raise ExportError(f"{step.name} has no integers: {error}") from None
     return Network(
         name=name,
         input_shape=prepared.input_shape,
@@ -171,6 +178,8 @@ class _Export:
         target = _format(stage.quantizer)
         factor, offset = (tensor.cpu().numpy() for tensor in stage.fold())
         real = factor * self._accumulator_scale(stage, common["input"]) / target.scale
+        if not (np.isfinite(real).all() and np.isfinite(offset).all()):
+            raise NetworkError("its weights or its batch norm are no finite numbers: train again")
         requantize = _requantize(real, target, **self._skip(skips, target))
         weight = _integers(stage)
         silent = requantize.multiplier == 0
@@ -214,8 +223,9 @@ class _Export:
         )
 
     def _accumulator_scale(self, stage: LayerStage, source: str) -> np.ndarray:
-        scale = stage.weight_quantizer.scale(stage.module.weight).double().cpu().numpy()
-        return scale * self.formats[source].scale
+        # In float32, as the stage computes it: the same product, rounded the same way.
+        scale = torch.tensor(self.formats[source].scale, device=stage.module.weight.device)
+        return stage.accumulator_scale(scale).double().cpu().numpy()
 
 
 def _requantize(
@@ -226,6 +236,7 @@ def _requantize(
     skip_ratio: float = 0.0,
 ) -> Requantize:
     """Express real multipliers, and that of a skip connection, over one power of two."""
+    real = on_multiplier_grid(torch.from_numpy(real)).values.numpy()
     multiplier, shift = multiplier_and_shift(real)
     if not multiplier.any() or (skip is not None and shift > _LARGEST_SHIFT):
         # Nothing but a skip connection or offsets: they decide how fine the shift must be.

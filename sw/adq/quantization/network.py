@@ -10,11 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.quantizers import Activation, ActivationQuantizer
 from adq.quantization.stages import (
     InputStage,
-    LayerStage,
-    LogitsStage,
     Passive,
     Reading,
     Stage,

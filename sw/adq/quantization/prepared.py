@@ -1,6 +1,5 @@
 """``adq.prepare``: anyone's network, ready to be quantized and pruned while it trains."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +9,9 @@ from torch import nn
 from adq.config import QuantizationConfig
 from adq.quantization import pruning
 from adq.quantization.assembly import assemble
+from adq.quantization.layers import LayerStage
 from adq.quantization.network import QuantizedNetwork
-from adq.quantization.stages import LayerStage, Passive
+from adq.quantization.stages import Passive
 from adq.quantization.tracing import PrepareError, trace
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
@@ -48,7 +48,9 @@ def prepare(
         The network holds something that has no integer form; the message names it.
 
     """
+    _check_integers({"bits": bits})
     _check_bits({"bits": bits})
+    _check_network(network, example)
     config = config or QuantizationConfig()
     steps = assemble(trace(network, example), bits=bits)
     model = QuantizedNetwork(network, steps, learned=config.activation_range == "learned")
@@ -114,8 +116,9 @@ class Prepared:
 
     def set_bits(self, bits: Mapping[str, int]) -> None:
         """Give layers another precision, 2 to 16; tensors that change find a new range."""
-        _check_bits(bits)
         self._check_names(bits)
+        _check_integers(bits)
+        _check_bits(bits)
         self.model.set_bits(bits)
 
     def prune(
@@ -132,16 +135,17 @@ class Prepared:
             Channels that layers keep. Layers that share channels, as those that meet in a
             residual addition do, keep as many as the first of them named here.
         optimizer
-            Whose state follows.
+            Whose state follows. Without it, make a new one: the old one's state no longer fits.
 
         Raises
         ------
         PrepareError
-            A layer would get no channels or more than it has, or its channels are fixed, as
-            those of the logits are.
+            A layer would get no channels or more than it has, its channels are fixed, as those
+            of the logits are, or the optimizer keeps a state that cannot follow.
 
         """
         self._check_names(channels)
+        _check_integers(channels)
         pruning.prune(self.model, self._example, channels, optimizer)
 
     def densities(self, reduce: Reduce | None = None) -> dict[str, float]:
@@ -204,7 +208,32 @@ class Prepared:
                 )
 
 
+def _check_network(network: nn.Module, example: torch.Tensor) -> None:
+    if not isinstance(network, nn.Module):
+        raise PrepareError(
+            f"the network is a {type(network).__name__}: it must be a torch.nn.Module"
+        )
+    if isinstance(network, QuantizedNetwork):
+        raise PrepareError("the network is prepared already: prepare the network that it was")
+    if not isinstance(example, torch.Tensor) or example.dim() < 2:
+        raise PrepareError(
+            "the example must be a batch of images, a tensor (N, C, H, W) as the network takes it"
+        )
+    for name, parameter in network.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise PrepareError(
+                f"{name} is {parameter.dtype}: quantizers compute in float32, so call .float() on "
+                "the network first, and use autocast for faster types"
+            )
+
+
+def _check_integers(values: Mapping[str, Any]) -> None:
+    for name, each in values.items():
+        if type(each) is not int:
+            raise PrepareError(f"{name}: {each!r} is no integer")
+
+
 def _check_bits(bits: Mapping[str, int]) -> None:
     for name, each in bits.items():
-        if not 2 <= each <= 16 or not math.isclose(each, int(each)):
+        if not 2 <= each <= 16:
             raise PrepareError(f"{name}: a precision of {each} bits: it must be 2 to 16")

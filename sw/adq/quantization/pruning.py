@@ -17,8 +17,8 @@ import torch
 import torch_pruning
 from torch import nn
 
+from adq.quantization.layers import LayerStage
 from adq.quantization.network import QuantizedNetwork
-from adq.quantization.stages import LayerStage
 from adq.quantization.tracing import PrepareError
 
 
@@ -45,6 +45,8 @@ def prune(
     """Keep the given number of output channels of layers; see ``Prepared.prune``."""
     if not channels:
         return
+    if optimizer is not None:
+        _check_state(model.network, optimizer)
     graph = _dependencies(model, example)
     done: set[str] = set()
     for name, count in channels.items():
@@ -163,6 +165,18 @@ def _taken(value: torch.Tensor, stay: torch.Tensor) -> torch.Tensor:
 def _put(network: nn.Module, name: str, value: torch.Tensor) -> None:
     path, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(path), attribute, value)
+
+
+def _check_state(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a state that says nothing about single elements, such as Adafactor's."""
+    for name, parameter in network.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            elements = isinstance(value, torch.Tensor) and value.numel() > 1
+            if elements and value.shape != parameter.shape:
+                raise PrepareError(
+                    f"{name}: what {type(optimizer).__name__} keeps for it as {key} has shape "
+                    f"{tuple(value.shape)} and cannot lose channels: use an optimizer such as Adam"
+                )
 
 
 def _take_state(

@@ -8,27 +8,23 @@ Everything before the quantizer is computed as multiples of the output's scale s
 quantizer only clamps and rounds. A maximum pooling behind it is done before rounding, with which
 it commutes: among activations that round to the same integer the largest keeps the gradient.
 
-The integer network adds an offset in the accumulator's scale, as an integer, and at few bits the
-accumulator is coarse. Batch norm and a layer's bias therefore round their offset to that grid
-while they train.
-
-Notation used for tensor shapes: N images, C channels, H rows, W columns, O outputs.
+Notation used for tensor shapes: N images, C channels, H rows, W columns.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from adq.quantization.quantizers import (
-    Activation,
-    ActivationQuantizer,
-    WeightQuantizer,
-    round_half_up,
-)
-from adq.quantization.tracing import AveragePool, Layer, MaxPool
+from adq.quantization.multipliers import ratio, skip_ratio
+from adq.quantization.operations import AveragePool, MaxPool
+from adq.quantization.quantizers import Activation, ActivationQuantizer
+from adq.quantization.remembering import remembering
+
+Accumulated = tuple[torch.Tensor, torch.Tensor | None]
+"""A stage's sum, and the shift S of the multipliers in it; None while it looks for a range."""
 
 
 class Reading:
@@ -51,7 +47,7 @@ class Reading:
             return activation
         unit = self.quantizer.unit
         with remembering(activation):
-            x = activation.integers * ratio(activation, unit)
+            x = activation.integers * ratio(activation, unit)[0]
         return self.quantizer(x, unit)
 
 
@@ -144,11 +140,11 @@ class Stage(Step):
     def run(self, values: Mapping[str, Activation]) -> Activation:
         """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
         unit = self.quantizer.unit
-        x = self.accumulate(self.input(values), unit)
+        x, shift = self.accumulate(self.input(values), unit)
         if self.skip is not None:
             skip = self.skip(values)
             with remembering(skip):
-                x = torch.addcmul(x, skip.integers, ratio(skip, unit))
+                x = torch.addcmul(x, skip.integers, skip_ratio(skip, unit, shift))
         if self.relu and self.quantizer.training:
             self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > 0)
             self.elements += x.numel()
@@ -156,8 +152,8 @@ class Stage(Step):
             x = _max_pool(x, self.pool)
         return self.quantizer(x, unit)
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-        """Compute the stage's sum as multiples of ``unit``, or of 1."""
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        """Compute the stage's sum as multiples of ``unit``, or of 1 where that is None."""
         raise NotImplementedError
 
 
@@ -173,9 +169,10 @@ class InputStage(Stage):
 class RescaleStage(Stage):
     """An activation in another format: an addition or a ReLU that no layer ends in."""
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        factor, shift = ratio(x, unit)
         with remembering(x):
-            return x.integers * ratio(x, unit)
+            return x.integers * factor, shift
 
 
 class AverageStage(Stage):
@@ -185,189 +182,11 @@ class AverageStage(Stage):
         super().__init__(name, inputs)
         self.average = pool
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
         mean = functional.avg_pool2d(x.integers, self.average.kernel, self.average.stride)
-        return mean * ratio(x, unit)
-
-
-class LayerStage(Stage):
-    """A convolution or a linear layer, and a batch norm behind it if any.
-
-    A layer's k covers its operands: the weights and the *input* activations.
-    """
-
-    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
-        super().__init__(name, inputs)
-        self.module = operation.module
-        self.norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
-        self.positions = 1
-        """Outputs of a channel for one image."""
-        for side in operation.shape[1:]:
-            self.positions *= side
-        self.weight_quantizer = WeightQuantizer(bits=bits, per_channel=True)
-
-    @property
-    def bits(self) -> int:
-        """Precision k of the weights and of the input."""
-        return self.weight_quantizer.bits
-
-    @bits.setter
-    def bits(self, bits: int) -> None:
-        self.weight_quantizer.bits = bits
-
-    @property
-    def channels(self) -> int:
-        """Output channels."""
-        return len(self.module.weight)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates for one image, padding included."""
-        return self.module.weight.numel() * self.positions
-
-    def accumulator_scale(self, scale: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1 in the accumulator, by the input's scale: (O,)."""
-        return scale * self.weight_quantizer.scale(self.module.weight)
-
-    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
-        bias = self.module.bias
-        offset = torch.zeros(self.channels) if bias is None else bias
-        offset = offset.detach().to(self.module.weight.device, torch.float64)
-        if self.norm is None:
-            return torch.ones_like(offset), offset
-        factor, shift = _affine(self.norm)
-        factor = factor.double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
-        return factor, shift.double() + factor * (offset - self.norm.running_mean.double())
-
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-        """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
-        scale = self.weight_quantizer.scale(self.module.weight)
-        grid = x.scale * scale
-        if self.norm is None:
-            bias = self.module.bias
-            if bias is not None:
-                bias = bias + _rounding(bias, grid)
-            if unit is not None:
-                grid = grid / unit
-                bias = None if bias is None else bias / unit
-            return self._products(x, scale, grid, bias)
-        return self._normalized(self._products(x, scale, grid, self.module.bias), grid, unit)
-
-    def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
-        """Sums of products of integers, times a factor a channel, plus a bias."""
-        module = self.module
-        weight = self.weight_quantizer.scaled(module.weight, scale, factor)
-
-        def again() -> torch.Tensor:
-            with torch.no_grad():
-                return self.weight_quantizer.scaled(module.weight, scale, factor)
-
-        with remembering(x, weight, again):
-            if isinstance(module, nn.Linear):
-                return functional.linear(x.integers, weight, bias)
-            return functional.conv2d(
-                x.integers, weight, bias, module.stride, module.padding, groups=module.groups
-            )
-
-    def _normalized(
-        self, x: torch.Tensor, grid: torch.Tensor, unit: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Batch norm whose offset, once folded, is an integer in the accumulator.
-
-        The rounding of the running statistics' offset is added to beta, in training as in
-        evaluation, and beta's gradient does not see it.
-        """
-        norm = self.norm
-        factor, shift = _affine(norm)
-        folded, offset = self.fold()
-        shift = shift + _rounding(offset, folded * grid.detach()).to(shift.dtype)
-        if unit is not None:
-            factor, shift = factor / unit, shift / unit
-        momentum = norm.momentum
-        if norm.training:
-            norm.num_batches_tracked.add_(1)
-            if momentum is None:
-                momentum = 1 / norm.num_batches_tracked.item()
-        return functional.batch_norm(
-            x, norm.running_mean, norm.running_var, factor, shift, norm.training,
-            momentum or 0.0, norm.eps,
-        )  # fmt: skip
-
-
-class LogitsStage(LayerStage):
-    """The linear layer that gives the logits: all of its outputs share one scale.
-
-    It adds up integers and scales their sum: at few bits logits are often equal, and then they
-    must be equal here too, for the same class to be the first of the largest.
-    """
-
-    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
-        super().__init__(name, inputs, operation, bits=bits)
-        self.weight_quantizer.per_channel = False
-
-    def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
-        """(N, I) to (N, O), in real numbers."""
-        x = self.input(values)
-        scale = self.weight_quantizer.scale(self.module.weight)
-        grid = x.scale * scale  # (O,), all equal
-        bias = self.module.bias
-        bias = None if bias is None else round_half_up(bias / grid)
-        return self._products(x, scale, torch.ones_like(scale), bias) * grid
-
-
-def ratio(x: Activation, unit: torch.Tensor | None) -> torch.Tensor:
-    """What an activation's integers are multiples of, in units, or in 1: ()."""
-    return x.scale if unit is None else x.scale / unit
-
-
-@contextlib.contextmanager
-def remembering(
-    x: Activation,
-    weight: torch.Tensor | None = None,
-    again: Callable[[], torch.Tensor] | None = None,
-) -> Iterator[None]:
-    """Let what is computed inside keep an activation for its gradient in its smaller type.
-
-    A weight is not kept at all, but computed ``again``.
-    """
-    # The graph keeps these functions: they must not hold the tensors that it is to forget.
-    small, full, place = x.dtype, x.integers.dtype, x.integers.data_ptr()
-    weight_layout = None if weight is None else _layout(weight)
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor | Callable[[], torch.Tensor]:
-        if small is not None and tensor.data_ptr() == place:
-            kept = tensor.to(small)
-            return lambda: kept.to(full)
-        return again if _layout(tensor) == weight_layout else tensor
-
-    def unpack(kept: torch.Tensor | Callable[[], torch.Tensor]) -> torch.Tensor:
-        return kept if isinstance(kept, torch.Tensor) else kept()
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield
-
-
-def _layout(tensor: torch.Tensor) -> tuple:
-    """Tell a tensor from all others that are there, and from itself transposed."""
-    return tensor.data_ptr(), tensor.shape, tensor.stride()
+        factor, shift = ratio(x, unit, count=math.prod(self.average.kernel))
+        return mean * factor, shift
 
 
 def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
     return functional.max_pool2d(x, pool.kernel, pool.stride, pool.padding)
-
-
-def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gamma and beta: (C,) both."""
-    if norm.affine:
-        return norm.weight, norm.bias
-    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
-
-
-@torch.no_grad()
-def _rounding(offset: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """What rounding to a grid adds to an offset a channel: (C,)."""
-    # A channel whose gamma is 0 has no grid: its output is the offset itself.
-    safe = torch.where(grid == 0, 1.0, grid)
-    rounded = torch.where(grid == 0, offset, torch.floor(offset / safe + 0.5) * safe)
-    return rounded - offset

@@ -1,4 +1,4 @@
-"""A PyTorch module as a list of operations, each of a kind that the integer network knows.
+"""From a PyTorch module to the operations that it computes.
 
 ``torch.fx`` follows the module's own ``forward``, so that any network of convolutions, linear
 layers, batch norm, ReLU, pooling and additions can be read, written as modules or as functions.
@@ -6,80 +6,27 @@ layers, batch norm, ReLU, pooling and additions can be read, written as modules 
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from adq.quantization.operations import (
+    Add,
+    AveragePool,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+    MaxPool,
+    Norm,
+    Operation,
+    Relu,
+)
+
 
 class PrepareError(ValueError):
     """A network that cannot be quantized; the message names the module and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """An operation of a network; it gives the tensor of its name."""
-
-    name: str
-    inputs: tuple[str, ...]
-    """Operations whose tensors it reads."""
-    shape: tuple[int, ...]
-    """Of its tensor, without N."""
-
-
-class Input(Operation):
-    """The images."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer(Operation):
-    """A convolution or a linear layer, named as in ``named_modules``."""
-
-    module: nn.Conv2d | nn.Linear
-
-
-@dataclass(frozen=True, kw_only=True)
-class Norm(Operation):
-    """A batch norm."""
-
-    module: nn.BatchNorm1d | nn.BatchNorm2d
-
-
-class Relu(Operation):
-    """A ReLU."""
-
-
-class Add(Operation):
-    """The sum of two tensors of one shape."""
-
-
-class Flatten(Operation):
-    """(C, H, W) to (C*H*W,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dropout(Operation):
-    """Regularization that is absent from the integer network."""
-
-    module: nn.Module
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxPool(Operation):
-    """The largest of each window."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AveragePool(Operation):
-    """The mean of each window."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
 
 
 def trace(network: nn.Module, example: torch.Tensor) -> list[Operation]:

@@ -154,6 +154,8 @@ class NetworkTraining:
             densities=self.densities,
             epoch=self.epoch,
             history=[dataclasses.asdict(epoch) for epoch in self.history],
+            controller=self.controller.state_dict(),
+            seconds=self.seconds,
             progress=None if finished else self._progress(),
         )
 
@@ -218,11 +220,12 @@ class NetworkTraining:
         self.densities = self.prepared.densities(self._summed)
         own = slice(self.fabric.global_rank, None, self.fabric.world_size)
         correct = classify(self.prepared.model, self.images, own) == self.images.test_labels[own]
+        images = min(len(self.order), self.steps * self.recipe.training.batch_size)
         epoch = Epoch(
             network=self.name,
             epoch=self.epoch + 1,
             iteration=self.controller.iteration,
-            loss=self._summed(self.loss).item() / len(self.order),
+            loss=self._summed(self.loss).item() / images,
             accuracy=self._summed(correct.sum()).item() / len(self.images.test_labels),
             density=self.densities,
             bits=dict(self.prepared.bits),
@@ -255,31 +258,29 @@ class NetworkTraining:
             random["cuda"] = torch.cuda.get_rng_state(self.images.device)
         return {
             "optimizer": self.optimizer.state_dict(),
-            "controller": self.controller.state_dict(),
             "density": self.prepared.density_counts(self._summed),
             "random": random,
             "order": self.order,
             "step": self.step,
             "loss": self._summed(self.loss).item(),
-            "seconds": self.seconds,
         }
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        self.history = [Epoch(**epoch) for epoch in checkpoint.history]
-        self.densities = dict(checkpoint.densities)
         progress = checkpoint.progress
-        if progress is None:
-            return
         try:
+            self.history = [Epoch(**epoch) for epoch in checkpoint.history]
+            self.densities = dict(checkpoint.densities)
+            self.seconds = checkpoint.seconds
+            self.controller.load_state_dict(checkpoint.controller)
+            if progress is None:
+                return
             self.optimizer.load_state_dict(progress["optimizer"])
-            self.controller.load_state_dict(progress["controller"])
             random = progress["random"]
             self.generator.set_state(random["images"])
             torch.set_rng_state(random["cpu"])
             if "cuda" in random and self.images.device.type == "cuda":
                 torch.cuda.set_rng_state(random["cuda"], self.images.device)
             self.order, self.step = progress["order"], progress["step"]
-            self.seconds = progress["seconds"]
             # What all processes had counted together, the first one has counted from now on.
             first = int(self.fabric.is_global_zero)
             counts = progress["density"].items()
@@ -289,6 +290,6 @@ class NetworkTraining:
             self.loss.fill_(progress["loss"] * first)
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             raise CheckpointError(
-                f"the checkpoint of the {self.name} network does not fit its training ({error}): "
-                "train again with --overwrite"
+                f"{checkpoint.path}: does not fit the training of the {self.name} network "
+                f"({error}): train again with --overwrite"
             ) from None

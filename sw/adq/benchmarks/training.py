@@ -1,43 +1,31 @@
-"""``python -m adq.training.benchmark``: images a second and peak memory in training.
+"""Images a second and peak memory in training: plain float32, ours, Brevitas.
 
-Three trainings of the same network: plain float32, ours with activation density and quantizers at
-mixed precision, and Brevitas' quantization-aware training at the same bits. They take turns, a
-few steps each, so that a busy machine slows them alike: the ratios count, and their median over
-the rounds is shown. Memory is the peak that a few steps add to a fresh process.
+Three trainings of the same network: plain, ours with activation density and quantizers at mixed
+precision, and Brevitas' quantization-aware training at the same bits. They take turns, a few steps
+each, so that a busy machine slows them alike: the ratios count, and their median over the rounds is
+what is shown. Memory is the peak that a few steps add to a fresh process.
 """
 
 import itertools
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from torch import nn
 from torch.nn import functional
 
 import adq
-from adq.files import write_json
 from adq.models import build
 
 SHAPE, CLASSES = (3, 32, 32), 10
 MIDDLE_BITS = 4
 """Precision of all layers but the first and the last, which have 16 bits."""
 KINDS = ("plain", "adq", "brevitas")
-TARGETS = {
-    "speed of plain": (0.75, "at least"),
-    "speed of Brevitas": (1.5, "at least"),
-    "memory of plain": (1.2, "less than"),
-}
 
 Step = Callable[[], None]
 
@@ -123,7 +111,13 @@ def make_step(kind: str, name: str, batch: int, device: torch.device) -> Step:
 
 
 def measure_speed(
-    name: str, batch: int, device: torch.device, rounds: int, steps: int, console: Console
+    name: str,
+    batch: int,
+    device: torch.device,
+    *,
+    rounds: int,
+    steps: int,
+    progress: Callable[[str], None],
 ) -> dict[str, list[float]]:
     """Images a second of each kind, a value a round."""
     trained = {kind: make_step(kind, name, batch, device) for kind in KINDS}
@@ -131,7 +125,8 @@ def measure_speed(
         for _ in range(2):
             step()
     speeds: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for _ in track(range(rounds), "speed", console=console, transient=True):
+    for turn in range(rounds):
+        progress(f"speed, round {turn + 1} of {rounds}")
         for kind, step in trained.items():
             _wait(device)
             start = time.perf_counter()
@@ -170,13 +165,13 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _memory_of_fresh_process(kind: str, name: str, batch: int, device: str, threads: int) -> int:
-    arguments = [f"--memory-of={kind}", f"--network={name}", f"--batch={batch}"]
-    arguments += [f"--device={device}", f"--threads={threads}"]
+def measure_memory_apart(kind: str, name: str, batch: int, device: str, threads: int) -> int:
+    """Bytes that three steps add at their peak, in a fresh process."""
     # Freed tensors go back to the system at once, so that resident memory is live memory.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    command = [sys.executable, "-m", "adq.benchmarks.training"]
     result = subprocess.run(
-        [sys.executable, "-m", "adq.training.benchmark", *arguments],
+        [*command, kind, name, str(batch), device, str(threads)],
         env=environment,
         capture_output=True,
         text=True,
@@ -185,90 +180,21 @@ def _memory_of_fresh_process(kind: str, name: str, batch: int, device: str, thre
     return int(result.stdout)
 
 
-def main(
-    network: Annotated[str, typer.Option(help="Network of adq.models, a plain sequence.")] = "vgg9",
-    batch: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 128,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that each training gets.")] = 7,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of a turn.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    out: Annotated[Path, typer.Option(help="Results as JSON.")] = Path("build/bench-train.json"),
-    memory_of: Annotated[str | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Compare training speed and memory: plain float32, ours, Brevitas."""
-    torch.set_num_threads(threads)
-    where = torch.device(device)
-    if memory_of:
-        print(measure_memory(memory_of, network, batch, where))
-        return
-    console = Console()
-    speeds = measure_speed(network, batch, where, rounds, steps, console)
-    memory = {
-        kind: _memory_of_fresh_process(kind, network, batch, device, threads)
-        for kind in track(KINDS, "memory", console=console, transient=True)
-    }
+def ratios(speeds: Mapping[str, Sequence[float]], memory: Mapping[str, int]) -> dict[str, float]:
+    """Ours against the others: speeds as medians over the rounds, and peak memory."""
 
-    def ratio(kind: str) -> float:
+    def speed(kind: str) -> float:
         pairs = zip(speeds["adq"], speeds[kind], strict=True)
         return statistics.median(ours / other for ours, other in pairs)
 
-    ratios = {
-        "speed of plain": ratio("plain"),
-        "speed of Brevitas": ratio("brevitas"),
+    return {
+        "speed of plain": speed("plain"),
+        "speed of Brevitas": speed("brevitas"),
         "memory of plain": memory["adq"] / memory["plain"],
     }
-    conditions = {
-        "network": network,
-        "middle_bits": MIDDLE_BITS,
-        "batch": batch,
-        "device": device if where.type == "cpu" else torch.cuda.get_device_name(where),
-        "threads": threads,
-        "rounds": rounds,
-        "steps": steps,
-        "load_average": os.getloadavg()[0],
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
-    _print(console, conditions, speeds, memory, ratios)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    results = {
-        "conditions": conditions,
-        "images_per_second": speeds,
-        "peak_memory_bytes": memory,
-        "ratios": ratios,
-    }
-    write_json(out, results)
-    console.print(f"Written: {out}", highlight=False)
-
-
-def _print(
-    console: Console,
-    conditions: dict[str, object],
-    speeds: dict[str, list[float]],
-    memory: dict[str, int],
-    ratios: dict[str, float],
-) -> None:
-    title = "{network}, batch {batch}, {threads} threads on {device}, load {load_average:.1f}"
-    table = Table(title=title.format(**conditions))
-    table.add_column("training")
-    for heading in ("images/s, median", "least", "most", "peak memory, MiB"):
-        table.add_column(heading, justify="right")
-    for kind, values in speeds.items():
-        figures = (statistics.median(values), min(values), max(values), memory[kind] / 2**20)
-        table.add_row(kind, *(f"{figure:.0f}" for figure in figures))
-    console.print(table)
-    table = Table(title=f"Ours, with densities and {MIDDLE_BITS} bits in the middle layers")
-    table.add_column("ratio")
-    table.add_column("measured", justify="right")
-    table.add_column("target")
-    table.add_column("")
-    for name, value in ratios.items():
-        limit, relation = TARGETS[name]
-        reached = value >= limit if relation == "at least" else value < limit
-        mark = "[green]reached[/]" if reached else "[red]missed[/]"
-        table.add_row(name, f"{value:.2f}x", f"{relation} {limit}x", mark)
-    console.print(table)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    _kind, _name, _batch, _device, _threads = sys.argv[1:]
+    torch.set_num_threads(int(_threads))
+    print(measure_memory(_kind, _name, int(_batch), torch.device(_device)))

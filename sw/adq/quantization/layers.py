@@ -1,0 +1,177 @@
+"""Convolutions and linear layers, with what the integer network makes part of them.
+
+The integer network multiplies by 16-bit integers over a power of two, and adds an offset in the
+accumulator's scale, as an integer. Both are coarse: the multiplier of a channel whose gamma is
+small beside others', the offset at few bits. Layers therefore compute with both as rounded, while
+they train as in evaluation, so that a trained network and its integers differ by no more than
+what float32 rounds.
+
+Notation used for tensor shapes: N images, I inputs, O outputs, H rows, W columns.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from adq.quantization.multipliers import Multipliers, on_multiplier_grid, straight_through
+from adq.quantization.operations import Layer
+from adq.quantization.quantizers import Activation, WeightQuantizer, round_half_up
+from adq.quantization.remembering import remembering
+from adq.quantization.stages import Accumulated, Stage
+
+
+class LayerStage(Stage):
+    """A convolution or a linear layer, and a batch norm behind it if any.
+
+    A layer's k covers its operands: the weights and the *input* activations.
+    """
+
+    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
+        super().__init__(name, inputs)
+        self.module = operation.module
+        self.norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
+        self.positions = 1
+        """Outputs of a channel for one image."""
+        for side in operation.shape[1:]:
+            self.positions *= side
+        self.weight_quantizer = WeightQuantizer(bits=bits, per_channel=True)
+
+    @property
+    def bits(self) -> int:
+        """Precision k of the weights and of the input."""
+        return self.weight_quantizer.bits
+
+    @bits.setter
+    def bits(self, bits: int) -> None:
+        self.weight_quantizer.bits = bits
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return len(self.module.weight)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image, padding included."""
+        return self.module.weight.numel() * self.positions
+
+    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
+        bias = self.module.bias
+        offset = torch.zeros(self.channels) if bias is None else bias
+        offset = offset.detach().to(self.module.weight.device, torch.float64)
+        if self.norm is None:
+            return torch.ones_like(offset), offset
+        factor, shift = _affine(self.norm)
+        factor = factor.double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
+        return factor, shift.double() + factor * (offset - self.norm.running_mean.double())
+
+    def accumulator_scale(self, input_scale: torch.Tensor) -> torch.Tensor:
+        """Real value of an integer 1 in the accumulator: (O,)."""
+        return input_scale * self.weight_quantizer.scale(self.module.weight)
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
+        scale = self.weight_quantizer.scale(self.module.weight)
+        grid = x.scale * scale
+        factor, bias, shift = grid, self.module.bias, None
+        if unit is not None:
+            (multipliers, shift), offset = self._requantization(grid, unit)
+            if self.norm is None:
+                factor = straight_through(grid / unit, multipliers)
+                bias = None if bias is None else straight_through(bias / unit, offset)
+        products = self._products(x, scale, factor, bias)
+        if self.norm is None:
+            return products, shift
+        gamma, beta = _affine(self.norm)
+        if unit is not None:
+            exact = self._exact_affine(multipliers / grid.double(), offset)
+            gamma = straight_through(gamma / unit, exact[0])
+            beta = straight_through(beta / unit, exact[1])
+        return self._normalized(products, gamma, beta), shift
+
+    @torch.no_grad()
+    def _requantization(
+        self, grid: torch.Tensor, unit: torch.Tensor
+    ) -> tuple[Multipliers, torch.Tensor]:
+        """What follows the accumulator as integers have it.
+
+        Multipliers M / 2^S, and offsets that are multiples of them: float64 (O,) both.
+        """
+        factor, offset = self.fold()
+        multipliers = on_multiplier_grid(factor * grid.double() / unit.double())
+        offset = offset / unit.double()
+        # A channel whose M is 0 has no grid: its output is the offset itself.
+        none = multipliers.values == 0
+        safe = torch.where(none, 1.0, multipliers.values)
+        rounded = torch.floor(offset / safe + 0.5) * safe
+        return multipliers, torch.where(none, offset, rounded)
+
+    @torch.no_grad()
+    def _exact_affine(
+        self, factor: torch.Tensor, offset: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gamma and beta that fold into a factor and an offset by the running statistics: (O,)."""
+        norm, bias = self.norm, self.module.bias
+        mean = norm.running_mean - (0.0 if bias is None else bias)
+        gamma = factor * (norm.running_var.double() + norm.eps).sqrt()
+        return gamma, offset + factor * mean.double()
+
+    def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
+        """Sums of products of integers, times a factor a channel, plus a bias."""
+        module = self.module
+        weight = self.weight_quantizer.scaled(module.weight, scale, factor)
+
+        def again() -> torch.Tensor:
+            with torch.no_grad():
+                return self.weight_quantizer.scaled(module.weight, scale, factor)
+
+        with remembering(x, weight, again):
+            if isinstance(module, nn.Linear):
+                return functional.linear(x.integers, weight, bias)
+            return functional.conv2d(
+                x.integers, weight, bias, module.stride, module.padding, groups=module.groups
+            )
+
+    def _normalized(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+        """Batch norm, as the norm's own module would do it."""
+        norm = self.norm
+        momentum = norm.momentum
+        if norm.training:
+            norm.num_batches_tracked.add_(1)
+            if momentum is None:
+                momentum = 1 / norm.num_batches_tracked.item()
+        return functional.batch_norm(
+            x, norm.running_mean, norm.running_var, gamma, beta, norm.training,
+            momentum or 0.0, norm.eps,
+        )  # fmt: skip
+
+
+class LogitsStage(LayerStage):
+    """The linear layer that gives the logits: all of its outputs share one scale.
+
+    It adds up integers and scales their sum: at few bits logits are often equal, and then they
+    must be equal here too, for the same class to be the first of the largest.
+    """
+
+    def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
+        super().__init__(name, inputs, operation, bits=bits)
+        self.weight_quantizer.per_channel = False
+
+    def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
+        """(N, I) to (N, O), in real numbers."""
+        x = self.input(values)
+        scale = self.weight_quantizer.scale(self.module.weight)
+        grid = x.scale * scale  # (O,), all equal
+        bias = self.module.bias
+        bias = None if bias is None else round_half_up(bias / grid)
+        return self._products(x, scale, torch.ones_like(scale), bias) * grid
+
+
+def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gamma and beta: (C,) both."""
+    if norm.affine:
+        return norm.weight, norm.bias
+    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)

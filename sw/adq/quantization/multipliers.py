@@ -1,0 +1,68 @@
+"""Multipliers of a requantization as integers have them: M / 2^S, with 16 bits for M.
+
+They are coarse: that of a channel whose gamma is small beside others' has few significant bits.
+Training computes with them as rounded, and their gradient does not see it.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from adq.quantization.quantizers import Activation
+from golden.requantize import MAXIMUM_SHIFT
+
+
+class Multipliers(NamedTuple):
+    """Multipliers over one power of two."""
+
+    values: torch.Tensor
+    """M / 2^S: float64 (C,) or ()."""
+    shift: torch.Tensor
+    """S: integer ()."""
+
+
+@torch.no_grad()
+def on_multiplier_grid(real: torch.Tensor) -> Multipliers:
+    """Express real multipliers, float64 (C,) or (), as ``golden.requantize`` does.
+
+    The largest |M| uses all of 16 bits. Where even S = 0 leaves multipliers too large, as a layer
+    of few inputs at 2 bits before one at 16 bits can, they saturate: the network trains with what
+    the hardware has.
+    """
+    most = 2**15 - 1
+    largest = real.abs().amax()
+    shift = 15 - torch.frexp(largest).exponent
+    shift = shift - (torch.ldexp(largest, shift).round() > most).int()
+    shift = shift.clamp(0, MAXIMUM_SHIFT)
+    values = torch.ldexp(torch.ldexp(real, shift).round().clamp(-most, most), -shift)
+    return Multipliers(values, shift)
+
+
+def straight_through(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Give ``value`` with the gradient of ``x``."""
+    return x + (value.to(x.dtype) - x).detach()
+
+
+def ratio(
+    x: Activation, unit: torch.Tensor | None, *, count: int = 1
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What multiplies an activation's integers where each is a share of ``count``: (), and S.
+
+    A ``unit`` of None stands for 1 in real numbers, without S and without rounding.
+    """
+    if unit is None:
+        return x.scale, None
+    exact = x.scale / unit
+    rounded = on_multiplier_grid(exact.detach().double() / count)
+    return straight_through(exact, rounded.values * count), rounded.shift
+
+
+def skip_ratio(
+    x: Activation, unit: torch.Tensor | None, shift: torch.Tensor | None
+) -> torch.Tensor:
+    """What multiplies a skip connection's integers, by the S of what it is added to: ()."""
+    if unit is None:
+        return x.scale
+    exact = x.scale / unit
+    rounded = torch.ldexp(torch.ldexp(exact.detach().double(), shift).round(), -shift)
+    return straight_through(exact, rounded)
