@@ -48,6 +48,7 @@ class SequencerBench(Bench):
         banks, bank, leaving = [False, False], 0, None
         empty_stages = 1  # steps of the pipeline since the last plane of a job
         done: list[int] = []
+        accepted = 0
         for cycle in itertools.count():
             if cycle == cycles or not expected:
                 break
@@ -70,6 +71,9 @@ class SequencerBench(Bench):
                 assert [take, fetch, tag["valid"]] == [0, 0, 0], "moves while the pipeline stands"
             assert tag["valid"] or not take
             current = len(done)
+            assert self.read("active") == (current < accepted), (
+                "active without a job, or not with one"
+            )
             if advance and leaving is not None:  # the plane behind the array's last one
                 banks[leaving], leaving = False, None
             if tag["valid"]:
@@ -79,7 +83,6 @@ class SequencerBench(Bench):
                 wrong = {name: tag[name] for name in meant if tag[name] != meant[name]}
                 assert not wrong, f"{wrong} of job {number}, which should be {meant}"
                 assert take == (job.status == Status.OK), "a malformed job takes no plane"
-                assert self.read("active")
                 if take:
                     assert loaded, "took a plane that is not there"
                     assert banks[bank], "took a plane for weights that are not there"
@@ -101,9 +104,11 @@ class SequencerBench(Bench):
                 empty_stages = 1  # none is needed within a job
             if fetch and not loaded and not self.no_vector(True):
                 assert vectors, "fetched a vector behind the last one"
+                assert current < accepted, "fetched a vector before its job is known"
                 number, indices = vectors.popleft()
                 assert number == current, f"fetched a vector of job {number} in job {current}"
                 loaded = list(indices)
+            accepted += self.read("jobs__valid") & self.read("jobs__ready")
         if expected:
             return done
         for _ in range(3):

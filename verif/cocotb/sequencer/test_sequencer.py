@@ -5,12 +5,9 @@ import itertools
 import cocotb
 
 from verif.cocotb.bench import TILE
-from verif.cocotb.plans import JobPlan, malformed_plans, random_plan
+from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from verif.cocotb.sequencer.bench import SequencerBench
 from verif.cocotb.streams import IDLES
-
-MOST_VECTORS = min(TILE.partial_sums or 4, 4)
-"""Of the jobs here, which may have several row blocks."""
 
 
 def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
@@ -18,7 +15,7 @@ def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
     return [
         random_plan(
             bench.random,
-            vectors=bench.random.randint(1, MOST_VECTORS),
+            vectors=bench.random.randint(1, min(MOST_VECTORS, 4)),
             row_blocks=bench.random.randint(1, min(TILE.row_blocks, 3)),
         )
         for _ in range(count)
