@@ -26,6 +26,12 @@ class SequencerBench(Bench):
         self.no_vector = IDLES[idle](self.random)
         self.no_weights = IDLES[idle](self.random)
         self.pause = BACK_PRESSURES[stall](self.random)
+        self.bank = 0
+
+    async def reset(self):
+        """After a reset the first weights are in the first bank."""
+        await super().reset()
+        self.bank = 0
 
     async def check(self, jobs: list[JobPlan], *, cycles: int | None = None) -> list[int]:
         """Run jobs; with ``cycles``, stop after so many.
@@ -45,7 +51,7 @@ class SequencerBench(Bench):
         )
         loaded: list[int] = []  # bit weights of the planes left of the vector in the feeder
         first = True
-        banks, bank, leaving = [False, False], 0, None
+        banks, leaving = [False] * TILE.banks, None
         empty_stages = 1  # steps of the pipeline since the last plane of a job
         done: list[int] = []
         accepted = 0
@@ -85,15 +91,15 @@ class SequencerBench(Bench):
                 assert take == (job.status == Status.OK), "a malformed job takes no plane"
                 if take:
                     assert loaded, "took a plane that is not there"
-                    assert banks[bank], "took a plane for weights that are not there"
-                    assert tag["bank"] == bank
+                    assert banks[self.bank], "took a plane for weights that are not there"
+                    assert tag["bank"] == self.bank
                     assert tag["zero"] == self.read("zero")
                     assert self.read("activation_bits") == job.activation_bits
                     assert empty_stages, "no empty stage in front of the job"
                     loaded.pop(0)
                     first = not loaded
                     if meant["last"] and meant["last_vector"]:
-                        leaving, bank = bank, 1 - bank
+                        leaving, self.bank = self.bank, 1 - self.bank
             assert self.read("job_done") == job_done
             if job_done:
                 done.append(cycle)

@@ -37,6 +37,20 @@ async def good_and_malformed_jobs(dut, idle, stall):
 
 
 @cocotb.test()
+async def one_at_a_time(dut):
+    """Each job when the one before is long done: with every number of planes, and malformed."""
+    bench = SequencerBench(dut)
+    await bench.start()
+    jobs = malformed_plans() + [
+        random_plan(bench.random, vectors=1, row_blocks=1, activation_bits=bits)
+        for bits in range(1, TILE.max_activation_bits + 1)
+    ]
+    bench.random.shuffle(jobs)
+    for job in jobs:
+        await bench.check([job])
+
+
+@cocotb.test()
 async def longest_jobs(dut):
     """As many vectors and as many row blocks as a job may have, up to 1000 of them."""
     bench = SequencerBench(dut)
