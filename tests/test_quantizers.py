@@ -92,6 +92,16 @@ def test_gradient_is_straight_through_within_the_range_and_none_outside():
     assert quantizer.range.grad.item() == pytest.approx((-0.25 + 0.25) / 3 + 1)
 
 
+@pytest.mark.parametrize("rectifies", [False, True])
+def test_only_a_relu_takes_the_gradient_from_zero(rectifies):
+    quantizer = ActivationQuantizer(bits=2, signed=False, learned=True, rectifies=rectifies).eval()
+    with torch.no_grad():
+        quantizer.range.fill_(3.0)
+    x = torch.tensor([0.0, 1.0, 3.0], requires_grad=True)
+    quantize(quantizer, x).sum().backward()
+    assert x.grad.tolist() == [0.0 if rectifies else 1.0, 1.0, 1.0]
+
+
 def test_gradient_of_weights_by_the_weight_and_by_the_factor():
     """Against differences of the same function without its rounding."""
     quantizer = WeightQuantizer(bits=3, per_channel=True)

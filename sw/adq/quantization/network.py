@@ -107,7 +107,9 @@ class QuantizedNetwork(nn.Module):
         result = not rectified and (input_signed or isinstance(step, InputStage | LayerStage))
         # What images are like is not learned, and finding it must not need their gradient.
         learned = learned and not isinstance(step, InputStage)
-        step.quantizer = ActivationQuantizer(bits=16, signed=result, learned=learned)
+        step.quantizer = ActivationQuantizer(
+            bits=16, signed=result, learned=learned, rectifies=rectified
+        )
         self.quantizers[name] = step.quantizer
         return result
 

@@ -34,6 +34,11 @@ _SMALLEST_RANGE = 1e-6
 """Ranges stay above it, so that a tensor of zeros has a scale to divide by."""
 
 
+LEAST_ACTIVE = 2.0**-20
+"""Below this share of its range a ReLU's output counts as 0: at few bits many sums are 0 in
+integers, and float32 leaves something of them."""
+
+
 class Activation(NamedTuple):
     """A tensor between layers: real values are ``integers * scale``."""
 
@@ -66,10 +71,14 @@ class _ToIntegers(torch.autograd.Function):
     """Clamp and round in place; what is kept for the gradient is a byte an element."""
 
     @staticmethod
-    def forward(ctx, steps: torch.Tensor, smallest: int, largest: int) -> torch.Tensor:
+    def forward(
+        ctx, steps: torch.Tensor, smallest: int, largest: int, rectifies: bool
+    ) -> torch.Tensor:
         if ctx.needs_input_grad[0]:
-            inside = steps > smallest
-            inside &= steps < largest
+            # Where there is no ReLU, a zero is an activation like others and has its gradient.
+            least = LEAST_ACTIVE * largest
+            inside = steps > least if rectifies else steps >= smallest
+            inside &= steps <= largest
             ctx.save_for_backward(inside)
         ctx.mark_dirty(steps)
         return steps.clamp_(smallest, largest).add_(0.5).floor_()
@@ -77,7 +86,7 @@ class _ToIntegers(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: torch.Tensor):
         (inside,) = ctx.saved_tensors
-        return gradient * inside, None, None
+        return gradient * inside, None, None, None
 
 
 class _QuantizedWeights(torch.autograd.Function):
@@ -166,16 +175,19 @@ class ActivationQuantizer(nn.Module):
     learned
         Whether the gradient learns the range; otherwise it is a running maximum of the batches
         (momentum 0.1).
+    rectifies
+        Whether it is a ReLU as well: 0 then has no gradient.
 
     """
 
     momentum = 0.1
 
-    def __init__(self, *, bits: int, signed: bool, learned: bool):
+    def __init__(self, *, bits: int, signed: bool, learned: bool, rectifies: bool = False):
         super().__init__()
         self.bits = bits
         self.signed = signed
         self.learned = learned
+        self.rectifies = rectifies
         self.range = nn.Parameter(torch.ones(()), requires_grad=learned)
         """Real value of the largest integer."""
         self._range_is_known = False
@@ -220,7 +232,7 @@ class ActivationQuantizer(nn.Module):
             self._observe(x.detach())
             unit = self.scale
             x = x / unit
-        integers = _ToIntegers.apply(x, self.smallest, self.largest)
+        integers = _ToIntegers.apply(x, self.smallest, self.largest, self.rectifies)
         return Activation(integers, unit, self.dtype)
 
     def get_extra_state(self) -> dict[str, bool | int]:

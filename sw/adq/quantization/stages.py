@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from adq.quantization.multipliers import ratio, skip_ratio
 from adq.quantization.operations import AveragePool, MaxPool
-from adq.quantization.quantizers import Activation, ActivationQuantizer
+from adq.quantization.quantizers import LEAST_ACTIVE, Activation, ActivationQuantizer
 from adq.quantization.remembering import remembering
 
 Accumulated = tuple[torch.Tensor, torch.Tensor | None]
@@ -146,7 +146,8 @@ class Stage(Step):
             with remembering(skip):
                 x = torch.addcmul(x, skip.integers, skip_ratio(skip, unit, shift))
         if self.relu and self.quantizer.training:
-            self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > 0)
+            least = 0.0 if unit is None else LEAST_ACTIVE * self.quantizer.largest
+            self.nonzero = self.nonzero + torch.count_nonzero(x.detach() > least)
             self.elements += x.numel()
         if self.pool is not None:
             x = _max_pool(x, self.pool)
