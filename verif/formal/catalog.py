@@ -55,7 +55,7 @@ def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
     sizes = tile(rows, row_blocks=1)
     precision = {"weight_bits": weight_bits, "most_bits": most_bits}
     return Proof(
-        name=f"shift_add.{weight_bits}_by_{most_bits}_bits_{rows}_rows",
+        name=f"shift_add.{weight_bits}x{most_bits}_bits_{rows}_rows",
         claim=f"{rows} weights of {weight_bits} bits by activations of up to {most_bits} sum up",
         design=lambda: SumsProducts(sizes, **precision),
         mode="bmc",
@@ -63,12 +63,13 @@ def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
     )
 
 
-def job(*, weight_bits: int, most_bits: int, row_blocks: int = 1) -> Proof:
+def job(*, weight_bits: int, most_bits: int, rows: int = 1, row_blocks: int = 1) -> Proof:
     """The whole tile on a job of a vector with activations of 1 to ``most_bits``."""
-    sizes = tile(1, vectors=1, row_blocks=row_blocks, partial_sums=row_blocks - 1)
+    blocks = f"_{row_blocks}_blocks" if row_blocks > 1 else ""
+    sizes = tile(rows, vectors=1, row_blocks=row_blocks, partial_sums=row_blocks - 1)
     precision = {"weight_bits": weight_bits, "most_bits": most_bits}
     return Proof(
-        name=f"tile.{weight_bits}_by_{most_bits}_bits_{row_blocks}_blocks",
+        name=f"tile.{weight_bits}x{most_bits}_bits_{rows}_rows{blocks}",
         claim=f"a job of {weight_bits} by up to {most_bits} bits gives the sum of its products",
         design=lambda: RunsJob(Tile(sizes), **precision),
         mode="bmc",
@@ -169,11 +170,10 @@ PROOFS = (
         depth=2,
         cover_depth=10,
     ),
-    sum_of_products(rows=1, weight_bits=2, most_bits=4),
     sum_of_products(rows=2, weight_bits=2, most_bits=4),
-    sum_of_products(rows=1, weight_bits=4, most_bits=4),
     job(weight_bits=2, most_bits=4),
     job(weight_bits=4, most_bits=4),
+    job(weight_bits=4, most_bits=2, rows=2),
     job(weight_bits=8, most_bits=2),
     job(weight_bits=16, most_bits=1),
     job(weight_bits=2, most_bits=2, row_blocks=2),

@@ -174,10 +174,11 @@ def check_all(
     tools, running = _tools(), _Running()
     with ThreadPoolExecutor(processes or os.cpu_count() or 1) as pool:
         try:
-            futures = {
-                pool.submit(_check, proof, directory / proof.name, tools, running): proof
-                for proof in proofs
-            }
+            futures = [
+                pool.submit(_check, proof, directory / proof.name, tools, running)
+                # The deepest take longest, and should not come last.
+                for proof in sorted(proofs, key=lambda proof: -proof.depth)
+            ]
             outcomes = {}
             for future in as_completed(futures):
                 outcome = future.result()
