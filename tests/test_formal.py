@@ -13,15 +13,18 @@ from typer.testing import CliRunner
 from adq.cli import main
 from rtl.parameters import TileParameters
 from rtl.pim_tile import feeder, weight_array
-from rtl.shift_add import fuser
+from rtl.shift_add import fuser, shift_add
 from verif.formal import catalog
 from verif.formal.feeder import GivesPlanes
 from verif.formal.fuser import FusesColumns
+from verif.formal.product import SumsProducts
 from verif.formal.proof import Proof
 from verif.formal.runner import Result, check
+from verif.formal.shift_add import GivesResults
 from verif.formal.weight_array import KeepsWeights
 
 TILE = TileParameters(rows=1, columns=16)
+TILE_OF_ONE_BLOCK = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0)
 
 
 def with_fault(module: types.ModuleType, right: str, wrong: str) -> types.ModuleType:
@@ -62,6 +65,34 @@ def test_a_beat_taken_into_a_full_bank_is_found(tmp_path):
 def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
     wrong = with_fault(feeder, "(self.take & self.last)", "self.take")
     fails_with_a_trace(lambda: GivesPlanes(wrong.BitPlaneFeeder(TILE)), tmp_path)
+
+
+def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
+    wrong = with_fault(
+        shift_add,
+        "self.tag.weight_bits[-1] | (self.tag.status != Status.OK)",
+        "self.tag.weight_bits[-1]",
+    )
+    fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
+
+
+class NarrowSums(TileParameters):
+    """A bit short where every activation is -1: an error that the tile once had."""
+
+    def vector_width(self, weight_bits, activation_bits=16):
+        most = 2 ** (weight_bits - 1) * (2**activation_bits - 1) * self.rows
+        return (most - 1).bit_length() + 1
+
+
+def test_a_sum_of_too_few_bits_is_found(tmp_path):
+    narrow = NarrowSums(rows=1, columns=16, row_blocks=1, partial_sums=0)
+    size = {"weight_bits": 4, "most_bits": 1}
+    claim = proof(
+        lambda: SumsProducts(narrow, **size),
+        mode="bmc",
+        depth=SumsProducts.cycles(narrow, **size),
+    )
+    assert check(claim, tmp_path).result is Result.FAILED
 
 
 class Counts(Elaboratable):

@@ -178,7 +178,7 @@ def counted(*arguments, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments, **options)
 setattr(module, call, counted)
-write_artifact(target, artifact)
+write_artifact(target, artifact, {"onnx": b"graph", "qonnx": b"graph"})
 """
 
 
@@ -186,9 +186,10 @@ write_artifact(target, artifact)
     ("call", "when", "bits"),
     [
         ("fsync", 1, 4),  # tensors written
-        ("fsync", 2, 4),  # manifest written
-        ("fsync", 3, 4),  # staged folder complete
-        ("fsync", 4, 8),  # folders exchanged
+        ("fsync", 3, 4),  # graphs written
+        ("fsync", 4, 4),  # manifest written
+        ("fsync", 5, 4),  # staged folder complete
+        ("fsync", 6, 8),  # folders exchanged
         ("rmtree", 2, 8),  # the old one not yet removed
     ],
 )

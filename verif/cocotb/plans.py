@@ -12,7 +12,10 @@ from rtl.interface import Status, job_layout
 from rtl.plane_tag import PlaneTag
 from verif.cocotb.bench import TILE, pack
 
-__all__ = ["JobPlan", "malformed_plans", "random_plan", "tag_beat"]
+__all__ = ["MOST_VECTORS", "JobPlan", "malformed_plans", "random_plan", "tag_beat"]
+
+MOST_VECTORS = min(TILE.partial_sums or TILE.vectors, TILE.vectors)
+"""Of a job that may have several row blocks."""
 
 
 @dataclass

@@ -6,17 +6,24 @@ from rtl.parameters import TileParameters
 from rtl.pim_tile.column_counter import ColumnCounter
 from rtl.pim_tile.counters import PerformanceCounters
 from rtl.pim_tile.feeder import BitPlaneFeeder
+from rtl.pim_tile.sequencer import Sequencer
 from rtl.pim_tile.weight_array import WeightArray
 from rtl.shift_add.accumulator import Accumulator
 from rtl.shift_add.fuser import Fuser
 from rtl.shift_add.partial_sums import PartialSumBuffer
+from rtl.shift_add.shift_add import ShiftAdd
+from rtl.tile import Tile
 from verif.formal.accumulator import AccumulatesPlanes
 from verif.formal.column_counter import CountsOnes
 from verif.formal.counters import CountsEachCycle
 from verif.formal.feeder import GivesPlanes
 from verif.formal.fuser import FusesColumns
 from verif.formal.partial_sums import KeepsEntries
+from verif.formal.product import SumsProducts
 from verif.formal.proof import FormalError, Proof
+from verif.formal.sequencer import RunsJobs
+from verif.formal.shift_add import GivesResults
+from verif.formal.tile import KeepsContracts, RunsJob
 from verif.formal.weight_array import KeepsWeights
 
 __all__ = ["PROOFS", "select"]
@@ -40,6 +47,32 @@ def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
         sources={n: parameters.fused_width(n) for n in parameters.weight_widths if n <= widest},
         width=parameters.vector_width(widest),
         segment=parameters.segment,
+    )
+
+
+def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
+    """Column counter and shift-add on a vector of ``rows`` activations of 1 to ``most_bits``."""
+    sizes = tile(rows, row_blocks=1)
+    precision = {"weight_bits": weight_bits, "most_bits": most_bits}
+    return Proof(
+        name=f"shift_add.{weight_bits}_by_{most_bits}_bits_{rows}_rows",
+        claim=f"{rows} weights of {weight_bits} bits by activations of up to {most_bits} sum up",
+        design=lambda: SumsProducts(sizes, **precision),
+        mode="bmc",
+        depth=SumsProducts.cycles(sizes, **precision),
+    )
+
+
+def job(*, weight_bits: int, most_bits: int, row_blocks: int = 1) -> Proof:
+    """The whole tile on a job of a vector with activations of 1 to ``most_bits``."""
+    sizes = tile(1, vectors=1, row_blocks=row_blocks, partial_sums=row_blocks - 1)
+    precision = {"weight_bits": weight_bits, "most_bits": most_bits}
+    return Proof(
+        name=f"tile.{weight_bits}_by_{most_bits}_bits_{row_blocks}_blocks",
+        claim=f"a job of {weight_bits} by up to {most_bits} bits gives the sum of its products",
+        design=lambda: RunsJob(Tile(sizes), **precision),
+        mode="bmc",
+        depth=RunsJob.cycles(sizes, **precision),
     )
 
 
@@ -98,6 +131,22 @@ PROOFS = (
         for sizes in (tile(1), tile(3), TwoBeats(rows=3, columns=16))
     ),
     Proof(
+        name="sequencer.jobs",
+        claim="a job runs each vector once through each block; a malformed one runs none",
+        design=lambda: RunsJobs(Sequencer(tile(1, vectors=3, row_blocks=3, partial_sums=2))),
+        mode="prove",
+        depth=2,
+        cover_depth=12,
+    ),
+    Proof(
+        name="sequencer.jobs_of_one_block",
+        claim="the same of a tile without a partial sum buffer",
+        design=lambda: RunsJobs(Sequencer(tile(1, vectors=3, row_blocks=1, partial_sums=0))),
+        mode="prove",
+        depth=2,
+        cover_depth=12,
+    ),
+    Proof(
         name="counters.each_cycle",
         claim="every counter has counted its cycles, planes or jobs since reset, and no others",
         design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16)),
@@ -111,6 +160,29 @@ PROOFS = (
         mode="prove",
         depth=2,
         cover_depth=8,
+    ),
+    Proof(
+        name="shift_add.results",
+        claim="each vector that leaves gives one result, in order, which stays until it is taken",
+        design=lambda: GivesResults(ShiftAdd(tile(1, row_blocks=2, partial_sums=2))),
+        mode="prove",
+        depth=2,
+        cover_depth=10,
+    ),
+    sum_of_products(rows=1, weight_bits=2, most_bits=4),
+    sum_of_products(rows=2, weight_bits=2, most_bits=4),
+    sum_of_products(rows=1, weight_bits=4, most_bits=4),
+    job(weight_bits=2, most_bits=4),
+    job(weight_bits=4, most_bits=4),
+    job(weight_bits=8, most_bits=2),
+    job(weight_bits=16, most_bits=1),
+    job(weight_bits=2, most_bits=2, row_blocks=2),
+    Proof(
+        name="tile.contracts",
+        claim="the tile keeps the stream rules, and uses its parts as their proofs assume",
+        design=lambda: KeepsContracts(Tile(tile(1, vectors=2, row_blocks=2, partial_sums=2))),
+        mode="bmc",
+        depth=10,
     ),
 )
 

@@ -6,7 +6,24 @@ from rtl.pim_tile.feeder import BitPlaneFeeder
 from verif.formal.environment import drive_inputs, hold_offers
 from verif.formal.inside import Inside
 
-__all__ = ["GivesPlanes"]
+__all__ = ["GivesPlanes", "use_of_bits"]
+
+
+def use_of_bits(m, check, *, activation_bits, take, loaded, accepted, vector_bits, most) -> None:
+    """How the tile uses the feeder: the bits are those of a job, which stays while its vectors do,
+    and only what is offered is taken.
+
+    Parameters
+    ----------
+    check
+        ``Assume`` where the feeder is proved, ``Assert`` where the tile is.
+    """
+    with m.If(accepted):
+        m.d.comb += check((activation_bits >= 1) & (activation_bits <= most))
+    with m.If(loaded):
+        m.d.comb += check(activation_bits == vector_bits)
+    with m.Else():
+        m.d.comb += check(~take)
 
 
 class GivesPlanes(Elaboratable):
@@ -45,12 +62,16 @@ class GivesPlanes(Elaboratable):
                 with m.If(used[bit] & incoming.any()):
                     m.d.sync += index.eq(bit)
 
-        # How the tile uses it: the bits are those of the job, which stays while its vectors do.
-        m.d.comb += [
-            Assume((feeder.activation_bits >= 1) & (feeder.activation_bits <= bits)),
-            Assume(~loaded | (feeder.activation_bits == vector_bits)),
-            Assume(~feeder.take | feeder.loaded),
-        ]
+        use_of_bits(
+            m,
+            Assume,
+            activation_bits=feeder.activation_bits,
+            take=feeder.take,
+            loaded=loaded,
+            accepted=accepted,
+            vector_bits=vector_bits,
+            most=bits,
+        )
 
         plane = Array(planes)[index]
         m.d.comb += [

@@ -17,6 +17,10 @@ class Inside:
     def __init__(self, component):
         self.fragment = Fragment.get(component, None)
 
+    def part(self, name: str) -> "Inside":
+        """What is inside a part of the component."""
+        return Inside(self.fragment.find_subfragment(name))
+
     def __getitem__(self, name: str) -> Signal:
         """The signal of that name which the component itself drives, not a part of it."""
         found = self.named(name)

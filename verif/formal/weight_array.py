@@ -6,7 +6,36 @@ from rtl.pim_tile.weight_array import WeightArray
 from verif.formal.environment import any_value, drive_inputs, hold_offers
 from verif.formal.inside import Inside
 
-__all__ = ["KeepsWeights"]
+__all__ = ["KeepsWeights", "use_of_banks"]
+
+
+def use_of_banks(m, check, *, step, bank, release, full) -> tuple[Signal, Signal]:
+    """How the tile uses the banks: it computes with a full one, and releases it after its last
+    plane, before or in the cycle of the first step of the other.
+
+    Parameters
+    ----------
+    check
+        ``Assume`` where the array is proved, ``Assert`` where the tile is.
+
+    Returns
+    -------
+    plane_bank, computes : Signal
+        Bank of the last step, and whether it has not been released since.
+    """
+    plane_bank, computes = Signal(), Signal()
+    released = release.bit_select(plane_bank, 1)
+    with m.If(step):
+        m.d.sync += [plane_bank.eq(bank), computes.eq(1)]
+        m.d.comb += [
+            check(full.bit_select(bank, 1)),
+            check(~release.bit_select(bank, 1)),
+            check(~computes | released | (bank == plane_bank)),
+        ]
+    with m.Elif(released):
+        m.d.sync += computes.eq(0)
+    m.d.comb += check((release & ~full) == 0)
+    return plane_bank, computes
 
 
 class KeepsWeights(Elaboratable):
@@ -54,20 +83,17 @@ class KeepsWeights(Elaboratable):
         full = Signal(p.banks, name="expected_full")
         m.d.sync += full.eq((full & ~array.release) | filling)
 
-        # How the tile uses a bank: it computes with a full one, and releases it after the last
-        # plane, with or before the first step of the other.
-        plane, plane_bank, computes = Signal(p.rows), Signal(range(p.banks)), Signal()
-        released = array.release.bit_select(plane_bank, 1)
+        plane = Signal(p.rows)
         with m.If(array.step):
-            m.d.sync += [plane.eq(array.plane), plane_bank.eq(array.bank), computes.eq(1)]
-            m.d.comb += [
-                Assume(array.full.bit_select(array.bank, 1)),
-                Assume(~array.release.bit_select(array.bank, 1)),
-                Assume(~computes | released | (array.bank == plane_bank)),
-            ]
-        with m.Elif(released):
-            m.d.sync += computes.eq(0)
-        m.d.comb += Assume((array.release & ~array.full) == 0)
+            m.d.sync += plane.eq(array.plane)
+        plane_bank, computes = use_of_banks(
+            m,
+            Assume,
+            step=array.step,
+            bank=array.bank,
+            release=array.release,
+            full=array.full,
+        )
 
         stored = [
             Array(inside[f"weights_{b}_{r}"] for r in range(p.rows))[row] for b in range(p.banks)

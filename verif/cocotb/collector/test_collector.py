@@ -4,10 +4,8 @@ import cocotb
 
 from verif.cocotb.bench import TILE
 from verif.cocotb.collector.bench import CollectorBench
-from verif.cocotb.plans import malformed_plans, random_plan
+from verif.cocotb.plans import MOST_VECTORS, malformed_plans, random_plan
 from verif.cocotb.streams import BACK_PRESSURES, IDLES
-
-MOST_VECTORS = min(TILE.partial_sums or 5, 5)
 
 
 def random_jobs(bench: CollectorBench, count: int) -> list:
@@ -15,7 +13,7 @@ def random_jobs(bench: CollectorBench, count: int) -> list:
     return [
         random_plan(
             bench.random,
-            vectors=bench.random.randint(1, MOST_VECTORS),
+            vectors=bench.random.randint(1, min(MOST_VECTORS, 5)),
             row_blocks=bench.random.randint(1, min(TILE.row_blocks, 4)),
             activation_bits=bench.random.choice((0, 1)),
         )
@@ -45,7 +43,7 @@ async def longest_jobs(dut):
     jobs = [
         random_plan(bench.random, vectors=vectors, row_blocks=row_blocks, activation_bits=bits)
         for vectors, row_blocks in (
-            (min(TILE.partial_sums or 1, 1000), min(TILE.row_blocks, 2)),
+            (min(MOST_VECTORS, 1000), min(TILE.row_blocks, 2)),
             (1, most),
         )
         for bits in (1, TILE.max_activation_bits)

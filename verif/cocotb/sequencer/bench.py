@@ -26,6 +26,12 @@ class SequencerBench(Bench):
         self.no_vector = IDLES[idle](self.random)
         self.no_weights = IDLES[idle](self.random)
         self.pause = BACK_PRESSURES[stall](self.random)
+        self.bank = 0
+
+    async def reset(self):
+        """After a reset the first weights are in the first bank."""
+        await super().reset()
+        self.bank = 0
 
     async def check(self, jobs: list[JobPlan], *, cycles: int | None = None) -> list[int]:
         """Run jobs; with ``cycles``, stop after so many.
@@ -45,9 +51,10 @@ class SequencerBench(Bench):
         )
         loaded: list[int] = []  # bit weights of the planes left of the vector in the feeder
         first = True
-        banks, bank, leaving = [False, False], 0, None
+        banks, leaving = [False] * TILE.banks, None
         empty_stages = 1  # steps of the pipeline since the last plane of a job
         done: list[int] = []
+        accepted = 0
         for cycle in itertools.count():
             if cycle == cycles or not expected:
                 break
@@ -70,6 +77,9 @@ class SequencerBench(Bench):
                 assert [take, fetch, tag["valid"]] == [0, 0, 0], "moves while the pipeline stands"
             assert tag["valid"] or not take
             current = len(done)
+            assert self.read("active") == (current < accepted), (
+                "active without a job, or not with one"
+            )
             if advance and leaving is not None:  # the plane behind the array's last one
                 banks[leaving], leaving = False, None
             if tag["valid"]:
@@ -79,18 +89,17 @@ class SequencerBench(Bench):
                 wrong = {name: tag[name] for name in meant if tag[name] != meant[name]}
                 assert not wrong, f"{wrong} of job {number}, which should be {meant}"
                 assert take == (job.status == Status.OK), "a malformed job takes no plane"
-                assert self.read("active")
                 if take:
                     assert loaded, "took a plane that is not there"
-                    assert banks[bank], "took a plane for weights that are not there"
-                    assert tag["bank"] == bank
+                    assert banks[self.bank], "took a plane for weights that are not there"
+                    assert tag["bank"] == self.bank
                     assert tag["zero"] == self.read("zero")
                     assert self.read("activation_bits") == job.activation_bits
                     assert empty_stages, "no empty stage in front of the job"
                     loaded.pop(0)
                     first = not loaded
                     if meant["last"] and meant["last_vector"]:
-                        leaving, bank = bank, 1 - bank
+                        leaving, self.bank = self.bank, 1 - self.bank
             assert self.read("job_done") == job_done
             if job_done:
                 done.append(cycle)
@@ -101,9 +110,11 @@ class SequencerBench(Bench):
                 empty_stages = 1  # none is needed within a job
             if fetch and not loaded and not self.no_vector(True):
                 assert vectors, "fetched a vector behind the last one"
+                assert current < accepted, "fetched a vector before its job is known"
                 number, indices = vectors.popleft()
                 assert number == current, f"fetched a vector of job {number} in job {current}"
                 loaded = list(indices)
+            accepted += self.read("jobs__valid") & self.read("jobs__ready")
         if expected:
             return done
         for _ in range(3):

@@ -5,12 +5,9 @@ import itertools
 import cocotb
 
 from verif.cocotb.bench import TILE
-from verif.cocotb.plans import JobPlan, malformed_plans, random_plan
+from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from verif.cocotb.sequencer.bench import SequencerBench
 from verif.cocotb.streams import IDLES
-
-MOST_VECTORS = min(TILE.partial_sums or 4, 4)
-"""Of the jobs here, which may have several row blocks."""
 
 
 def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
@@ -18,7 +15,7 @@ def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
     return [
         random_plan(
             bench.random,
-            vectors=bench.random.randint(1, MOST_VECTORS),
+            vectors=bench.random.randint(1, min(MOST_VECTORS, 4)),
             row_blocks=bench.random.randint(1, min(TILE.row_blocks, 3)),
         )
         for _ in range(count)
@@ -37,6 +34,20 @@ async def good_and_malformed_jobs(dut, idle, stall):
     ]
     bench.random.shuffle(jobs)
     await bench.check(jobs)
+
+
+@cocotb.test()
+async def one_at_a_time(dut):
+    """Each job when the one before is long done: with every number of planes, and malformed."""
+    bench = SequencerBench(dut)
+    await bench.start()
+    jobs = malformed_plans() + [
+        random_plan(bench.random, vectors=1, row_blocks=1, activation_bits=bits)
+        for bits in range(1, TILE.max_activation_bits + 1)
+    ]
+    bench.random.shuffle(jobs)
+    for job in jobs:
+        await bench.check([job])
 
 
 @cocotb.test()

@@ -6,12 +6,12 @@ import cocotb
 import numpy as np
 
 from verif.cocotb.bench import TILE
-from verif.cocotb.plans import JobPlan, malformed_plans, random_plan
+from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from verif.cocotb.shift_add.bench import ShiftAddBench, ShiftAddJob
 from verif.cocotb.streams import BACK_PRESSURES, IDLES
 
-MOST_VECTORS = 512
-"""Of an exhaustive test; precisions that would take more are left to the random ones."""
+MOST_EXHAUSTED = 512
+"""Vectors of an exhaustive test; precisions that take more are left to the random ones."""
 
 
 def plain_plan(weight_bits: int, activation_bits: int, signed: int, vectors: int = 1) -> JobPlan:
@@ -26,7 +26,7 @@ def random_jobs(bench: ShiftAddBench, count: int, *, extreme: bool = False) -> l
         bench.random_counts(
             random_plan(
                 bench.random,
-                vectors=bench.random.randint(1, min(TILE.partial_sums or 4, 4)),
+                vectors=bench.random.randint(1, min(MOST_VECTORS, 4)),
                 row_blocks=bench.random.randint(1, min(TILE.row_blocks, 3)),
                 activation_bits=bench.random.choice((0, 1)),
             ),
@@ -78,7 +78,7 @@ def vectors_of_all(weight_bits: int, activation_bits: int) -> int:
             (kw, kx)
             for kw in TILE.weight_widths
             for kx in range(1, TILE.max_activation_bits + 1)
-            if vectors_of_all(kw, kx) <= MOST_VECTORS
+            if vectors_of_all(kw, kx) <= MOST_EXHAUSTED
         ],
     ),
     signed=[0, 1],

@@ -7,13 +7,10 @@ import numpy as np
 
 from rtl.interface import Counter
 from verif.cocotb.bench import TILE
-from verif.cocotb.plans import malformed_plans
+from verif.cocotb.plans import MOST_VECTORS, malformed_plans
 from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
 from verif.cocotb.tile.bench import TileBench
 from verif.jobs import Job, random_job
-
-ROW_BLOCK_VECTORS = min(TILE.partial_sums or TILE.vectors, TILE.vectors)
-"""Most vectors of a job that may have several row blocks."""
 
 PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
 
@@ -34,7 +31,7 @@ def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
                 "weight_bits": int(rng.choice(TILE.weight_widths)),
                 "activation_bits": int(rng.integers(1, TILE.max_activation_bits + 1)),
                 "signed": bool(rng.integers(2)),
-                "vectors": int(rng.integers(1, min(ROW_BLOCK_VECTORS, 4) + 1)),
+                "vectors": int(rng.integers(1, min(MOST_VECTORS, 4) + 1)),
                 "row_blocks": int(rng.integers(1, min(TILE.row_blocks, 3) + 1)),
                 "density": rng.random(),
             }
@@ -106,7 +103,7 @@ async def extremes(dut, weight_bits, signed):
     """The largest magnitudes: nothing overflows."""
     bench = TileBench(dut)
     await bench.start()
-    shape = {"vectors": min(ROW_BLOCK_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 3)}
+    shape = {"vectors": min(MOST_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 3)}
     for activation_bits in (1, 15, 16):
         given = {"weight_bits": weight_bits, "activation_bits": activation_bits, "signed": signed}
         await bench.check([random_job(TILE, bench.rng, **given, **shape, extreme=True)])
@@ -119,7 +116,7 @@ async def row_blocks_accumulate(dut, idle, stall):
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
     shapes = itertools.product(
-        sizes(ROW_BLOCK_VECTORS, 1, 2, 5), sizes(TILE.row_blocks, 2, 3, 6), (1, 4)
+        sizes(MOST_VECTORS, 1, 2, 5), sizes(TILE.row_blocks, 2, 3, 6), (1, 4)
     )
     for vectors, row_blocks, bits in shapes:
         given = {"vectors": vectors, "row_blocks": row_blocks, "activation_bits": bits}
@@ -258,7 +255,7 @@ async def reset_at_any_moment(dut, idle, stall):
     """
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
-    shape = {"vectors": min(ROW_BLOCK_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 2)}
+    shape = {"vectors": min(MOST_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 2)}
 
     def jobs():
         return [

@@ -1,0 +1,99 @@
+"""Properties of the whole shift-add: what enters leaves, once and in order."""
+
+from itertools import pairwise
+
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
+
+from rtl.interface import Status
+from rtl.plane_tag import PlaneTag
+from rtl.shift_add.shift_add import ShiftAdd
+from verif.formal.environment import drive_inputs, hold_offers
+from verif.formal.inside import Inside
+
+__all__ = ["GivesResults", "order_of_tags"]
+
+
+def order_of_tags(m, check, *, tag, advance) -> Signal:
+    """How the tile sends tags: behind one that takes the longer way, of 16 bits or of a malformed
+    job, comes none that takes the shorter one.
+
+    Parameters
+    ----------
+    check
+        ``Assume`` where the shift-add is proved, ``Assert`` where the tile is.
+
+    Returns
+    -------
+    behind_longer : Signal
+        Whether the tag in front took the longer way.
+    """
+    longer = tag.weight_bits[-1] | (tag.status != Status.OK)
+    behind_longer = Signal()
+    with m.If(advance):
+        m.d.sync += behind_longer.eq(tag.valid & longer)
+    m.d.comb += check(~(behind_longer & tag.valid & ~longer))
+    return behind_longer
+
+
+class GivesResults(Elaboratable):
+    """Each vector that leaves gives one result, in order, with its status and whether it is the
+    last of its job; the result stays as it is until it is taken.
+    """
+
+    def __init__(self, shift_add: ShiftAdd):
+        self.shift_add = shift_add
+
+    def elaborate(self, platform):
+        m = Module()
+        shift_add, tag, results = self.shift_add, self.shift_add.tag, self.shift_add.results
+        inside = Inside(shift_add)
+        m.submodules.dut = inside.fragment
+        drive_inputs(m, shift_add)
+        hold_offers(m, results, Assert, name="results")
+
+        behind_longer = order_of_tags(m, Assume, tag=tag, advance=shift_add.advance)
+
+        def leaves(a_tag):
+            return a_tag.valid & a_tag.last & a_tag.last_block
+
+        def marks(a_tag):
+            return Cat(a_tag.last_vector | (a_tag.status != Status.OK), a_tag.status.as_value())
+
+        # A queue of what is on its way, the oldest first: a result is its head.
+        stages = [PlaneTag(inside[f"{name}_tag"]) for name in ("summed", "entering", "waiting")]
+        most = len(stages) + 1
+        queue = [Signal(4, name=f"queue_{place}") for place in range(most + 1)]
+        length = Signal(range(most + 2))
+        taken, enters = Signal(), Signal()
+        m.d.comb += [
+            taken.eq(results.valid & results.ready),
+            enters.eq(shift_add.advance & leaves(tag)),
+        ]
+        m.d.sync += length.eq(length + enters - taken)
+        with m.If(taken):
+            m.d.sync += [now.eq(behind) for now, behind in pairwise(queue)]
+        with m.If(enters):
+            m.d.sync += Array(queue)[length - taken].eq(marks(tag))
+
+        m.d.comb += Assert(~results.valid | (length > 0))
+        with m.If(results.valid):
+            m.d.comb += Assert(
+                queue[0] == Cat(results.payload.last, results.payload.status.as_value())
+            )
+
+        # Inside, for induction: every stage holds its place in the queue.
+        place = results.valid
+        for stage in stages:
+            with m.If(leaves(stage)):
+                m.d.comb += Assert(Array(queue)[place] == marks(stage))
+            place = place + leaves(stage)
+        m.d.comb += Assert(length == place)
+        waiting = stages[-1]
+        m.d.comb += Assert(waiting.valid == behind_longer)
+
+        m.d.comb += [
+            Cover(length == most),
+            Cover(results.valid & ~results.ready & (length == most)),
+            Cover(taken & enters & (results.payload.status == Status.VECTORS)),
+        ]
+        return m
