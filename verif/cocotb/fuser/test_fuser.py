@@ -25,9 +25,9 @@ async def every_weight(dut, weight_bits):
     bench = FuserBench(dut)
     await bench.start()
     cases = list(itertools.product(range(TILE.rows + 1), repeat=weight_bits))
-    outputs = TILE.outputs(weight_bits)
-    cases += cases[: -len(cases) % outputs]
-    counts = np.array(cases).reshape(-1, TILE.columns)
+    rows = cycles_of_all(weight_bits)
+    counts = np.resize(np.array(cases), (rows * TILE.outputs(weight_bits), weight_bits))
+    counts = counts.reshape(rows, TILE.columns)
     await bench.check([(weight_bits, row) for row in counts])
 
 
