@@ -241,6 +241,8 @@ def checkpoint(path: Path, **values) -> Path:
         densities={"conv1": 0.5, "conv2": 0.25, "conv3": 0.125},
         epoch=1,
         history=[],
+        controller={},
+        seconds=1.0,
         progress=None,
         **values,
     ).save(path)
