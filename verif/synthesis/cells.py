@@ -16,17 +16,27 @@ class Table:
     values: np.ndarray
     """ns of a delay, transition or constraint, fJ of an energy; one dimension an axis."""
 
-    def at(self, **point: float) -> float:
-        """Value by linear interpolation between the nearest entries, and beyond the ends."""
-        values = self.values
+    def at(self, **point: float | np.ndarray) -> float | np.ndarray:
+        """Values by linear interpolation between the nearest entries, and beyond the ends: of a
+        point, or of each of many.
+        """
+        many = np.broadcast(*point.values()) if point else np.broadcast(0.0)
+        total = np.zeros(many.shape)
+        corners = [((), np.ones(many.shape))]
         for axis, index in zip(self.axes, self.indices, strict=True):
             if len(index) == 1:
-                values = values[0]
+                corners = [((*places, 0), share) for places, share in corners]
                 continue
-            low = int(np.clip(np.searchsorted(index, point[axis]) - 1, 0, len(index) - 2))
-            share = (point[axis] - index[low]) / (index[low + 1] - index[low])
-            values = values[low] * (1 - share) + values[low + 1] * share
-        return float(values)
+            low = np.clip(np.searchsorted(index, point[axis]) - 1, 0, len(index) - 2)
+            upper = (point[axis] - index[low]) / (index[low + 1] - index[low])
+            corners = [
+                ((*places, low + step), share * part)
+                for places, share in corners
+                for step, part in ((0, 1 - upper), (1, upper))
+            ]
+        for places, share in corners:
+            total = total + share * self.values[places]
+        return total if total.shape else float(total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,9 @@ class Cell:
     pins: dict[str, Pin]
     sequential: str
     """``ff``, ``latch``, ``clock_gate`` or empty."""
+    state: tuple[str, ...]
+    """Of a flip-flop: the names that its outputs' functions have for what it stores, and for the
+    complement."""
     next_state: str
     """Of a flip-flop: what it takes at its clock."""
     clocked_on: str

@@ -2,11 +2,12 @@
 
 import itertools
 import re
+from typing import Any
 
 from verif.synthesis.cells import Cell
 from verif.synthesis.liberty import Library
 
-__all__ = ["find_adder", "truth_table"]
+__all__ = ["evaluate", "find_adder", "truth_table"]
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01]|['!^&*|+()])")
 
@@ -22,8 +23,19 @@ def truth_table(function: str, inputs: list[str]) -> int:
     """
     size = 2 ** len(inputs)
     values = {name: sum(1 << i for i in range(size) if i >> j & 1) for j, name in enumerate(inputs)}
-    values |= {"0": 0, "1": 2**size - 1}
-    return _Expression(function, values, 2**size - 1).value()
+    return evaluate(function, {**values, "0": 0, "1": 2**size - 1})
+
+
+def evaluate(function: str, values: dict[str, Any]) -> Any:
+    """A function of whatever has the operators ``&``, ``|`` and ``^``: numbers bit by bit, arrays,
+    or expressions. ``values`` gives the names that it may have in it, and ``"0"`` and ``"1"``.
+
+    Raises
+    ------
+    ValueError
+        If the function has another name in it, or is not one.
+    """
+    return _Expression(function, values).value()
 
 
 class _Expression:
@@ -31,13 +43,13 @@ class _Expression:
     ``+``).
     """
 
-    def __init__(self, text: str, values: dict[str, int], ones: int):
-        self.text, self.values, self.ones = text, values, ones
+    def __init__(self, text: str, values: dict[str, Any]):
+        self.text, self.values, self.ones = text, values, values["1"]
         self.tokens = _TOKEN.findall(text)
         if "".join(self.tokens) != "".join(text.split()):
             raise ValueError(f"not a function: {text!r}")
 
-    def value(self) -> int:
+    def value(self) -> Any:
         value = self._or()
         if self.tokens:
             raise ValueError(f"not a function: {self.text!r}")
@@ -49,25 +61,25 @@ class _Expression:
             self.tokens.pop(0)
         return found
 
-    def _or(self) -> int:
+    def _or(self) -> Any:
         value = self._and()
         while self._next("|", "+"):
-            value |= self._and()
+            value = value | self._and()
         return value
 
-    def _and(self) -> int:
+    def _and(self) -> Any:
         value = self._xor()
         while self._next("&", "*") or (self.tokens and self.tokens[0] not in ("|", "+", ")")):
-            value &= self._xor()
+            value = value & self._xor()
         return value
 
-    def _xor(self) -> int:
+    def _xor(self) -> Any:
         value = self._unary()
         while self._next("^"):
-            value ^= self._unary()
+            value = value ^ self._unary()
         return value
 
-    def _unary(self) -> int:
+    def _unary(self) -> Any:
         if self._next("!"):
             return self._unary() ^ self.ones
         if self._next("("):
@@ -76,11 +88,11 @@ class _Expression:
         else:
             name = self.tokens.pop(0) if self.tokens else ""
             closed = name in self.values
-            value = self.values.get(name, 0)
+            value = self.values.get(name, self.ones)
         if not closed:
             raise ValueError(f"not a function of {', '.join(self.values)}: {self.text!r}")
         while self._next("'"):
-            value ^= self.ones
+            value = value ^ self.ones
         return value
 
 

@@ -180,6 +180,7 @@ class _Reader:
                 for name in pin.arguments
             },
             sequential=sequential,
+            state=tuple(stores.arguments) if stores else (),
             next_state=stores.get("next_state", "") if stores else "",
             clocked_on=stores.get("clocked_on", stores.get("enable", "")) if stores else "",
             usable=not any(cell.get(attribute) == "true" for attribute in RESERVED),

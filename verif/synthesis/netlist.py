@@ -80,22 +80,16 @@ class Netlist:
         names = {n: {"hide_name": 0, "bits": bits} for n, bits in self.names.items()}
         return {"modules": {self.name: {"ports": ports, "cells": cells, "netnames": names}}}
 
-    def to_verilog(self) -> str:
-        """Structural Verilog. Every net is a scalar with a plain name, letters first, which
-        simulators trace and power analyzers read; only ports have several bits.
+    def net_words(self) -> dict[Net, str]:
+        """The word that stands for each net, and for each constant, in ``to_verilog``: a port or
+        its bit, or a plain name of a scalar, letters first.
         """
         words: dict[Net, str] = {"0": "1'b0", "1": "1'b1", "x": "1'b0"}
-        taken = set(self.ports) | {instance.name for instance in self.instances}
-        assigns = []
-        for name, (direction, bits) in self.ports.items():
+        for name, (_, bits) in self.ports.items():
             for i, net in enumerate(bits):
-                word = f"{name}[{i}]" if len(bits) > 1 else name
-                if net not in words:
-                    words[net] = word
-                elif direction == "output":
-                    assigns.append(f"  assign {word} = {words[net]};")
-        wires = []
-        for net in dict.fromkeys(self.nets()):
+                words.setdefault(net, f"{name}[{i}]" if len(bits) > 1 else name)
+        taken = set(self.ports) | {instance.name for instance in self.instances}
+        for net in self.nets():
             if net not in words:
                 word = re.sub(r"\W", "_", self.name_of(net).replace(".", "__").rstrip("]"))
                 word = word if word[0].isalpha() else f"n{word}"
@@ -103,12 +97,26 @@ class Netlist:
                     word += f"_{net}"
                 taken.add(word)
                 words[net] = word
-                wires.append(word)
+        return words
+
+    def to_verilog(self) -> str:
+        """Structural Verilog. Every net is a scalar with a plain name, letters first, which
+        simulators trace and power analyzers read; only ports have several bits.
+        """
+        words = self.net_words()
         lines = [f"module {self.name} ({', '.join(self.ports)});"]
+        assigns = []
+        on_ports = set()
         for name, (direction, bits) in self.ports.items():
             width = f"[{len(bits) - 1}:0] " if len(bits) > 1 else ""
             lines.append(f"  {direction} {width}{name};")
-        lines += [f"  wire {word};" for word in wires]
+            for i, net in enumerate(bits):
+                word = f"{name}[{i}]" if len(bits) > 1 else name
+                on_ports.add(net)
+                if words[net] != word and direction == "output":
+                    assigns.append(f"  assign {word} = {words[net]};")
+        inner = (net for net in dict.fromkeys(self.nets()) if net not in on_ports)
+        lines += [f"  wire {words[net]};" for net in inner]
         lines += assigns
         for instance in self.instances:
             pins = ", ".join(f".{pin}({words[net]})" for pin, net in instance.pins.items())

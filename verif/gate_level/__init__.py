@@ -1,0 +1,1 @@
+"""The tile in a library's cells: simulated, every net's value kept, and what switching costs."""

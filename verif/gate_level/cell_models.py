@@ -1,0 +1,90 @@
+"""Simulation models of a library's cells, from the functions of its liberty file."""
+
+from collections.abc import Iterable
+
+from verif.synthesis.cells import Cell, Pin
+from verif.synthesis.functions import evaluate
+from verif.synthesis.liberty import Library
+
+__all__ = ["CellModelError", "cell_models"]
+
+
+class CellModelError(ValueError):
+    """A cell that cannot be simulated."""
+
+
+class _Verilog(str):
+    """An expression, with the operators of the functions of liberty files."""
+
+    def __and__(self, other):
+        return _Verilog(f"({self} & {other})")
+
+    def __or__(self, other):
+        return _Verilog(f"({self} | {other})")
+
+    def __xor__(self, other):
+        return _Verilog(f"({self} ^ {other})")
+
+
+def cell_models(library: Library, cells: Iterable[str]) -> str:
+    """Verilog modules of some of a library's cells, without delays.
+
+    Flip-flops and clock gates are those on a rising clock. A clock gate's latch follows its enable
+    while the clock is low; the liberty file tells its behaviour by a keyword, not by a function.
+
+    Raises
+    ------
+    CellModelError
+        If the library has no such cell, or a cell is of a kind, or a pin of a function, that is
+        not understood.
+    """
+    return "\n".join(_module(library, name) for name in sorted(set(cells)))
+
+
+def _module(library: Library, name: str) -> str:
+    if name not in library.cells:
+        raise CellModelError(f"{library.path}: has no cell {name}")
+    cell = library.cells[name]
+    lines = [f"module {name} ({', '.join(cell.pins)});"]
+    lines += [f"  {pin.direction} {pin.name};" for pin in cell.pins.values()]
+    try:
+        lines += _behaviour(cell)
+    except (CellModelError, ValueError) as error:
+        raise CellModelError(f"{library.path}: cell {name}: {error}") from None
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def _behaviour(cell: Cell) -> list[str]:
+    values = {pin.name: _Verilog(pin.name) for pin in cell.inputs}
+    if cell.sequential == "ff":
+        stored, inverted = cell.state
+        clock, data = (_expression(text, values) for text in (cell.clocked_on, cell.next_state))
+        values |= {stored: _Verilog(stored), inverted: _Verilog(f"(~{stored})")}
+        state = [
+            f"  reg {stored} = 0;",
+            f"  always @(posedge {clock}) {stored} <= {data};",
+        ]
+    elif cell.sequential == "clock_gate":
+        clock = next(pin.name for pin in cell.inputs if pin.role == "clock")
+        enable = " | ".join(pin.name for pin in cell.inputs if pin.role in ("enable", "test"))
+        [output] = cell.outputs
+        return [
+            "  reg enabled = 0;",
+            f"  always_latch if (!{clock}) enabled <= {enable};",
+            f"  assign {output.name} = {clock} & enabled;",
+        ]
+    elif cell.sequential:
+        raise CellModelError(f"a {cell.sequential} is not simulated")
+    else:
+        state = []
+    return [*state, *(f"  assign {p.name} = {_function(p, values)};" for p in cell.outputs)]
+
+
+def _function(pin: Pin, values: dict[str, _Verilog]) -> _Verilog:
+    if not pin.function:
+        raise CellModelError(f"pin {pin.name} has no function")
+    return _expression(pin.function, values)
+
+
+def _expression(text: str, values: dict[str, _Verilog]) -> _Verilog:
+    return evaluate(text, {**values, "0": _Verilog("1'b0"), "1": _Verilog("1'b1")})

@@ -1,0 +1,230 @@
+"""Counts of what every cell and net of a netlist did, from the recorded values of its nets."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from verif.gate_level.cell_events import CellEvents, cell_events
+from verif.gate_level.simulated_netlist import WORD, recorded_nets
+from verif.synthesis.liberty import Library
+from verif.synthesis.netlist import Instance, Net, Netlist
+
+__all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]
+
+CHUNK = 512
+"""Cycles that are looked at together: what they need fits a cache."""
+
+
+class SwitchingError(ValueError):
+    """A netlist, or a recording, of which switching cannot be counted."""
+
+
+def read_recording(path: Path, nets: int) -> np.ndarray:
+    """Values of nets, as a simulation left them: uint8 of shape (cycles, bytes of all nets).
+
+    Raises
+    ------
+    SwitchingError
+        If the file is not of a whole number of cycles, or of fewer than two.
+    """
+    row = -(-nets // WORD) * WORD // 8
+    octets = np.fromfile(path, np.uint8)
+    if octets.size % row or octets.size < 2 * row:
+        raise SwitchingError(
+            f"{path}: {octets.size} bytes are not two or more cycles of {nets} nets "
+            f"({row} bytes each): the simulation broke off, or is of another netlist"
+        )
+    return octets.reshape(-1, row)
+
+
+@dataclass(frozen=True)
+class CellKind:
+    """The instances of one cell.
+
+    Attributes
+    ----------
+    instances : numbers in the netlist
+    inputs : rows of nets, of shape (inputs, instances); -1 for a constant 0, -2 for a 1
+    clocks : row of each one's clock among the clocks, of clocked cells
+    """
+
+    cell: str
+    events: CellEvents
+    instances: np.ndarray
+    inputs: np.ndarray
+    clocks: np.ndarray
+
+
+@dataclass
+class Counts:
+    """What happened in some cycles.
+
+    Attributes
+    ----------
+    cycles : clock edges
+    changes : for each kind of cell, counts of its changes, of shape (instances, changes)
+    toggles, ones : of each net, its toggles and the cycles after whose edge it was 1; of a clock,
+        two toggles a tick
+    """
+
+    cycles: int
+    changes: list[np.ndarray]
+    toggles: np.ndarray
+    ones: np.ndarray
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.cycles + other.cycles,
+            [a + b for a, b in zip(self.changes, other.changes, strict=True)],
+            self.toggles + other.toggles,
+            self.ones + other.ones,
+        )
+
+
+class Switching:
+    """Counts switching of a netlist.
+
+    Every net is a row of the recording and is counted once; a clock's ticks follow from the enables
+    of the gates in front of it.
+
+    Parameters
+    ----------
+    clock
+        Port of the clock.
+
+    Raises
+    ------
+    SwitchingError
+        If a clock comes out of anything but a clock gate.
+    """
+
+    def __init__(self, netlist: Netlist, library: Library, *, clock: str):
+        self.netlist, self.library = netlist, library
+        self.nets = recorded_nets(netlist)
+        self.row = {net: i for i, net in enumerate(self.nets)}
+        self.row |= {"0": -1, "x": -1, "1": -2}
+        [root] = netlist.ports[clock][1]
+        self._find_clocks(root)
+        self.kinds = self._kinds()
+
+    def _find_clocks(self, root: int):
+        """Clocks, each behind the one that its gate is on, and the enables of their gates."""
+        gates = defaultdict(list)  # clock in front of a gate -> gates
+        for instance in self.netlist.instances:
+            cell = self.library.cells[instance.cell]
+            if cell.sequential == "clock_gate":
+                pins = {pin.role: instance.pins[pin.name] for pin in cell.pins.values() if pin.role}
+                gates[pins["clock"]].append(pins)
+        self.clocks, self.enables, self.parents = [root], [()], [-1]
+        for parent, net in enumerate(self.clocks):  # grows as gates behind gates are found
+            for pins in gates.pop(net, ()):
+                self.clocks.append(pins["output"])
+                self.parents.append(parent)
+                self.enables.append(
+                    tuple(self.row[pins[role]] for role in ("enable", "test") if role in pins)
+                )
+        if gates:
+            raise SwitchingError(
+                f"{self.netlist.name}: {len(gates)} clocks come out of other cells than clock gates"
+            )
+        self.clock_number = {net: i for i, net in enumerate(self.clocks)}
+
+    def _kinds(self) -> list[CellKind]:
+        members = defaultdict(list)
+        for number, instance in enumerate(self.netlist.instances):
+            members[instance.cell].append((number, instance))
+        kinds = []
+        for name, found in members.items():
+            events = cell_events(self.library.cells[name])
+            kinds.append(
+                CellKind(
+                    cell=name,
+                    events=events,
+                    instances=np.array([number for number, _ in found]),
+                    inputs=np.array([self._inputs(events, i) for _, i in found]).T,
+                    clocks=np.array([self._clock(events, i) for _, i in found], int),
+                )
+            )
+        return kinds
+
+    def _inputs(self, events: CellEvents, instance: Instance) -> list[int]:
+        pins = events.inputs[:-1] if events.stored else events.inputs
+        rows = [self.row[instance.pins[pin]] for pin in pins]
+        if events.stored:
+            rows.append(self.row[self._state_net(events, instance)])
+        return rows
+
+    def _state_net(self, events: CellEvents, instance: Instance) -> Net:
+        return instance.pins[events.stored[0]]
+
+    def _clock(self, events: CellEvents, instance: Instance) -> int:
+        if not events.clock:
+            return 0
+        net = instance.pins[events.clock]
+        if net not in self.clock_number:
+            raise SwitchingError(
+                f"{self.netlist.name}: {instance.name} has a clock that is no clock gate's"
+            )
+        return self.clock_number[net]
+
+    def count(self, recording: np.ndarray, first: int, last: int) -> Counts:
+        """Count over the clock edges ``first`` to ``last - 1``; edge ``n`` leads from cycle ``n``
+        of the recording to the next one.
+
+        Raises
+        ------
+        SwitchingError
+            If there are no such edges.
+        """
+        if not 0 <= first < last < len(recording):
+            raise SwitchingError(
+                f"edges {first} to {last} are not among the {len(recording) - 1} of the recording"
+            )
+        parts = (
+            self._count(recording[start : min(start + CHUNK, last) + 1])
+            for start in range(first, last, CHUNK)
+        )
+        total = next(parts)
+        for part in parts:
+            total += part
+        return total
+
+    def _count(self, recording: np.ndarray) -> Counts:
+        bits = np.unpackbits(recording, axis=1, bitorder="little")[:, : len(self.nets)]
+        cycles = len(bits)
+        values = np.zeros((len(self.nets) + 2, cycles), np.uint8)
+        values[: len(self.nets)] = bits.T
+        values[-2] = 1  # rows -1 and -2 are the constants
+        ticks = np.zeros((len(self.clocks), cycles - 1), np.uint8)
+        ticks[0] = 1
+        for clock in range(1, len(self.clocks)):
+            enables = values[list(self.enables[clock]), :-1]
+            ticks[clock] = ticks[self.parents[clock]] & enables.max(axis=0)
+        own = values[: len(self.nets)]
+        toggles = np.count_nonzero(own[:, 1:] != own[:, :-1], axis=1)
+        ones = own[:, 1:].sum(axis=1, dtype=np.int64)
+        clock_rows = [self.row[net] for net in self.clocks]
+        toggles[clock_rows] = 2 * ticks.sum(axis=1, dtype=np.int64)
+        ones[clock_rows] = toggles[clock_rows] // 2
+        return Counts(
+            cycles - 1, [self._changes(kind, values, ticks) for kind in self.kinds], toggles, ones
+        )
+
+    def _changes(self, kind: CellKind, values: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+        size = len(kind.inputs)
+        wide = np.uint8 if size <= 4 else np.uint16
+        state = np.zeros((len(kind.instances), values.shape[1]), wide)
+        for j, rows in enumerate(kind.inputs):
+            column = values[rows]
+            if kind.events.stored and kind.events.stored[1] and j == size - 1:
+                column = column ^ 1
+            state |= column.astype(wide) << j
+        change = state[:, :-1].astype(np.int32) | state[:, 1:].astype(np.int32) << size
+        if kind.events.clock:
+            change |= ticks[kind.clocks].astype(np.int32) << (2 * size)
+        number = kind.events.changes
+        change += np.arange(len(change), dtype=np.int32)[:, None] * number
+        counts = np.bincount(change.ravel(), minlength=len(change) * number)
+        return counts.reshape(len(change), number)
