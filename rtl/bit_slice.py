@@ -16,7 +16,6 @@ from amaranth.hdl import Cat, Const, Mux, Signal, Value
 __all__ = [
     "add",
     "add_select",
-    "add_sign",
     "count",
     "lane_value",
     "lanes_of",
@@ -78,29 +77,6 @@ def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], nam
             word = Signal(len(carry), name=f"{name}_{low + j}")
             m.d.comb += word.eq((if_zero & ~carry) | (if_one & carry))
             total.append(word)
-    return total
-
-
-def add_sign(m, a: list, sign, carry, *, name: str) -> list[Value]:
-    """Words of a sum above the highest word of its second operand, which has only its sign there:
-    ``a + carry - sign``, modulo ``2**len(a)``.
-
-    The words below have changed their sum where carry and sign differ: a then goes up by one
-    through all its low ones, or down by one through all its low zeros. Which words would change
-    is known before the carry, so that the carry passes all of them at once; and where it equals
-    the sign, which is almost always, none of them toggles.
-    """
-    changes = Signal(len(sign), name=f"{name}_changes")
-    m.d.comb += changes.eq(carry ^ sign)
-    total, reached = [], None
-    for j, word in enumerate(a):
-        result = Signal(len(word), name=f"{name}_{j}_sum")
-        m.d.comb += result.eq(word ^ (changes if reached is None else changes & reached))
-        total.append(result)
-        passes = word ^ sign
-        reaches = Signal(len(word), name=f"{name}_{j}_reaches")
-        m.d.comb += reaches.eq(passes if reached is None else reached & passes)
-        reached = reaches
     return total
 
 

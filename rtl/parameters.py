@@ -226,9 +226,11 @@ class TileParameters:
     def latency(self, weight_bits: int) -> int:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
-        Plane, fused and accumulated sums and the result are registers; 16 bits fuse in two steps.
+        Row lines and results are registers; so are the sums of wider weights than the narrowest,
+        before they accumulate, and accumulated sums to which partial sums are added.
         """
-        return 4 if weight_bits < self.group_columns else 5
+        fused = weight_bits != self.weight_widths[0]
+        return 2 + fused + (self.partial_sums > 0)
 
     store_latency: ClassVar[int] = 2
     """Cycles from that in which a weight block's last beat is taken to the first in which the

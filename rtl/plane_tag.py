@@ -25,15 +25,30 @@ class PlaneTag(data.Struct):
     status: Status
 
 
+OF_VECTOR = (
+    "weight_bits",
+    "segments",
+    "status",
+    "bank",
+    "first_block",
+    "last_block",
+    "last_vector",
+)
+"""Fields that all planes of a vector share."""
+
+
 def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:
     """The tag of the next pipeline stage, which moves with ``advance``. Of a tag that is not
-    valid only that is copied, so that an idle pipeline does not toggle.
+    valid only that is copied, so that an idle pipeline does not toggle; and what the planes of a
+    vector share is copied with the first of them.
     """
     valid = tag.valid if valid is None else valid
-    fields = [field for field, _ in data.Layout.cast(PlaneTag) if field != "valid"]
     following = Signal(PlaneTag, name=name)
     with m.If(advance):
         m.d.sync += following.valid.eq(valid)
-        with m.If(valid):
-            m.d.sync += [getattr(following, f).eq(getattr(tag, f)) for f in fields]
+    for field, _ in data.Layout.cast(PlaneTag):
+        if field != "valid":
+            moves = advance & valid & (tag.first if field in OF_VECTOR else 1)
+            with m.If(moves):
+                m.d.sync += getattr(following, field).eq(getattr(tag, field))
     return following

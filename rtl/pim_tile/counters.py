@@ -8,6 +8,9 @@ from rtl.interface import Counter
 
 __all__ = ["PerformanceCounters"]
 
+WORD = 8
+"""Bits of a counter that are clocked together."""
+
 
 class PerformanceCounters(wiring.Component):
     """Counts what the tile does in each cycle. 32 bits a counter; they wrap.
@@ -38,15 +41,22 @@ class PerformanceCounters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         counters = Array(Signal(32, name=counter.name.lower()) for counter in Counter)
+
+        def count(counter, amount, when):
+            """Add to a counter, whose upper words are clocked when a lower one overflows."""
+            bits = counters[counter.value]
+            carry, moves = amount, when
+            for word in (bits[i : i + WORD] for i in range(0, len(bits), WORD)):
+                total = Signal(WORD + 1)
+                m.d.comb += total.eq(word + carry)
+                with m.If(moves):
+                    m.d.sync += word.eq(total)
+                carry, moves = 1, moves & total[WORD]
+
         for counter in Counter:
             if counter < Counter.PLANES_SKIPPED:
-                with m.If(self.activity == counter):
-                    m.d.sync += counters[counter.value].eq(counters[counter.value] + 1)
-        with m.If(self.planes_skipped != 0):
-            skipped = counters[Counter.PLANES_SKIPPED.value]
-            m.d.sync += skipped.eq(skipped + self.planes_skipped)
-        with m.If(self.job_done):
-            jobs = counters[Counter.JOBS_DONE.value]
-            m.d.sync += jobs.eq(jobs + 1)
+                count(counter, 1, self.activity == counter)
+        count(Counter.PLANES_SKIPPED, self.planes_skipped, self.planes_skipped != 0)
+        count(Counter.JOBS_DONE, 1, self.job_done)
         m.d.comb += self.data.eq(counters[self.address])
         return m

@@ -73,7 +73,7 @@ class WeightArray(wiring.Component):
         m.d.sync += beat_valid.eq(self.weights.valid & self.weights.ready)
         with m.If(self.weights.valid & self.weights.ready):
             m.d.sync += [
-                word.eq(Cat(row[column] for column in p.sliced_columns))
+                word.eq(~Cat(row[column] for column in p.sliced_columns))
                 for word, row in zip(beat, self.weights.payload, strict=True)
             ]
         m.d.sync += self.full.eq(self.full & ~self.release)
@@ -86,24 +86,28 @@ class WeightArray(wiring.Component):
                     self.full.bit_select(beat_bank, 1).eq(1),
                 ]
 
-        row_lines = [Signal(p.rows, name=f"row_lines_{b}") for b in range(p.banks)]
+        # Weights and row lines are stored inverted: a product of two banks is then a single cell,
+        # an OR-AND-INVERT, of which nothing inverts the output.
+        row_lines = [
+            Signal(p.rows, name=f"row_lines_{b}", init=2**p.rows - 1) for b in range(p.banks)
+        ]
         for bank, lines in enumerate(row_lines):
             chosen = self.step & (self.bank == bank)
-            # Those of a bank that is released go low and stay so: loading it moves no product.
+            # Those of a bank that is released go high and stay so: loading it moves no product.
             with m.If(chosen | self.release[bank]):
-                m.d.sync += lines.eq(self.plane & spread(chosen, p.rows))
+                m.d.sync += lines.eq(~(self.plane & spread(chosen, p.rows)))
 
         write = [Signal(p.weight_beats, name=f"write_{b}") for b in range(p.banks)]
         for bank, beats in enumerate(write):
             with m.If(beat_valid & (beat_bank == bank)):
                 m.d.comb += beats.eq(1 << beat_index)
         for row in range(p.rows):
-            products = []
+            zeros = []
             for bank, lines in enumerate(row_lines):
                 word = Signal(p.columns, name=f"weights_{bank}_{row}", reset_less=True)
                 with m.If(write[bank][row // p.rows_per_beat]):
                     m.d.sync += word.eq(beat[row % p.rows_per_beat])
-                products.append(word & spread(lines[row], p.columns))
-            m.d.comb += self.products[row].eq(products[0] | products[1])
+                zeros.append(word | spread(lines[row], p.columns))
+            m.d.comb += self.products[row].eq(~(zeros[0] & zeros[1]))
 
         return m

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl import bit_slice
 from rtl.bit_slice import spread
+from rtl.shift_add.low_runs import LowRuns
 
 __all__ = ["Accumulator"]
 
@@ -43,6 +44,8 @@ class Accumulator(wiring.Component):
         Add a plane; it has no bit set; it starts a vector; it counts negatively.
     live : a bit a segment, In
         Whether it is clocked.
+    totals : array of ``width`` words of ``lanes`` bits, Out
+        What a step would make of the accumulators.
     accumulators : array of ``width`` words of ``lanes`` bits, Out
 
     """
@@ -64,6 +67,7 @@ class Accumulator(wiring.Component):
                 "first": In(1),
                 "negative": In(1),
                 "live": In(-(-width // segment)),
+                "totals": Out(data.ArrayLayout(lanes, width)),
                 "accumulators": Out(data.ArrayLayout(lanes, width)),
             }
         )
@@ -74,12 +78,20 @@ class Accumulator(wiring.Component):
 
         selected = {n: Signal(name=f"selected_{n}") for n in self.sources}
         negative = Signal(lanes, name="negative_lanes")
-        keep = Signal(lanes, name="keep_lanes")
+        live, keep = (
+            [Signal(lanes, name=f"{name}_lanes_{i}") for i in range(len(self.live))]
+            for name in ("live", "keep")
+        )
         m.d.comb += [
             *(selected[n].eq(getattr(self, f"select_{n}") & ~self.zero) for n in self.sources),
             negative.eq(spread(self.negative & ~self.zero, lanes)),
-            keep.eq(spread(~self.first, lanes)),
         ]
+        for segment, bit in enumerate(self.live):
+            # What segments hold that are not live is not doubled into those that are.
+            m.d.comb += [
+                live[segment].eq(spread(bit, lanes)),
+                keep[segment].eq(spread(~self.first & bit, lanes)),
+            ]
         width = max(self.sources.values())
         terms = []
         for j in range(width):
@@ -92,15 +104,47 @@ class Accumulator(wiring.Component):
             terms.append(term)
 
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
-        doubled = [None] + [word & keep for word in stored[:-1]]
+        doubled = [None]
+        for j, word in enumerate(stored[:-1], 1):
+            term = Signal(lanes, name=f"doubled_{j}")
+            m.d.comb += term.eq(word & keep[j // self.segment])
+            doubled.append(term)
         # The word above the highest is the carry.
         splits = [width // 2, 3 * width // 4] if width > LONGEST_RIPPLE else []
         *total, carry = bit_slice.add_select(
             m, doubled[:width], terms, negative, width=width, splits=splits, name="add"
         )
-        total += bit_slice.add_sign(m, doubled[width:], terms[-1], carry, name="extend")
+        total += self._add_sign(m, doubled[width:], terms[-1], carry, live)
         for j, (q, word) in enumerate(zip(stored, total, strict=True)):
             with m.If(self.step & self.live[j // self.segment]):
                 m.d.sync += q.eq(word)
         m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
+        m.d.comb += [word.eq(q) for word, q in zip(self.totals, total, strict=True)]
         return m
+
+    def _add_sign(self, m, words: list, sign, carry, live: list) -> list:
+        """``words + carry - sign``, above the highest word of a sum, of which only the sign is
+        there. Words that are not live are 0, and stay so.
+
+        Where carry and sign differ, the words go up by one through all their low ones, or down by
+        one through all their low zeros. Which words would change is known before the carry, which
+        passes all of them at once; and where it equals the sign, which is almost always, none
+        toggles.
+        """
+        lanes, first = self.lanes, self.width - len(words)
+        up, down = Signal(lanes, name="up"), Signal(lanes, name="down")
+        m.d.comb += [up.eq(carry & ~sign), down.eq(sign & ~carry)]
+        m.submodules.low_runs = runs = LowRuns(lanes=lanes, width=len(words))
+        total = []
+        for j, word in enumerate(words):
+            m.d.comb += [
+                runs.words[j].eq(word),
+                runs.live[j].eq(live[(first + j) // self.segment]),
+            ]
+            changes = up | down
+            if j:
+                changes = (up & runs.ones[j - 1]) | (down & runs.zeros[j - 1])
+            result = Signal(lanes, name=f"extend_{j}_sum")
+            m.d.comb += result.eq(word ^ changes)
+            total.append(result)
+        return total

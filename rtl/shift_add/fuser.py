@@ -14,16 +14,18 @@ __all__ = ["Fuser"]
 class Fuser(wiring.Component):
     """Adds neighbouring columns by their bit weights, the top column of a weight negatively::
 
-        counts -> pairs | -> kw=2
-                        |
-                        | -> quads -> octets -> sixteens | -> kw=16
-                               |        |                |
-                             kw=4     kw=8            register
-                   register
+        counts -> pairs -+-> kw=2
+                         |
+                         +-> quads | -> kw=4
+                                   |
+                                   | -> octets -+-> kw=8
+                                   |            |
+                                   |            +-> sixteens -> kw=16
+                               register
 
-    Pairs are held apart for 2 bits and for the wider weights, whose adders hold still at 2 bits.
+    Quads are held apart for 4 bits and for the wider weights, whose adders hold still at 4 bits.
 
-    Latency: one cycle, and two at 16 bits. Throughput: a plane a cycle.
+    Latency: none at 2 bits, a cycle at the others. Throughput: a plane a cycle.
 
     Members
     -------
@@ -32,9 +34,7 @@ class Fuser(wiring.Component):
     weight_bits : one bit each of 2, 4, 8, 16, In
         One-hot: precision of the counts.
     step : In
-        Clocks the register of the pairs.
-    step_16 : In
-        Clocks the register of the sixteens.
+        Clocks the register.
     fused_2, fused_4, fused_8, fused_16 : array of ``fused_width(n)`` words of ``columns / n`` bits
         Bit slices of the signed sums of ``n`` columns, Out.
     """
@@ -46,7 +46,6 @@ class Fuser(wiring.Component):
                 "counts": In(data.ArrayLayout(parameters.columns, parameters.count_width)),
                 "weight_bits": In(len(parameters.weight_widths)),
                 "step": In(1),
-                "step_16": In(1),
                 **{
                     f"fused_{n}": Out(
                         data.ArrayLayout(parameters.outputs(n), parameters.fused_width(n))
@@ -102,14 +101,11 @@ class Fuser(wiring.Component):
         # sign of its inverse and the one to add.
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
-        narrow = self.step & self.weight_bits[0]
-        wide = self.step & ~self.weight_bits[0]
-        fused = {2: bit_slice.register(m, pair, narrow, name="pair_narrow")}
-        pair = bit_slice.register(m, pair, wide, name="pair_wide")
-        fused[4] = join_halves(pair, 4)
-        fused[8] = join_halves(fused[4], 8)
-        sixteen = join_halves(fused[8], 16)
-        fused[16] = bit_slice.register(m, sixteen, self.step_16, name="sixteen")
+        fused = {2: pair}
+        quad = bit_slice.register(m, join_halves(pair, 4), self.step, name="quad")
+        fused[4] = quad
+        fused[8] = join_halves(quad, 8)
+        fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")
             m.d.comb += [word.eq(q) for word, q in zip(port, words, strict=True)]

@@ -1,6 +1,9 @@
 """Shift-add: from column counts to results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+import functools
+import operator
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,9 +28,9 @@ class ShiftAdd(wiring.Component):
                                         partial sum buffer
 
     Latency: from the cycle in which counts and their tag stand at the input to the one in which
-    the result is valid, 3 cycles, and 4 at 16 bits. Throughput: a plane a cycle,
-    so at one-bit activations a result a cycle. A job must not follow one of wider weights without
-    a cycle in between.
+    the result is valid, 1 cycle at 2 bits and 2 at the others, and one more where there is a
+    partial sum buffer. Throughput: a plane a cycle, so at one-bit activations a result a cycle. A
+    job must not follow one of wider weights without a cycle in between.
 
     Members
     -------
@@ -61,47 +64,63 @@ class ShiftAdd(wiring.Component):
         m.d.comb += advance.eq(~self.results.valid | self.results.ready)
         wiring.connect(m, wiring.flipped(self.results), collector.results)
 
-        # Sums of narrow weights enter the accumulators a stage earlier than those of 16 bits. The
-        # empty stage between jobs keeps the two from meeting. There is none before the tag of a
-        # malformed job, which therefore takes the longer way.
+        # Sums of 2-bit weights enter the accumulators a stage earlier than wider ones. The empty
+        # stage between jobs keeps the two from meeting. There is none before the tag of a malformed
+        # job, which therefore takes the longer way.
         waits = Signal()
-        m.d.comb += waits.eq(self.tag.weight_bits[-1] | (self.tag.status != Status.OK))
+        m.d.comb += waits.eq(~self.tag.weight_bits[0] | (self.tag.status != Status.OK))
         waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
-        fused = Signal(PlaneTag)
-        m.d.comb += fused.eq(Mux(waiting.valid, waiting, self.tag))
-        m.d.comb += fused.valid.eq(waiting.valid | (self.tag.valid & ~waits))
-        entering = follow(m, fused, advance, name="entering_tag")
-        summed = follow(m, entering, advance, name="summed_tag")
+        entering = Signal(PlaneTag, name="entering_tag")
+        m.d.comb += entering.eq(Mux(waiting.valid, waiting, self.tag))
+        m.d.comb += entering.valid.eq(waiting.valid | (self.tag.valid & ~waits))
 
         m.d.comb += [
             fuser.counts.eq(self.counts),
             fuser.weight_bits.eq(self.tag.weight_bits),
-            fuser.step.eq(advance & self.tag.valid & ~self.tag.zero),
-            fuser.step_16.eq(advance & waiting.valid & ~waiting.zero & waiting.weight_bits[-1]),
+            fuser.step.eq(advance & self.tag.valid & waits & ~self.tag.zero),
         ]
 
-        # The lowest lanes are used at every precision, the upper half at 2 bits only: lanes that
-        # serve the same precisions share an accumulator.
+        # 2-bit weights have accumulators of their own, so that their sums, which come last, meet a
+        # short adder only. Of the others, the lowest lanes are used at every precision, the upper
+        # half at 4 bits only: lanes that serve the same precisions share an accumulator.
+        ended = entering
+        if p.partial_sums:
+            ended = follow(m, entering, advance, name="summed_tag")
+        narrow, *wider = p.weight_widths
+        sums = {lane: [] for lane in range(p.lanes)}
         first = 0
-        for widest in reversed(p.weight_widths):
-            lanes = slice(first, p.outputs(widest))
+        for widest in (*reversed(wider), narrow):
+            precisions = [n for n in wider if n <= widest] or [narrow]
+            lanes = slice(0 if widest == narrow else first, p.outputs(widest))
             first = lanes.stop
-            accumulator = self.accumulator(m, fuser, entering, widest, lanes)
-            words = list(accumulator.accumulators)
+            accumulator = self.accumulator(m, fuser, entering, precisions, lanes)
+            used = Cat(ended.weight_bits[p.weight_widths.index(n)] for n in precisions).any()
+            if p.partial_sums:
+                words = list(accumulator.accumulators)
+            else:
+                words = list(accumulator.totals)
+                if widest != narrow:
+                    # Until the last plane the inputs of the result register hold still. At 2 bits
+                    # that would cost more than it saves: planes are few, and lanes many.
+                    used &= ended.valid & ended.last
             for lane, natural_lane in enumerate(p.sliced_lanes[lanes]):
-                m.d.comb += collector.sums[str(natural_lane)].eq(bit_slice.lane_value(words, lane))
+                sums[natural_lane].append((bit_slice.lane_value(words, lane), used))
+        for lane, choices in sums.items():
+            width = len(collector.sums[str(lane)])
+            chosen = [value & used.replicate(width).as_signed() for value, used in choices]
+            m.d.comb += collector.sums[str(lane)].eq(functools.reduce(operator.or_, chosen))
 
         m.d.comb += [
             collector.advance.eq(advance),
             collector.entering.eq(entering),
-            collector.tag.eq(summed),
+            collector.tag.eq(ended),
         ]
         return m
 
-    def accumulator(self, m, fuser, tag, widest: int, lanes: slice) -> Accumulator:
-        """Accumulator of the lanes that serve weights up to ``widest`` bits."""
+    def accumulator(self, m, fuser, tag, precisions: list[int], lanes: slice) -> Accumulator:
+        """Accumulator of the lanes that serve some precisions."""
         p = self.parameters
-        precisions = [n for n in p.weight_widths if n <= widest]
+        widest = max(precisions)
         m.submodules[f"accumulator_{widest}"] = accumulator = Accumulator(
             lanes=lanes.stop - lanes.start,
             sources={n: p.fused_width(n) for n in precisions},
@@ -111,14 +130,17 @@ class ShiftAdd(wiring.Component):
         most = len(accumulator.live)
         live = live_segments(m, tag.segments, most, name=f"live_{widest}")
         selects = []
-        for level, n in enumerate(precisions):
+        for n in precisions:
             fused = bit_slice.lanes_of(list(getattr(fuser, f"fused_{n}")), lanes)
             words = getattr(accumulator, f"sum_{n}")
             selects.append(getattr(accumulator, f"select_{n}"))
             m.d.comb += [word.eq(q) for word, q in zip(words, fused, strict=True)]
-            m.d.comb += selects[-1].eq(tag.weight_bits[level])
+            m.d.comb += selects[-1].eq(tag.weight_bits[p.weight_widths.index(n)])
+        # The last sum goes to the result at once, and no further plane needs it; where partial sums
+        # are added it waits for them.
+        held = Const(1) if p.partial_sums else ~tag.last
         m.d.comb += [
-            accumulator.step.eq(self.advance & tag.valid & Cat(selects).any()),
+            accumulator.step.eq(self.advance & tag.valid & Cat(selects).any() & held),
             accumulator.zero.eq(tag.zero),
             accumulator.first.eq(tag.first),
             accumulator.negative.eq(tag.negative),

@@ -103,7 +103,10 @@ def _holds(condition: str, values: Mapping[str, np.ndarray], size: int) -> np.nd
 def _edge_tables(power: Power) -> dict[bool, Table]:
     """Tables of a pin that rises, and of one that falls."""
     both = power.tables.get("power")
-    found = {True: power.tables.get("rise_power", both), False: power.tables.get("fall_power", both)}
+    found = {
+        True: power.tables.get("rise_power", both),
+        False: power.tables.get("fall_power", both),
+    }
     return {rises: table for rises, table in found.items() if table is not None}
 
 
@@ -245,7 +248,7 @@ class _Clocked:
 
 
 def _leakage(cell: Cell, phases: list[Mapping[str, np.ndarray]], size: int) -> np.ndarray:
-    """nW in each change: of the state that the library names, or the cell's own figure."""
+    """NW in each change: of the state that the library names, or the cell's own figure."""
     total = np.zeros(size)
     for values in phases:
         known = np.zeros(size, bool)

@@ -38,13 +38,13 @@ class Energy:
     leakage: float
 
     def block(self, block: str) -> float:
-        """fJ of a block."""
+        """FJ of a block."""
         parts = (self.internal, self.switching, self.clock)
         return sum(part.get(block, 0.0) for part in parts)
 
     @property
     def blocks(self) -> dict[str, float]:
-        """fJ of every block."""
+        """FJ of every block."""
         names = dict.fromkeys((*self.internal, *self.switching, *self.clock))
         return {name: self.block(name) for name in names}
 
@@ -87,7 +87,7 @@ class PowerModel:
         self.payer[switching.row[switching.clocks[0]]] = CLOCK
 
     def _energies(self, kind: CellKind, timing) -> np.ndarray:
-        """fJ of each event of each instance: (instances, events)."""
+        """FJ of each event of each instance: (instances, events)."""
         graph = timing.graph
         instances = self.switching.netlist.instances
         found = np.zeros((len(kind.instances), len(kind.events.events)))

@@ -36,20 +36,14 @@ def simulation_sources(netlist: Netlist, library: Library, *, clock: str) -> dic
         *(f'    $fwrite(recording, "%u", {_word(chunk, words)});' for chunk in chunks),
         "  end",
     ]
-    text = netlist.to_verilog()
-    head, body = text.rsplit("endmodule", 1)[0].split(");", 1)
+    head, body = netlist.to_verilog().rsplit("endmodule", 1)[0].split(");", 1)
+    ports = [f"{head}, switching);", "  output switching;", "  assign switching = 1'b0;"]
     return {
-        "tile.v": "\n".join(
-            [f"{head}, switching);", "  output switching;", "  assign switching = 1'b0;", body]
-            + record
-            + ["endmodule", ""]
-        ),
+        "tile.v": "\n".join([*ports, body, *record, "endmodule", ""]),
         "cells.v": cell_models(library, (instance.cell for instance in netlist.instances)),
     }
 
 
 def _word(nets: Sequence[int], words: dict) -> str:
-    bits = [words[net] for net in reversed(nets)]
-    return f"{{{WORD - len(bits)}'b0, {', '.join(bits)}}}" if len(bits) < WORD else (
-        f"{{{', '.join(bits)}}}"
-    )
+    padding = [f"{WORD - len(nets)}'b0"] if len(nets) < WORD else []
+    return f"{{{', '.join([*padding, *(words[net] for net in reversed(nets))])}}}"

@@ -21,6 +21,8 @@ SCRIPT = """
 read_rtlil design.il
 hierarchy -top {name}
 proc
+{adders}
+setattr -mod -set keep_hierarchy 1 {apart}
 flatten
 # State that matters has a reset; flip-flops of a library have no initial value.
 setattr -unset init w:*
@@ -33,21 +35,26 @@ techmap -map registers.v
 simplemap
 opt -fast
 {clock_gates}
-{adders}
 techmap
 opt -fast
 dfflibmap -liberty library.lib
 opt_clean
 setundef -zero
 abc -liberty library.lib -script abc.script {unusable}
+setattr -mod -unset keep_hierarchy {apart}
+flatten
 opt_clean
 write_json netlist.json
 """
 
+APART = ("low_runs",)
+"""Components that ABC optimizes by themselves: what they tell is there long before a carry, of
+which ABC knows nothing."""
+
 LEAST_GATED = 4
 """Flip-flops from which on a clock gate takes less than a multiplexer for each of them."""
 
-ABC_SCRIPT = "strash; ifraig; scorr; dch -f; amap; topo\n"
+ABC_SCRIPT = "strash; ifraig; scorr; dch -f; &get -n; &nf -R 10 -F 3; &put; topo\n"
 """Drive strengths and buffers are not ABC's to choose: it sees no register and no adder."""
 
 REGISTERS = """
@@ -76,6 +83,10 @@ module map_adder (A, B, C, X, Y);
 endmodule
 """
 """What ``extract_fa`` finds, full adders and with a third input of 0 half adders."""
+
+
+BITWISE = "t:$and t:$or t:$xor t:$xnor t:$not"
+"""Operators that bit-sliced arithmetic is made of."""
 
 
 def yosys(folder: Path, script: str, what: str):
@@ -143,12 +154,17 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
     gating = f"clockgate -liberty library.lib -min_net_size {LEAST_GATED}"
     # Four inputs a cone are enough for an adder. (Yosys overlooks -b as its last option.)
     kinds = " ".join(f"-{kind}" for kind in adders)
-    extraction = f"extract_fa -b 4 {kinds}\nopt_clean\ntechmap -map adders.v\nopt_clean"
+    # Module by module, so that an adder begins where its component does.
+    extraction = (
+        f"opt -fast\nsimplemap {BITWISE}\nopt_clean\nextract_fa -b 4 {kinds}\nopt_clean\n"
+        "techmap -map adders.v\nopt_clean"
+    )
     unusable = (cell.name for cell in library.cells.values() if not cell.usable)
     script = SCRIPT.format(
         name=f"{name}.{part}" if part else name,
         clock_gates=gating if library.clock_gates() else "",
         adders=extraction if adders else "",
+        apart=" ".join(f"*.{component}" for component in APART),
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
     )
     with tempfile.TemporaryDirectory() as folder:

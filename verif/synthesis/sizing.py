@@ -1,7 +1,5 @@
 """Drive strengths and buffers: what makes a mapped netlist fast enough, and no faster."""
 
-import heapq
-import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -65,8 +63,7 @@ def _buffer(library: Library) -> Cell | None:
 def buffer_nets(netlist: Netlist, library: Library):
     """Give every net with more than ``MAX_FANOUT`` pins a tree of buffers, clocks excepted.
 
-    The pins that can wait longest go together behind a buffer, then again with the buffers among
-    them, until few enough are left: the most urgent pins stay nearest to the driver.
+    Pins that are about as urgent share a buffer.
     """
     cell = _buffer(library)
     if cell is None:
@@ -76,7 +73,6 @@ def buffer_nets(netlist: Netlist, library: Library):
     usual = MAX_FANOUT * input_pin.capacitance * 2
     timing = graph.analyse(most_load=usual)
     required = timing.required(timing.delay)
-    delay = output_pin.arcs[0].tables["cell_rise"].at(slew=graph.clock_slew, load=usual)
 
     sinks, drivers = defaultdict(list), {}
     for instance in netlist.instances:
@@ -92,20 +88,20 @@ def buffer_nets(netlist: Netlist, library: Library):
         if isinstance(net, str) or len(pins) <= MAX_FANOUT or is_clock:
             continue
         block = (drivers[net] if net in drivers else pins[0][1]).block
-        order = itertools.count()
-        waiting = [(-urgency, next(order), instance, pin) for urgency, instance, pin in pins]
-        heapq.heapify(waiting)
-        while len(waiting) > MAX_FANOUT:
-            together = [heapq.heappop(waiting) for _ in range(MAX_FANOUT)]
-            output = netlist.new_net()
-            for _, _, instance, pin in together:
-                instance.pins[pin] = output
-            added = Instance(
-                f"buffer_{output}", cell.name, {input_pin.name: net, output_pin.name: output}, block
-            )
-            netlist.instances.append(added)
-            urgency = -together[-1][0] - delay
-            heapq.heappush(waiting, (-urgency, next(order), added, input_pin.name))
+        # As few buffers as can be, and so few levels: all pins are about as far from the driver.
+        ends = [(i, pin) for _, i, pin in sorted(pins, key=lambda end: end[0])]
+        while len(ends) > MAX_FANOUT:
+            groups = -(-len(ends) // MAX_FANOUT)
+            added = []
+            for group in range(groups):
+                output = netlist.new_net()
+                first, last = (n * len(ends) // groups for n in (group, group + 1))
+                for instance, pin in ends[first:last]:
+                    instance.pins[pin] = output
+                buffer_pins = {input_pin.name: net, output_pin.name: output}
+                added.append(Instance(f"buffer_{output}", cell.name, buffer_pins, block))
+            netlist.instances += added
+            ends = [(instance, input_pin.name) for instance in added]
 
 
 def _drives(instance: Instance, pins, pin: str) -> bool:

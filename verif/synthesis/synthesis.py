@@ -18,6 +18,7 @@ from rtl.parameters import TileParameters
 from rtl.tile import Tile
 from verif.synthesis.blocks import name_cells
 from verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
+from verif.synthesis.clock_stages import stage_clock_gates
 from verif.synthesis.liberty import Library
 from verif.synthesis.mapping import map_to_cells
 from verif.synthesis.netlist import Netlist
@@ -147,6 +148,7 @@ def synthesize(
     netlist = map_to_cells(source, library, name=name, part=part)
     name_cells(netlist, library, prefix=f"{part}." if part else "")
     split_clock_gates(netlist, library)
+    stage_clock_gates(netlist, library)
     buffer_nets(netlist, library)
     size_cells(netlist, library, period=period)
     if directory is not None:
