@@ -87,20 +87,30 @@ class _Run:
     def _add(self, name: str, value: float) -> None:
         self.features[name] += float(value)
 
-    def _changes(self, register: str, values: np.ndarray, bits: int) -> int:
-        """Bits that change in a register that takes the rows of ``values`` (times, words)."""
-        if not len(values):
-            return 0
-        before = self.registers.get(register, np.zeros_like(values[0]))
-        self.registers[register] = values[-1]
-        sequence = np.concatenate([before[None], values]).astype(np.int64)
-        return _toggles(((sequence[1:] ^ sequence[:-1]) & (2**bits - 1)).view(np.uint64))
+    def _changes(
+        self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
+    ) -> int:
+        """Bits that change in a register that takes the rows of ``values`` (times, words).
+
+        Only the low ``bits`` of a word, or of each word, are clocked, and those above keep what
+        they hold. Of a register of ``size`` words in which fewer come, those stand as far apart as
+        they can.
+        """
+        words = values.shape[1]
+        held = self.registers.setdefault(register, np.zeros(size or words, np.int64))
+        held = held[:: len(held) // words]  # a view
+        mask = np.left_shift(1, np.asarray(bits, np.int64)) - 1
+        sequence = np.concatenate([held[None], (values & mask) | (held & ~mask)])
+        held[:] = sequence[-1]
+        return _toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
 
     def _job(self, job: "Job", blocks: list["_Planes"], follows: list[bool]) -> None:
         p = self.parameters
         kw, kx = job.weight_bits, job.activation_bits
-        outputs = p.outputs(kw)
-        width = min(p.segments(p.vector_width(kw, kx)) * p.segment, p.vector_width(kw))
+        # Lanes that serve wider weights, too, have wider registers.
+        widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
+        reached = p.segments(p.vector_width(kw, kx)) * p.segment
+        widths = np.array([min(reached, p.vector_width(n)) for n in widest])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -121,12 +131,14 @@ class _Run:
             states.append((taken, bits))
             if len(taken):
                 self._fuse(taken, weights, bits, kw)
-            totals = totals + self._accumulate(planes, weights, job, width)
+            totals = totals + self._accumulate(planes, weights, job, widths)
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
+        # Sums over row blocks can reach any bit.
         if len(blocks) > 1:
-            width = p.result_width(kw)
-        self._add("result_bits", len(totals) * outputs * width)
-        self._add("result_toggles", self._changes(f"result_{kw}", totals, width))
+            reached = p.result_width(p.group_columns)
+        widths = np.array([min(reached, p.result_width(n)) for n in widest])
+        self._add("result_bits", len(totals) * widths.sum())
+        self._add("result_toggles", self._changes("result", totals, widths, p.lanes))
 
     def _load(self, bits: np.ndarray) -> None:
         """Load a block of weight bits (R, C), beat by beat."""
@@ -140,7 +152,7 @@ class _Run:
         self._add("beat_bits", beats.size)
         self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
         self._add("storage_bits", bits.size)
-        self._add("storage_toggles", self._changes(bank, bits[None], 1))
+        self._add("storage_toggles", self._changes(bank, bits.reshape(1, -1), 1))
 
     def _lines(self, taken: np.ndarray) -> None:
         """Row lines: low before the first plane of a block and behind the last one."""
@@ -186,7 +198,7 @@ class _Run:
             self._add("fused_bits", fused.size * p.fused_width(kw))
 
     def _accumulate(
-        self, planes: "_Planes", weights: np.ndarray, job: "Job", width: int
+        self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
     ) -> np.ndarray:
         """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
         sums = _product(planes.bits, weights)  # (planes, outputs)
@@ -195,9 +207,9 @@ class _Run:
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
             sums[at] += 2 * sums[at - 1]
-        self._add("accumulator_bits", sums.size * width)
-        register = f"accumulator_{job.weight_bits}"
-        self._add("accumulator_toggles", self._changes(register, sums, width))
+        toggles = self._changes("accumulator", sums, widths, self.parameters.lanes)
+        self._add("accumulator_bits", len(sums) * widths.sum())
+        self._add("accumulator_toggles", toggles)
         return sums[planes.start + planes.count - 1]
 
 
