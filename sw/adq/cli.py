@@ -36,7 +36,7 @@ NAMED_ERRORS = frozenset(
         "adq.cost.sources.CostError",
         "adq.data.hub.DataError",
         "adq.figures.FigureError",
-        "adq.models.listed.ModelError",
+        "adq.models.ModelError",
         "adq.quantization.integers.ExportError",
         "adq.quantization.tracing.PrepareError",
         "adq.results.ResultError",
