@@ -42,24 +42,15 @@ def cost(
     from rich.console import Console
 
     from adq.cost.report import SOURCES, cost_tables, to_json
-    from adq.cost.sources import CostError, architecture_work, read_networks
+    from adq.cost.sources import CostError, architecture_work, numbers, read_networks
     from adq.files import write_json
-
-    def numbers(option: str, text: str, kind: type) -> list:
-        try:
-            return [kind(each) for each in text.replace("x", ",").split(",") if text]
-        except ValueError:
-            raise CostError(f"--{option} {text}: it must be numbers, as in 16,4,2") from None
 
     networks = [network for path in sources or [] for network in read_networks(path)]
     if arch is not None:
-        image = numbers("input", shape, int)
-        if len(image) != 3 or min(image) < 1:
-            raise CostError(f"--input {shape}: it must be channels, rows and columns, as 3x32x32")
         networks.append(
             architecture_work(
                 arch,
-                input_shape=image,
+                input_shape=numbers("input", shape, int),
                 classes=classes,
                 bits=numbers("bits", bits, int),
                 channels=numbers("channels", channels, int),

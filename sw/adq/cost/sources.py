@@ -114,6 +114,21 @@ def module_work(
     return tuple(found.values())
 
 
+def numbers(option: str, text: str, kind: type) -> list:
+    """Numbers of an option, separated by commas, or by x as in 3x32x32.
+
+    Raises
+    ------
+    CostError
+        If they are none.
+
+    """
+    try:
+        return [kind(each) for each in text.replace("x", ",").split(",") if text]
+    except ValueError:
+        raise CostError(f"--{option} {text}: it must be numbers, as in 16,4,2") from None
+
+
 def architecture_work(
     architecture: str,
     *,
@@ -151,6 +166,9 @@ def architecture_work(
         raise CostError(
             f"architecture {architecture!r}: it must be one of {', '.join(ARCHITECTURES)}"
         )
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        given = "x".join(map(str, input_shape))
+        raise CostError(f"--input {given}: it must be channels, rows and columns, as 3x32x32")
     unpruned = listed_work(architecture, input_shape, classes)
     names = [layer.name for layer in unpruned]
     precision = _of_layers("bits", bits, names, MINIMUM_BITS, BASELINE_BITS)
