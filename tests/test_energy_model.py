@@ -349,3 +349,26 @@ def test_records_of_this_test_hold_what_a_characterization_does(records):
         np.random.default_rng(1),
     )
     assert set(run) == set(records.runs[0])
+
+
+def test_figures(model, model_file, tmp_path):
+    from adq.energy.figures import DENSITIES, draw, mac_energy
+
+    layers = artifact_features(read_artifact(VECTORS / "mixed"), model.tile, images=1)
+    network = NetworkEnergy.of("digits", layers, model, "samples")
+    figures = draw(model, [network])
+    mac = {line.get_label(): line for line in figures["mac"].axes[0].lines}
+    assert mac["this tile, AD 0.5"].get_ydata()[2] == mac_energy(model, 8, 0.5)
+    assert list(mac["paper's PIM, 45 nm"].get_ydata()) == [2.942, 16.968, 66.714, 276.676]
+    densities = figures["density"].axes[0].lines
+    assert [line.get_label() for line in densities][2] == "8x8 bits"
+    assert densities[2].get_ydata()[5] == pytest.approx(mac_energy(model, 8, DENSITIES[5]) / 64)
+    bars = figures["layers"].axes[0].patches
+    heights = np.array([bar.get_height() for bar in bars]).reshape(-1, len(layers)).sum(axis=0)
+    assert heights == pytest.approx([each.compute_pj / 1000 for each in network.layers])
+
+    arguments = (VECTORS / "mixed", "--coefficients", model_file, "--images", 1, "--figures")
+    result, _ = energy(tmp_path, *arguments)
+    assert result.exit_code == 0, result.output
+    drawn = {path.name for path in tmp_path.glob("*.svg")}
+    assert drawn == {"mac.svg", "density.svg", "layers.svg"}

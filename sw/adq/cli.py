@@ -21,6 +21,7 @@ COMMANDS = (
     "onnx",
     "map",
     "sim",
+    "activity",
     "regress",
     "formal",
     "bench-train",
