@@ -372,3 +372,18 @@ def test_figures(model, model_file, tmp_path):
     assert result.exit_code == 0, result.output
     drawn = {path.name for path in tmp_path.glob("*.svg")}
     assert drawn == {"mac.svg", "density.svg", "layers.svg"}
+
+
+def test_the_fit_by_command(tmp_path):
+    records = characterization(tmp_path / "test.json")
+    out = tmp_path / "coefficients"
+    arguments = ["energy-fit", str(records), "--out", str(out), "--conditions", "made up"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    model = Coefficients.read(out / "test-16x32.json")
+    assert model.conditions == "made up, 1.1 V, 25.0 C"
+    assert model.provenance["held_out_error"] < 1e-6
+    assert len(model.provenance["held_out"]) == 8
+    assert "real:network:conv2" in result.stdout
+    result = CliRunner().invoke(main, ["energy-fit", str(tmp_path / "absent.json")])
+    assert result.exit_code == 2

@@ -15,6 +15,7 @@ COMMANDS = (
     "figures",
     "cost",
     "energy",
+    "energy-fit",
     "export",
     "evaluate",
     "verify",
