@@ -124,7 +124,9 @@ def test_damaged_files_are_told(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(EnergyError, match=rf"bad\.json: .*{message}"):
         Coefficients.read(path)
-    with pytest.raises(EnergyError, match=r"bad\.json: (is no characterization|has format)"):
+    with pytest.raises(
+        EnergyError, match=r"bad\.json: (is no file of characterizations|has format)"
+    ):
         Records.read(path)
 
 

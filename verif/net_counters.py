@@ -183,22 +183,19 @@ class NetCounters:
         ValueError
             If a line is none that these counters write.
         """
-        counts = {
-            kind: np.zeros((len(WINDOWS), self.size, WORD), np.int64)
-            for kind in ("toggles", "high")
-        }
+        # Windows, toggles and high, words, nets.
+        counts = np.zeros((len(WINDOWS), 2, self.size, WORD), np.int64)
         for line in dump.splitlines():
-            kind, at, value = line.split()
+            at, value = line.split()
             entry, word = divmod(int(at), self.size)
-            window, bit = divmod(entry, COUNT_BITS)
+            group, bit = divmod(entry, COUNT_BITS)
             octets = np.frombuffer(int(value, 16).to_bytes(WORD // 8, "little"), np.uint8)
-            counts[kind][window, word] += (
-                np.unpackbits(octets, bitorder="little").astype(np.int64) << bit
-            )
+            nets = np.unpackbits(octets, bitorder="little").astype(np.int64)
+            counts[*divmod(group, 2), word] += nets << bit
 
         windows = {}
         for window, title in enumerate(WINDOWS):
-            toggles, high = (counts[kind][window].tolist() for kind in ("toggles", "high"))
+            toggles, high = counts[window].tolist()
             clocked: dict[str, int] = {}
             for group, cycles in zip(self._enable_words(), high[len(self.words) :], strict=False):
                 for (block, _, width), times in zip(group, cycles, strict=False):

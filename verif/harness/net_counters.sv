@@ -16,20 +16,17 @@ module net_counters #(
     input dump,
     input [64*WORDS-1:0] nets
 );
-  localparam ENTRIES = WINDOWS * COUNT_BITS * WORDS;
+  // Of every window, the counts of changes, then those of high nets.
+  localparam ENTRIES = WINDOWS * 2 * COUNT_BITS * WORDS;
   reg [63:0] earlier[0:WORDS-1];
-  reg [63:0] toggles[0:ENTRIES-1];
-  reg [63:0] high[0:ENTRIES-1];
+  reg [63:0] counts[0:ENTRIES-1];
   reg awake = 0;  // In the first cycle there is none to differ from.
   reg dumped = 0;
   integer file;
 
   initial begin
     file = $fopen(FILE, "w");
-    for (int i = 0; i < ENTRIES; i++) begin
-      toggles[i] = 0;
-      high[i] = 0;
-    end
+    for (int i = 0; i < ENTRIES; i++) counts[i] = 0;
   end
 
   always @(posedge clk) begin
@@ -39,30 +36,23 @@ module net_counters #(
       now = nets[64*word+:64];
       carry = awake ? now ^ earlier[word] : 0;
       earlier[word] = now;
-      entry = window * COUNT_BITS * WORDS + word;
-      while (carry != 0) begin
-        next = toggles[entry] & carry;
-        toggles[entry] = toggles[entry] ^ carry;
-        carry = next;
-        entry = entry + WORDS;
-      end
-      carry = now;
-      entry = window * COUNT_BITS * WORDS + word;
-      while (carry != 0) begin
-        next = high[entry] & carry;
-        high[entry] = high[entry] ^ carry;
-        carry = next;
-        entry = entry + WORDS;
+      for (int kind = 0; kind < 2; kind++) begin
+        entry = (2 * window + kind) * COUNT_BITS * WORDS + word;
+        while (carry != 0) begin
+          next = counts[entry] & carry;
+          counts[entry] = counts[entry] ^ carry;
+          carry = next;
+          entry = entry + WORDS;
+        end
+        carry = now;
       end
     end
     awake <= 1;
     dumped <= dump;
     if (dump)
       for (int i = 0; i < ENTRIES; i++) begin
-        if (toggles[i] != 0) $fwrite(file, "toggles %0d %h\n", i, toggles[i]);
-        if (high[i] != 0) $fwrite(file, "high %0d %h\n", i, high[i]);
-        toggles[i] = 0;
-        high[i] = 0;
+        if (counts[i] != 0) $fwrite(file, "%0d %h\n", i, counts[i]);
+        counts[i] = 0;
       end
   end
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
+from adq.tile_options import CACHE, ColumnsOption, ImagesOption, RowsOption, TileOption, read_tile
 
 
 def activity(
@@ -13,10 +13,7 @@ def activity(
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
-    ] = None,
+    images: ImagesOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where SAIF files and activity.json go.")
     ] = Path("build/activity"),

@@ -5,21 +5,23 @@ from typing import Annotated
 
 import typer
 
+from adq.architecture_options import (
+    ArchOption,
+    BitsOption,
+    ChannelsOption,
+    ClassesOption,
+    ShapeOption,
+)
+
 
 def cost(
     sources: Annotated[
         list[Path] | None,
         typer.Argument(help="Runs, checkpoints and golden artifacts.", metavar="[PATH]..."),
     ] = None,
-    arch: Annotated[
-        str | None, typer.Option(metavar="NAME", help="An architecture, such as vgg19.")
-    ] = None,
-    bits: Annotated[
-        str, typer.Option(metavar="N,...", help="Its precision, or one a layer.")
-    ] = "16",
-    channels: Annotated[
-        str, typer.Option(metavar="N,...", help="Its output channels, of each layer but the last.")
-    ] = "",
+    arch: ArchOption = None,
+    bits: BitsOption = "16",
+    channels: ChannelsOption = "",
     density: Annotated[
         str,
         typer.Option(
@@ -28,8 +30,8 @@ def cost(
             "the last.",
         ),
     ] = "",
-    shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Its images.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(metavar="N", min=1, help="Its classes.")] = 10,
+    shape: ShapeOption = "3x32x32",
+    classes: ClassesOption = 10,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
     ] = Path("build/cost"),

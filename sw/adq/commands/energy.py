@@ -5,6 +5,13 @@ from typing import Annotated
 
 import typer
 
+from adq.architecture_options import (
+    ArchOption,
+    BitsOption,
+    ChannelsOption,
+    ClassesOption,
+    ShapeOption,
+)
 from adq.tile_options import ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -13,15 +20,9 @@ def energy(
         list[Path] | None,
         typer.Argument(help="Golden artifacts, and files of results/.", metavar="[PATH]..."),
     ] = None,
-    arch: Annotated[
-        str | None, typer.Option(metavar="NAME", help="An architecture, such as vgg19.")
-    ] = None,
-    bits: Annotated[
-        str, typer.Option(metavar="N,...", help="Its precision, or one a layer.")
-    ] = "16",
-    channels: Annotated[
-        str, typer.Option(metavar="N,...", help="Its output channels, of each layer but the last.")
-    ] = "",
+    arch: ArchOption = None,
+    bits: BitsOption = "16",
+    channels: ChannelsOption = "",
     density: Annotated[
         str,
         typer.Option(
@@ -31,8 +32,8 @@ def energy(
     weight_density: Annotated[
         float, typer.Option(metavar="D", help="Share of its weight bits that are set.")
     ] = 0.5,
-    shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Its images.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(metavar="N", min=1, help="Its classes.")] = 10,
+    shape: ShapeOption = "3x32x32",
+    classes: ClassesOption = 10,
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,

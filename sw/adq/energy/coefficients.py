@@ -1,9 +1,10 @@
 """Coefficients of the energy model, by library and tile, as they are checked in."""
 
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+"""Of characterizations and coefficients."""
 
 FOLDER = "coefficients"
 
@@ -133,12 +135,7 @@ class Coefficients:
         EnergyError
             If it is no such file, or is damaged.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("format") != FORMAT:
-                raise EnergyError(
-                    f"{path}: has format {content.get('format')}, not {FORMAT}: characterize again"
-                )
+        with reading(path, "coefficients") as content:
             return cls(
                 library=content["library"],
                 conditions=content["conditions"],
@@ -146,19 +143,33 @@ class Coefficients:
                 period_ns=float(content["period_ns"]),
                 leakage_nw=float(content["leakage_nw"]),
                 windows={
-                    window: {
-                        int(bits): blocks for bits, blocks in content["windows"][window].items()
-                    }
-                    for window in ("compute", "load")
+                    window: {int(bits): of_bits for bits, of_bits in by_bits.items()}
+                    for window, by_bits in content["windows"].items()
                 },
                 provenance=content["provenance"],
             )
-        except EnergyError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EnergyError(
-                f"{path}: is no file of coefficients, or damaged ({error}): characterize again"
-            ) from None
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str) -> Iterator[dict[str, Any]]:
+    """Give the content of a file of this format; whatever its use raises tells that it is damaged.
+
+    Raises
+    ------
+    EnergyError
+        If it is no such file, or is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("format")
+        if found == FORMAT:
+            yield content
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EnergyError(
+            f"{path}: is no file of {what}, or damaged ({error}): characterize again"
+        ) from None
+    if found != FORMAT:
+        raise EnergyError(f"{path}: has format {found}, not {FORMAT}: characterize again")
 
 
 def checked_in() -> list[Coefficients]:

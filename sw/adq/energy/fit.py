@@ -6,7 +6,6 @@ that are not negative; a record weighs by its share in the window's whole energy
 are relative ones.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from adq.energy.coefficients import Coefficients, EnergyError
+from adq.energy.coefficients import Coefficients, EnergyError, reading
 from adq.energy.terms import CLOCK, COMPUTE, LOAD, terms_of
 from rtl.parameters import TileParameters
 
 __all__ = ["Error", "Records", "errors", "fit"]
-
-FORMAT = 1
 
 _WINDOWS = {"compute": COMPUTE, "load": LOAD}
 
@@ -70,12 +67,7 @@ class Records:
         EnergyError
             If it is none, or of another format.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("format") != FORMAT:
-                raise EnergyError(
-                    f"{path}: has format {content.get('format')}, not {FORMAT}: characterize again"
-                )
+        with reading(path, "characterizations") as content:
             return cls(
                 tile=TileParameters(**content["tile"]),
                 library=content["library"],
@@ -83,12 +75,6 @@ class Records:
                 netlist_sha256=content["netlist_sha256"],
                 runs=content["runs"],
             )
-        except EnergyError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EnergyError(
-                f"{path}: is no characterization, or damaged ({error}): characterize again"
-            ) from None
 
 
 def is_real(run: Mapping[str, Any]) -> bool:
