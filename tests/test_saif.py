@@ -98,3 +98,14 @@ def test_another_design_is_told(tmp_path):
     path.write_text(OF_ANOTHER_TOOL)
     with pytest.raises(SaifError, match="is of design top, not of tile: simulate that one"):
         read_saif(path, design="tile")
+
+
+def test_the_nets_of_another_design_of_that_name_are_told(tmp_path):
+    path = tmp_path / "window.saif"
+    write_saif(path, SAIF)
+    assert read_saif(path, nets=SAIF.nets) == SAIF
+    other = {("clk",), ("feeder", "plane[4]")}
+    with pytest.raises(SaifError, match=r"has 1 of 2 nets of tile, and 3 others, such as feeder/"):
+        read_saif(path, nets=other)
+    with pytest.raises(SaifError, match=r"has 1 of 1 nets of tile, and 3 others, such as a\.b/c"):
+        read_saif(path, nets={("clk",)})

@@ -8,7 +8,7 @@ Source: IEEE 1801, annex I, backward SAIF.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -131,8 +131,10 @@ def _escaped(name: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", name)
 
 
-def read_saif(path: Path, *, design: str | None = None) -> Saif:
-    """Read a window, of ``design`` where that is given.
+def read_saif(
+    path: Path, *, design: str | None = None, nets: Collection[Path_] | None = None
+) -> Saif:
+    """Read a window, of ``design`` and with all of its ``nets`` where these are given.
 
     Raises
     ------
@@ -145,9 +147,22 @@ def read_saif(path: Path, *, design: str | None = None) -> Saif:
         saif = _Reader(text).saif()
         if design is not None and saif.design != design:
             raise SaifError(f"is of design {saif.design}, not of {design}: simulate that one")
+        if nets is not None:
+            _check_nets(saif, set(nets))
     except SaifError as error:
         raise SaifError(f"{path}: {error}") from None
     return saif
+
+
+def _check_nets(saif: Saif, nets: set[Path_]) -> None:
+    missing, foreign = nets - saif.nets.keys(), saif.nets.keys() - nets
+    if missing or foreign:
+        example = "/".join(min(missing or foreign))
+        raise SaifError(
+            f"has {len(nets) - len(missing)} of {len(nets)} nets of {saif.design}, and "
+            f"{len(foreign)} others, such as {example}: it is of another {saif.design}, simulate "
+            "this one"
+        )
 
 
 class _Reader:
