@@ -15,7 +15,7 @@ from adq.cli import main
 from adq.cost.architectures import listed_work
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_for
 from adq.energy.fit import Records, errors, fit
-from adq.energy.networks import NetworkEnergy
+from adq.energy.networks import NetworkEnergy, mac_energy
 from adq.energy.published import colonnade_energy
 from adq.energy.terms import COMPUTE, LOAD
 from adq.energy.workload import Density, architecture_features, artifact_features
@@ -238,6 +238,26 @@ def test_a_networks_energy_by_hand(model):
     json.dumps(network.to_json())
 
 
+def test_a_mac_on_a_full_tile(model):
+    rng = np.random.default_rng(5)
+    rows, outputs = TILE.rows, TILE.outputs(4)
+    jobs = [
+        Job(
+            4,
+            8,
+            False,
+            rng.integers(-8, 8, (1, rows, outputs)),
+            rng.integers(1, 256, (1, 64, rows)) * (rng.random((1, 64, rows)) < 0.3),
+        )
+        for _ in range(8)
+    ]
+    energy = model.energy(features_of(TILE, jobs), 4)
+    expected = sum(energy.compute.values()) / (8 * 64 * rows * outputs)
+    assert mac_energy(model, 4, 8, Density(0.3)) == pytest.approx(expected, rel=0.03)
+    sparse = mac_energy(model, 4, 8, Density(0.3, weights=0.1))
+    assert sparse < 0.9 * expected
+
+
 def test_colonnade_between_its_precisions():
     assert colonnade_energy(1000, 3) == pytest.approx(423_400)
     assert colonnade_energy(1, 16) == 3995
@@ -354,17 +374,19 @@ def test_records_of_this_test_hold_what_a_characterization_does(records):
 
 
 def test_figures(model, model_file, tmp_path):
-    from adq.energy.figures import DENSITIES, draw, mac_energy
+    from adq.energy.figures import DENSITIES, draw
 
     layers = artifact_features(read_artifact(VECTORS / "mixed"), model.tile, images=1)
     network = NetworkEnergy.of("digits", layers, model, "samples")
     figures = draw(model, [network])
     mac = {line.get_label(): line for line in figures["mac"].axes[0].lines}
-    assert mac["this tile, AD 0.5"].get_ydata()[2] == mac_energy(model, 8, 0.5)
+    assert mac["this tile, AD 0.5"].get_ydata()[2] == mac_energy(model, 8, 8, Density(0.5))
     assert list(mac["paper's PIM, 45 nm"].get_ydata()) == [2.942, 16.968, 66.714, 276.676]
     densities = figures["density"].axes[0].lines
     assert [line.get_label() for line in densities][2] == "8x8 bits"
-    assert densities[2].get_ydata()[5] == pytest.approx(mac_energy(model, 8, DENSITIES[5]) / 64)
+    assert densities[2].get_ydata()[5] == pytest.approx(
+        mac_energy(model, 8, 8, Density(DENSITIES[5])) / 64
+    )
     bars = figures["layers"].axes[0].patches
     heights = np.array([bar.get_height() for bar in bars]).reshape(-1, len(layers)).sum(axis=0)
     assert heights == pytest.approx([each.compute_pj / 1000 for each in network.layers])

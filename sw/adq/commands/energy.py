@@ -68,7 +68,7 @@ def energy(
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies
-    from adq.energy.tables import energy_table, notes, ratio_table
+    from adq.energy.tables import energy_table, mac_table, notes, ratio_table
     from adq.files import write_json
 
     parameters = read_tile(tile, rows, columns)
@@ -110,6 +110,7 @@ def energy(
     tables = [energy_table(network) for network in networks]
     if len(networks) > 1:
         tables.append(ratio_table(networks))
+    tables.append(mac_table(model))
     for table in tables:
         # In a narrow window a table whose lines run over is worth more than one with figures cut.
         Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)

@@ -7,42 +7,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from adq.cost.models import PIM_FJ_PER_MAC
-from adq.cost.work import LayerWork
 from adq.energy.coefficients import Coefficients
-from adq.energy.networks import NetworkEnergy
+from adq.energy.networks import BITS, NetworkEnergy, mac_energy
 from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
-from adq.energy.workload import Density, architecture_features
+from adq.energy.workload import Density
 from adq.figures import scale, styled
 
-__all__ = ["draw", "mac_energy"]
-
-BITS = (2, 4, 8, 16)
+__all__ = ["draw"]
 
 DENSITIES = tuple(float(density) for density in np.linspace(0, 1, 11))
-
-VECTORS = 64
-"""Vectors of a job, each of which shares the cycle between jobs with as many."""
-
-
-def mac_energy(model: Coefficients, bits: int, density: float) -> float:
-    """Compute energy in fJ of a MAC of random words with this activation density, on a tile that
-    is full.
-    """
-    tile = model.tile
-    outputs = tile.outputs(bits)
-    layer = LayerWork(
-        name="full",
-        channels=outputs,
-        macs=VECTORS * tile.rows * outputs,
-        inputs=VECTORS * tile.rows,
-        weights=tile.rows * outputs,
-        weight_bits=bits,
-        activation_bits=bits,
-    )
-    # The first layer's activations are signed: take the second's.
-    densities = [Density(density)] * 2
-    _, features = architecture_features([layer, layer], tile, densities=densities, images=1)
-    return sum(model.energy(features.features, bits).compute.values()) / layer.macs
 
 
 @styled
@@ -65,7 +38,11 @@ def _draw_mac(model: Coefficients, said: str) -> Figure:
     colours = scale()(np.linspace(0, 1, 4))
     lines = [
         *(
-            (f"this tile, AD {density}", {k: mac_energy(model, k, density) for k in BITS}, style)
+            (
+                f"this tile, AD {density}",
+                {k: mac_energy(model, k, k, Density(density)) for k in BITS},
+                style,
+            )
             for density, style in ((1.0, "-o"), (0.5, "-s"))
         ),
         ("paper's PIM, 45 nm", PIM_FJ_PER_MAC, "--^"),
@@ -88,7 +65,9 @@ def _draw_density(model: Coefficients, said: str) -> Figure:
     for bits, colour, style in zip(
         BITS, scale()(np.linspace(0, 1, len(BITS))), ("-", "--", "-.", ":"), strict=True
     ):
-        energies = [mac_energy(model, bits, density) / bits**2 for density in DENSITIES]
+        energies = [
+            mac_energy(model, bits, bits, Density(density)) / bits**2 for density in DENSITIES
+        ]
         axes.plot(DENSITIES, energies, style, color=colour, label=f"{bits}x{bits} bits")
     axes.set_ylim(bottom=0)
     axes.set(

@@ -158,7 +158,8 @@ def _energies(blocks: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     energies = {
         block: parts["internal_fj"] + parts["switching_fj"] for block, parts in blocks.items()
     }
-    return energies | {CLOCK: sum(parts["clock_fj"] for parts in blocks.values())}
+    clock = energies.get(CLOCK, 0.0) + sum(parts["clock_fj"] for parts in blocks.values())
+    return energies | {CLOCK: clock}
 
 
 def _fit_window(

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from adq.cost.models import pim_energy
+from adq.cost.work import LayerWork
 from adq.energy.coefficients import Coefficients, JobEnergy
 from adq.energy.published import colonnade_energy
-from adq.energy.workload import LayerFeatures
+from adq.energy.workload import Density, LayerFeatures, architecture_features
 
-__all__ = ["LayerEnergy", "NetworkEnergy"]
+__all__ = ["BITS", "LayerEnergy", "NetworkEnergy", "mac_energy"]
+
+BITS = (2, 4, 8, 16)
+"""Precisions at which MACs are compared, of weights and activations alike."""
+
+VECTORS = 64
+"""Vectors a weight load where a MAC of no network is told."""
 
 QUANTITIES = ("compute_pj", "load_pj", "load_once_pj", "leakage_pj", "paper_pj", "colonnade_pj")
 
@@ -134,3 +141,28 @@ class NetworkEnergy:
             "total": {quantity: self.total(quantity) for quantity in QUANTITIES}
             | {"macs": self.macs, "fj_per_mac": self.fj_per_mac},
         }
+
+
+def mac_energy(
+    model: Coefficients, weight_bits: int, activation_bits: int, density: Density
+) -> float:
+    """Compute energy in fJ of a MAC of random words, on a tile whose rows and columns are all used.
+
+    ``weight_bits`` is one of the tile's precisions. A weight load has ``VECTORS`` vectors, which
+    share the cycle between jobs.
+    """
+    tile = model.tile
+    outputs = tile.outputs(weight_bits)
+    layer = LayerWork(
+        name="full tile",
+        channels=outputs,
+        macs=VECTORS * tile.rows * outputs,
+        inputs=VECTORS * tile.rows,
+        weights=tile.rows * outputs,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+    )
+    [full] = architecture_features(
+        [layer], tile, densities=[density], images=1, signed_images=False
+    )
+    return sum(model.energy(full.features, weight_bits).compute.values()) / layer.macs

@@ -6,11 +6,15 @@ from rich.table import Table
 
 from adq.cost.models import PIM_FJ_PER_MAC
 from adq.energy.coefficients import Coefficients
-from adq.energy.networks import LayerEnergy, NetworkEnergy
+from adq.energy.networks import BITS, LayerEnergy, NetworkEnergy, mac_energy
 from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
+from adq.energy.workload import Density
 
-__all__ = ["energy_table", "notes", "ratio_table"]
+__all__ = ["energy_table", "mac_table", "notes", "ratio_table"]
 
+
+DENSITIES = (1.0, 0.5)
+"""Activation densities at which a MAC is told; the last also by bit product."""
 
 _UNITS = (("uJ", 1e6), ("nJ", 1e3), ("pJ", 1))
 """Units of energy, the first that leaves a digit before the point is taken; in pJ."""
@@ -71,6 +75,25 @@ def ratio_table(networks: Sequence[NetworkEnergy]) -> Table:
             for quantity in ("compute_pj", "load_pj", "paper_pj", "colonnade_pj")
         ]
         table.add_row(other.name, *(f"{ratio:.2f}x" for ratio in ratios))
+    return table
+
+
+def mac_table(model: Coefficients) -> Table:
+    """A MAC of random words on a tile that is full, beside published ones."""
+    table = Table(title="Energy of a MAC, fJ, on a tile that is full")
+    table.add_column("kw x kx", justify="right")
+    headings = [f"this tile,\nAD {density}" for density in DENSITIES]
+    for heading in (*headings, "a bit product,\nAD 0.5", "paper's\nPIM", "Colonnade"):
+        table.add_column(heading, justify="right")
+    for bits in BITS:
+        energies = [mac_energy(model, bits, bits, Density(density)) for density in DENSITIES]
+        table.add_row(
+            f"{bits}x{bits}",
+            *(f"{energy:,.1f}" for energy in energies),
+            f"{energies[-1] / bits**2:.2f}",
+            f"{PIM_FJ_PER_MAC[bits]:,.1f}",
+            f"{COLONNADE_FJ_PER_MAC[bits]:,.1f}",
+        )
     return table
 
 

@@ -125,10 +125,11 @@ def architecture_features(
     *,
     densities: Sequence[Density],
     images: int,
+    signed_images: bool = True,
     seed: int = 1,
 ) -> list[LayerFeatures]:
     """Features of layers with random operands; ``densities`` are of each layer's inputs and
-    weights. The first layer's activations are signed, as an image's are.
+    weights. Activations are signed in the first layer alone, with ``signed_images``.
     """
     drawn = _Drawn(tile, seed)
     found = []
@@ -142,7 +143,7 @@ def architecture_features(
             shape=(layer.channels,),
             weight_bits=weight_bits,
             activation_bits=layer.activation_bits,
-            signed=place == 0,
+            signed=signed_images and place == 0,
             vectors=images * per_image,
             tile=tile,
         )
