@@ -263,12 +263,26 @@ def test_colonnade_between_its_precisions():
     assert colonnade_energy(1, 16) == 3995
 
 
-def test_coefficients_that_come_with_the_package_have_provenance():
-    for each in checked_in():
-        assert {"liberty", "netlist_sha256", "command", "date", "held_out_error"} <= set(
-            each.provenance
-        )
-        assert set(each.windows["compute"]) == set(each.tile.weight_widths)
+CHECKED_IN = [pytest.param(each, id=f"{each.library}-{each.tile.rows}") for each in checked_in()]
+
+
+@pytest.mark.parametrize("each", CHECKED_IN)
+def test_coefficients_that_come_with_the_package_have_provenance(each):
+    said = {"liberty", "netlist_sha256", "command", "date", "held_out_error"}
+    assert said <= set(each.provenance)
+    assert set(each.windows["compute"]) == set(each.tile.weight_widths)
+
+
+@pytest.mark.parametrize("each", CHECKED_IN)
+def test_their_energies_grow_with_bits_and_density(each):
+    def rises(energies: list[float]) -> bool:
+        return all(np.diff(energies) > 0)
+
+    for bits in (2, 4, 8, 16):
+        shares = [mac_energy(each, bits, bits, Density(d)) for d in (0, 0.25, 0.5, 0.75, 1)]
+        assert rises(shares), bits
+        assert rises([mac_energy(each, bits, k, Density(0.5)) for k in (2, 4, 8, 16)]), bits
+        assert rises([mac_energy(each, k, bits, Density(0.5)) for k in (2, 4, 8, 16)]), bits
 
 
 def energy(folder, *arguments):
