@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all formal bench-rtl waveform golden \
+.PHONY: help setup doctor demo test test-slow energy sim sim-all formal bench-rtl waveform golden \
   bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -46,9 +46,14 @@ $(VENV)/.train: $(VENV)/.sim
 	@$(VENV)/bin/pip install -q -e '.[train]'
 	@touch $@
 
+$(VENV)/.figures: $(VENV)/.sim
+	@echo "Adding Matplotlib to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[figures]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,figures,onnx,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,onnx,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
@@ -69,6 +74,13 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 
 test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
 	@$(VENV)/bin/pytest -m slow
+
+energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checked in: tables, figures
+	@$(ADQ) activity $(VECTORS) $(SIZE) --images 1
+	@$(ADQ) energy $(VECTORS) $(SIZE) --figures
+	@$(ADQ) energy $(wildcard results/*.json) $(SIZE) --out build/energy/results
+	@$(ADQ) energy --arch vgg19 $(SIZE) --out build/energy/vgg19
+	@$(ADQ) energy --arch resnet18 --classes 100 $(SIZE) --out build/energy/resnet18
 
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)

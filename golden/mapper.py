@@ -116,55 +116,83 @@ def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) 
         raise MappingError(
             f"{name}: {vectors} vectors are not whole images, of {per_image} vectors each"
         )
-    row_blocks = math.ceil(layer.rows / tile.rows)
+    activations = network.formats[layer.input]
+    return plan_matrix(
+        name,
+        rows=layer.rows,
+        shape=shape,
+        groups=layer.groups if isinstance(layer, Conv2d) else 1,
+        weight_bits=layer.hardware_weight_bits,
+        activation_bits=activations.bits,
+        signed=activations.signed,
+        vectors=vectors,
+        tile=tile,
+    )
+
+
+def plan_matrix(
+    name: str,
+    *,
+    rows: int,
+    shape: tuple[int, ...],
+    groups: int = 1,
+    weight_bits: int,
+    activation_bits: int,
+    signed: bool,
+    vectors: int,
+    tile: TileParameters,
+) -> LayerPlan:
+    """Split a product of matrices into jobs: what ``plan_layer`` makes of a layer's sizes.
+
+    ``rows`` are the weights of one output, ``shape`` is the layer's output without N, whose first
+    axis are the outputs of all groups, and ``weight_bits`` are those of the tile.
+    """
+    row_blocks = math.ceil(rows / tile.rows)
     chunk = tile.vectors
     if min(row_blocks, tile.row_blocks) > 1:
         # Sums wait between the row blocks of a job.
         chunk = min(chunk, tile.partial_sums)
-    activations = network.formats[layer.input]
     jobs = tuple(
         JobPlan(
-            weight_bits=layer.hardware_weight_bits,
-            activation_bits=activations.bits,
-            signed=activations.signed,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            signed=signed,
             outputs=outputs,
             groups=part,
             vectors=slice(vector, min(vector + chunk, vectors)),
             blocks=slice(block, min(block + tile.row_blocks, row_blocks)),
         )
-        for outputs, part in _output_blocks(layer, tile)
+        for outputs, part in _output_blocks(shape[0], groups, rows, weight_bits, tile)
         for vector in range(0, vectors, chunk)
         for block in range(0, row_blocks, tile.row_blocks)
     )
     return LayerPlan(
         layer=name,
         tile=tile,
-        rows=layer.rows,
-        groups=_groups(layer),
+        rows=rows,
+        groups=groups,
         shape=shape,
         vectors=vectors,
         jobs=jobs,
     )
 
 
-def _output_blocks(layer: MatrixLayer, tile: TileParameters) -> Iterator[tuple[slice, slice]]:
+def _output_blocks(
+    outputs: int, groups: int, rows: int, weight_bits: int, tile: TileParameters
+) -> Iterator[tuple[slice, slice]]:
     """Outputs that are computed side by side, and the groups to which they belong."""
-    width = tile.outputs(layer.hardware_weight_bits)
-    of_group = layer.outputs // _groups(layer)
-    together = min(width // of_group, tile.rows // layer.rows)
+    width = tile.outputs(weight_bits)
+    of_group = outputs // groups
+    together = min(width // of_group, tile.rows // rows)
     if together >= 1:
-        for first in range(0, _groups(layer), together):
-            last = min(first + together, _groups(layer))
+        for first in range(0, groups, together):
+            last = min(first + together, groups)
             yield slice(first * of_group, last * of_group), slice(first, last)
         return
-    for group in range(_groups(layer)):
+    for group in range(groups):
         end = (group + 1) * of_group
         for output in range(group * of_group, end, width):
             yield slice(output, min(output + width, end)), slice(group, group + 1)
-
-
-def _groups(layer: MatrixLayer) -> int:
-    return layer.groups if isinstance(layer, Conv2d) else 1
 
 
 def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -283,17 +283,27 @@ class TileParameters:
         jobs
             Of each, at least one, its weight bits and the ``block_cycles`` of its row blocks.
         """
+        *_, (_, last) = self.block_spans(jobs)
+        return last + self.latency(jobs[-1][0]) + 1
+
+    def block_spans(self, jobs: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[int, int]]:
+        """Of each row block, the cycles of its first and its last plane; see
+        ``sequence_cycles``.
+        """
         port_free = 0
         bank_free, other_bank_free = 0, 0
         last = 0
+        spans = []
         for _, blocks in jobs:
             start = last + self.start_latency
             for cycles in blocks:
                 port_free = max(port_free, bank_free) + self.weight_beats
-                last = max(start, port_free - 1 + self.store_latency) + cycles - 1
+                first = max(start, port_free - 1 + self.store_latency)
+                last = first + cycles - 1
+                spans.append((first, last))
                 bank_free, other_bank_free = other_bank_free, last + self.release_latency
                 start = last + 1
-        return last + self.latency(jobs[-1][0]) + 1
+        return spans
 
     def least_vectors(self, activation_bits: int, *, row_blocks: int = 1) -> int:
         """Vectors of a weight block from which on loading the next one hides behind it.

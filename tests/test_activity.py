@@ -87,7 +87,7 @@ def test_a_broken_design_leaves_a_log_and_no_model(tmp_path):
 
 def test_values_unpack_in_the_order_of_the_blocks():
     blocks = ("storage", "feeder")
-    counted = CountedDesign(verilog="", blocks=blocks, bits={}, registers={})
+    counted = CountedDesign(verilog="", blocks=blocks, bits={}, registers={}, named=0)
     assert counted.switching_width == 256
     value = 1 | 2 << 64 | 3 << 128 | 4 << 192
     assert counted.counts(value) == {

@@ -17,12 +17,13 @@ import adq
 from adq.checkpoint import Checkpoint
 from adq.cli import main
 from adq.config import ModelConfig, Recipe, TrainingConfig
+from adq.cost.architectures import listed_work
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
 from adq.cost.report import to_json
 from adq.cost.sources import CostError, architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
-from adq.models import build
+from adq.models import ARCHITECTURES, ModelError, build
 from adq.quantization.integers import integer_network
 from golden.artifact import read_artifact
 
@@ -178,6 +179,36 @@ def vgg19_macs() -> int:
     return macs + 512 * 10
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_lists_give_the_layers_of_the_modules_built_of_them(name):
+    layers = module_work(build(name, (3, 37, 32), 10), (3, 37, 32))
+    assert listed_work(name, (3, 37, 32), 10) == layers
+    fewer = {
+        layer.name: layer.channels - 3
+        for layer in layers[:-1]
+        if layer.name.startswith("conv") or layer.name.endswith("1.conv1")
+    }
+    if not name.startswith("resnet"):
+        module = build(name, (3, 37, 32), 10, channels=fewer)
+        assert listed_work(name, (3, 37, 32), 10, fewer) == module_work(module, (3, 37, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "channels", "message"),
+    [
+        ("vgg19", (3, 16, 32), {}, "images of 16x32 are too small for 5 poolings"),
+        ("resnet20", (3, 32, 32), {"conv1": 15}, "a skip connection adds 15 channels to 16"),
+    ],
+)
+def test_lists_are_refused_as_modules_are(name, image, channels, message):
+    for refuse in (
+        lambda: build(name, image, 10, channels=channels),
+        lambda: listed_work(name, image, 10, channels),
+    ):
+        with pytest.raises(ModelError, match=message):
+            refuse()
+
+
 def test_the_papers_vgg19():
     assert vgg19_macs() == 398_136_320
     network = architecture_work("vgg19", input_shape=(3, 32, 32), classes=10)
@@ -299,10 +330,11 @@ def test_the_command_on_an_artifact(tmp_path):
     assert f"{mixed['pim_energy_reduction']:.2f}x" in result.stdout
 
 
-def test_an_artifacts_cost_needs_no_pytorch(tmp_path):
+@pytest.mark.parametrize("source", [[str(VECTORS / "mixed")], ["--arch", "vgg19"]])
+def test_artifacts_and_architectures_need_no_pytorch(source, tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None; from adq.cli import main; "
-        f"main(['cost', {str(VECTORS / 'mixed')!r}, '--out', {str(tmp_path)!r}])"
+        f"main(['cost', *{source!r}, '--out', {str(tmp_path)!r}])"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert (tmp_path / "cost.json").exists()

@@ -1,12 +1,21 @@
 """Energy of counts, by hand."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from adq.energy.fit import Records, fit
 from adq.energy.report import comparison_table, cost_of
+from adq.energy.simulated import LIBRARY, ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
+from adq.energy.workload import artifact_features
+from golden.artifact import read_artifact
+from rtl.parameters import TileParameters
+from tests.characterizations import characterization
 from verif.activity import BLOCKS
+
+VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 
 ENERGY = SwitchingEnergy(
     name="test",
@@ -88,3 +97,24 @@ def test_the_table_compares_with_the_first(simulation):
     cells = [list(column.cells)[-1] for column in table.columns]
     assert cells == ["ratio", "twice / cheap", "", "", "", "1.00x", "1.00x", "1.00x", "2.00x",
                      "1.00x", "2.00x"]  # fmt: skip
+
+
+def test_the_model_tells_simulated_networks_in_their_operands(tmp_path, monkeypatch):
+    model = fit(Records.read(characterization(tmp_path / "test.json")), provenance={})
+    artifact = VECTORS / "mixed"
+    tile = TileParameters(rows=32, columns=32)
+    energy = ModelledEnergy(model.for_tile(tile))
+    assert "scaled from 16x32" in energy.name
+    layers = artifact_features(read_artifact(artifact), tile, 2)
+    run = {"artifact": str(artifact), "images": 2}
+    for window, layer in zip(energy.of_layers(run), layers, strict=True):
+        expected = energy.coefficients.energy(layer.features, layer.weight_bits)
+        assert window.compute == pytest.approx(sum(expected.compute.values()) / 1000)
+        assert window.load == pytest.approx(sum(expected.load.values()) / 1000)
+        assert sum(window.blocks.values()) == pytest.approx(window.compute)
+
+    known = [dataclasses.replace(model, library=LIBRARY)]
+    monkeypatch.setattr("adq.energy.coefficients.checked_in", lambda: known)
+    assert isinstance(simulated_energy(tile), ModelledEnergy)
+    monkeypatch.setattr("adq.energy.coefficients.checked_in", list)
+    assert simulated_energy(tile).name == "estimate"

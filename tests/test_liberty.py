@@ -1,6 +1,7 @@
 """Liberty files, good and damaged."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,28 @@ def test_bad_files(tmp_path, data, message):
 def test_a_missing_file(tmp_path):
     with pytest.raises(LibertyError, match="cannot read the liberty file: No such file"):
         Library.read(tmp_path / "none.lib")
+
+
+def without_power(text: str, cells: tuple[str, ...] = ()) -> str:
+    """The text with the internal_power of these cells, or of all, renamed."""
+    parts = re.split(r"(?=  cell \()", text)
+    return "".join(
+        part.replace("internal_power", "other_power")
+        if not cells or any(part.startswith(f"  cell ({cell})") for cell in cells)
+        else part
+        for part in parts
+    )
+
+
+def test_cells_without_internal_power_are_named(tiny, tmp_path):
+    tiny.require_internal_power(tiny.cells)
+    path = tmp_path / "no_power.lib"
+    path.write_text(without_power(TINY.read_text(), ("NAND2_X1",)))
+    library = Library.read(path)  # sizes and delays can be told
+    library.require_internal_power(["INV_X1", "DFF_X1"])
+    with pytest.raises(LibertyError, match=r"no_power\.lib: no internal_power in NAND2_X1: energy"):
+        library.require_internal_power(["INV_X1", "NAND2_X1", "NAND2_X1"])
+    path.write_text(without_power(TINY.read_text()))
+    library = Library.read(path)
+    with pytest.raises(LibertyError, match=r"no internal_power in .* and \d+ more cells: energy"):
+        library.require_internal_power(library.cells)

@@ -25,6 +25,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from verif.net_counters import INPUTS, NetCounters, NetWord, escaped, runs, split
 from verif.simulator import SimulationError
 
 __all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
@@ -32,7 +33,7 @@ __all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
 BLOCKS: dict[str, str] = {
     "row lines": r"weight_array\.row_lines",
     "AND plane": r"weight_array\.products",
-    "storage": r"weight_array\.",
+    "storage": r"weight_array\.(weights_\d|beat|write_)",
     "column adders": r"column_counter\.",
     "fusing": r"shift_add\.fuser\.",
     "accumulators": r"shift_add\.accumulator_",
@@ -57,6 +58,10 @@ class CountedDesign:
     """Net bits counted, a block."""
     registers: dict[str, int]
     """Register bits, a block."""
+    named: int
+    """Nets of the design that have a name, inputs but the clock among them."""
+    nets: NetCounters | None = None
+    """Counters of every net, where the design has them."""
 
     @property
     def switching_width(self) -> int:
@@ -96,43 +101,33 @@ def _block_of(name: str) -> str:
     return next(block for block, start in BLOCKS.items() if re.match(start, name))
 
 
-def _escaped(name: str) -> str:
-    return f"\\{name} "
-
-
-def _runs(name: str, indices: list[int], width: int) -> str:
-    """A net, or the parts of it that are wanted, as a Verilog expression."""
-    if len(indices) == width:
-        return _escaped(name)
-    parts = []
-    for index in indices:
-        if parts and parts[-1][1] == index - 1:
-            parts[-1][1] = index
-        else:
-            parts.append([index, index])
-    slices = [f"{_escaped(name)}[{last}:{first}]" for first, last in parts]
-    return slices[0] if len(slices) == 1 else "{" + ", ".join(slices) + "}"
-
-
-def count_activity(component: wiring.Component, *, name: str) -> CountedDesign:
-    """Flatten a component and append counters of its activity."""
+def count_activity(component: wiring.Component, *, name: str, nets: bool = False) -> CountedDesign:
+    """Flatten a component and append counters of its activity: of each block, and with ``nets`` of
+    every net, see :mod:`verif.net_counters`.
+    """
     netlist, verilog = flatten(component, name)
     owner: dict[int, str] = {}  # net -> block, for each net once
-    for port in netlist["ports"].values():
+    inputs: list[NetWord] = []
+    for port_name, port in netlist["ports"].items():
         if port["direction"] == "input":
             owner.update((bit, "") for bit in port["bits"])
+            if port_name != "clk":
+                width = len(port["bits"])
+                inputs += split(port_name, (port_name,), list(range(width)), width, INPUTS)
     expression: dict[int, str] = {}  # net -> a name of it
     words: dict[str, list[tuple[str, int]]] = {block: [] for block in BLOCKS}
+    net_words = inputs
 
     order = list(BLOCKS)
-    nets = sorted(
+    by_name = sorted(
         (net["hide_name"], order.index(_block_of(net_name)), net_name)
         for net_name, net in netlist["netnames"].items()
     )
-    for hidden, block_index, net_name in nets:
-        bits = netlist["netnames"][net_name]["bits"]
+    for hidden, block_index, net_name in by_name:
+        net = netlist["netnames"][net_name]
+        bits = net["bits"]
         for index, bit in enumerate(bits):
-            reference = _escaped(net_name) + (f"[{index}]" if len(bits) > 1 else "")
+            reference = escaped(net_name) + (f"[{index}]" if len(bits) > 1 else "")
             expression.setdefault(bit, reference)
         if hidden:
             continue
@@ -144,7 +139,9 @@ def count_activity(component: wiring.Component, *, name: str) -> CountedDesign:
         ]
         owner.update((bits[index], block) for index in fresh)
         if fresh:
-            words[block].append((_runs(net_name, fresh, len(bits)), len(fresh)))
+            words[block].append((runs(net_name, fresh, len(bits)), len(fresh)))
+            path = net["attributes"].get("hdlname", net_name).split(" ")
+            net_words += split(net_name, path, fresh, len(bits), block)
 
     clocked: dict[str, list[tuple[str, int]]] = {block: [] for block in BLOCKS}
     for cell in netlist["cells"].values():
@@ -160,12 +157,31 @@ def count_activity(component: wiring.Component, *, name: str) -> CountedDesign:
         clocked[block].append((enable, len(outputs)))
 
     blocks = tuple(block for block in BLOCKS if words[block] or clocked[block])
+    monitor = _monitor(blocks, words, clocked)
+    counters = None
+    if nets:
+        counters = NetCounters.of(net_words, clocked)
+        monitor += counters.verilog()
     return CountedDesign(
-        verilog=_append(verilog, name, _monitor(blocks, words, clocked), 128 * len(blocks)),
+        verilog=_append(verilog, name, monitor, 128 * len(blocks)),
         blocks=blocks,
         bits={block: sum(width for _, width in words[block]) for block in blocks},
         registers={block: sum(width for _, width in clocked[block]) for block in blocks},
+        named=_named(netlist),
+        nets=counters,
     )
+
+
+def _named(netlist: dict) -> int:
+    """Nets with a name that is not hidden, but the clock."""
+    bits = {
+        bit
+        for net in netlist["netnames"].values()
+        if not net["hide_name"]
+        for bit in net["bits"]
+        if isinstance(bit, int)
+    }
+    return len(bits - set(netlist["ports"]["clk"]["bits"]))
 
 
 def _monitor(blocks, words, clocked) -> list[str]:
@@ -199,6 +215,7 @@ def _append(verilog: str, name: str, monitor: list[str], width: int) -> str:
     body, tail = body.rsplit("endmodule", 1)
     ports, rest = body.split(");", 1)
     return (
-        f"{head}module {name}({ports}, switching);\n  output [{width - 1}:0] switching;"
+        f"{head}module {name}({ports}, switching, window, dump);\n"
+        f"  output [{width - 1}:0] switching;\n  input [1:0] window;\n  input dump;"
         f"{rest}" + "\n".join(monitor) + f"\nendmodule{tail}"
     )

@@ -8,7 +8,6 @@ import numpy as np
 
 from golden import mapper
 from rtl.parameters import TileParameters
-from verif import beats
 
 __all__ = ["Job", "Streams", "layer_jobs", "random_job", "streams_of"]
 
@@ -41,6 +40,8 @@ class Job:
 
     def beat(self, parameters: TileParameters) -> bytes:
         """The beat of the job stream."""
+        from verif import beats  # which imports Amaranth: jobs alone do without
+
         return beats.job_beat(
             parameters,
             weight_bits=self.weight_bits,
@@ -137,6 +138,8 @@ class Streams:
 
 def streams_of(parameters: TileParameters, jobs: Sequence[Job]) -> Streams:
     """Beats of jobs that follow each other."""
+    from verif import beats
+
     weights, activations, longest = [], [], 0
     for job in jobs:
         row_blocks, vectors, _ = job.activations.shape

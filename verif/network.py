@@ -10,9 +10,11 @@ from pathlib import Path
 from golden import mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
+from verif.activity import CountedDesign
 from verif.harness import build_harness
 from verif.results import read_results
 from verif.simulator import SimulationError
+from verif.windows import check_sums, write_windows
 
 __all__ = ["simulate"]
 
@@ -25,9 +27,13 @@ def simulate(
     directory: Path,
     cache: Path,
     seed: int = 1,
+    windows: bool = False,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> dict:
     """Push the first ``images`` samples through every matrix layer of an artifact on the tile.
+
+    With ``windows``, weights load while nothing computes, and every net is counted: see
+    :mod:`verif.windows`, which reads what is left in ``directory``.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def simulate(
         vectors = images * math.prod(network.shapes[layer.name][1:])
         mapper.plan_layer(network, layer.name, vectors, tile)
     progress(f"building the {tile.rows}x{tile.columns} tile")
-    model, design = build_harness(tile, cache)
+    model, design = build_harness(tile, cache, nets=windows)
     directory.mkdir(parents=True, exist_ok=True)
     result, stage = directory / "network.json", directory / "stage"
     for file in (result, stage):
@@ -69,6 +75,7 @@ def simulate(
         "tile": asdict(tile),
         "blocks": design.blocks,
         "images": images,
+        "windows": windows,
         "progress": str(stage.resolve()),
     }
     progress("simulating")
@@ -102,8 +109,30 @@ def simulate(
         failures = [test.message for test in read_results(directory / "results.xml")]
         summary |= {"layers": [], "accumulators": 0, "mismatches": 0, "classes_that_differ": 0}
         summary |= {"correct": 0, "failure": failures[0] or "ended early"}
+    if windows and not summary["failure"]:
+        progress("writing SAIF")
+        summary["windows"] = _windows(design, summary["layers"], directory)
     summary["counted_bits"], summary["registers"] = design.bits, design.registers
     scratch = result.with_suffix(".part")
     scratch.write_text(json.dumps(summary, indent=1))
     scratch.rename(result)
     return summary
+
+
+def _windows(design: CountedDesign, layers: list[dict], directory: Path) -> dict:
+    """Write every window of every layer, and of the reset before them; the reset's sums, and how
+    many of the design's named nets are in the files.
+    """
+
+    def write(name: str) -> dict:
+        dump = (directory / f"{name}.counts").read_text()
+        return write_windows(design, dump, directory=directory, name=name, design_name="tile")
+
+    for layer in layers:
+        layer["windows"] = write(layer["name"])
+        check_sums(layer["name"], layer["windows"], layer["switching"])
+    return {
+        "reset": write("reset")["reset"],
+        "named_nets": design.named,
+        "annotated_nets": len(design.nets.blocks),
+    }

@@ -97,8 +97,11 @@ class Build:
         environment: Mapping[str, str] | None = None,
         seed: int | None = None,
         testcase: str | None = None,
+        waves: bool = False,
     ) -> tuple[int, int]:
         """Run a module of cocotb tests in ``directory``; what it prints goes to ``sim.log`` there.
+
+        With ``waves``, of a model built for that, every net goes to ``dump.vcd``.
 
         Returns
         -------
@@ -125,6 +128,7 @@ class Build:
                 log_file=log,
                 seed=seed,
                 testcase=testcase,
+                waves=waves,
             )
             tests, failures = get_results(results)
         except (SystemExit, RuntimeError, ValueError, OSError) as error:
@@ -160,6 +164,7 @@ def build(
     sources: Mapping[str, str],
     parameters: Mapping[str, int] | None = None,
     arguments: Sequence[str] = (),
+    waves: bool = False,
 ) -> Build:
     """Compile Verilog into a model, or find it in ``cache``.
 
@@ -172,6 +177,8 @@ def build(
         Ports of the top that Python reads or writes.
     sources
         File names and texts.
+    waves
+        Whether runs can write every net's waveform.
 
     Raises
     ------
@@ -189,6 +196,7 @@ def build(
         *(f"{name}\n{text}" for name, text in sorted(sources.items())),
         *(f"{name}={value}" for name, value in sorted((parameters or {}).items())),
         *arguments,
+        *(["waves"] if waves else []),
         MAKE_VARIABLES,
     ):
         digest.update(part.encode() + b"\0")
@@ -212,6 +220,7 @@ def build(
             build_args=arguments,
             build_dir=scratch,
             always=True,
+            waves=waves,
             log_file=scratch / "build.log",
         )
     except (SystemExit, RuntimeError, ValueError, OSError) as error:

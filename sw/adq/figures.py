@@ -4,9 +4,10 @@ Colours run from light to dark, or from the first layer to the last, on a scale 
 in grey and for colour-blind eyes; every line and every field carries its name or its number.
 """
 
+import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ _ROW = 0.24
 
 class FigureError(ValueError):
     """A history of which no figure can be made; the message says what it lacks."""
+
+
+def styled(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Draw in the style that all figures share."""
+
+    @functools.wraps(draw)
+    def in_style(*arguments, **options):
+        with matplotlib.rc_context(_STYLE):
+            return draw(*arguments, **options)
+
+    return in_style
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
@@ -112,14 +124,14 @@ class Layers:
             yield iteration, first, (rest or [first])[-1] + 1
 
 
+@styled
 def draw(history: Sequence[Mapping[str, Any]], *, title: str) -> dict[str, Figure]:
     """Return the figures of a run's history by name: ``density``, and ``bits``.
 
     The second one has a panel of channels where any were pruned.
     """
-    with matplotlib.rc_context(_STYLE):
-        layers = Layers.of(history, "mixed")
-        return {"density": _draw_density(layers, title), "bits": _draw_bits(layers, title)}
+    layers = Layers.of(history, "mixed")
+    return {"density": _draw_density(layers, title), "bits": _draw_bits(layers, title)}
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -136,7 +148,7 @@ def _draw_density(layers: Layers, title: str) -> Figure:
         raise FigureError("the history holds no activation density: train an epoch first")
     figure = Figure(figsize=(8, max(4, _ROW * len(densities) + 1)), layout="constrained")
     axes = figure.add_subplot()
-    colours = _scale()(np.linspace(0, 1, len(densities)))
+    colours = scale()(np.linspace(0, 1, len(densities)))
     for position, (name, row) in enumerate(densities.items()):
         axes.plot(
             layers.epochs,
@@ -219,7 +231,7 @@ def _draw_fields(axes: Axes, layers: Layers, rows: Mapping[str, np.ndarray]) -> 
     values = np.array(list(rows.values()))  # (layers, epochs)
     top = np.nanmax(values)
     norm = LogNorm(min(np.nanmin(values), top / 2), top)
-    axes.imshow(values, aspect="auto", cmap=_scale().reversed(), norm=norm, interpolation="none")
+    axes.imshow(values, aspect="auto", cmap=scale().reversed(), norm=norm, interpolation="none")
     for _, first, after in layers.segments:
         for position, row in enumerate(values):
             dark = norm(row[first]) > 0.5
@@ -266,7 +278,7 @@ def _epochs() -> MaxNLocator:
     return MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
 
 
-def _scale() -> Colormap:
+def scale() -> Colormap:
     """From dark to light, without the yellow that white paper swallows."""
     return LinearSegmentedColormap.from_list(
         "adq", matplotlib.colormaps["viridis"](np.linspace(0, 0.8, 256))

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adq.energy.report import NetworkCost, comparison_table, cost_of
+from adq.energy.simulated import ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
 from golden.artifact import read_artifact
 from golden.utilization import use_of_network
@@ -91,7 +92,7 @@ def report_networks(runs: list[dict], console: Console) -> dict:
         if run["failure"]:
             line = f"FAIL {run['artifact']}: {run['failure']}"
             console.print(line, style="red", markup=False, highlight=False)
-    energy = SwitchingEnergy.estimate()
+    energy = simulated_energy(TileParameters(**runs[0]["tile"]))
     costs = [
         cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs if not run["failure"]
     ]
@@ -105,7 +106,9 @@ def report_networks(runs: list[dict], console: Console) -> dict:
     }
 
 
-def print_costs(costs: list[NetworkCost], energy: SwitchingEnergy, console: Console) -> None:
+def print_costs(
+    costs: list[NetworkCost], energy: ModelledEnergy | SwitchingEnergy, console: Console
+) -> None:
     """Print the table of costs."""
     costs_table = comparison_table(costs, energy)
     # In a narrow window a table whose lines run over is worth more than one with its figures cut.

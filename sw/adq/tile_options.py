@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rtl.parameters import TileParameters
 
-__all__ = ["CACHE", "ColumnsOption", "RowsOption", "TileOption", "read_tile"]
+__all__ = ["CACHE", "ColumnsOption", "ImagesOption", "RowsOption", "TileOption", "read_tile"]
 
 CACHE = Path("build/models")
 """Where compiled models are kept, by content."""
@@ -22,6 +22,10 @@ RowsOption = Annotated[
 ColumnsOption = Annotated[
     int | None,
     typer.Option("--columns", metavar="N", help="Bit columns, in place of the file's."),
+]
+ImagesOption = Annotated[
+    int | None,
+    typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
 ]
 
 

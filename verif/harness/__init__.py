@@ -11,16 +11,26 @@ from verif.simulator import Build, build
 __all__ = ["PORTS", "build_harness"]
 
 PORTS = (
-    *("reset", "start", "noise", "expected", "patience", "counter_address"),
+    *("reset", "start", "noise", "separate", "dump", "expected", "patience", "counter_address"),
     *("done", "hung", "cycles", "counter_data", "switching"),
 )
 
 
-def build_harness(parameters: TileParameters, cache: Path) -> tuple[Build, CountedDesign]:
-    """Model of a tile with counters of its switching, in a harness that plays files into it."""
-    design = count_activity(Tile(parameters), name="tile")
+def build_harness(
+    parameters: TileParameters,
+    cache: Path,
+    *,
+    nets: bool = False,
+    waves: bool = False,
+) -> tuple[Build, CountedDesign]:
+    """Model of a tile with counters of its switching, in a harness that plays files into it.
+
+    With ``nets`` every net is counted, see :mod:`verif.net_counters`; with ``waves`` runs can write
+    waveforms, too.
+    """
+    design = count_activity(Tile(parameters), name="tile", nets=nets)
     sources = {"tile.v": design.verilog}
-    for source in ("beat_source.sv", "tile_harness.sv"):
+    for source in ("beat_source.sv", "tile_harness.sv", *(["net_counters.sv"] if nets else [])):
         sources[source] = (Path(__file__).parent / source).read_text()
     model = build(
         cache,
@@ -32,7 +42,9 @@ def build_harness(parameters: TileParameters, cache: Path) -> tuple[Build, Count
             "WEIGHT_WIDTH": weight_layout(parameters).size,
             "ACTIVATION_WIDTH": activation_layout(parameters).size,
             "RESULT_WIDTH": result_layout(parameters).size,
+            "WEIGHT_BEATS": parameters.weight_beats,
             "SWITCHING_WIDTH": design.switching_width,
         },
+        waves=waves,
     )
     return model, design

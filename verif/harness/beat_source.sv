@@ -1,12 +1,14 @@
 // Plays the beats of a file into a stream: `valid` waits for no `ready`, and the payload is held
-// until it is taken. A beat is ceil(WIDTH / 8) bytes, most significant first. With `noise`, every
-// bit of a payload that is not valid flips in every cycle.
+// until it is taken. A beat is ceil(WIDTH / 8) bytes, most significant first. With `hold`, no beat
+// is offered behind the present one. With `noise`, every bit of a payload that is not valid flips
+// in every cycle.
 module beat_source #(
     parameter WIDTH = 8,
     parameter FILE = "beats.bin"
 ) (
     input clk,
     input start,
+    input hold,
     input noise,
     input ready,
     output reg valid,
@@ -24,7 +26,9 @@ module beat_source #(
       if (file != 0) $fclose(file);
       file = $fopen(FILE, "rb");
     end
-    if (file != 0 && (start || !valid || ready)) begin
+    if (file != 0 && hold && (start || ready)) begin
+      valid <= 0;
+    end else if (file != 0 && !hold && (start || !valid || ready)) begin
       got = $fread(beat, file);
       valid <= got == BYTES;
       payload <= beat[WIDTH-1:0];

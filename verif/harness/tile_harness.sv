@@ -2,17 +2,24 @@
 // and results are written to one. A pulse of `start` opens the files anew; `done` rises once
 // `expected` results have been taken, or the tile has given none for `patience` cycles (`hung`).
 // With `noise`, whatever a stream's rules leave open changes in every cycle.
+//
+// With `separate`, loading and computing take turns: a block of WEIGHT_BEATS beats is loaded while
+// nothing computes, and the next one is held back until the sums of this one have come to rest.
+// `window` names what a cycle belongs to, see verif/net_counters.py.
 `timescale 1ns / 1ps
 module tile_harness #(
     parameter JOB_WIDTH = 1,
     parameter WEIGHT_WIDTH = 1,
     parameter ACTIVATION_WIDTH = 1,
     parameter RESULT_WIDTH = 1,
+    parameter WEIGHT_BEATS = 1,
     parameter SWITCHING_WIDTH = 1
 ) (
     input reset,
     input start,
     input noise,
+    input separate,
+    input dump,
     input [31:0] expected,
     input [31:0] patience,
     input [2:0] counter_address,
@@ -35,16 +42,51 @@ module tile_harness #(
   reg results_ready = 1;
   reg start_before = 0;
   wire starting = start && !start_before;
+  reg dump_before = 0;
+  always @(posedge clk) dump_before <= dump;
+  reg running = 0;
+
+  // With `separate`: beats offered of the block that loads. The first one loads before there are
+  // jobs.
+  localparam SETTLE = 8;
+  reg loading = 0;
+  reg first = 0;
+  reg [31:0] offered = 0;
+  reg [3:0] settled = 0;
+  wire [1:0] full = tile.\weight_array.full ;
+  wire hold = separate && (starting || first);
+  wire hold_weights = separate && !starting && (!loading || offered == WEIGHT_BEATS);
+
+  always @(posedge clk) begin
+    if (starting) begin
+      {loading, first} <= {2{separate}};
+    end else if (loading && full != 0) begin
+      {loading, first} <= 0;
+      settled <= 0;
+    end else if (running && separate && !loading) begin
+      settled <= full != 0 ? 0 : settled + 1;
+      loading <= full == 0 && settled == SETTLE;
+    end
+    if (starting) offered <= 1;
+    else if (!loading) offered <= 0;
+    else if (!hold_weights && (!weights_valid || weights_ready)) offered <= offered + 1;
+  end
+
+  // In the cycles behind the last result the pipeline comes to rest.
+  reg [1:0] trailing = 0;
+  wire [1:0] window =
+      reset ? 1 : !running && trailing == 0 ? 0 : loading && full == 0 ? 2 : 3;
+  always @(posedge clk) trailing <= running ? 3 : trailing != 0 ? trailing - 1 : 0;
 
   beat_source #(.WIDTH(JOB_WIDTH), .FILE("jobs.bin")) jobs (
-      .clk, .start(starting), .noise, .ready(jobs_ready), .valid(jobs_valid),
+      .clk, .start(starting), .hold, .noise, .ready(jobs_ready), .valid(jobs_valid),
       .payload(jobs_payload));
   beat_source #(.WIDTH(WEIGHT_WIDTH), .FILE("weights.bin")) weights (
-      .clk, .start(starting), .noise, .ready(weights_ready), .valid(weights_valid),
-      .payload(weights_payload));
+      .clk, .start(starting), .hold(hold_weights), .noise, .ready(weights_ready),
+      .valid(weights_valid), .payload(weights_payload));
   beat_source #(.WIDTH(ACTIVATION_WIDTH), .FILE("activations.bin")) activations (
-      .clk, .start(starting), .noise, .ready(activations_ready), .valid(activations_valid),
-      .payload(activations_payload));
+      .clk, .start(starting), .hold, .noise, .ready(activations_ready),
+      .valid(activations_valid), .payload(activations_payload));
 
   tile tile (
       .clk,
@@ -63,13 +105,14 @@ module tile_harness #(
       .results__payload(results_payload),
       .counter_address,
       .counter_data,
-      .switching
+      .switching,
+      .window,
+      .dump(dump && !dump_before)
   );
 
   integer file = 0;
   reg [31:0] taken = 0;
   reg [31:0] quiet = 0;
-  reg running = 0;
   initial begin
     done = 0;
     hung = 0;

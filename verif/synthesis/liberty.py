@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +67,31 @@ class Library:
         gates = [c for c in self.cells.values() if c.sequential == "clock_gate" and c.usable]
         gates = [c for c in gates if not any(pin.role == "test" for pin in c.inputs)] or gates
         return sorted(gates, key=lambda cell: cell.area)
+
+    def require_internal_power(self, cells: Iterable[str]) -> None:
+        """Make sure that the energy of these cells can be told.
+
+        Raises
+        ------
+        LibertyError
+            If one of them has inputs and outputs, and no table of internal power.
+        """
+        without = [
+            name
+            for name in dict.fromkeys(cells)
+            if self.cells[name].inputs
+            and self.cells[name].outputs
+            and not any(
+                power.tables for pin in self.cells[name].pins.values() for power in pin.powers
+            )
+        ]
+        if without:
+            raise LibertyError(
+                f"{self.path}: no internal_power in {', '.join(without[:4])}"
+                + (f" and {len(without) - 4} more cells" if len(without) > 4 else "")
+                + ": energy of nets alone would be told as that of the tile; give a liberty file "
+                "that was characterized for power"
+            )
 
     def flip_flops(self) -> list[Cell]:
         """Plain flip-flops on a rising clock, smallest first."""

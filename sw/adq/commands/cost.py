@@ -5,21 +5,23 @@ from typing import Annotated
 
 import typer
 
+from adq.architecture_options import (
+    ArchOption,
+    BitsOption,
+    ChannelsOption,
+    ClassesOption,
+    ShapeOption,
+)
+
 
 def cost(
     sources: Annotated[
         list[Path] | None,
         typer.Argument(help="Runs, checkpoints and golden artifacts.", metavar="[PATH]..."),
     ] = None,
-    arch: Annotated[
-        str | None, typer.Option(metavar="NAME", help="An architecture, such as vgg19.")
-    ] = None,
-    bits: Annotated[
-        str, typer.Option(metavar="N,...", help="Its precision, or one a layer.")
-    ] = "16",
-    channels: Annotated[
-        str, typer.Option(metavar="N,...", help="Its output channels, of each layer but the last.")
-    ] = "",
+    arch: ArchOption = None,
+    bits: BitsOption = "16",
+    channels: ChannelsOption = "",
     density: Annotated[
         str,
         typer.Option(
@@ -28,8 +30,8 @@ def cost(
             "the last.",
         ),
     ] = "",
-    shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Its images.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(metavar="N", min=1, help="Its classes.")] = 10,
+    shape: ShapeOption = "3x32x32",
+    classes: ClassesOption = 10,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
     ] = Path("build/cost"),
@@ -42,24 +44,15 @@ def cost(
     from rich.console import Console
 
     from adq.cost.report import SOURCES, cost_tables, to_json
-    from adq.cost.sources import CostError, architecture_work, read_networks
+    from adq.cost.sources import CostError, architecture_work, numbers, read_networks
     from adq.files import write_json
-
-    def numbers(option: str, text: str, kind: type) -> list:
-        try:
-            return [kind(each) for each in text.replace("x", ",").split(",") if text]
-        except ValueError:
-            raise CostError(f"--{option} {text}: it must be numbers, as in 16,4,2") from None
 
     networks = [network for path in sources or [] for network in read_networks(path)]
     if arch is not None:
-        image = numbers("input", shape, int)
-        if len(image) != 3 or min(image) < 1:
-            raise CostError(f"--input {shape}: it must be channels, rows and columns, as 3x32x32")
         networks.append(
             architecture_work(
                 arch,
-                input_shape=image,
+                input_shape=numbers("input", shape, int),
                 classes=classes,
                 bits=numbers("bits", bits, int),
                 channels=numbers("channels", channels, int),

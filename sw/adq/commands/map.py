@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adq.tile_options import ColumnsOption, RowsOption, TileOption, read_tile
+from adq.tile_options import ColumnsOption, ImagesOption, RowsOption, TileOption, read_tile
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,10 +18,7 @@ def map(
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
-    ] = None,
+    images: ImagesOption = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
     ] = Path("build/map"),

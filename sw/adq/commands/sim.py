@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
+from adq.tile_options import CACHE, ColumnsOption, ImagesOption, RowsOption, TileOption, read_tile
 
 
 def sim(
@@ -19,10 +19,7 @@ def sim(
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
-    ] = None,
+    images: ImagesOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where logs and simulation.json go.")
     ] = Path("build/sim"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adq.cost.architectures import listed_work
 from adq.cost.models import BASELINE_BITS
 from adq.cost.work import LayerWork, NetworkWork
 
@@ -113,6 +114,21 @@ def module_work(
     return tuple(found.values())
 
 
+def numbers(option: str, text: str, kind: type) -> list:
+    """Numbers of an option, separated by commas, or by x as in 3x32x32.
+
+    Raises
+    ------
+    CostError
+        If they are none.
+
+    """
+    try:
+        return [kind(each) for each in text.replace("x", ",").split(",") if text]
+    except ValueError:
+        raise CostError(f"--{option} {text}: it must be numbers, as in 16,4,2") from None
+
+
 def architecture_work(
     architecture: str,
     *,
@@ -139,7 +155,7 @@ def architecture_work(
     ------
     CostError
         An unknown architecture, a number out of range, or not as many as there are layers.
-    adq.models.listed.ModelError
+    adq.models.ModelError
         Images that are too small, or channels that do not fit each other.
 
     """
@@ -150,7 +166,10 @@ def architecture_work(
         raise CostError(
             f"architecture {architecture!r}: it must be one of {', '.join(ARCHITECTURES)}"
         )
-    unpruned = _build(architecture, input_shape, classes)
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        given = "x".join(map(str, input_shape))
+        raise CostError(f"--input {given}: it must be channels, rows and columns, as 3x32x32")
+    unpruned = listed_work(architecture, input_shape, classes)
     names = [layer.name for layer in unpruned]
     precision = _of_layers("bits", bits, names, MINIMUM_BITS, BASELINE_BITS)
     density = {}
@@ -162,7 +181,7 @@ def architecture_work(
     kept = None
     if channels:
         kept = _of_layers("channels", channels, names[:-1], 1, math.inf) | {names[-1]: classes}
-    layers = _build(architecture, input_shape, classes, kept)
+    layers = listed_work(architecture, input_shape, classes, kept)
     for layer in layers:
         if kept and layer.channels != kept[layer.name]:
             raise CostError(
@@ -185,25 +204,9 @@ def _checkpoint_work(path: Path) -> NetworkWork:
         dataclasses.replace(
             layer.at(checkpoint.bits[layer.name]), density=checkpoint.densities.get(layer.name)
         )
-        for layer in _build(*shape, checkpoint.channels)
+        for layer in listed_work(*shape, checkpoint.channels)
     ]
-    return NetworkWork.of(str(path), layers, _build(*shape))
-
-
-def _build(
-    architecture: str,
-    input_shape: Sequence[int],
-    classes: int,
-    channels: Mapping[str, int] | None = None,
-) -> tuple[LayerWork, ...]:
-    """Layers of an architecture at 16 bits."""
-    import torch
-
-    from adq.models import build
-
-    with torch.device("meta"):
-        module = build(architecture, tuple(input_shape), classes, channels=channels)
-    return module_work(module, input_shape)
+    return NetworkWork.of(str(path), layers, listed_work(*shape))
 
 
 def _of_layers(

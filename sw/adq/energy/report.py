@@ -1,10 +1,13 @@
 """The table of a simulated network: what each layer cost."""
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from adq.energy.switching import SwitchingEnergy
+if TYPE_CHECKING:
+    from adq.energy.simulated import ModelledEnergy
+    from adq.energy.switching import SwitchingEnergy
 
 __all__ = ["LayerCost", "NetworkCost", "comparison_table", "cost_of"]
 
@@ -68,12 +71,13 @@ class NetworkCost:
         }
 
 
-def cost_of(simulation: dict, energy: SwitchingEnergy, *, name: str) -> NetworkCost:
+def cost_of(
+    simulation: dict, energy: "ModelledEnergy | SwitchingEnergy", *, name: str
+) -> NetworkCost:
     """Cost of a simulated network, from what :func:`verif.network.simulate` returns."""
     images = simulation["images"]
     layers = []
-    for layer in simulation["layers"]:
-        window = energy.of(layer["switching"], columns=simulation["tile"]["columns"])
+    for layer, window in zip(simulation["layers"], energy.of_layers(simulation), strict=True):
         toggles = sum(
             counts["toggles"]
             for block, counts in layer["switching"].items()
@@ -95,10 +99,12 @@ def cost_of(simulation: dict, energy: SwitchingEnergy, *, name: str) -> NetworkC
     return NetworkCost(name=name, layers=tuple(layers))
 
 
-def comparison_table(networks: list[NetworkCost], energy: SwitchingEnergy) -> Table:
+def comparison_table(
+    networks: list[NetworkCost], energy: "ModelledEnergy | SwitchingEnergy"
+) -> Table:
     """Layers of each network, its totals, and how many times less the first one takes."""
     table = Table(
-        title="Cost an image, from counted switching",
+        title="Cost an image",
         caption=(
             f"Energy: {energy.name}, {energy.node}; without "
             f"{', '.join(energy.left_out)} and wiring between tiles.\n"

@@ -79,3 +79,8 @@ class SwitchingEnergy:
         }
         load = sum(energy for block, energy in blocks.items() if block in self.load)
         return WindowEnergy(compute=sum(blocks.values()) - load, load=load, blocks=blocks)
+
+    def of_layers(self, simulation: dict) -> list[WindowEnergy]:
+        """Energy of each layer that :func:`verif.network.simulate` ran, of all images."""
+        columns = simulation["tile"]["columns"]
+        return [self.of(layer["switching"], columns=columns) for layer in simulation["layers"]]

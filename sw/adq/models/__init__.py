@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from adq.models.listed import ListedNetwork
 
+
+class ModelError(ValueError):
+    """A network that cannot be built as asked."""
+
+
 Block = tuple[int, int, int]
 """A residual block: channels of its first and of its second convolution, and its stride."""
 
@@ -62,11 +67,11 @@ def build(
 
     Raises
     ------
-    adq.models.listed.ModelError
+    ModelError
         There is no such architecture, the images are too small, or channels do not fit each other.
 
     """
-    from adq.models.listed import ListedNetwork, ModelError
+    from adq.models.listed import ListedNetwork
 
     if name not in ARCHITECTURES:
         raise ModelError(f"{name} is no architecture: choose one of {', '.join(ARCHITECTURES)}")

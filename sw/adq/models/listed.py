@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from adq.models import Block
-
-
-class ModelError(ValueError):
-    """A network that cannot be built as asked."""
+from adq.models import Block, ModelError
 
 
 class ListedNetwork(nn.Sequential):

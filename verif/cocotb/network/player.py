@@ -34,10 +34,15 @@ class Played:
 
 
 class Player:
-    """Drives :file:`verif/harness/tile_harness.sv`, whose files lie in the working directory."""
+    """Drives :file:`verif/harness/tile_harness.sv`, whose files lie in the working directory.
 
-    def __init__(self, dut, parameters: TileParameters, words: int):
+    With ``separate``, blocks of weights load while nothing computes.
+    """
+
+    def __init__(self, dut, parameters: TileParameters, words: int, *, separate: bool = False):
         self.dut = dut
+        self.separate = separate
+        self.dumped = 0
         self.parameters = parameters
         self.words = words
 
@@ -45,6 +50,8 @@ class Player:
         """Reset the tile."""
         self.dut.start.value = 0
         self.dut.noise.value = 0
+        self.dut.dump.value = 0
+        self.dut.separate.value = int(self.separate)
         self.dut.counter_address.value = 0
         self.dut.reset.value = 1
         await Timer(10, "ns")
@@ -55,6 +62,20 @@ class Player:
         """The switching counters."""
         value = int(self.dut.switching.value)
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
+
+    async def dump(self) -> str:
+        """What every net did since the dump before, or from the start; see
+        :mod:`verif.net_counters`.
+        """
+        self.dut.dump.value = 1
+        await Timer(6, "ns")
+        self.dut.dump.value = 0
+        await Timer(6, "ns")
+        with Path("activity.txt").open() as file:
+            file.seek(self.dumped)
+            text = file.read()
+            self.dumped = file.tell()
+        return text
 
     async def play(self, streams: Streams) -> Played:
         """Play streams until all of their results have come.

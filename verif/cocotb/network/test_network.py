@@ -29,8 +29,16 @@ class TileRun:
         self.artifact = read_artifact(Path(specification["artifact"]))
         self.images = specification["images"]
         self.progress = Path(specification["progress"])
-        self.player = Player(dut, self.tile, words=2 * len(self.blocks))
+        # With every net counted, in windows that do not overlap.
+        self.windows = specification["windows"]
+        self.player = Player(dut, self.tile, words=2 * len(self.blocks), separate=self.windows)
         self.layers = []
+
+    async def start(self):
+        """Reset the tile."""
+        await self.player.reset()
+        if self.windows:
+            Path("reset.counts").write_text(await self.player.dump())
 
     def accumulate(self, network, name: str, layer_input: np.ndarray) -> np.ndarray:
         """Accumulators of a node, bias included: from the tile where it is a matrix layer."""
@@ -74,6 +82,8 @@ class TileRun:
                 },
             }
         )
+        if self.windows:
+            Path(f"{name}.counts").write_text(await self.player.dump())
         self.progress.write_text(name)
         return accumulators
 
@@ -82,7 +92,7 @@ class TileRun:
 async def every_layer(dut):
     """Every accumulator of every convolution and linear layer equals the golden integers."""
     run = TileRun(dut, json.loads(os.environ["ADQ_NETWORK"]))
-    await run.player.reset()
+    await run.start()
     samples = run.artifact.samples
     inputs = samples.inputs[: run.images]
     trace = await bridge(integer_network.run)(run.artifact.network, inputs, compute=run.accumulate)

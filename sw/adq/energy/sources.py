@@ -1,0 +1,151 @@
+"""Networks whose energy is asked for: artifacts, kept results of training, architectures."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from adq.cost.architectures import listed_work
+from adq.cost.work import LayerWork, NetworkWork
+from adq.data.hub import HUB_DATA_SETS
+from adq.energy.coefficients import Coefficients, EnergyError
+from adq.energy.networks import NetworkEnergy
+from adq.energy.workload import Density, architecture_features, artifact_features
+
+__all__ = ["ASSUMED_DENSITY", "architecture_energies", "artifact_energy", "result_energies"]
+
+ASSUMED_DENSITY = 0.5
+"""Activation density of layers of which none is known."""
+
+
+def artifact_energy(
+    path: Path,
+    coefficients: Coefficients,
+    images: int | None,
+    progress: Callable[[str], None] = lambda layer: None,
+) -> NetworkEnergy:
+    """Energy of a golden artifact, from the operands of its sample images.
+
+    Raises
+    ------
+    EnergyError
+        If it has fewer samples than asked for.
+    golden.artifact.ArtifactError
+        If it is damaged.
+    """
+    from golden.artifact import read_artifact
+
+    artifact = read_artifact(path)
+    count = len(artifact.samples)
+    images = count if images is None else images
+    if images > count:
+        raise EnergyError(
+            f"{path} has {count} sample images, not {images}: ask for fewer, or export it with more"
+        )
+    layers = artifact_features(artifact, coefficients.tile, images, progress)
+    plural = "s" if images > 1 else ""
+    operands = f"the operands of {images} sample image{plural}"
+    return NetworkEnergy.of(str(path), layers, coefficients, operands)
+
+
+def result_energies(path: Path, coefficients: Coefficients, images: int) -> list[NetworkEnergy]:
+    """Energy of what a training run left in ``results/``: its network and the one at 16 bits.
+
+    Raises
+    ------
+    EnergyError
+        If the file is none of these.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        model, data = content["recipe"]["model"]["name"], content["recipe"]["data"]["name"]
+        mixed = content["mixed"]
+        bits, channels, density = mixed["bits"], mixed["channels"], mixed["density"]
+    except FileNotFoundError:
+        raise EnergyError(
+            f"{path}: is not there: give a golden artifact, a file of results/, or --arch vgg19"
+        ) from None
+    except (ValueError, LookupError, TypeError):
+        raise EnergyError(f"{path}: is no result of a training run, or damaged") from None
+    shape, classes = (1, 8, 8), 10
+    if data in HUB_DATA_SETS:
+        shape, classes = HUB_DATA_SETS[data].shape, HUB_DATA_SETS[data].classes
+    layers = [layer.at(bits[layer.name]) for layer in listed_work(model, shape, classes, channels)]
+    network = NetworkWork.of(str(path), layers, listed_work(model, shape, classes))
+    return _energies(network, density, "its trained densities", coefficients, images, 0.5)
+
+
+def architecture_energies(
+    network: NetworkWork,
+    coefficients: Coefficients,
+    *,
+    densities: Sequence[float],
+    weight_density: float,
+    images: int,
+) -> list[NetworkEnergy]:
+    """Energy of an architecture, and of the same at 16 bits, with random operands.
+
+    ``densities`` are the activation densities of the layers' outputs, one for all but the last, or
+    of each of these.
+
+    Raises
+    ------
+    EnergyError
+        If there are not as many as layers, or one is no share.
+    """
+    names = [layer.name for layer in network.layers[:-1]]
+    if len(densities) not in (0, 1, len(names)):
+        raise EnergyError(
+            f"density: {len(densities)} are given; give 1, or {len(names)}, one for each of "
+            f"{', '.join(names)}"
+        )
+    for density in (*densities, weight_density):
+        if not 0 <= density <= 1:
+            raise EnergyError(f"density {density}: it must be 0 to 1")
+    said = "the given densities" if densities else f"an assumed density of {ASSUMED_DENSITY}"
+    values = list(densities) or [ASSUMED_DENSITY]
+    by_name = dict(zip(names, values * (len(names) if len(values) == 1 else 1), strict=True))
+    return _energies(network, by_name, said, coefficients, images, weight_density)
+
+
+def _energies(
+    network: NetworkWork,
+    densities: Mapping[str, float],
+    said: str,
+    coefficients: Coefficients,
+    images: int,
+    weight_density: float,
+) -> list[NetworkEnergy]:
+    operands = f"random words at {said}, {weight_density:.0%} of the weight bits set"
+
+    def energy(name: str, layers: Sequence[LayerWork]) -> NetworkEnergy:
+        features = architecture_features(
+            layers,
+            coefficients.tile,
+            densities=[
+                Density(each, weight_density) for each in _input_densities(layers, densities)
+            ],
+            images=images,
+        )
+        return NetworkEnergy.of(name, features, coefficients, operands)
+
+    found = [energy(network.name, network.layers)]
+    if network.layers != network.baseline:
+        found.append(energy(f"{network.name}, {network.baseline_name}", network.baseline))
+    return found
+
+
+def _input_densities(layers: Sequence[LayerWork], outputs: Mapping[str, float]) -> list[float]:
+    """Density of what each layer reads: the output of the layer before, or on a skip connection
+    what its block reads. Images are taken as dense.
+    """
+    found = []
+    now = block = 1.0
+    for layer in layers:
+        if layer.name.endswith(".conv1"):
+            block = now
+        if layer.name.endswith(".shortcut.conv"):
+            found.append(block)
+            continue
+        found.append(now)
+        now = outputs.get(layer.name, now)
+    return found

@@ -1,0 +1,128 @@
+"""Energy of networks for people and for programs."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from adq.cost.models import PIM_FJ_PER_MAC
+from adq.energy.coefficients import Coefficients
+from adq.energy.networks import BITS, LayerEnergy, NetworkEnergy, mac_energy
+from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
+from adq.energy.workload import Density
+
+__all__ = ["energy_table", "mac_table", "notes", "ratio_table"]
+
+
+DENSITIES = (1.0, 0.5)
+"""Activation densities at which a MAC is told; the last also by bit product."""
+
+_UNITS = (("uJ", 1e6), ("nJ", 1e3), ("pJ", 1))
+"""Units of energy, the first that leaves a digit before the point is taken; in pJ."""
+
+
+def energy_table(network: NetworkEnergy) -> Table:
+    """Layers of a network and their sum, for an image."""
+    unit, size = next(
+        (unit, size) for unit, size in _UNITS if network.total("compute_pj") >= size or size == 1
+    )
+    table = Table(title=f"{network.name}: energy an image")
+    table.add_column("layer", overflow="fold")
+    images = network.images
+    for heading in (
+        *("AD in", "k", "kw x kx", "MACs", f"compute\n{unit}", "fJ/MAC"),
+        f"load {unit},\n1 image",
+        *([f"load {unit},\n{images} images"] if images > 1 else []),
+        *(f"leakage\n{unit}", f"paper's\nPIM {unit}", f"Colonnade\n{unit}"),
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def numbers(each: LayerEnergy | NetworkEnergy, value) -> list[str]:
+        loads = ["load_pj", *(["load_once_pj"] if images > 1 else [])]
+        return [
+            f"{value('compute_pj') / size:,.3f}",
+            f"{each.fj_per_mac:,.1f}",
+            *(f"{value(load) / size:,.3f}" for load in loads),
+            *(f"{value(q) / size:,.3f}" for q in ("leakage_pj", "paper_pj", "colonnade_pj")),
+        ]
+
+    for each in network.layers:
+        layer = each.layer
+        table.add_row(
+            layer.name,
+            f"{layer.density:.2f}",
+            str(layer.bits),
+            f"{layer.weight_bits}x{layer.activation_bits}",
+            f"{layer.macs:,}",
+            *numbers(each, lambda quantity, each=each: getattr(each, quantity)),
+        )
+    table.add_section()
+    total = numbers(network, network.total)
+    table.add_row("total", "", "", "", f"{network.macs:,}", *total, style="bold")
+    return table
+
+
+def ratio_table(networks: Sequence[NetworkEnergy]) -> Table:
+    """How many times less the first network takes than each of the others."""
+    table = Table(title=f"Times as much as {networks[0].name}")
+    table.add_column("network", overflow="fold")
+    headings = ("MACs", "compute", "load,\n1 image", "paper's\nPIM", "Colonnade")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    first = networks[0]
+    for other in networks[1:]:
+        ratios = [other.macs / first.macs] + [
+            other.total(quantity) / first.total(quantity)
+            for quantity in ("compute_pj", "load_pj", "paper_pj", "colonnade_pj")
+        ]
+        table.add_row(other.name, *(f"{ratio:.2f}x" for ratio in ratios))
+    return table
+
+
+def mac_table(model: Coefficients) -> Table:
+    """A MAC of random words on a tile that is full, beside published ones."""
+    table = Table(title="Energy of a MAC, fJ, on a tile that is full")
+    table.add_column("kw x kx", justify="right")
+    headings = [f"this tile,\nAD {density}" for density in DENSITIES]
+    for heading in (*headings, "a bit product,\nAD 0.5", "paper's\nPIM", "Colonnade"):
+        table.add_column(heading, justify="right")
+    for bits in BITS:
+        energies = [mac_energy(model, bits, bits, Density(density)) for density in DENSITIES]
+        table.add_row(
+            f"{bits}x{bits}",
+            *(f"{energy:,.1f}" for energy in energies),
+            f"{energies[-1] / bits**2:.2f}",
+            f"{PIM_FJ_PER_MAC[bits]:,.1f}",
+            f"{COLONNADE_FJ_PER_MAC[bits]:,.1f}",
+        )
+    return table
+
+
+def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
+    """What has to be known of the figures, a line each."""
+    tile = coefficients.tile
+    characterized = (
+        f"estimate: scaled from the {coefficients.scaled_from} tile, which was characterized"
+        if coefficients.scaled_from
+        else "characterized at gate level"
+    )
+    error = coefficients.provenance.get("held_out_error")
+    if error is not None:
+        characterized += f"; at most {error:.1%} off on layers that the model has not seen"
+    paper = ", ".join(f"{energy} at {bits}" for bits, energy in PIM_FJ_PER_MAC.items())
+    colonnade = ", ".join(f"{energy} at {bits}" for bits, energy in COLONNADE_FJ_PER_MAC.items())
+    operands = "; ".join(dict.fromkeys(f"{each.operands}" for each in networks))
+    return "\n".join(
+        [
+            f"This tile: {tile.rows}x{tile.columns}, {coefficients.library}, "
+            f"{coefficients.conditions}, {characterized}.",
+            f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
+            "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer, "
+            "clock tree, and wiring between tiles.",
+            "compute: weights at rest. load: writing them, for every image anew"
+            + (f", and once for {networks[0].images} images." if networks[0].images > 1 else "."),
+            f"Paper's PIM: 45 nm, its fJ a MAC ({paper} bits; the last reproduces its VGG19, the "
+            "others are recalled, unchecked), sparsity not told.",
+            f"Colonnade: {COLONNADE}, fJ a MAC ({colonnade} bits), dense operands. k is rounded up "
+            "in both; nothing is scaled to another node or voltage.",
+        ]
+    )

@@ -1,0 +1,263 @@
+"""What a network's layers do on a tile: features of their jobs.
+
+Of a golden artifact they follow from the operands of its sample images. Of an architecture, whose
+operands nobody knows, they are those of random words at stated densities: a few jobs are drawn for
+each shape that the mapper's plan has, and counted for all of that shape.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adq.cost.work import LayerWork
+from golden.artifact import Artifact
+from golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
+from golden.network import INPUT
+from rtl.parameters import TileParameters
+from verif.features import FEATURES, features_of
+from verif.jobs import Job, layer_jobs
+
+__all__ = ["Density", "LayerFeatures", "architecture_features", "artifact_features"]
+
+VECTORS = 16
+"""Vectors of a job that is drawn."""
+
+CELLS = 4096
+"""Bit cells that are drawn at least: on a smaller tile in several jobs. A large one's toggles then
+are within a percent or two of the mean."""
+
+_OF_LOADING = tuple(FEATURES)[tuple(FEATURES).index("blocks") :]
+
+
+@dataclass(frozen=True)
+class LayerFeatures:
+    """A layer's work on a tile.
+
+    Attributes
+    ----------
+    name : str
+    macs : int
+        Of one image.
+    bits : int
+        Precision as trained.
+    weight_bits, activation_bits : int
+        On the tile.
+    density : float
+        Share of the layer's *inputs* that are not zero.
+    features : dict of str to float
+        Of the jobs of ``images`` images.
+    images : int
+    loads : int
+        Weight blocks loaded where every image has loads of its own.
+    """
+
+    name: str
+    macs: int
+    bits: int
+    weight_bits: int
+    activation_bits: int
+    density: float
+    features: Mapping[str, float]
+    images: int
+    loads: int
+
+
+def artifact_features(
+    artifact: Artifact,
+    tile: TileParameters,
+    images: int,
+    progress: Callable[[str], None] = lambda layer: None,
+) -> list[LayerFeatures]:
+    """Features of an artifact's layers, of its first samples."""
+    network, samples = artifact.network, artifact.samples
+    tensors = {INPUT: samples.inputs, **samples.outputs}
+    found = []
+    for layer in network.matrix_layers:
+        progress(layer.name)
+        layer_input = tensors[layer.input][:images]
+        matrix, weights = operands(network, layer.name, layer_input)
+        plan = plan_layer(network, layer.name, len(matrix), tile)
+        found.append(
+            LayerFeatures(
+                name=layer.name,
+                macs=network.macs(layer.name),
+                bits=max(layer.weight_bits, network.formats[layer.input].bits),
+                weight_bits=layer.hardware_weight_bits,
+                activation_bits=network.formats[layer.input].bits,
+                density=float(np.count_nonzero(layer_input) / layer_input.size),
+                features=features_of(tile, layer_jobs(plan, matrix, weights)),
+                images=images,
+                loads=_loads_of_image(plan, len(matrix) // len(layer_input)),
+            )
+        )
+    return found
+
+
+def _loads_of_image(plan: LayerPlan, vectors: int) -> int:
+    """Weight blocks loaded for an image of so many vectors, from the plan of several images."""
+    chunk = plan.jobs[0].vector_count
+    chunks = math.ceil(plan.vectors / chunk)
+    return plan.weight_loads // chunks * math.ceil(vectors / chunk)
+
+
+@dataclass(frozen=True)
+class Density:
+    """Shares of what is not zero in random operands.
+
+    Attributes
+    ----------
+    activations : float
+        Of words.
+    weights : float
+        Of bits: half of them in words that are all equally likely.
+    """
+
+    activations: float
+    weights: float = 0.5
+
+
+def architecture_features(
+    layers: Sequence[LayerWork],
+    tile: TileParameters,
+    *,
+    densities: Sequence[Density],
+    images: int,
+    signed_images: bool = True,
+    seed: int = 1,
+) -> list[LayerFeatures]:
+    """Features of layers with random operands; ``densities`` are of each layer's inputs and
+    weights. Activations are signed in the first layer alone, with ``signed_images``.
+    """
+    drawn = _Drawn(tile, seed)
+    found = []
+    for place, (layer, density) in enumerate(zip(layers, densities, strict=True)):
+        per_image = layer.macs // layer.weights
+        weight_bits = min(n for n in tile.weight_widths if n >= layer.weight_bits)
+
+        plan = plan_matrix(
+            layer.name,
+            rows=layer.weights // layer.channels,
+            shape=(layer.channels,),
+            weight_bits=weight_bits,
+            activation_bits=layer.activation_bits,
+            signed=signed_images and place == 0,
+            vectors=images * per_image,
+            tile=tile,
+        )
+        found.append(
+            LayerFeatures(
+                name=layer.name,
+                macs=layer.macs,
+                bits=layer.bits,
+                weight_bits=weight_bits,
+                activation_bits=layer.activation_bits,
+                density=density.activations,
+                features=drawn.of_plan(plan, layer.weight_bits, density),
+                images=images,
+                loads=_loads_of_image(plan, per_image),
+            )
+        )
+    return found
+
+
+class _Drawn:
+    """Draws jobs, each shape once."""
+
+    def __init__(self, tile: TileParameters, seed: int):
+        self.tile = tile
+        self.seed = seed
+        self.known: dict[tuple, dict[str, float]] = {}
+
+    def of_plan(self, plan: LayerPlan, weight_bits: int, density: Density) -> dict[str, float]:
+        """Features of a layer's jobs whose weights have ``weight_bits`` of their own."""
+        # Jobs of one shape differ only in which outputs and vectors they take.
+        shapes: Counter[tuple] = Counter()
+        first: dict[tuple, JobPlan] = {}
+        for job in plan.jobs:
+            shape = (job.outputs.stop - job.outputs.start, job.vector_count, job.blocks.start)
+            shapes[shape] += 1
+            first.setdefault(shape, job)
+        total = dict.fromkeys(FEATURES, 0.0)
+        for shape, count in shapes.items():
+            for name, value in self._job(plan, first[shape], weight_bits, density).items():
+                total[name] += count * value
+        return total | {"jobs": len(plan.jobs)}
+
+    def _job(
+        self, plan: LayerPlan, job: JobPlan, weight_bits: int, density: Density
+    ) -> dict[str, float]:
+        """Features of a job among many of its shape."""
+        tile, vectors = self.tile, job.vector_count
+        total = dict.fromkeys(FEATURES, 0.0)
+        cycles = []
+        for block in range(job.blocks.start, job.blocks.stop):
+            rows = min(tile.rows, plan.rows - block * tile.rows)
+            features = self._block(job, rows, weight_bits, density)
+            last = block == job.blocks.stop - 1
+            for name in FEATURES.keys() - {"cycles", "jobs"}:
+                if name in _OF_LOADING:
+                    total[name] += features[name]
+                elif last or not name.startswith("result_"):
+                    total[name] += features[name] * vectors
+            cycles.append(round(features["plane_cycles"] * vectors))
+        jobs = [(job.weight_bits, cycles)]
+        # From the third job on one is like the other, whether it waits for weights or not.
+        total["cycles"] = tile.sequence_cycles(4 * jobs) - tile.sequence_cycles(3 * jobs)
+        return total
+
+    def _block(
+        self, job: JobPlan, rows: int, weight_bits: int, density: Density
+    ) -> dict[str, float]:
+        """Features of a row block, those of computing for a vector."""
+        vectors = min(VECTORS, job.vector_count)
+        outputs = job.outputs.stop - job.outputs.start
+        # Results of several row blocks have more bits than those of one.
+        blocks = min(2, job.row_blocks)
+        key = (
+            *(job.weight_bits, weight_bits, job.activation_bits, job.signed),
+            *(rows, outputs, vectors, blocks, density),
+        )
+        if key not in self.known:
+            rng = np.random.default_rng(self.seed)
+            shape = (blocks, rows, outputs)
+            count = math.ceil(CELLS / (self.tile.rows * self.tile.columns))
+            drawn = [
+                self._draw(rng, job, shape, vectors, weight_bits, density) for _ in range(count)
+            ]
+            features = features_of(self.tile, drawn)
+            features["plane_cycles"] = features["planes"] + features["zero_planes"]
+            divisors = dict.fromkeys(_OF_LOADING, blocks)
+            divisors |= {"result_bits": vectors, "result_toggles": vectors}
+            self.known[key] = {
+                name: value / divisors.get(name, blocks * vectors) / count
+                for name, value in features.items()
+            }
+        return self.known[key]
+
+    def _draw(
+        self,
+        rng: np.random.Generator,
+        job: JobPlan,
+        shape: tuple[int, int, int],
+        vectors: int,
+        weight_bits: int,
+        density: Density,
+    ) -> Job:
+        """A job of so many (row blocks, rows, outputs); the others are zeros."""
+        tile, bits = self.tile, job.activation_bits
+        blocks, rows, outputs = shape
+        weights = np.zeros((blocks, tile.rows, tile.outputs(job.weight_bits)), np.int64)
+        set_ = rng.random((*shape, weight_bits)) < density.weights
+        words = (set_ << np.arange(weight_bits)).sum(axis=3)
+        # The highest bit is the sign.
+        words -= set_[..., -1].astype(np.int64) << weight_bits
+        weights[:, :rows, :outputs] = words
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if job.signed else (1, 2**bits)
+        drawn = rng.integers(low, high, (blocks, vectors, rows))
+        drawn *= rng.random(drawn.shape) < density.activations
+        activations = np.zeros((blocks, vectors, tile.rows), np.int64)
+        activations[..., :rows] = drawn
+        return Job(job.weight_bits, bits, job.signed, weights, activations)

@@ -1,0 +1,1 @@
+"""Jobs of any kind with every net counted."""

@@ -1,0 +1,292 @@
+"""What a list of jobs does inside the tile, from its operands: features that energy is fitted to.
+
+Nothing is simulated: the order in which planes reach the array is known, and with it what every
+register and every adder of the array holds. Where a feature is a count of toggles it is exact,
+`tests/test_features.py` and `adq activity` hold it against the tile's RTL.
+
+The tile is taken as it is after reset: zeros in both banks, all registers at zero.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtl.parameters import TileParameters
+
+if TYPE_CHECKING:
+    from verif.jobs import Job
+
+__all__ = ["FEATURES", "features_of"]
+
+FEATURES: dict[str, str] = {
+    "cycles": "from the first beat offered to the last result",
+    "jobs": "jobs",
+    "vectors": "vectors, each once a row block",
+    "planes": "planes that the array computes",
+    "zero_planes": "planes with no bit set behind the first of their vector",
+    "skipped_planes": "leading planes that cost no cycle",
+    "vector_bits": "register bits of the feeder that are clocked",
+    "vector_toggles": "those that change",
+    "plane_toggles": "bits that differ from the plane offered before",
+    "line_toggles": "row lines that change",
+    "product_toggles": "products of the array that change",
+    "adder_toggles": "sums and carries of the column adders that change",
+    "fused_bits": "register bits behind the fusing adders that are clocked",
+    "pair_toggles": "bits of the sums of column pairs that change",
+    "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "accumulator_bits": "accumulator bits that are clocked",
+    "accumulator_toggles": "those that change",
+    "result_bits": "bits of the result register that are clocked",
+    "result_toggles": "those that change",
+    "blocks": "weight blocks loaded",
+    "beats": "beats of weights",
+    "beat_bits": "register bits of the beat on its way to storage that are clocked",
+    "beat_toggles": "those that change",
+    "storage_bits": "weight bits written",
+    "storage_toggles": "those that change",
+}
+"""Names of the features, and what each counts. From ``blocks`` on they are of loading weights."""
+
+CHUNK_BYTES = 2**22
+"""Products that are held at a time."""
+
+
+def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
+    """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
+    offered; see ``FEATURES``.
+    """
+    return _Run(parameters, jobs).features
+
+
+class _Run:
+    """Goes through jobs in the order of the tile, with what its registers hold."""
+
+    def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
+        self.parameters = parameters
+        self.features = dict.fromkeys(FEATURES, 0.0)
+        self.registers: dict[str, np.ndarray] = {}
+        self.blocks = 0
+        planes = [[_Planes.of(job, block) for block in range(len(job.activations))] for job in jobs]
+        sequence = [
+            (job.weight_bits, [len(block.bits) for block in blocks])
+            for job, blocks in zip(jobs, planes, strict=True)
+        ]
+        spans = iter(parameters.block_spans(sequence))
+        before = None
+        for job, blocks in zip(jobs, planes, strict=True):
+            follows = []
+            for _ in blocks:
+                span = next(spans)
+                follows.append(before is not None and span[0] == before[1] + 1)
+                before = span
+            self._job(job, blocks, follows)
+        self.features["cycles"] = parameters.sequence_cycles(sequence)
+        self.features["jobs"] = len(jobs)
+
+    def _add(self, name: str, value: float) -> None:
+        self.features[name] += float(value)
+
+    def _changes(
+        self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
+    ) -> int:
+        """Bits that change in a register that takes the rows of ``values`` (times, words).
+
+        Only the low ``bits`` of a word, or of each word, are clocked, and those above keep what
+        they hold. Of a register of ``size`` words in which fewer come, those stand as far apart as
+        they can.
+        """
+        words = values.shape[1]
+        held = self.registers.setdefault(register, np.zeros(size or words, np.int64))
+        held = held[:: len(held) // words]  # a view
+        mask = np.left_shift(1, np.asarray(bits, np.int64)) - 1
+        sequence = np.concatenate([held[None], (values & mask) | (held & ~mask)])
+        held[:] = sequence[-1]
+        return _toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
+
+    def _job(self, job: "Job", blocks: list["_Planes"], follows: list[bool]) -> None:
+        p = self.parameters
+        kw, kx = job.weight_bits, job.activation_bits
+        # Lanes that serve wider weights, too, have wider registers.
+        widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
+        reached = p.segments(p.vector_width(kw, kx)) * p.segment
+        widths = np.array([min(reached, p.vector_width(n)) for n in widest])
+        states, totals = [], 0
+        for block, planes in enumerate(blocks):
+            weights = np.asarray(job.weights[block], dtype=np.int64)
+            bits = _weight_bits(weights, kw)  # (R, C)
+            self._load(bits)
+            taken = planes.bits[planes.computed]  # (computed planes, R)
+            self._add("vectors", len(planes.start))
+            self._add("planes", len(taken))
+            self._add("zero_planes", len(planes.bits) - len(taken))
+            self._add("skipped_planes", planes.skipped)
+            self._add("vector_bits", len(planes.start) * kx * p.rows)
+            self._add("vector_toggles", self._changes("vector", planes.words, kx))
+            self._add("plane_toggles", self._changes("plane", planes.bits, 1))
+            self._lines(taken)
+            # The lines of a block that follows at once rise as those of the one before fall.
+            if not (follows[block] and planes.computed[0]):
+                states.append((np.zeros((1, p.rows), bool), bits))
+            states.append((taken, bits))
+            if len(taken):
+                self._fuse(taken, weights, bits, kw)
+            totals = totals + self._accumulate(planes, weights, job, widths)
+        self._array([*states, (np.zeros((1, p.rows), bool), bits)])
+        # Sums over row blocks can reach any bit.
+        if len(blocks) > 1:
+            reached = p.result_width(p.group_columns)
+        widths = np.array([min(reached, p.result_width(n)) for n in widest])
+        self._add("result_bits", len(totals) * widths.sum())
+        self._add("result_toggles", self._changes("result", totals, widths, p.lanes))
+
+    def _load(self, bits: np.ndarray) -> None:
+        """Load a block of weight bits (R, C), beat by beat."""
+        p = self.parameters
+        beats = np.zeros((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
+        beats[: p.rows] = bits
+        bank = f"bank_{self.blocks % p.banks}"
+        self.blocks += 1
+        self._add("blocks", 1)
+        self._add("beats", p.weight_beats)
+        self._add("beat_bits", beats.size)
+        self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
+        self._add("storage_bits", bits.size)
+        self._add("storage_toggles", self._changes(bank, bits.reshape(1, -1), 1))
+
+    def _lines(self, taken: np.ndarray) -> None:
+        """Row lines: low before the first plane of a block and behind the last one."""
+        low = np.zeros((1, self.parameters.rows), bool)
+        sequence = np.concatenate([low, taken, low])
+        self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
+
+    def _array(self, states: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Products and column adders of consecutive row lines (times, R), each with the weights
+        (R, C) that they meet.
+        """
+        p = self.parameters
+        step = max(2, CHUNK_BYTES * 8 // (p.rows * p.columns))
+        last = None
+        for lines, bits in states:
+            words = _packed(bits)  # (R, words)
+            for start in range(0, len(lines), step):
+                products = lines[start : start + step].T[:, :, None] * words[:, None]
+                if last is not None:
+                    products = np.concatenate([last, products], axis=1)
+                last = products[:, -1:]  # (R, times, words)
+                self._add("product_toggles", _toggles(products[:, 1:] ^ products[:, :-1]))
+                nets: list[np.ndarray] = []
+                _count(list(products), nets)
+                self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
+
+    def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
+        """Registers behind the fusing adders: pairs, and at 16 bits whole weights."""
+        p = self.parameters
+        pair = bits[:, 0::2].astype(np.int64)  # (R, C / 2)
+        high = 2 * bits[:, 1::2].astype(np.int64)
+        high[:, kw // 2 - 1 :: kw // 2] *= -1
+        pair_width = p.fused_width(2)
+        register = "pair_narrow" if kw == 2 else "pair_wide"
+        pairs = _product(taken, pair + high)
+        self._add("fused_bits", pairs.size * pair_width)
+        self._add("pair_toggles", self._changes(register, pairs, pair_width))
+        fused = pairs
+        if kw > 2:
+            fused = _product(taken, weights)
+        self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
+        if kw == p.group_columns:
+            self._add("fused_bits", fused.size * p.fused_width(kw))
+
+    def _accumulate(
+        self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
+    ) -> np.ndarray:
+        """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
+        sums = _product(planes.bits, weights)  # (planes, outputs)
+        if job.signed:
+            sums[planes.index == job.activation_bits - 1] *= -1
+        for step in range(1, int(planes.count.max())):
+            at = planes.start[planes.count > step] + step
+            sums[at] += 2 * sums[at - 1]
+        toggles = self._changes("accumulator", sums, widths, self.parameters.lanes)
+        self._add("accumulator_bits", len(sums) * widths.sum())
+        self._add("accumulator_toggles", toggles)
+        return sums[planes.start + planes.count - 1]
+
+
+class _Planes:
+    """The planes of a row block, in order.
+
+    Attributes
+    ----------
+    words : (vectors, R), the bits that are read
+    bits : bool (planes, R)
+    index : (planes,), bit weight of each
+    start, count : (vectors,), where the planes of each vector begin, and how many there are
+    computed : bool (planes,), whether a bit is set
+    skipped : leading planes of all vectors that cost no cycle
+    """
+
+    def __init__(self, words: np.ndarray, activation_bits: int):
+        self.words = words
+        highest = np.bitwise_or.reduce(words, axis=1)
+        self.count = np.maximum(1, np.frexp(highest.astype(float))[1])
+        self.start = np.cumsum(self.count) - self.count
+        vector = np.repeat(np.arange(len(words)), self.count)
+        within = np.arange(len(vector)) - self.start[vector]
+        self.index = self.count[vector] - 1 - within
+        self.bits = (words[vector] >> self.index[:, None] & 1).astype(bool)
+        self.computed = self.bits.any(axis=1)
+        self.skipped = len(words) * activation_bits - len(self.bits)
+
+    @classmethod
+    def of(cls, job: "Job", block: int) -> "_Planes":
+        words = np.asarray(job.activations[block], dtype=np.int64)
+        return cls(words & (2**job.activation_bits - 1), job.activation_bits)
+
+
+def _toggles(differences: np.ndarray) -> int:
+    return int(np.bitwise_count(differences).sum(dtype=np.int64))
+
+
+def _product(bits: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Integer product, exact in float64: sums stay far below 2**53."""
+    return (bits.astype(float) @ weights.astype(float)).astype(np.int64)
+
+
+def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Bits (R, C) of weights (R, outputs), least significant first."""
+    bits = weights[:, :, None] >> np.arange(weight_bits) & 1
+    return bits.reshape(len(weights), -1).astype(np.uint8)
+
+
+def _packed(bits: np.ndarray) -> np.ndarray:
+    """Bits (R, C) as words (R, C / word), of the widest word that divides C."""
+    octets = np.packbits(bits, axis=1)
+    return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[1] % n == 0))
+
+
+def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
+    """Population count as the column counter computes it, whose nets are appended to ``nets``; see
+    :func:`rtl.bit_slice.count`.
+    """
+    if len(words) == 1:
+        return words
+    if len(words) == 2:
+        nets += [words[0] ^ words[1], words[0] & words[1]]
+        return nets[-2:]
+    middle = (len(words) + 1) // 2
+    low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
+    total, carry = [], words[0]
+    for place in range(len(words).bit_length()):
+        terms = [*high[place : place + 1], *low[place : place + 1]]
+        if carry is not None:
+            terms.append(carry)
+        carry = None
+        if len(terms) > 1:
+            a, b, *c = terms
+            total.append(a ^ b ^ c[0] if c else a ^ b)
+            carry = (a & b) | (c[0] & (a | b)) if c else a & b
+            nets += [total[-1], carry]
+        else:
+            total += terms
+    return total
