@@ -19,7 +19,7 @@ TRUE: Mapping[str, Mapping[str, Mapping[str, float]]] = {
         "row lines": {"line_loads": 1.5},
         "AND plane": {"product_toggles": 3.0, "line_loads": 0.2},
         "column adders": {"adder_toggles": 2.5},
-        "fusing": {"pair_toggles": 4.0, "fused_toggles": 3.0},
+        "fusing": {"pair_toggles": 4.0, "quad_toggles": 8.0, "fused_toggles": 3.0},
         "accumulators": {"accumulator_toggles": 9.0},
         "collector": {"result_toggles": 6.0},
         "feeder": {"vector_toggles": 5.0, "plane_toggles": 2.0},

@@ -34,7 +34,9 @@ FEATURES: dict[str, str] = {
     "adder_toggles": "sums and carries of the column adders that change",
     "fused_bits": "register bits behind the fusing adders that are clocked",
     "pair_toggles": "bits of the sums of column pairs that change",
+    "quad_toggles": "bits of the register behind the fusing adders that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "total_toggles": "bits of the accumulators' sums, for every plane, that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
@@ -110,7 +112,9 @@ class _Run:
         # Lanes that serve wider weights, too, have wider registers.
         widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
         reached = p.segments(p.vector_width(kw, kx)) * p.segment
-        widths = np.array([min(reached, p.vector_width(n)) for n in widest])
+        # Accumulators of the narrowest weights stand apart.
+        held = [n if kw > p.weight_widths[0] else kw for n in widest]
+        widths = np.array([min(reached, p.vector_width(n)) for n in held])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -180,22 +184,24 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Registers behind the fusing adders: pairs, and at 16 bits whole weights."""
+        """Sums of pairs and whole weights; and, but for 2 bits, the register of the quads between
+        them.
+        """
         p = self.parameters
-        pair = bits[:, 0::2].astype(np.int64)  # (R, C / 2)
-        high = 2 * bits[:, 1::2].astype(np.int64)
-        high[:, kw // 2 - 1 :: kw // 2] *= -1
-        pair_width = p.fused_width(2)
-        register = "pair_narrow" if kw == 2 else "pair_wide"
-        pairs = _product(taken, pair + high)
-        self._add("fused_bits", pairs.size * pair_width)
-        self._add("pair_toggles", self._changes(register, pairs, pair_width))
-        fused = pairs
-        if kw > 2:
-            fused = _product(taken, weights)
+        for columns, name in ((2, "pair"), (4, "quad")):
+            if columns > kw:
+                continue
+            grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
+            scale = 1 << np.arange(columns)
+            factors = np.broadcast_to(scale, grouped.shape[1:]).copy()
+            factors[kw // columns - 1 :: kw // columns, -1] *= -1
+            sums = _product(taken, (grouped * factors).sum(axis=2))
+            width = p.fused_width(columns)
+            if columns == 4:
+                self._add("fused_bits", sums.size * width)
+            self._add(f"{name}_toggles", self._changes(name, sums, width))
+        fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
-        if kw == p.group_columns:
-            self._add("fused_bits", fused.size * p.fused_width(kw))
 
     def _accumulate(
         self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
@@ -207,10 +213,15 @@ class _Run:
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
             sums[at] += 2 * sums[at - 1]
-        toggles = self._changes("accumulator", sums, widths, self.parameters.lanes)
-        self._add("accumulator_bits", len(sums) * widths.sum())
+        last = planes.start + planes.count - 1
+        self._add("total_toggles", self._changes("total", sums, widths, self.parameters.lanes))
+        # The last sum is held where it waits for partial sums, and otherwise goes to the result.
+        held = sums if self.parameters.partial_sums else np.delete(sums, last, axis=0)
+        name = "narrow" if job.weight_bits == self.parameters.weight_widths[0] else "wide"
+        toggles = self._changes(f"accumulator_{name}", held, widths, self.parameters.lanes)
+        self._add("accumulator_bits", len(held) * widths.sum())
         self._add("accumulator_toggles", toggles)
-        return sums[planes.start + planes.count - 1]
+        return sums[last]
 
 
 class _Planes:

@@ -23,27 +23,37 @@ def recorded_nets(netlist: Netlist) -> list[int]:
 def simulation_sources(netlist: Netlist, library: Library, *, clock: str) -> dict[str, str]:
     """Verilog files of a netlist that records itself, and of its cells.
 
-    The top module is named as the netlist, with a port ``switching`` more, which the tile's harness
-    reads and which is 0.
+    The top module is named as the netlist, with the ports that the tile's harness has more:
+    ``switching``, which is 0, ``dump``, which does nothing, and ``window``, which is recorded
+    behind the nets. So that the harness finds them, it has the wires ``weight_array.full``.
     """
     words = netlist.net_words()
-    nets = recorded_nets(netlist)
-    chunks = [nets[first : first + WORD] for first in range(0, len(nets), WORD)]
+    recorded = [words[net] for net in recorded_nets(netlist)]
+    recorded += [f"window[{bit}]" for bit in range(2)]
+    chunks = [recorded[first : first + WORD] for first in range(0, len(recorded), WORD)]
+    full = ", ".join(words[net] for net in reversed(netlist.names["weight_array.full"]))
     record = [
+        f"  wire [1:0] \\weight_array.full = {{{full}}};",
         "  integer recording;",
         f'  initial recording = $fopen("{RECORDING}", "wb");',
         f"  always @(posedge {clock}) begin",
-        *(f'    $fwrite(recording, "%u", {_word(chunk, words)});' for chunk in chunks),
+        *(f'    $fwrite(recording, "%u", {_word(chunk)});' for chunk in chunks),
         "  end",
     ]
     head, body = netlist.to_verilog().rsplit("endmodule", 1)[0].split(");", 1)
-    ports = [f"{head}, switching);", "  output switching;", "  assign switching = 1'b0;"]
+    ports = [
+        f"{head}, switching, window, dump);",
+        "  output switching;",
+        "  input [1:0] window;",
+        "  input dump;",
+        "  assign switching = 1'b0;",
+    ]
     return {
         "tile.v": "\n".join([*ports, body, *record, "endmodule", ""]),
         "cells.v": cell_models(library, (instance.cell for instance in netlist.instances)),
     }
 
 
-def _word(nets: Sequence[int], words: dict) -> str:
-    padding = [f"{WORD - len(nets)}'b0"] if len(nets) < WORD else []
-    return f"{{{', '.join([*padding, *(words[net] for net in reversed(nets))])}}}"
+def _word(bits: Sequence[str]) -> str:
+    padding = [f"{WORD - len(bits)}'b0"] if len(bits) < WORD else []
+    return f"{{{', '.join([*padding, *reversed(bits)])}}}"

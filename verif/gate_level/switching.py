@@ -1,6 +1,9 @@
 """Counts of what every cell and net of a netlist did, from the recorded values of its nets."""
 
+import functools
+import operator
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,6 +193,12 @@ class Switching:
         for part in parts:
             total += part
         return total
+
+    def count_spans(self, recording: np.ndarray, spans: Iterable[tuple[int, int]]) -> Counts:
+        """Count over several spans of edges; see :meth:`count`."""
+        return functools.reduce(
+            operator.add, (self.count(recording, first, last) for first, last in spans)
+        )
 
     def _count(self, recording: np.ndarray) -> Counts:
         bits = np.unpackbits(recording, axis=1, bitorder="little")[:, : len(self.nets)]

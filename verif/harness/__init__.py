@@ -1,5 +1,6 @@
 """The simulation side of the tile: streams played from files, results written to one."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rtl.interface import activation_layout, job_layout, result_layout, weight_layout
@@ -8,7 +9,7 @@ from rtl.tile import Tile
 from verif.activity import CountedDesign, count_activity
 from verif.simulator import Build, build
 
-__all__ = ["PORTS", "build_harness"]
+__all__ = ["PORTS", "build_harness", "build_with_harness"]
 
 PORTS = (
     *("reset", "start", "noise", "separate", "dump", "expected", "patience", "counter_address"),
@@ -29,22 +30,44 @@ def build_harness(
     waveforms, too.
     """
     design = count_activity(Tile(parameters), name="tile", nets=nets)
-    sources = {"tile.v": design.verilog}
-    for source in ("beat_source.sv", "tile_harness.sv", *(["net_counters.sv"] if nets else [])):
-        sources[source] = (Path(__file__).parent / source).read_text()
-    model = build(
+    model = build_with_harness(
+        parameters,
+        cache,
+        sources={"tile.v": design.verilog},
+        more=["net_counters.sv"] if nets else [],
+        switching_width=design.switching_width,
+        waves=waves,
+    )
+    return model, design
+
+
+def build_with_harness(
+    parameters: TileParameters,
+    cache: Path,
+    *,
+    sources: Mapping[str, str],
+    more: Sequence[str] = (),
+    switching_width: int,
+    waves: bool = False,
+) -> Build:
+    """Model of some form of a tile in the harness, in ``sources`` with a module ``tile``, which has
+    the ports ``switching``, ``window`` and ``dump`` beside its own; ``more`` are files that lie
+    here.
+    """
+    folder = Path(__file__).parent
+    files = ("beat_source.sv", "tile_harness.sv", *more)
+    return build(
         cache,
         top="tile_harness",
         ports=PORTS,
-        sources=sources,
+        sources=dict(sources) | {file: (folder / file).read_text() for file in files},
         parameters={
             "JOB_WIDTH": job_layout(parameters).size,
             "WEIGHT_WIDTH": weight_layout(parameters).size,
             "ACTIVATION_WIDTH": activation_layout(parameters).size,
             "RESULT_WIDTH": result_layout(parameters).size,
             "WEIGHT_BEATS": parameters.weight_beats,
-            "SWITCHING_WIDTH": design.switching_width,
+            "SWITCHING_WIDTH": switching_width,
         },
         waves=waves,
     )
-    return model, design

@@ -1,8 +1,9 @@
 // The harness under a main() of its own, with no cocotb, Python or VPI in the loop.
 //
-//     bare RESULTS PATIENCE PLAYS
+//     bare RESULTS PATIENCE PLAYS SEPARATE
 //
-// plays the files of the working directory PLAYS times, and prints what each play took as JSON.
+// plays the files of the working directory PLAYS times, and prints what each play took as JSON. With
+// SEPARATE 1, loading and computing take turns.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -40,8 +41,8 @@ static void run(Vtop& top, uint64_t nanoseconds) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: %s RESULTS PATIENCE PLAYS\n", argv[0]);
+  if (argc != 5) {
+    fprintf(stderr, "usage: %s RESULTS PATIENCE PLAYS SEPARATE\n", argv[0]);
     return 2;
   }
   const int plays = atoi(argv[3]);
@@ -51,6 +52,8 @@ int main(int argc, char** argv) {
   top.counter_address = 0;
   top.start = 0;
   top.noise = 0;
+  top.separate = atoi(argv[4]);
+  top.dump = 0;
   top.reset = 1;
   run(top, 10);
   top.reset = 0;

@@ -58,8 +58,11 @@ def build_bare(model: Build) -> Path:
     return program
 
 
-def play_bare(model: Build, streams: Streams, *, directory: Path, plays: int = 1) -> list[BarePlay]:
-    """Play streams one time after the other; results of the last are in ``results.hex``.
+def play_bare(
+    model: Build, streams: Streams, *, directory: Path, plays: int = 1, separate: bool = False
+) -> list[BarePlay]:
+    """Play streams one time after the other; results of the last are in ``results.hex``. With
+    ``separate``, loading and computing take turns.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def play_bare(model: Build, streams: Streams, *, directory: Path, plays: int = 1
     program = build_bare(model)
     directory.mkdir(parents=True, exist_ok=True)
     streams.write(directory)
-    arguments = (streams.results, streams.patience, plays)
+    arguments = (streams.results, streams.patience, plays, int(separate))
     run = subprocess.run(
         [program.resolve(), *map(str, arguments)], cwd=directory, capture_output=True, text=True
     )

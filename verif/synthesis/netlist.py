@@ -123,6 +123,13 @@ class Netlist:
             lines.append(f"  {instance.cell} {instance.name} ({pins});")
         return "\n".join([*lines, "endmodule", ""])
 
+    def connect_outputs(self, library: Library):
+        """Give every output that drives nothing a net of its own: it toggles like any other."""
+        for instance in self.instances:
+            for pin in library.cells[instance.cell].outputs:
+                if not isinstance(instance.pins.get(pin.name), int):
+                    instance.pins[pin.name] = self.new_net()
+
     def nets(self) -> Iterator[int]:
         """Every net that a port or a pin is on, once for each."""
         for _, bits in self.ports.values():

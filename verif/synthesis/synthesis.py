@@ -151,6 +151,7 @@ def synthesize(
     stage_clock_gates(netlist, library)
     buffer_nets(netlist, library)
     size_cells(netlist, library, period=period)
+    netlist.connect_outputs(library)
     if directory is not None:
         _keep(netlist, library, directory)
     return Synthesis(netlist, library)

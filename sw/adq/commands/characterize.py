@@ -1,0 +1,67 @@
+"""``adq characterize``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
+
+
+def characterize(
+    liberty: Annotated[
+        Path, typer.Option(metavar="FILE", help="Liberty file of the library, gzipped or not.")
+    ],
+    tile: TileOption = Path("configs/tile/64x64.toml"),
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Option("--artifact", metavar="DIR", help="Run the layers of an artifact, too."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
+    ] = Path("build/characterize"),
+) -> None:
+    """Measure a tile's energy in the cells of a library, job by job.
+
+    Maps the tile without its partial sum buffer, simulates the netlist on Verilator, compares every
+    result, and gives each transition of each cell the energy of the library's tables. What ran
+    before is not run again.
+    """
+    import dataclasses
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from adq.energy.characterization import characterize as run
+    from adq.energy.characterization import random_cases, real_cases
+    from adq.energy.tables import characterization_table
+    from adq.files import write_json
+
+    parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
+    console = Console()
+    cases = random_cases()
+    for artifact in artifacts or []:
+        cases += real_cases(artifact)
+    with Progress(console=console) as bar:
+        task = bar.add_task("starting", total=len(cases))
+
+        def show(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=name)
+
+        found = run(
+            parameters,
+            liberty,
+            cases,
+            directory=out / "runs",
+            cache=CACHE.parent,
+            processes=processes,
+            progress=show,
+        )
+    console.print(characterization_table(found))
+    size = f"{parameters.rows}x{parameters.columns}"
+    path = out / f"{found['library']['name']}-{size}.json"
+    write_json(path, found)
+    console.print(f"Written: {path}", highlight=False)

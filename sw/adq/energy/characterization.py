@@ -1,0 +1,271 @@
+"""Characterization of a tile at gate level: what jobs of many kinds take in a library's cells.
+
+Random jobs of every pair of precisions, at activation densities from 0 to 1 and two kinds of
+weights, and the layers of trained networks. Each run is a file of its own, so that what broke off
+goes on where it stopped.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adq.energy.coefficients import FORMAT
+from adq.files import write_json
+from golden import integer_network, mapper
+from golden.artifact import read_artifact
+from rtl.parameters import TileParameters
+from verif.features import features_of
+from verif.gate_level.power import Energy
+from verif.gate_level.tile import GateLevelTile
+from verif.jobs import Job, layer_jobs, random_job
+from verif.synthesis.liberty import Library
+
+__all__ = ["Case", "characterize", "random_cases", "real_cases"]
+
+BITS = (2, 4, 8, 16)
+"""Weight and activation bits of the random jobs."""
+
+DENSITIES = (0.0, 0.1, 0.3, 0.5, 0.75, 1.0)
+"""Shares of their activation words that are not zero."""
+
+WEIGHTS = ("uniform", "normal")
+"""Random weights: all equally likely, half of whose bits are 1; or, as trained ones are, most of
+them small."""
+
+VECTORS = 48
+"""Of a job: enough for its first and last cycles not to matter."""
+
+LEAST_VECTORS = 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: jobs whose operands follow from what stands here.
+
+    Attributes
+    ----------
+    weights : ``uniform``, ``normal``, or ``real:ARTIFACT:LAYER``
+    density : share of activation words that are not zero; of a real case None
+    """
+
+    weights: str
+    weight_bits: int
+    activation_bits: int
+    density: float | None
+    seed: int = 1
+
+    @property
+    def name(self) -> str:
+        """A name for people."""
+        bits = f"{self.weight_bits}x{self.activation_bits} bits"
+        density = "" if self.density is None else f", density {self.density:g}"
+        return f"{self.weights} weights, {bits}{density}"
+
+    def jobs(self, tile: TileParameters) -> list[Job]:
+        """The jobs, of one row block each."""
+        if self.density is None:
+            _, artifact, layer = self.weights.split(":")
+            return _layer_jobs(Path(artifact), layer, tile)
+        rng = np.random.default_rng([self.seed, self.weight_bits, self.activation_bits])
+        job = random_job(
+            tile,
+            rng,
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            signed=False,
+            vectors=max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits)),
+            density=self.density,
+        )
+        if self.weights == "normal":
+            limit = 2 ** (self.weight_bits - 1)
+            drawn = np.rint(rng.normal(0, limit / 3, job.weights.shape)).astype(np.int64)
+            job = replace(job, weights=np.clip(drawn, -limit, limit - 1))
+        return [job]
+
+
+def random_cases() -> list[Case]:
+    """Every pair of precisions at every density, with both kinds of weights."""
+    return [
+        Case(weights, weight_bits, activation_bits, density)
+        for weight_bits in BITS
+        for activation_bits in BITS
+        for density in DENSITIES
+        for weights in WEIGHTS
+    ]
+
+
+def real_cases(artifact: Path) -> list[Case]:
+    """The matrix layers of an artifact, on its first sample images."""
+    network = read_artifact(artifact).network
+    return [
+        Case(
+            f"real:{artifact}:{layer.name}",
+            layer.hardware_weight_bits,
+            network.formats[layer.input].bits,
+            None,
+        )
+        for layer in network.matrix_layers
+    ]
+
+
+def _layer_jobs(artifact: Path, name: str, tile: TileParameters) -> list[Job]:
+    """The first row block of a layer's first job, on some of its vectors."""
+    whole = read_artifact(artifact)
+    found: dict[str, np.ndarray] = {}
+
+    def compute(network, node, layer_input):
+        found[node] = layer_input
+        return integer_network.accumulate(network, node, layer_input)
+
+    integer_network.run(whole.network, whole.samples.inputs[:1], compute=compute)
+    matrix, weights = mapper.operands(whole.network, name, found[name])
+    single = replace(tile, row_blocks=max(tile.row_blocks, 256), partial_sums=64)
+    plan = mapper.plan_layer(whole.network, name, len(matrix), single)
+    job = layer_jobs(plan, matrix.astype(np.int64), weights.astype(np.int64))[0]
+    return [replace(job, weights=job.weights[:1], activations=job.activations[:1, :VECTORS])]
+
+
+def characterize(
+    parameters: TileParameters,
+    liberty: Path,
+    cases: Sequence[Case],
+    *,
+    directory: Path,
+    cache: Path,
+    processes: int,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> dict[str, Any]:
+    """Run cases on a tile's netlist in parallel, each once; what ran before is read.
+
+    Parameters
+    ----------
+    directory
+        Folder of the runs' files; those of another netlist lie beside each other.
+    progress
+        Called with the runs done and the run or the stage at hand.
+
+    Returns
+    -------
+    dict
+        The tile, the library, and the runs, as ``adq characterize`` writes them.
+
+    Raises
+    ------
+    LibertyError, SynthesisError, TimingError, CellModelError, SwitchingError
+        If the library cannot be read, or the tile not be mapped to it.
+    SimulationError
+        If a model cannot be built, or a run fails.
+    """
+    progress(0, len(cases), "mapping the tile and building its model")
+    tile = _open(parameters, liberty, cache)
+    netlist_sha256 = hashlib.sha256(tile.netlist.to_verilog().encode()).hexdigest()
+    runs = directory / netlist_sha256[:16]
+    runs.mkdir(parents=True, exist_ok=True)
+    files = [runs / f"{_digest(case, parameters)}.json" for case in cases]
+    waiting = [(case, file) for case, file in zip(cases, files, strict=True) if not file.exists()]
+    done = len(cases) - len(waiting)
+    # Threads of NumPy in the parent would not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        started = {
+            pool.submit(_run, parameters, liberty, cache, case, file): case
+            for case, file in waiting
+        }
+        try:
+            for future in as_completed(started):
+                future.result()
+                done += 1
+                progress(done, len(cases), started[future].name)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    library = tile.library
+    return {
+        "format": FORMAT,
+        "tile": asdict(parameters),
+        "library": {
+            "name": library.name,
+            "voltage": library.voltage,
+            "temperature": library.temperature,
+            "wire_load": library.wire_load.name,
+            "sha256": library.digest,
+        },
+        "netlist_sha256": netlist_sha256,
+        "period_ns": tile.period,
+        "nets": len(tile.switching.nets),
+        "runs": [json.loads(file.read_text()) for file in files],
+    }
+
+
+def _digest(case: Case, parameters: TileParameters) -> str:
+    text = json.dumps([asdict(case), asdict(parameters)], sort_keys=True)
+    if case.density is None:
+        artifact = Path(case.weights.split(":")[1])
+        text += hashlib.sha256((artifact / "manifest.json").read_bytes()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _open(parameters: TileParameters, liberty: Path, cache: Path) -> GateLevelTile:
+    return GateLevelTile(parameters, Library.read(liberty), cache=cache)
+
+
+_opened: dict[tuple, GateLevelTile] = {}
+"""The tile of this process."""
+
+
+def _run(parameters: TileParameters, liberty: Path, cache: Path, case: Case, file: Path) -> None:
+    key = (parameters, liberty, cache)
+    if key not in _opened:
+        _opened[key] = _open(*key)
+    write_json(file, record(_opened[key], case, directory=file.with_suffix(".run")))
+
+
+def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any]:
+    """Run a case; what it took, as numbers."""
+    jobs = case.jobs(tile.parameters)
+    run = tile.run(jobs, directory=directory)
+    for scratch in directory.iterdir():
+        scratch.unlink()
+    directory.rmdir()
+    activations = np.concatenate([job.activations.ravel() for job in jobs])
+    planes = sum(sum(job.planes()) for job in jobs)
+    macs = sum(job.activations.shape[1] * job.weights[0].size for job in jobs)
+    weights = np.concatenate([job.weights.ravel() for job in jobs])
+    bits = weights[:, None] >> np.arange(case.weight_bits) & 1
+    return {
+        "weights": case.weights,
+        "weight_bits": case.weight_bits,
+        "activation_bits": case.activation_bits,
+        "signed": jobs[0].signed,
+        "vectors": sum(job.activations.shape[1] for job in jobs),
+        "jobs": len(jobs),
+        "activation_density": float(np.count_nonzero(activations) / activations.size),
+        "weight_bit_density": float(bits.mean()),
+        "seed": case.seed,
+        "features": features_of(tile.parameters, jobs),
+        "windows": {name: _window(energy) for name, energy in run.energy.items()},
+        "leakage_nw": run.energy["compute"].leakage,
+        "macs": macs,
+        "bit_products": planes * tile.parameters.rows * tile.parameters.columns,
+    }
+
+
+def _window(energy: Energy) -> dict[str, Any]:
+    return {
+        "cycles": energy.cycles,
+        "blocks": {
+            block: {
+                "internal_fj": energy.internal.get(block, 0.0),
+                "switching_fj": energy.switching.get(block, 0.0),
+                "clock_fj": energy.clock.get(block, 0.0),
+            }
+            for block in energy.blocks
+        },
+    }

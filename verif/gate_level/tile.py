@@ -1,0 +1,137 @@
+"""A tile in a library's cells, on Verilator: jobs run on it, and what they took."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.beats import results_of
+from verif.gate_level.power import Energy, PowerModel
+from verif.gate_level.simulated_netlist import RECORDING, simulation_sources
+from verif.gate_level.switching import Counts, Switching, read_recording
+from verif.harness import build_with_harness
+from verif.harness.bare import play_bare
+from verif.jobs import Job, streams_of
+from verif.net_counters import WINDOWS
+from verif.simulator import Build, SimulationError
+from verif.synthesis.liberty import Library
+from verif.synthesis.netlist import Netlist
+from verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
+
+__all__ = ["GateLevelTile", "GateRun"]
+
+
+@dataclass(frozen=True)
+class GateRun:
+    """What jobs took on a netlist.
+
+    Attributes
+    ----------
+    counts, energy : by window, ``load`` and ``compute``, which take turns
+    """
+
+    counts: Mapping[str, Counts]
+    energy: Mapping[str, Energy]
+
+
+class GateLevelTile:
+    """A mapped tile and its compiled model.
+
+    Results of every run are compared with products of Python's own integers: a netlist that is not
+    the tile does not get through.
+
+    Parameters
+    ----------
+    cache
+        Folder in which netlists and models are looked for and kept.
+
+    Raises
+    ------
+    SynthesisError, TimingError, SwitchingError, CellModelError
+        If the tile cannot be mapped, timed, counted or simulated with the library.
+    SimulationError
+        If the model cannot be built.
+    """
+
+    CLOCK = "clk"
+
+    def __init__(
+        self,
+        parameters: TileParameters,
+        library: Library,
+        *,
+        cache: Path,
+        period: float = PERIOD,
+    ):
+        self.parameters = parameters
+        self.library = library
+        self.period = period
+        self.synthesis: Synthesis = synthesize(
+            Tile(parameters), library, name="tile", period=period, cache=cache / "synthesis"
+        )
+        self.switching = Switching(self.netlist, library, clock=self.CLOCK)
+        self.power = PowerModel(self.switching)
+        self.model: Build = build_with_harness(
+            parameters,
+            cache / "models",
+            sources=simulation_sources(self.netlist, library, clock=self.CLOCK),
+            switching_width=1,
+        )
+
+    @property
+    def netlist(self) -> Netlist:
+        """The mapped netlist, every output of every cell on a net."""
+        return self.synthesis.netlist
+
+    def run(self, jobs: Sequence[Job], *, directory: Path) -> GateRun:
+        """Run jobs from reset on, loading and computing in turn.
+
+        Raises
+        ------
+        SimulationError
+            If the simulation breaks off, the netlist hangs, or a result is wrong.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        play_bare(self.model, streams_of(self.parameters, jobs), directory=directory, separate=True)
+        self._check(jobs, (directory / "results.hex").read_text())
+        recording = read_recording(directory / RECORDING, len(self.switching.nets) + WINDOW_BITS)
+        windows = self.windows(recording)
+        counts = {
+            name: self.switching.count_spans(recording, spans) for name, spans in windows.items()
+        }
+        (directory / RECORDING).unlink()
+        return GateRun(counts, {name: self.power.energy(found) for name, found in counts.items()})
+
+    def windows(self, recording: np.ndarray) -> dict[str, list[tuple[int, int]]]:
+        """Spans of clock edges of each window, by the harness's own word."""
+        place = len(self.switching.nets)
+        bits = np.unpackbits(recording[:, place // 8 :], axis=1, bitorder="little")
+        word = bits[:, place % 8 :][:, :WINDOW_BITS] @ (1 << np.arange(WINDOW_BITS))
+        found = {}
+        for name in ("load", "compute"):
+            inside = np.append(word[:-1] == WINDOWS.index(name), False)
+            edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+            spans = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+            if spans:
+                found[name] = spans
+        return found
+
+    def _check(self, jobs: Sequence[Job], lines: str):
+        results = results_of(self.parameters, lines)
+        first = 0
+        for number, job in enumerate(jobs):
+            expected = job.results
+            beats = results.lanes[first : first + len(expected), :: job.weight_bits // 2]
+            if beats.shape != expected.shape or (beats != expected).any():
+                raise SimulationError(
+                    f"{self.library.name}: results of job {number} of the mapped tile are not "
+                    "those of the RTL: the mapping, or a cell's model, is wrong"
+                )
+            first += len(expected)
+
+
+WINDOW_BITS = 2
+"""Bits of the harness's word for the window, recorded behind the nets."""
