@@ -32,9 +32,11 @@ FEATURES: dict[str, str] = {
     "line_toggles": "row lines that change",
     "product_toggles": "products of the array that change",
     "adder_toggles": "sums and carries of the column adders that change",
-    "fused_bits": "register bits behind the fusing adders that are clocked",
-    "pair_toggles": "bits of the sums of column pairs that change",
+    "pair_toggles": "bits of the sums of two columns that change",
+    "fused_bits": "register bits of the sums of four columns that are clocked",
+    "quad_toggles": "those that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "sum_toggles": "bits of the sums of all planes so far that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
@@ -110,7 +112,8 @@ class _Run:
         # Lanes that serve wider weights, too, have wider registers.
         widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
         reached = p.segments(p.vector_width(kw, kx)) * p.segment
-        widths = np.array([min(reached, p.vector_width(n)) for n in widest])
+        narrow = kw == p.weight_widths[0]
+        widths = np.array([min(reached, p.vector_width(kw if narrow else n)) for n in widest])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -135,7 +138,7 @@ class _Run:
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
         # Sums over row blocks can reach any bit.
         if len(blocks) > 1:
-            reached = p.result_width(p.group_columns)
+            reached = p.accumulator_width
         widths = np.array([min(reached, p.result_width(n)) for n in widest])
         self._add("result_bits", len(totals) * widths.sum())
         self._add("result_toggles", self._changes("result", totals, widths, p.lanes))
@@ -143,8 +146,9 @@ class _Run:
     def _load(self, bits: np.ndarray) -> None:
         """Load a block of weight bits (R, C), beat by beat."""
         p = self.parameters
-        beats = np.zeros((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
-        beats[: p.rows] = bits
+        # Weights are stored inverted.
+        beats = np.ones((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
+        beats[: p.rows] -= bits
         bank = f"bank_{self.blocks % p.banks}"
         self.blocks += 1
         self._add("blocks", 1)
@@ -152,7 +156,7 @@ class _Run:
         self._add("beat_bits", beats.size)
         self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
         self._add("storage_bits", bits.size)
-        self._add("storage_toggles", self._changes(bank, bits.reshape(1, -1), 1))
+        self._add("storage_toggles", self._changes(bank, beats[: p.rows].reshape(1, -1), 1))
 
     def _lines(self, taken: np.ndarray) -> None:
         """Row lines: low before the first plane of a block and behind the last one."""
@@ -180,37 +184,41 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Registers behind the fusing adders: pairs, and at 16 bits whole weights."""
+        """Sums of pairs of columns, of quads, which are registers, and of whole weights."""
         p = self.parameters
-        pair = bits[:, 0::2].astype(np.int64)  # (R, C / 2)
-        high = 2 * bits[:, 1::2].astype(np.int64)
-        high[:, kw // 2 - 1 :: kw // 2] *= -1
-        pair_width = p.fused_width(2)
-        register = "pair_narrow" if kw == 2 else "pair_wide"
-        pairs = _product(taken, pair + high)
-        self._add("fused_bits", pairs.size * pair_width)
-        self._add("pair_toggles", self._changes(register, pairs, pair_width))
-        fused = pairs
-        if kw > 2:
-            fused = _product(taken, weights)
+        pair_width, quad_width = p.fused_width(2), p.fused_width(4)
+        pairs = _product(taken, _fused(bits, 2, kw))
+        self._add("pair_toggles", self._changes("pair", pairs, pair_width))
+        if kw == 2:
+            self._add("fused_toggles", self._changes("fused_2", pairs, pair_width))
+            return
+        quads = _product(taken, _fused(bits, 4, kw))
+        self._add("fused_bits", quads.size * quad_width)
+        self._add("quad_toggles", self._changes("quad", quads, quad_width))
+        fused = quads if kw == 4 else _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
-        if kw == p.group_columns:
-            self._add("fused_bits", fused.size * p.fused_width(kw))
 
     def _accumulate(
         self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
     ) -> np.ndarray:
         """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
+        p = self.parameters
         sums = _product(planes.bits, weights)  # (planes, outputs)
         if job.signed:
             sums[planes.index == job.activation_bits - 1] *= -1
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
             sums[at] += 2 * sums[at - 1]
-        toggles = self._changes("accumulator", sums, widths, self.parameters.lanes)
-        self._add("accumulator_bits", len(sums) * widths.sum())
-        self._add("accumulator_toggles", toggles)
-        return sums[planes.start + planes.count - 1]
+        # The narrowest weights have accumulators of their own.
+        kind = "narrow" if job.weight_bits == p.weight_widths[0] else "wide"
+        lanes = p.lanes if kind == "narrow" else p.lanes // 2
+        self._add("sum_toggles", self._changes(f"{kind} sum", sums, widths, lanes))
+        ends = planes.start + planes.count - 1
+        # The last sum of a vector becomes its result, unless it waits for partial sums.
+        held = sums if p.partial_sums else np.delete(sums, ends, axis=0)
+        self._add("accumulator_bits", len(held) * widths.sum())
+        self._add("accumulator_toggles", self._changes(f"{kind} accumulator", held, widths, lanes))
+        return sums[ends]
 
 
 class _Planes:
@@ -257,6 +265,13 @@ def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
     """Bits (R, C) of weights (R, outputs), least significant first."""
     bits = weights[:, :, None] >> np.arange(weight_bits) & 1
     return bits.reshape(len(weights), -1).astype(np.uint8)
+
+
+def _fused(bits: np.ndarray, columns: int, weight_bits: int) -> np.ndarray:
+    """What so many neighbouring columns hold of weights, (R, C / columns), from bits (R, C)."""
+    scale = 1 << np.arange(bits.shape[1]) % columns
+    scale[weight_bits - 1 :: weight_bits] *= -1
+    return (bits * scale).reshape(len(bits), -1, columns).sum(axis=2)
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
