@@ -210,9 +210,7 @@ def test_features_are_what_the_tile_does(harness, tmp_path):
     assert sums["row lines"]["toggles"] == features["line_toggles"]
     assert sums["AND plane"]["toggles"] == features["product_toggles"]
     assert sums["column adders"]["toggles"] == features["adder_toggles"]
-    # Of each vector, its one-hot precision is held, too.
-    precisions = len(TILE.weight_widths) * features["vectors"]
-    assert sums["fusing"]["clocked"] == features["fused_bits"] + precisions
+    assert sums["fusing"]["clocked"] == features["fused_bits"]
     assert of(compute, "shift_add", "fuser", start="quad_") == features["quad_toggles"]
     assert sums["feeder"]["clocked"] >= features["vector_bits"]
     assert of(compute, "feeder", start="vector_") == features["vector_toggles"]

@@ -35,7 +35,7 @@ BLOCKS: dict[str, str] = {
     "AND plane": r"weight_array\.products",
     "storage": r"weight_array\.(weights_\d|beat|write_)",
     "column adders": r"column_counter\.",
-    "fusing": r"shift_add\.fuser\.",
+    "fusing": r"shift_add\.fuser\.(?!weight_bits)",
     "accumulators": r"shift_add\.accumulator_",
     "partial sum buffer": r"shift_add\.collector\.partial_sums\.",
     "collector": r"shift_add\.collector\.",

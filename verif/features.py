@@ -32,11 +32,11 @@ FEATURES: dict[str, str] = {
     "line_toggles": "row lines that change",
     "product_toggles": "products of the array that change",
     "adder_toggles": "sums and carries of the column adders that change",
-    "pair_toggles": "bits of the sums of two columns that change",
-    "fused_bits": "register bits of the sums of four columns that are clocked",
-    "quad_toggles": "those that change",
+    "fused_bits": "register bits behind the fusing adders that are clocked",
+    "pair_toggles": "bits of the sums of column pairs that change",
+    "quad_toggles": "bits of the register behind the fusing adders that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
-    "sum_toggles": "bits of the sums of all planes so far that change",
+    "total_toggles": "bits of the accumulators' sums, for every plane, that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
@@ -112,8 +112,9 @@ class _Run:
         # Lanes that serve wider weights, too, have wider registers.
         widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
         reached = p.segments(p.vector_width(kw, kx)) * p.segment
-        narrow = kw == p.weight_widths[0]
-        widths = np.array([min(reached, p.vector_width(kw if narrow else n)) for n in widest])
+        # Accumulators of the narrowest weights stand apart.
+        held = [n if kw > p.weight_widths[0] else kw for n in widest]
+        widths = np.array([min(reached, p.vector_width(n)) for n in held])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -138,7 +139,7 @@ class _Run:
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
         # Sums over row blocks can reach any bit.
         if len(blocks) > 1:
-            reached = p.accumulator_width
+            reached = p.result_width(p.group_columns)
         widths = np.array([min(reached, p.result_width(n)) for n in widest])
         self._add("result_bits", len(totals) * widths.sum())
         self._add("result_toggles", self._changes("result", totals, widths, p.lanes))
@@ -184,41 +185,44 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Sums of pairs of columns, of quads, which are registers, and of whole weights."""
+        """Sums of pairs and whole weights; and, but for 2 bits, the register of the quads between
+        them.
+        """
         p = self.parameters
-        pair_width, quad_width = p.fused_width(2), p.fused_width(4)
-        pairs = _product(taken, _fused(bits, 2, kw))
-        self._add("pair_toggles", self._changes("pair", pairs, pair_width))
-        if kw == 2:
-            self._add("fused_toggles", self._changes("fused_2", pairs, pair_width))
-            return
-        quads = _product(taken, _fused(bits, 4, kw))
-        self._add("fused_bits", quads.size * quad_width)
-        self._add("quad_toggles", self._changes("quad", quads, quad_width))
-        fused = quads if kw == 4 else _product(taken, weights)
+        for columns, name in ((2, "pair"), (4, "quad")):
+            if columns > kw:
+                continue
+            grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
+            scale = 1 << np.arange(columns)
+            factors = np.broadcast_to(scale, grouped.shape[1:]).copy()
+            factors[kw // columns - 1 :: kw // columns, -1] *= -1
+            sums = _product(taken, (grouped * factors).sum(axis=2))
+            width = p.fused_width(columns)
+            if columns == 4:
+                self._add("fused_bits", sums.size * width)
+            self._add(f"{name}_toggles", self._changes(name, sums, width))
+        fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
     def _accumulate(
         self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
     ) -> np.ndarray:
         """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
-        p = self.parameters
         sums = _product(planes.bits, weights)  # (planes, outputs)
         if job.signed:
             sums[planes.index == job.activation_bits - 1] *= -1
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
             sums[at] += 2 * sums[at - 1]
-        # The narrowest weights have accumulators of their own.
-        kind = "narrow" if job.weight_bits == p.weight_widths[0] else "wide"
-        lanes = p.lanes if kind == "narrow" else p.lanes // 2
-        self._add("sum_toggles", self._changes(f"{kind} sum", sums, widths, lanes))
-        ends = planes.start + planes.count - 1
-        # The last sum of a vector becomes its result, unless it waits for partial sums.
-        held = sums if p.partial_sums else np.delete(sums, ends, axis=0)
+        last = planes.start + planes.count - 1
+        self._add("total_toggles", self._changes("total", sums, widths, self.parameters.lanes))
+        # The last sum is held where it waits for partial sums, and otherwise goes to the result.
+        held = sums if self.parameters.partial_sums else np.delete(sums, last, axis=0)
+        name = "narrow" if job.weight_bits == self.parameters.weight_widths[0] else "wide"
+        toggles = self._changes(f"accumulator_{name}", held, widths, self.parameters.lanes)
         self._add("accumulator_bits", len(held) * widths.sum())
-        self._add("accumulator_toggles", self._changes(f"{kind} accumulator", held, widths, lanes))
-        return sums[ends]
+        self._add("accumulator_toggles", toggles)
+        return sums[last]
 
 
 class _Planes:
@@ -265,13 +269,6 @@ def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
     """Bits (R, C) of weights (R, outputs), least significant first."""
     bits = weights[:, :, None] >> np.arange(weight_bits) & 1
     return bits.reshape(len(weights), -1).astype(np.uint8)
-
-
-def _fused(bits: np.ndarray, columns: int, weight_bits: int) -> np.ndarray:
-    """What so many neighbouring columns hold of weights, (R, C / columns), from bits (R, C)."""
-    scale = 1 << np.arange(bits.shape[1]) % columns
-    scale[weight_bits - 1 :: weight_bits] *= -1
-    return (bits * scale).reshape(len(bits), -1, columns).sum(axis=2)
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
