@@ -147,8 +147,9 @@ class _Run:
     def _load(self, bits: np.ndarray) -> None:
         """Load a block of weight bits (R, C), beat by beat."""
         p = self.parameters
-        beats = np.zeros((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
-        beats[: p.rows] = bits
+        # Weights are stored inverted.
+        beats = np.ones((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
+        beats[: p.rows] -= bits
         bank = f"bank_{self.blocks % p.banks}"
         self.blocks += 1
         self._add("blocks", 1)
@@ -156,7 +157,7 @@ class _Run:
         self._add("beat_bits", beats.size)
         self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
         self._add("storage_bits", bits.size)
-        self._add("storage_toggles", self._changes(bank, bits.reshape(1, -1), 1))
+        self._add("storage_toggles", self._changes(bank, beats[: p.rows].reshape(1, -1), 1))
 
     def _lines(self, taken: np.ndarray) -> None:
         """Row lines: low before the first plane of a block and behind the last one."""

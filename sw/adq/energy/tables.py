@@ -117,8 +117,8 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             f"This tile: {tile.rows}x{tile.columns}, {coefficients.library}, "
             f"{coefficients.conditions}, {characterized}.",
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
-            "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer, "
-            "clock tree, and wiring between tiles.",
+            "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer and "
+            "its adders, clock tree, and wiring between tiles.",
             "compute: weights at rest. load: writing them, for every image anew"
             + (f", and once for {networks[0].images} images." if networks[0].images > 1 else "."),
             f"Paper's PIM: 45 nm, its fJ a MAC ({paper} bits; the last reproduces its VGG19, the "
