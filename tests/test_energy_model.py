@@ -415,10 +415,13 @@ def test_figures(model, model_file, tmp_path):
 def test_the_fit_by_command(tmp_path):
     records = characterization(tmp_path / "test.json")
     out = tmp_path / "coefficients"
-    arguments = ["energy-fit", str(records), "--out", str(out), "--conditions", "made up"]
+    arguments = ["energy-fit", str(records), "--out", str(out), "--library", "cells"]
+    arguments += ["--conditions", "made up"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    model = Coefficients.read(out / "test-16x32.json")
+    model = Coefficients.read(out / "cells-16x32.json")
+    assert model.library == "cells"
+    assert model.provenance["liberty"]["name"] == "test"
     assert model.conditions == "made up, 1.1 V, 25.0 C"
     assert model.provenance["held_out_error"] < 1e-6
     assert len(model.provenance["held_out"]) == 8

@@ -15,6 +15,10 @@ def energy_fit(
     characterization: Annotated[
         Path, typer.Argument(metavar="FILE", help="What `adq characterize` wrote.")
     ],
+    library: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What --library of adq energy calls it; else its own."),
+    ] = "",
     conditions: Annotated[
         str, typer.Option(metavar="TEXT", help="Node and corner, in words, beside its voltage.")
     ] = "",
@@ -36,9 +40,10 @@ def energy_fit(
 
     console = Console()
     records = Records.read(characterization)
-    name = f"{records.library['name']}-{records.tile.rows}x{records.tile.columns}"
+    library = library or records.library["name"]
+    name = f"{library}-{records.tile.rows}x{records.tile.columns}"
     provenance = {
-        "command": f"adq energy-fit {characterization}",
+        "command": f"adq energy-fit {characterization} --library {library}",
         "date": datetime.now(UTC).date().isoformat(),
     }
     model = fit(records, provenance=provenance)
@@ -55,6 +60,7 @@ def energy_fit(
     ]
     model = dataclasses.replace(
         model,
+        library=library,
         conditions=f"{conditions}, {model.conditions}" if conditions else model.conditions,
         provenance=model.provenance
         | {"fit_error": worst(False), "held_out_error": worst(True), "held_out": unseen},
