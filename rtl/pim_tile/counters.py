@@ -10,12 +10,19 @@ __all__ = ["PerformanceCounters"]
 
 
 class PerformanceCounters(wiring.Component):
-    """Counts what the tile does in each cycle. 32 bits a counter; they wrap.
+    """Counts what the tile does in each cycle. Counters wrap.
+
+    Parameters
+    ----------
+    max_planes : int
+        Most planes passed over in a cycle.
+    bits : int
+        Of a counter.
 
     Members
     -------
     address : :class:`rtl.interface.Counter`, In
-    data : 32 bits, Out
+    data : ``bits`` bits, Out
         The counter at ``address``, in the same cycle.
     activity : :class:`rtl.interface.Counter`, In
         Which of the exclusive counters this cycle belongs to.
@@ -24,11 +31,12 @@ class PerformanceCounters(wiring.Component):
     job_done : In
     """
 
-    def __init__(self, *, max_planes: int):
+    def __init__(self, *, max_planes: int, bits: int):
+        self.bits = bits
         super().__init__(
             {
                 "address": In(Counter),
-                "data": Out(32),
+                "data": Out(bits),
                 "activity": In(Counter),
                 "planes_skipped": In(range(max_planes + 1)),
                 "job_done": In(1),
@@ -37,7 +45,7 @@ class PerformanceCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        counters = Array(Signal(32, name=counter.name.lower()) for counter in Counter)
+        counters = Array(Signal(self.bits, name=counter.name.lower()) for counter in Counter)
         for counter in Counter:
             if counter < Counter.PLANES_SKIPPED:
                 with m.If(self.activity == counter):
