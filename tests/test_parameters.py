@@ -77,6 +77,7 @@ def test_weight_beats_cover_all_rows(rows, columns):
             "a 16-bit weight fuses 16 neighbouring columns",
         ),
         ({"row_blocks": 0}, "row_blocks must be between 1 and 65536, not 0"),
+        ({"counter_bits": 7}, "counter_bits must be between 8 and 64, not 7"),
         ({"vectors": 0}, "vectors must be between 1 and 16777216, not 0"),
         (
             {"partial_sums": 0},

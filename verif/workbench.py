@@ -35,7 +35,7 @@ class Workbench(wiring.Component):
             "weight_array": WeightArray(p),
             "feeder": BitPlaneFeeder(p),
             "sequencer": Sequencer(p),
-            "counters": PerformanceCounters(max_planes=p.max_activation_bits),
+            "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
             "fuser": Fuser(p),
             # That of the lanes which serve every precision, as many as there are 16-bit weights.
             "accumulator": Accumulator(

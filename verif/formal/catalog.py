@@ -150,7 +150,7 @@ PROOFS = (
     Proof(
         name="counters.each_cycle",
         claim="every counter has counted its cycles, planes or jobs since reset, and no others",
-        design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16)),
+        design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16, bits=32)),
         mode="prove",
         depth=4,
     ),

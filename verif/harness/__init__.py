@@ -33,6 +33,7 @@ def build_harness(parameters: TileParameters, cache: Path) -> tuple[Build, Count
             "ACTIVATION_WIDTH": activation_layout(parameters).size,
             "RESULT_WIDTH": result_layout(parameters).size,
             "SWITCHING_WIDTH": design.switching_width,
+            "COUNTER_WIDTH": parameters.counter_bits,
         },
     )
     return model, design

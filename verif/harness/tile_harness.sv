@@ -8,7 +8,8 @@ module tile_harness #(
     parameter WEIGHT_WIDTH = 1,
     parameter ACTIVATION_WIDTH = 1,
     parameter RESULT_WIDTH = 1,
-    parameter SWITCHING_WIDTH = 1
+    parameter SWITCHING_WIDTH = 1,
+    parameter COUNTER_WIDTH = 32
 ) (
     input reset,
     input start,
@@ -19,7 +20,7 @@ module tile_harness #(
     output reg done,
     output reg hung,
     output reg [63:0] cycles,
-    output [31:0] counter_data,
+    output [COUNTER_WIDTH-1:0] counter_data,
     output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;
