@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interface import Counter
 
-__all__ = ["PerformanceCounters"]
+__all__ = ["WORD", "PerformanceCounters"]
 
 WORD = 8
 """Bits of a counter that are clocked together."""
