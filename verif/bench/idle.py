@@ -43,7 +43,8 @@ class IdleWindow:
         """Toggles besides those of the counter of idle cycles, a register that the bench reads, and
         of what its words become next.
         """
-        counts = range(self.idle_from, self.idle_to + 1)
+        # What toggles at the beginning of a cycle is counted at its end.
+        counts = range(self.idle_from - 1, self.idle_to)
         counter = _toggles(counts)
         for low in range(0, 32, WORD):
             counter += _toggles((count >> low) % 2**WORD + 1 for count in counts)
