@@ -48,6 +48,9 @@ class TileParameters:
     vectors: int = 65535
     """Most vectors of a job."""
 
+    counter_bits: int = 32
+    """Bits of a performance counter, which wraps; 8 to 64."""
+
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
     """Weight precisions in hardware, in bits."""
 
@@ -81,6 +84,7 @@ class TileParameters:
         self._check_range("row_blocks", 1, 65536)
         self._check_range("partial_sums", 0, 65536)
         self._check_range("vectors", 1, 2**24)
+        self._check_range("counter_bits", 8, 64)
         if self.row_blocks > 1 and not self.partial_sums:
             raise ParameterError(
                 f"row_blocks must be 1, not {self.row_blocks}, where partial_sums is 0: "

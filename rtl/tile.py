@@ -36,7 +36,7 @@ class Tile(wiring.Component):
     activations : stream of :func:`rtl.interface.activation_layout`, In
     results : stream of :func:`rtl.interface.result_layout`, Out
     counter_address : :class:`rtl.interface.Counter`, In
-    counter_data : 32 bits, Out
+    counter_data : ``counter_bits`` bits, Out
         The counter at the address, in the same cycle.
     """
 
@@ -49,7 +49,7 @@ class Tile(wiring.Component):
                 "activations": In(stream.Signature(activation_layout(parameters))),
                 "results": Out(stream.Signature(result_layout(parameters))),
                 "counter_address": In(Counter),
-                "counter_data": Out(32),
+                "counter_data": Out(parameters.counter_bits),
             }
         )
 
@@ -61,7 +61,9 @@ class Tile(wiring.Component):
         m.submodules.weight_array = array = WeightArray(p)
         m.submodules.column_counter = counter = ColumnCounter(p)
         m.submodules.shift_add = shift_add = ShiftAdd(p)
-        m.submodules.counters = counters = PerformanceCounters(max_planes=p.max_activation_bits)
+        m.submodules.counters = counters = PerformanceCounters(
+            max_planes=p.max_activation_bits, bits=p.counter_bits
+        )
         connect(m, flipped(self.jobs), sequencer.jobs)
         connect(m, flipped(self.activations), feeder.activations)
         connect(m, flipped(self.weights), array.weights)

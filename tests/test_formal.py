@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from adq.cli import main
 from rtl.parameters import TileParameters
 from rtl.pim_tile import feeder, weight_array
-from rtl.shift_add import fuser, shift_add
+from rtl.shift_add import accumulator, fuser, shift_add
 from verif.formal import catalog
+from verif.formal.accumulator import AccumulatesPlanes
 from verif.formal.feeder import GivesPlanes
 from verif.formal.fuser import FusesColumns
 from verif.formal.product import SumsProducts
@@ -70,10 +71,29 @@ def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
 def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
     wrong = with_fault(
         shift_add,
-        "self.tag.weight_bits[-1] | (self.tag.status != Status.OK)",
-        "self.tag.weight_bits[-1]",
+        "~self.tag.weight_bits[0] | (self.tag.status != Status.OK)",
+        "~self.tag.weight_bits[0] & (self.tag.status == Status.OK)",
     )
     fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # A segment that is not live moves; a sign goes on although a carry makes up for it.
+        ("self.step & self.live[j // self.segment]", "self.step"),
+        ("down.eq(sign & ~carry)", "down.eq(sign)"),
+    ],
+)
+def test_what_happens_above_a_sum_is_found(tmp_path, right, wrong):
+    faulty = with_fault(accumulator, right, wrong)
+    sizes = {"sources": {2: TILE.fused_width(2)}, "width": TILE.vector_width(2)}
+    fails_with_a_trace(
+        lambda: AccumulatesPlanes(
+            faulty.Accumulator(lanes=1, segment=TILE.segment, **sizes),
+        ),
+        tmp_path,
+    )
 
 
 class NarrowSums(TileParameters):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verif.synthesis.cells import WireLoad
-from verif.synthesis.functions import find_adder, truth_table
+from verif.synthesis.cells import Table, WireLoad
+from verif.synthesis.functions import evaluate, find_adder, truth_table
 from verif.synthesis.liberty import LibertyError, Library
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
@@ -95,6 +95,45 @@ def test_functions(function, table):
 def test_what_is_no_function(function):
     with pytest.raises(ValueError, match="not a function"):
         truth_table(function, ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["A", "(A)", "A | B", "A + B | A", "A & B", "A B", "A ^ B", "!A", "A'", "(A | B)' B"],
+)
+def test_a_function_of_arrays_leaves_them_as_they_are(function):
+    states = np.arange(4)
+    values = {"A": (states & 1) == 1, "B": (states >> 1) == 1, "0": np.zeros(4, bool)}
+    values["1"] = ~values["0"]
+    before = {name: array.copy() for name, array in values.items()}
+    found = evaluate(function, values)
+    table = truth_table(function, ["A", "B"])
+    assert found.tolist() == [bool(table >> state & 1) for state in states]
+    for name, array in values.items():
+        assert array.tolist() == before[name].tolist(), name
+
+
+def test_many_points_of_a_table_are_looked_up_like_each():
+    # Not linear, so that each pair of entries has a slope of its own.
+    table = Table(
+        ("slew", "load"),
+        (np.array([0.0, 0.1, 0.4]), np.array([1.0, 2.0, 8.0, 20.0])),
+        np.array([[1.0, 4, 2, 9], [3, 3, 7, 1], [8, 0, 5, 6]]),
+    )
+    # Entries, points between them and beyond both ends.
+    slews, loads = np.meshgrid([-0.1, 0, 0.05, 0.1, 0.3, 0.4, 2], [0, 1, 1.5, 2, 5, 8, 19, 20, 50])
+    found = table.at(slew=slews, load=loads)
+    assert found.shape == slews.shape
+    for slew, load, value in zip(slews.flat, loads.flat, found.flat, strict=True):
+        alone = table.at(slew=slew, load=load)
+        assert isinstance(alone, float)
+        assert value == pytest.approx(alone, abs=1e-12)
+    assert table.at(slew=0.1, load=8) == 7
+    # Half way between 1, 4, 3 and 3; and by the last slope, of (6 - 5) / (20 - 8), beyond.
+    assert table.at(slew=0.05, load=1.5) == pytest.approx((1 + 4 + 3 + 3) / 4)
+    assert table.at(slew=0.4, load=32) == pytest.approx(7)
+    # An axis may be one number for all.
+    assert table.at(slew=0.4, load=np.array([20, 32])).tolist() == pytest.approx([6, 7])
 
 
 def test_adders_are_found_by_what_they_compute(tiny):

@@ -77,6 +77,7 @@ def test_weight_beats_cover_all_rows(rows, columns):
             "a 16-bit weight fuses 16 neighbouring columns",
         ),
         ({"row_blocks": 0}, "row_blocks must be between 1 and 65536, not 0"),
+        ({"counter_bits": 7}, "counter_bits must be between 8 and 64, not 7"),
         ({"vectors": 0}, "vectors must be between 1 and 16777216, not 0"),
         (
             {"partial_sums": 0},
@@ -129,17 +130,22 @@ def test_a_file_replaces_defaults(tmp_path):
 def test_cycles_of_a_sequence_by_hand():
     p = TileParameters(rows=4, columns=16)
     assert p.weight_beats == 4
-    # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 4 cycles later.
-    assert p.sequence_cycles([(2, [10])]) == 14 + 4 + 1
-    assert p.sequence_cycles([(16, [10])]) == 14 + 5 + 1
+    # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 3 cycles later.
+    assert p.sequence_cycles([(2, [10])]) == 14 + 3 + 1
+    assert p.sequence_cycles([(4, [10])]) == 14 + 4 + 1
+    assert p.sequence_cycles([(16, [10])]) == 14 + 4 + 1
+    # Without a partial sum buffer a cycle sooner.
+    short = TileParameters(rows=4, columns=16, row_blocks=1, partial_sums=0)
+    assert short.sequence_cycles([(2, [10])]) == 14 + 2 + 1
+    assert short.sequence_cycles([(16, [10])]) == 14 + 3 + 1
     # The second block, in beats 4 to 7, waits for the array; a job's own fetch costs a cycle.
-    assert p.sequence_cycles([(2, [10, 10])]) == 24 + 4 + 1
-    assert p.sequence_cycles([(2, [10]), (2, [10])]) == 25 + 4 + 1
+    assert p.sequence_cycles([(2, [10, 10])]) == 24 + 3 + 1
+    assert p.sequence_cycles([(2, [10]), (2, [10])]) == 25 + 3 + 1
     # Blocks of one plane: used in 5 and 9; the third, in beats 8 to 11, in 13.
-    assert p.sequence_cycles([(2, [1, 1, 1])]) == 13 + 4 + 1
+    assert p.sequence_cycles([(2, [1, 1, 1])]) == 13 + 3 + 1
     # Nothing can load while both banks are in use: the third block, behind the first one's last
     # plane in cycle 104, in beats 106 to 109, is used in 111.
-    assert p.sequence_cycles([(2, [100, 1, 1])]) == 111 + 4 + 1
+    assert p.sequence_cycles([(2, [100, 1, 1])]) == 111 + 3 + 1
 
 
 @pytest.mark.parametrize("row_blocks", [1, 10])

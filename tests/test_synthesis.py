@@ -12,10 +12,11 @@ from amaranth.sim import Simulator
 from rtl.parameters import TileParameters
 from rtl.tile import Tile
 from verif.activity import BLOCKS
+from verif.synthesis.clock_stages import stage_clock_gates
 from verif.synthesis.functions import truth_table
 from verif.synthesis.liberty import Library
 from verif.synthesis.mapping import SynthesisError
-from verif.synthesis.netlist import Netlist
+from verif.synthesis.netlist import Instance, Netlist
 from verif.synthesis.synthesis import size_and_speed, synthesize
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
@@ -50,13 +51,22 @@ class NetlistSimulator:
         for instance in netlist.instances:
             cell = library.cells[instance.cell]
             if cell.sequential == "clock_gate":
-                gates[instance.pins["GCK"]] = instance.pins["E"]
+                gates[instance.pins["GCK"]] = instance.pins
             elif cell.sequential == "ff":
                 self.flip_flops.append(instance.pins)
             else:
                 cells.append((instance.pins, cell))
-        self.enables = [gates.get(pins["CK"], "1") for pins in self.flip_flops]
+        self.enables = [self._enables(pins["CK"], gates) for pins in self.flip_flops]
         self.settle = self._compile(cells)
+
+    @staticmethod
+    def _enables(clock, gates) -> list:
+        """What must be high for a clock to pass: a gate may stand behind another."""
+        enables = []
+        while clock in gates:
+            enables.append(gates[clock]["E"])
+            clock = gates[clock]["CK"]
+        return enables
 
     def _compile(self, cells):
         """A function that sets every net, cells in the order of their depth."""
@@ -96,8 +106,8 @@ class NetlistSimulator:
         }
         loaded = [
             (pins["Q"], values[pins["D"]])
-            for pins, enable in zip(self.flip_flops, self.enables, strict=True)
-            if values[enable]
+            for pins, enables in zip(self.flip_flops, self.enables, strict=True)
+            if all(values[enable] for enable in enables)
         ]
         values.update(loaded)
         return outputs
@@ -157,6 +167,91 @@ def test_the_netlist_computes_what_the_rtl_does(small, tiny):
     simulator.cycle(dict.fromkeys(trace[0][0], 0) | {"rst": 1})
     for number, (inputs, outputs) in enumerate(trace):
         assert simulator.cycle(inputs | {"rst": 0}) == outputs, f"seed {seed}, cycle {number}"
+
+
+COMMON, SELECTS, OTHER, CLOCK, DATA = 3, range(10, 18), 4, 2, 5
+
+
+def gated(kinds: str) -> Netlist:
+    """Flip-flops behind a clock gate each, whose enables are, by kind,
+
+    a: common & select    o: common | select    n: ~common & select    s: select alone
+    """
+    made = []
+
+    def add(name, cell, **pins):
+        made.append(Instance(name, cell, pins, block="storage"))
+
+    add("not_common", "INV_X1", A=COMMON, Y=OTHER)
+    for i, kind in enumerate(kinds):
+        select, inverse, enable, clock = SELECTS[i], 20 + i, 30 + i, 40 + i
+        if kind == "s":
+            enable = select
+        elif kind == "o":
+            add(f"nor{i}", "NOR2_X1", A=COMMON, B=select, Y=inverse)
+            add(f"not{i}", "INV_X1", A=inverse, Y=enable)
+        else:
+            # Neither the cell nor the one behind it has the common signal's own sense.
+            first = COMMON if kind == "a" else OTHER
+            add(f"nand{i}", "NAND2_X1", A=first, B=select, Y=inverse)
+            add(f"not{i}", "INV_X1", A=inverse, Y=enable)
+        add(f"gate{i}", "CLKGATE_X1", CK=CLOCK, E=enable, GCK=clock)
+        add(f"bit{i}", "DFF_X1", CK=clock, D=DATA, Q=50 + i)
+    ports = {
+        "clk": ("input", [CLOCK]),
+        "common": ("input", [COMMON]),
+        "data": ("input", [DATA]),
+        "select": ("input", list(SELECTS)[: len(kinds)]),
+        "held": ("output", [50 + i for i in range(len(kinds))]),
+    }
+    return Netlist("gated", ports, made, {})
+
+
+def staged(netlist: Netlist) -> set[str]:
+    """Gates that do not take the clock itself."""
+    gates = [i for i in netlist.instances if i.cell.startswith("CLKGATE")]
+    return {gate.name for gate in gates if gate.pins["CK"] != CLOCK}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "behind"),
+    [
+        ("aaaaaa", range(6)),
+        ("nnnnnn", range(6)),
+        # Whoever may pass while the common signal is low stays where it is.
+        ("aasaaaao", (0, 1, 3, 4, 5, 6)),
+        ("aaaannnn", ()),  # four of either are too few
+        ("aaaaao", ()),
+        ("oooooo", ()),
+        ("ssssss", ()),
+    ],
+)
+def test_a_stage_is_put_where_all_enables_imply_its_signal(tiny, kinds, behind):
+    netlist = gated(kinds)
+    gates = len([i for i in netlist.instances if i.cell.startswith("CLKGATE")])
+    stage_clock_gates(netlist, tiny)
+    assert staged(netlist) == {f"gate{i}" for i in behind}
+    now = [i for i in netlist.instances if i.cell.startswith("CLKGATE")]
+    assert len(now) == gates + bool(behind)
+    if behind:
+        [clock] = {i.pins["CK"] for i in now if i.name in staged(netlist)}
+        [stage] = [i for i in now if i.pins["GCK"] == clock]
+        assert stage.block == "storage"
+        assert stage.pins["CK"] == CLOCK
+
+
+@pytest.mark.parametrize("kinds", ["aaaaaa", "nnnnnn", "aasaaaao"])
+def test_behind_a_stage_the_same_is_stored(tiny, kinds):
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    before, after = gated(kinds), gated(kinds)
+    stage_clock_gates(after, tiny)
+    simulators = [NetlistSimulator(netlist, tiny) for netlist in (before, after)]
+    for cycle in range(500):
+        inputs = {"clk": 0, "common": rng.randrange(2), "data": rng.randrange(2)}
+        inputs["select"] = rng.getrandbits(len(kinds))
+        held, held_behind = (simulator.cycle(inputs) for simulator in simulators)
+        assert held_behind == held, f"seed {seed}, cycle {cycle}"
 
 
 def test_every_weight_word_has_one_clock_gate(tiny, cache):

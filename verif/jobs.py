@@ -63,8 +63,11 @@ def random_job(
     row_blocks: int = 1,
     density: float = 0.6,
     extreme: bool = False,
+    small: bool = False,
 ) -> Job:
-    """Random operands; with ``extreme``, the largest magnitudes and nothing else."""
+    """Random operands; with ``extreme``, the largest magnitudes and nothing else; with ``small``,
+    activations of any magnitude that three bits hold, whose sums cross zero often.
+    """
     low, high = (
         (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
         if signed
@@ -80,6 +83,8 @@ def random_job(
         activations[:, 0] = low if signed else high - 1
     else:
         weights = rng.integers(weight_low, weight_high, weights_shape)
+        if small:
+            low, high = max(low, -8), min(high, 8)
         activations = rng.integers(low, high, activations_shape)
         activations *= rng.random(activations_shape) < density
     return Job(weight_bits, activation_bits, signed, weights, activations)

@@ -28,7 +28,8 @@ BLOCKS = (
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 
 BLOCK_TILES = (
-    TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6),
+    # Counters that wrap soon, but of more than one word.
+    TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10),
     # Two rows a beat and half a beat too many; no partial sums.
     TileParameters(rows=33, columns=32, row_blocks=1, partial_sums=0, vectors=300),
 )

@@ -23,6 +23,16 @@ from verif.simulator import Build, build
 __all__ = ["Workbench", "build_workbench"]
 
 
+def accumulator(parameters: TileParameters, precisions: list[int], *, lanes: int) -> Accumulator:
+    """Accumulator of some precisions, as the shift-add builds it."""
+    return Accumulator(
+        lanes=lanes,
+        sources={n: parameters.fused_width(n) for n in precisions},
+        width=parameters.vector_width(max(precisions)),
+        segment=parameters.segment,
+    )
+
+
 class Workbench(wiring.Component):
     """Every block of a tile, unconnected: its ports are the workbench's, with the block's name in
     front.
@@ -30,20 +40,17 @@ class Workbench(wiring.Component):
 
     def __init__(self, parameters: TileParameters):
         p = parameters
+        narrow, *wider = p.weight_widths
         self.blocks = {
             "column_counter": ColumnCounter(p),
             "weight_array": WeightArray(p),
             "feeder": BitPlaneFeeder(p),
             "sequencer": Sequencer(p),
-            "counters": PerformanceCounters(max_planes=p.max_activation_bits),
+            "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
             "fuser": Fuser(p),
-            # That of the lanes which serve every precision, as many as there are 16-bit weights.
-            "accumulator": Accumulator(
-                lanes=p.outputs(p.group_columns),
-                sources={n: p.fused_width(n) for n in p.weight_widths},
-                width=p.vector_width(p.group_columns),
-                segment=p.segment,
-            ),
+            # That of 2-bit weights, and of the others that of the lanes which serve them all.
+            "accumulator_2": accumulator(p, [narrow], lanes=p.outputs(narrow)),
+            "accumulator_16": accumulator(p, wider, lanes=p.outputs(p.group_columns)),
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),
         }

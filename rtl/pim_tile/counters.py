@@ -6,19 +6,26 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interface import Counter
 
-__all__ = ["PerformanceCounters"]
+__all__ = ["WORD", "PerformanceCounters"]
 
 WORD = 8
 """Bits of a counter that are clocked together."""
 
 
 class PerformanceCounters(wiring.Component):
-    """Counts what the tile does in each cycle. 32 bits a counter; they wrap.
+    """Counts what the tile does in each cycle. Counters wrap.
+
+    Parameters
+    ----------
+    max_planes : int
+        Most planes passed over in a cycle.
+    bits : int
+        Of a counter.
 
     Members
     -------
     address : :class:`rtl.interface.Counter`, In
-    data : 32 bits, Out
+    data : ``bits`` bits, Out
         The counter at ``address``, in the same cycle.
     activity : :class:`rtl.interface.Counter`, In
         Which of the exclusive counters this cycle belongs to.
@@ -27,11 +34,12 @@ class PerformanceCounters(wiring.Component):
     job_done : In
     """
 
-    def __init__(self, *, max_planes: int):
+    def __init__(self, *, max_planes: int, bits: int):
+        self.bits = bits
         super().__init__(
             {
                 "address": In(Counter),
-                "data": Out(32),
+                "data": Out(bits),
                 "activity": In(Counter),
                 "planes_skipped": In(range(max_planes + 1)),
                 "job_done": In(1),
@@ -40,18 +48,18 @@ class PerformanceCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        counters = Array(Signal(32, name=counter.name.lower()) for counter in Counter)
+        counters = Array(Signal(self.bits, name=counter.name.lower()) for counter in Counter)
 
         def count(counter, amount, when):
             """Add to a counter, whose upper words are clocked when a lower one overflows."""
             bits = counters[counter.value]
             carry, moves = amount, when
             for word in (bits[i : i + WORD] for i in range(0, len(bits), WORD)):
-                total = Signal(WORD + 1)
+                total = Signal(len(word) + 1)
                 m.d.comb += total.eq(word + carry)
                 with m.If(moves):
                     m.d.sync += word.eq(total)
-                carry, moves = 1, moves & total[WORD]
+                carry, moves = 1, moves & total[-1]
 
         for counter in Counter:
             if counter < Counter.PLANES_SKIPPED:

@@ -15,8 +15,8 @@ class WeightArray(wiring.Component):
     """``rows`` words of ``columns`` bits in each of two banks, and their products with a plane.
 
     A block is loaded into one bank while the other computes. Each bank has row lines of its own,
-    and those of the bank that does not compute stay low, so that loading moves no product. A word
-    changes only in the cycle in which it is written.
+    and those of the bank that does not compute stand still, so that loading moves no product. A
+    word changes only in the cycle in which it is written.
 
     Latency: a beat accepted in cycle ``t`` is stored after cycle ``t + 1``, and ``full`` follows
     the last beat with it. Throughput: a beat a cycle.

@@ -47,7 +47,6 @@ class Accumulator(wiring.Component):
     totals : array of ``width`` words of ``lanes`` bits, Out
         What a step would make of the accumulators.
     accumulators : array of ``width`` words of ``lanes`` bits, Out
-
     """
 
     def __init__(self, *, lanes: int, sources: dict[int, int], width: int, segment: int):

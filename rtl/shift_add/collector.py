@@ -26,11 +26,11 @@ class Collector(wiring.Component):
         Whether the pipeline moves.
     entering : :class:`rtl.plane_tag.PlaneTag`, In
         Of the plane that enters the accumulators: where it is the last of its vector, its partial
-        sums are needed in the next cycle.
+        sums are needed in the next cycle. Without a partial sum buffer it is not looked at.
     tag : :class:`rtl.plane_tag.PlaneTag`, In
-        Of the plane that entered them last.
+        Of the plane that the sums end with.
     sums : a signed number a lane, In
-        The accumulators.
+        Of the planes of a vector so far.
     results : stream of :func:`rtl.interface.result_layout`, Out
     """
 

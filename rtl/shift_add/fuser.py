@@ -23,7 +23,8 @@ class Fuser(wiring.Component):
                                    |            +-> sixteens -> kw=16
                                register
 
-    Quads are held apart for 4 bits and for the wider weights, whose adders hold still at 4 bits.
+    Pairs are not held: at 2 bits the register behind quads is not clocked, and all that follows it
+    holds still.
 
     Latency: none at 2 bits, a cycle at the others. Throughput: a plane a cycle.
 

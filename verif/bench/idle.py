@@ -1,12 +1,15 @@
 """What switches in a tile that has nothing to do."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from rtl.parameters import TileParameters
+from rtl.pim_tile.counters import WORD
 from verif.activity import CountedDesign
 from verif.jobs import random_job, streams_of
 from verif.simulator import Build, SimulationError
@@ -37,10 +40,20 @@ class IdleWindow:
 
     @property
     def unexplained_toggles(self) -> int:
-        """Toggles besides those of the counter of idle cycles, a register that the bench reads."""
-        counts = range(self.idle_from, self.idle_to)
-        counter = sum((count ^ (count + 1)).bit_count() for count in counts)
-        return sum(self.toggles.values()) - 2 * counter
+        """Toggles besides those of the counter of idle cycles, a register that the bench reads, and
+        of what its words become next.
+        """
+        # What toggles at the beginning of a cycle is counted at its end.
+        counts = range(self.idle_from - 1, self.idle_to)
+        counter = _toggles(counts)
+        for low in range(0, 32, WORD):
+            counter += _toggles((count >> low) % 2**WORD + 1 for count in counts)
+        return sum(self.toggles.values()) - counter - _toggles(counts)
+
+
+def _toggles(values: Iterable[int]) -> int:
+    """Bits that differ from one value to the next."""
+    return sum((before ^ after).bit_count() for before, after in pairwise(values))
 
 
 def measure_idle(

@@ -41,10 +41,14 @@ class TwoBeats(TileParameters):
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
-    """Two lanes of the accumulators that serve weights up to ``widest`` bits."""
+    """Two lanes of the accumulators that serve weights up to ``widest`` bits, but for those of the
+    narrowest, which have their own.
+    """
+    narrow, *wider = parameters.weight_widths
+    precisions = [n for n in wider if n <= widest] or [narrow]
     return Accumulator(
         lanes=2,
-        sources={n: parameters.fused_width(n) for n in parameters.weight_widths if n <= widest},
+        sources={n: parameters.fused_width(n) for n in precisions},
         width=parameters.vector_width(widest),
         segment=parameters.segment,
     )
@@ -150,7 +154,7 @@ PROOFS = (
     Proof(
         name="counters.each_cycle",
         claim="every counter has counted its cycles, planes or jobs since reset, and no others",
-        design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16)),
+        design=lambda: CountsEachCycle(PerformanceCounters(max_planes=16, bits=32)),
         mode="prove",
         depth=4,
     ),
@@ -166,6 +170,14 @@ PROOFS = (
         name="shift_add.results",
         claim="each vector that leaves gives one result, in order, which stays until it is taken",
         design=lambda: GivesResults(ShiftAdd(tile(1, row_blocks=2, partial_sums=2))),
+        mode="prove",
+        depth=2,
+        cover_depth=10,
+    ),
+    Proof(
+        name="shift_add.results_of_one_block",
+        claim="the same of a tile without a partial sum buffer, which has a stage less",
+        design=lambda: GivesResults(ShiftAdd(tile(1, row_blocks=1, partial_sums=0))),
         mode="prove",
         depth=2,
         cover_depth=10,

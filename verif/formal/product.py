@@ -29,9 +29,9 @@ class SumsProducts(Elaboratable):
     sign too: the result is the sum of the products.
 
     Planes enter one a cycle from the first on, and the result is taken at once: the whole job lies
-    in ``cycles`` cycles, so that a proof of that depth is complete for it. After each plane the
-    accumulators hold the products with the activations as far as they have come, which is claimed
-    as well, so that a solver meets one addition at a time.
+    in ``cycles`` cycles, so that a proof of that depth is complete for it. In a tile with partial
+    sums the accumulators hold, after each plane, the products with the activations as far as they
+    have come, which is claimed as well, so that a solver meets one addition at a time.
     """
 
     def __init__(self, parameters: TileParameters, *, weight_bits: int, most_bits: int):
@@ -121,18 +121,19 @@ class SumsProducts(Elaboratable):
             chain.append(previous(m, chain[-1], name=f"products_{stage}"))
             entered.append(previous(m, entered[-1], name=f"entered_{stage}"))
 
-        sums = data.View(sums_layout(p, p.vector_width), inside["sums"])
-        held = Signal(signed(p.vector_width(kw)))
-        m.d.comb += held.eq(
-            Array(sums[str(o * kw // 2)][: len(held)] for o in range(p.outputs(kw)))[output]
-        )
-        whole = Signal(held.shape())
-        m.d.comb += whole.eq(chain[stages - 2])
-        with m.If(entered[stages - 2]):
-            for segment in range(p.segments(len(held))):
-                bits_of_it = slice(segment * p.segment, (segment + 1) * p.segment)
-                with m.If(segment < segments):
-                    m.d.comb += Assert(held[bits_of_it] == whole[bits_of_it])
+        if p.partial_sums:
+            sums = data.View(sums_layout(p, p.vector_width), inside["sums"])
+            held = Signal(signed(p.vector_width(kw)))
+            m.d.comb += held.eq(
+                Array(sums[str(o * kw // 2)][: len(held)] for o in range(p.outputs(kw)))[output]
+            )
+            whole = Signal(held.shape())
+            m.d.comb += whole.eq(chain[stages - 2])
+            with m.If(entered[stages - 2]):
+                for segment in range(p.segments(len(held))):
+                    bits_of_it = slice(segment * p.segment, (segment + 1) * p.segment)
+                    with m.If(segment < segments):
+                        m.d.comb += Assert(held[bits_of_it] == whole[bits_of_it])
         with m.If(left == 0):
             for word, prefix in zip(words, prefixes, strict=True):
                 with m.Switch(bits):

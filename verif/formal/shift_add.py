@@ -5,17 +5,27 @@ from itertools import pairwise
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
 
 from rtl.interface import Status
-from rtl.plane_tag import PlaneTag
+from rtl.plane_tag import OF_VECTOR, PlaneTag
 from rtl.shift_add.shift_add import ShiftAdd
 from verif.formal.environment import drive_inputs, hold_offers
 from verif.formal.inside import Inside
 
-__all__ = ["GivesResults", "order_of_tags"]
+__all__ = ["GivesResults", "order_of_tags", "tags_of_vectors"]
+
+
+def takes_longer(tag):
+    """Whether a tag takes the longer way: that of all but 2 bits, and of a malformed job."""
+    return ~tag.weight_bits[0] | (tag.status != Status.OK)
+
+
+def of_vector(tag):
+    """What the planes of a vector share."""
+    return Cat(getattr(tag, field) for field in OF_VECTOR)
 
 
 def order_of_tags(m, check, *, tag, advance) -> Signal:
-    """How the tile sends tags: behind one that takes the longer way, of 16 bits or of a malformed
-    job, comes none that takes the shorter one.
+    """How the tile sends tags: behind one that takes the longer way comes none that takes the
+    shorter one.
 
     Parameters
     ----------
@@ -27,12 +37,31 @@ def order_of_tags(m, check, *, tag, advance) -> Signal:
     behind_longer : Signal
         Whether the tag in front took the longer way.
     """
-    longer = tag.weight_bits[-1] | (tag.status != Status.OK)
     behind_longer = Signal()
     with m.If(advance):
-        m.d.sync += behind_longer.eq(tag.valid & longer)
-    m.d.comb += check(~(behind_longer & tag.valid & ~longer))
+        m.d.sync += behind_longer.eq(tag.valid & takes_longer(tag))
+    m.d.comb += check(~(behind_longer & tag.valid & ~takes_longer(tag)))
     return behind_longer
+
+
+def tags_of_vectors(m, check, *, tag, advance, name: str) -> PlaneTag:
+    """How the tile sends tags: those of a vector say the same of it, from the first on.
+
+    Parameters
+    ----------
+    check
+        ``Assume`` where the shift-add is proved, ``Assert`` where the tile is.
+
+    Returns
+    -------
+    vector : PlaneTag
+        The first of the vector sent last.
+    """
+    vector = Signal(PlaneTag, name=name)
+    with m.If(advance & tag.valid & tag.first):
+        m.d.sync += vector.eq(tag)
+    m.d.comb += check(~tag.valid | tag.first | (of_vector(tag) == of_vector(vector)))
+    return vector
 
 
 class GivesResults(Elaboratable):
@@ -51,7 +80,9 @@ class GivesResults(Elaboratable):
         drive_inputs(m, shift_add)
         hold_offers(m, results, Assert, name="results")
 
-        behind_longer = order_of_tags(m, Assume, tag=tag, advance=shift_add.advance)
+        sent = {"tag": tag, "advance": shift_add.advance}
+        behind_longer = order_of_tags(m, Assume, **sent)
+        vector = tags_of_vectors(m, Assume, **sent, name="vector_tag")
 
         def leaves(a_tag):
             return a_tag.valid & a_tag.last & a_tag.last_block
@@ -60,7 +91,10 @@ class GivesResults(Elaboratable):
             return Cat(a_tag.last_vector | (a_tag.status != Status.OK), a_tag.status.as_value())
 
         # A queue of what is on its way, the oldest first: a result is its head.
-        stages = [PlaneTag(inside[f"{name}_tag"]) for name in ("summed", "entering", "waiting")]
+        waiting = PlaneTag(inside["waiting_tag"])
+        stages = [waiting]
+        if shift_add.parameters.partial_sums:
+            stages.insert(0, PlaneTag(inside["summed_tag"]))
         most = len(stages) + 1
         queue = [Signal(4, name=f"queue_{place}") for place in range(most + 1)]
         length = Signal(range(most + 2))
@@ -88,8 +122,15 @@ class GivesResults(Elaboratable):
                 m.d.comb += Assert(Array(queue)[place] == marks(stage))
             place = place + leaves(stage)
         m.d.comb += Assert(length == place)
-        waiting = stages[-1]
         m.d.comb += Assert(waiting.valid == behind_longer)
+        # What is said of a vector is copied with its first tag, and stays behind it.
+        with m.If(takes_longer(vector)):
+            m.d.comb += Assert(of_vector(waiting) == of_vector(vector))
+        with m.Else():
+            m.d.comb += Assert(~waiting.valid)
+        for stage in stages[:-1]:
+            with m.If(~(waiting.valid & waiting.first)):
+                m.d.comb += Assert(of_vector(stage) == of_vector(vector))
 
         m.d.comb += [
             Cover(length == most),

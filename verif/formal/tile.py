@@ -9,7 +9,7 @@ from rtl.tile import Tile
 from verif.formal.environment import any_value, drive_inputs, hold_offers, never_reset
 from verif.formal.feeder import use_of_bits
 from verif.formal.inside import Inside
-from verif.formal.shift_add import order_of_tags
+from verif.formal.shift_add import order_of_tags, tags_of_vectors
 from verif.formal.weight_array import use_of_banks
 
 __all__ = ["KeepsContracts", "RunsJob"]
@@ -62,6 +62,10 @@ class KeepsContracts(Elaboratable):
         )
         advance = ~tile.results.valid | tile.results.ready
         order_of_tags(m, Assert, tag=PlaneTag(inside["tag"]), advance=advance)
+        tags = {"sequencer": inside.part("sequencer")["tag"], "plane": inside["tag"]}
+        for name, tag in tags.items():
+            tag = PlaneTag(tag)
+            tags_of_vectors(m, Assert, tag=tag, advance=advance, name=f"{name}_vector_tag")
 
         results = tile.results
         m.d.comb += [

@@ -112,12 +112,12 @@ class KeepsWeights(Elaboratable):
         with m.Else():
             m.d.comb += [Assert(product == 0) for product in array.products]
 
-        # Inside, for induction.
+        # Inside, for induction: weights and row lines are stored inverted.
         with m.If(known):
-            m.d.comb += Assert(Array(stored)[bank] == word)
+            m.d.comb += Assert(Array(stored)[bank] == ~word)
         for b in range(p.banks):
             lines = Mux(computes & (plane_bank == b), plane, 0)
-            m.d.comb += Assert(inside[f"row_lines_{b}"] == lines)
+            m.d.comb += Assert(inside[f"row_lines_{b}"] == ~lines)
         waiting = Signal()
         waiting_beat, waiting_bank = Signal.like(beat), Signal.like(beat_bank)
         m.d.sync += [waiting.eq(accepted), waiting_beat.eq(beat), waiting_bank.eq(beat_bank)]
@@ -132,7 +132,7 @@ class KeepsWeights(Elaboratable):
         with m.If(arrives):
             place = Array(Const(r % p.rows_per_beat) for r in range(p.rows))[row]
             m.d.comb += [
-                Assert(inside["beat"].word_select(place, p.columns) == arriving),
+                Assert(inside["beat"].word_select(place, p.columns) == ~arriving),
                 Assert(waiting & (waiting_bank == bank) & (waiting_beat == beats[row])),
             ]
         with m.If(waiting):

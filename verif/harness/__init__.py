@@ -68,6 +68,7 @@ def build_with_harness(
             "RESULT_WIDTH": result_layout(parameters).size,
             "WEIGHT_BEATS": parameters.weight_beats,
             "SWITCHING_WIDTH": switching_width,
+            "COUNTER_WIDTH": parameters.counter_bits,
         },
         waves=waves,
     )

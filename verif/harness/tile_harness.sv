@@ -13,7 +13,8 @@ module tile_harness #(
     parameter ACTIVATION_WIDTH = 1,
     parameter RESULT_WIDTH = 1,
     parameter WEIGHT_BEATS = 1,
-    parameter SWITCHING_WIDTH = 1
+    parameter SWITCHING_WIDTH = 1,
+    parameter COUNTER_WIDTH = 32
 ) (
     input reset,
     input start,
@@ -26,7 +27,7 @@ module tile_harness #(
     output reg done,
     output reg hung,
     output reg [63:0] cycles,
-    output [31:0] counter_data,
+    output [COUNTER_WIDTH-1:0] counter_data,
     output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;

@@ -177,7 +177,8 @@ def draw_job() -> str:
             "shift-add: output 0",
             [
                 Words("sum of a plane", seen.lane("sum", TILE.fused_width(WEIGHT_BITS))),
-                # Words above those that the job can reach are not clocked.
+                # Words above those that the job can reach are not clocked, nor any with a vector's
+                # last plane: its total is the result.
                 Words(
                     "accumulator",
                     seen.lane("accumulator", TILE.vector_width(WEIGHT_BITS, ACTIVATION_BITS)),

@@ -8,10 +8,10 @@ import numpy as np
 from verif.cocotb.bench import TILE, Bench, from_slice, to_slice
 from verif.cocotb.streams import BACK_PRESSURES
 
-__all__ = ["LANES", "AccumulatorBench", "Vector"]
+__all__ = ["PRECISIONS", "AccumulatorBench", "Vector"]
 
-LANES = TILE.outputs(TILE.group_columns)
-WIDTH = TILE.vector_width(TILE.group_columns)
+PRECISIONS = {2: TILE.weight_widths[:1], 16: TILE.weight_widths[1:]}
+"""Of each accumulator, by its widest weights."""
 
 
 @dataclass
@@ -27,26 +27,31 @@ class Vector:
 
 
 class AccumulatorBench(Bench):
-    """Adds planes, and compares the accumulators after each."""
+    """Adds planes; compares what a step would make, and the accumulators after each."""
 
-    block = "accumulator"
     quiet: ClassVar = {"step": 0}
 
-    def __init__(self, dut, *, stall: str = "never"):
+    def __init__(self, dut, widest: int, *, stall: str = "never"):
+        self.block = f"accumulator_{widest}"
         super().__init__(dut)
+        self.precisions = PRECISIONS[widest]
+        self.lanes = TILE.outputs(widest)
+        self.width = TILE.vector_width(widest)
         self.pause = BACK_PRESSURES[stall](self.random)
         self.expected = None
         self.live = 0
+        self.before = 0
+        """What the accumulators held a cycle ago."""
 
     def noise_inputs(self) -> dict[str, int]:
         """Something on every input."""
-        names = [f"{kind}_{n}" for kind in ("sum", "select") for n in TILE.weight_widths]
+        names = [f"{kind}_{n}" for kind in ("sum", "select") for n in self.precisions]
         return {n: self.noise(n) for n in (*names, "zero", "first", "negative", "live")}
 
     async def check(self, vectors: list[Vector]):
         """Accumulate vectors, with pauses in which every input moves."""
         for vector in vectors:
-            total = [0] * LANES
+            total = [0] * self.lanes
             missing = vector.activation_bits - len(vector.sums)
             live = TILE.segments(TILE.vector_width(vector.weight_bits, vector.activation_bits))
             for plane, sums in enumerate(vector.sums):
@@ -61,7 +66,7 @@ class AccumulatorBench(Bench):
                     "negative": int(negative),
                     "live": (1 << live) - 1,
                 }
-                for n in TILE.weight_widths:
+                for n in self.precisions:
                     inputs[f"select_{n}"] = int(n == vector.weight_bits)
                 if sums is not None:
                     name = f"sum_{vector.weight_bits}"
@@ -74,14 +79,28 @@ class AccumulatorBench(Bench):
                 # What was added weighs twice as much with every plane that is still to come.
                 self.live = live
                 self.expected = [t >> (len(vector.sums) - 1 - plane) for t in total]
+                self.compare_live(self.read("totals"))
         await self.cycle(**self.noise_inputs(), step=0)
         self.compare()
 
     def compare(self):
-        """Compare the segments that are clocked; they hold the sign too."""
-        if self.expected is None:
-            return
-        bits = min(self.live * TILE.segment, WIDTH)
-        value = self.read("accumulators") & ((1 << bits * LANES) - 1)
-        found = from_slice(value, bits, LANES, signed=True)
+        """Compare the accumulators: what was not clocked has not moved."""
+        held = self.read("accumulators")
+        if self.expected is not None:
+            clocked = self.compare_live(held)
+            assert held >> clocked == self.before >> clocked, "segments moved that are not live"
+        self.before = held
+
+    def compare_live(self, value: int) -> int:
+        """Compare the segments that are live, which hold the sign too.
+
+        Returns
+        -------
+        int
+            Bits of them.
+        """
+        words = min(self.live * TILE.segment, self.width)
+        bits = words * self.lanes
+        found = from_slice(value & ((1 << bits) - 1), words, self.lanes, signed=True)
         assert list(found) == self.expected, f"{found} should be {self.expected}"
+        return bits

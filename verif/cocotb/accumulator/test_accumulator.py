@@ -5,7 +5,7 @@ import itertools
 import cocotb
 import numpy as np
 
-from verif.cocotb.accumulator.bench import LANES, AccumulatorBench, Vector
+from verif.cocotb.accumulator.bench import PRECISIONS, AccumulatorBench, Vector
 from verif.cocotb.bench import TILE
 from verif.cocotb.streams import IDLES
 
@@ -21,7 +21,7 @@ def sums_of(weight_bits: int) -> range:
 
 def random_vector(bench, *, extreme: bool = False) -> Vector:
     """A vector of any precision, its leading planes passed over."""
-    weight_bits = bench.random.choice(TILE.weight_widths)
+    weight_bits = bench.random.choice(bench.precisions)
     activation_bits = bench.random.randint(1, TILE.max_activation_bits)
     planes = activation_bits if extreme else bench.random.randint(1, activation_bits)
     sums = sums_of(weight_bits)
@@ -34,16 +34,16 @@ def random_vector(bench, *, extreme: bool = False) -> Vector:
             None
             if not extreme and bench.random.random() < 0.2
             else np.array([bench.random.choice(every) if extreme else s for s in row])
-            for row in bench.rng.integers(sums[0], sums[-1] + 1, (planes, LANES))
+            for row in bench.rng.integers(sums[0], sums[-1] + 1, (planes, bench.lanes))
         ],
     )
 
 
 @cocotb.test()
-@cocotb.parametrize(stall=[*IDLES], extreme=[False, True])
-async def any_precision(dut, stall, extreme):
+@cocotb.parametrize(widest=list(PRECISIONS), stall=[*IDLES], extreme=[False, True])
+async def any_precision(dut, widest, stall, extreme):
     """Vectors of all precisions in turn; a vector leaves nothing to the next."""
-    bench = AccumulatorBench(dut, stall=stall)
+    bench = AccumulatorBench(dut, widest, stall=stall)
     await bench.start()
     await bench.check([random_vector(bench, extreme=extreme) for _ in range(60)])
 
@@ -55,9 +55,10 @@ async def any_precision(dut, stall, extreme):
 async def every_sum(dut, weight_bits):
     """Every pair of sums of two planes, signed and not."""
     sums = sums_of(weight_bits)
-    bench = AccumulatorBench(dut)
+    bench = AccumulatorBench(dut, min(w for w in PRECISIONS if w >= weight_bits))
     await bench.start()
+    lanes = bench.lanes
     pairs = np.array(list(itertools.product(sums, repeat=2)))  # (cases, planes)
     for signed in (False, True):
-        cases = np.resize(pairs, (-(-len(pairs) // LANES) * LANES, 2)).reshape(-1, LANES, 2)
-        await bench.check([Vector(weight_bits, 2, signed, list(lanes.T)) for lanes in cases])
+        cases = np.resize(pairs, (-(-len(pairs) // lanes) * lanes, 2)).reshape(-1, lanes, 2)
+        await bench.check([Vector(weight_bits, 2, signed, list(sums.T)) for sums in cases])

