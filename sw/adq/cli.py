@@ -22,6 +22,7 @@ COMMANDS = (
     "sim",
     "regress",
     "formal",
+    "testplan",
     "bench-train",
     "bench-golden",
     "bench-rtl",
@@ -52,6 +53,7 @@ NAMED_ERRORS = frozenset(
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",
         "verif.synthesis.timing_tables.TimingError",
+        "verif.testplan.TestPlanError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""
