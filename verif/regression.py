@@ -1,38 +1,44 @@
-"""The regression: cocotb tests of every block alone and of the whole tile through its ports."""
+"""Regressions: which runs there are, and running them side by side."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+import contextlib
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from rtl.verilog import to_verilog
-from verif.results import TestResult, read_results
-from verif.simulator import Build, build
-from verif.workbench import build_workbench
+from verif.processes import StoppedError
+from verif.runs import BLOCKS, PORTS, Bench, Models, Record, Run, State, execute
+from verif.simulator import SimulationError
+from verif.testplan import Assessment, Outcome, TestPlan, assess
 
 __all__ = [
     "BLOCKS",
     "BLOCK_TILES",
     "MORE_BLOCK_TILES",
     "MORE_PORT_TILES",
-    "run_block_tests",
-    "run_port_tests",
+    "PORTS",
+    "SMALL_TILE",
+    "Regression",
+    "long_runs",
+    "occupied",
+    "run_all",
+    "short_runs",
 ]
 
-BLOCKS = (
-    *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
-    *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
-)
-"""Blocks with a bench of their own in ``verif/cocotb/``."""
+SMALL_TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6)
+"""Small enough for operands to be exhausted, with a partial sum buffer."""
 
 BLOCK_TILES = (
-    TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6),
+    SMALL_TILE,
     # Two rows a beat and half a beat too many; no partial sums.
     TileParameters(rows=33, columns=32, row_blocks=1, partial_sums=0, vectors=300),
 )
-"""Tiles whose blocks are tested every time: small ones, for which operands can be exhausted."""
+"""Tiles whose blocks are tested every time."""
 
 MORE_BLOCK_TILES = (
     # One row and many lanes: every 16-bit weight.
@@ -59,76 +65,204 @@ MORE_PORT_TILES = (
 )
 """Tiles that the long regression adds for ports."""
 
-STREAMS = ("jobs", "weights", "activations", "results")
 
-PORTS = (
-    *("clk", "rst", "counter_address", "counter_data"),
-    *(f"{name}__{wire}" for name in STREAMS for wire in ("valid", "ready", "payload")),
-)
-
-
-def run_block_tests(
-    tile: TileParameters,
-    *,
-    directory: Path,
-    cache: Path,
-    seed: int = 1,
-    blocks: Sequence[str] = BLOCKS,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> list[TestResult]:
-    """Run the tests of a tile's blocks, each block by itself.
-
-    Raises
-    ------
-    verif.simulator.SimulationError
-        If the model cannot be built, or the simulator ends without results.
-    """
-    name = f"blocks-{_name(tile)}"
-    progress(f"building {name}")
-    model = build_workbench(tile, cache)
-    progress(f"testing {name}")
-    return _run(model, tile, blocks, directory / name, seed)
-
-
-def run_port_tests(
-    tile: TileParameters,
-    *,
-    directory: Path,
-    cache: Path,
-    seed: int = 1,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> list[TestResult]:
-    """Run the tests of a tile through its ports.
-
-    Raises
-    ------
-    verif.simulator.SimulationError
-        If the model cannot be built, or the simulator ends without results.
-    """
-    name = f"tile-{_name(tile)}"
-    progress(f"building {name}")
-    sources = {"tile.v": to_verilog(Tile(tile), name="tile")}
-    model = build(cache, top="tile", ports=PORTS, sources=sources)
-    progress(f"testing {name}")
-    return _run(model, tile, ["tile"], directory / name, seed)
-
-
-def _name(tile: TileParameters) -> str:
-    sums = f"{tile.row_blocks}x{tile.partial_sums}"
-    return f"{tile.rows}x{tile.columns}-{sums}-{tile.vectors}"
-
-
-def _run(
-    model: Build, tile: TileParameters, folders: Sequence[str], directory: Path, seed: int
-) -> list[TestResult]:
-    """Run the tests of folders of ``verif/cocotb/`` in one simulation."""
-    model.run(
-        ",".join(f"verif.cocotb.{folder}.test_{folder}" for folder in folders),
-        directory=directory.resolve(),
-        environment={"ADQ_TILE": json.dumps(asdict(tile))},
-        seed=seed,
-    )
+def short_runs(tile: TileParameters, seed: int) -> list[Run]:
+    """Runs of every commit: small tiles, where a fault shows soonest, then the tile asked for."""
     return [
-        replace(result, name=f"{directory.name} {result.name}")
-        for result in read_results(directory / "results.xml")
+        Run(bench=Bench.BLOCKS, tile=SMALL_TILE, seed=seed),
+        Run(bench=Bench.TILE, tile=SMALL_TILE, seed=seed),
+        *([Run(bench=Bench.TILE, tile=tile, seed=seed)] if tile != SMALL_TILE else []),
+        *(Run(bench=Bench.BLOCKS, tile=t, seed=seed) for t in BLOCK_TILES if t != SMALL_TILE),
     ]
+
+
+def long_runs(tile: TileParameters, seed: int) -> list[Run]:
+    """Those, and every other size on the list."""
+    return [
+        *short_runs(tile, seed),
+        *(Run(bench=Bench.BLOCKS, tile=other, seed=seed) for other in MORE_BLOCK_TILES),
+        *(Run(bench=Bench.TILE, tile=t, seed=seed) for t in MORE_PORT_TILES if t != tile),
+    ]
+
+
+@contextlib.contextmanager
+def occupied(directory: Path) -> Iterator[None]:
+    """Hold a directory of results, so that no other regression writes into it.
+
+    Raises
+    ------
+    SimulationError
+        If another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise SimulationError(
+                f"{directory} is in use by process {holder}: wait for it, or give another with "
+                "--out"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@dataclass
+class Regression:
+    """What became of runs."""
+
+    records: list[Record] = field(default_factory=list)
+    """In the order of the runs."""
+    not_run: list[Run] = field(default_factory=list)
+    others: dict[str, object] = field(default_factory=dict)
+    """What other tasks gave, by name."""
+
+    def tests(self) -> list[dict]:
+        """All tests, for programs."""
+        return [test for record in self.records for test in record.tests_json()]
+
+    def bins(self) -> Counter[str]:
+        """Hits of the bins of functional coverage, of all runs."""
+        hits: Counter[str] = Counter()
+        for record in self.records:
+            hits.update(record.bins())
+        return hits
+
+    def assess(self, plan: TestPlan, more: dict[str, Outcome] | None = None) -> list[Assessment]:
+        """Testpoints by the cocotb tests that were to be run; ``more`` gives outcomes of others.
+
+        Those of a folder that no run has are left out: they belong to another command.
+        """
+        outcomes: dict[str, Outcome] = dict(more or {})
+        for test in self.tests():
+            if outcomes.get(test["test"]) is not Outcome.FAILED:
+                outcomes[test["test"]] = Outcome(test["outcome"])
+        folders = {name.partition(".")[0] for name in more or {}}
+        for run in (*(record.run for record in self.records), *self.not_run):
+            folders.update(run.folders)
+        return [
+            Assessment(
+                assessment.testpoint,
+                {
+                    name: outcome
+                    for name, outcome in assessment.evidence.items()
+                    if name.partition(".")[0] in folders
+                },
+            )
+            for assessment in assess(plan, tests=outcomes)
+        ]
+
+
+Task = Callable[[Callable[[str], None]], object]
+
+
+def run_all(
+    runs: Sequence[Run],
+    models: Models,
+    out: Path,
+    *,
+    others: dict[str, Task] | None = None,
+    workers: int | None = None,
+    again: bool = True,
+    fail_fast: bool = False,
+    failed: Callable[[object], bool] = lambda result: False,
+    deadline: float | None = None,
+    progress: Callable[[str, str], None] = lambda name, stage: None,
+    finished: Callable[[str, object], None] = lambda name, result: None,
+) -> Regression:
+    """Run runs side by side, in the order given, each in a directory of its own.
+
+    Parameters
+    ----------
+    others
+        Other tasks by name, begun behind the first two runs: each is given a function that takes
+        its progress.
+    workers
+        How many at a time; one a processor where it is not given.
+    again
+        Also run what has finished with the same design and tests.
+    fail_fast
+        Begin nothing behind a failure.
+    failed
+        Whether what another task gave is a failure.
+    deadline
+        By ``time.monotonic``: nothing is begun that would probably not end before it, and what has
+        not ended then is cut off.
+    progress, finished
+        Called with the name of a task and its stage, or what it gave.
+
+    Raises
+    ------
+    SimulationError
+        From another task.
+    """
+    regression = Regression()
+    results: dict[str, Record] = {}
+    typical: dict[str, float] = {}  # seconds of a run of a model
+    queue: list[tuple[str, Callable[[], object], str]] = []
+    for run in runs:
+
+        def execute_run(run=run):
+            return execute(
+                run,
+                models,
+                out / run.id,
+                again=again,
+                progress=lambda stage: progress(run.id, stage),
+            )
+
+        queue.append((run.id, execute_run, run.model))
+    for name, task in (others or {}).items():
+
+        def execute_task(name=name, task=task):
+            return task(lambda stage: progress(name, stage))
+
+        queue.insert(2, (name, execute_task, ""))
+
+    stopping = False
+    pending: dict[Future, tuple[str, str, float]] = {}
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        try:
+            while (queue and not stopping) or pending:
+                while queue and not stopping and len(pending) < pool._max_workers:
+                    name, call, model = queue[0]
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left < typical.get(model, 0):
+                        stopping = True
+                        break
+                    queue.pop(0)
+                    pending[pool.submit(call)] = (name, model, time.monotonic())
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                done, _ = wait(pending, timeout=left, return_when=FIRST_COMPLETED)
+                if not done and pending:  # out of time
+                    stopping = True
+                    models.processes.stop()
+                    deadline = None
+                for future in done:
+                    name, model, began = pending.pop(future)
+                    try:
+                        result = future.result()
+                    except StoppedError:
+                        continue
+                    typical[model] = max(typical.get(model, 0.0), time.monotonic() - began)
+                    bad = (
+                        result.state is not State.PASSED
+                        if isinstance(result, Record)
+                        else (failed(result))
+                    )
+                    if isinstance(result, Record):
+                        results[name] = result
+                    else:
+                        regression.others[name] = result
+                    finished(name, result)
+                    stopping |= bad and fail_fast
+        except BaseException:
+            models.processes.stop()
+            raise
+    regression.records = [results[run.id] for run in runs if run.id in results]
+    regression.not_run = [run for run in runs if run.id not in results]
+    return regression

@@ -15,6 +15,12 @@ class TestResult:
 
     name: str
     message: str
+    seconds: float = 0.0
+
+    @property
+    def test(self) -> str:
+        """The same without parameters: one of :func:`verif.testplan.cocotb_tests`."""
+        return self.name.partition("/")[0]
 
     @property
     def passed(self) -> bool:
@@ -36,5 +42,6 @@ def read_results(path: Path) -> list[TestResult]:
             text = failure.get("message") or failure.get("error_msg") or failure.text or ""
             message = text.strip().splitlines()[0] if text.strip() else "failed"
         folder = case.get("classname", "").rpartition(".test_")[2]
-        results.append(TestResult(f"{folder}.{case.get('name', '?')}", message))
+        name = f"{folder}.{case.get('name', '?')}"
+        results.append(TestResult(name, message, float(case.get("time", 0))))
     return results

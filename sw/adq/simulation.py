@@ -1,5 +1,6 @@
 """Simulations of golden artifacts, with their progress and their tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,7 @@ def simulate_networks(
     images: int | None,
     out: Path,
     cache: Path,
-    console: Console,
+    progress: Callable[[str], None],
 ) -> list[dict]:
     """Simulate artifacts one after the other, each in a directory of its own below ``out``.
 
@@ -37,19 +38,18 @@ def simulate_networks(
         images = min(len(network.samples.inputs) for network in networks)
     runs = []
     for number, artifact in enumerate(artifacts):
-        with console.status(f"{artifact}: starting") as status:
 
-            def show(stage, artifact=artifact, status=status):
-                status.update(f"{artifact}: {stage}")
+        def show(stage, artifact=artifact):
+            progress(f"{artifact}: {stage}")
 
-            run = simulate(
-                artifact,
-                tile,
-                images=images,
-                directory=out / f"{number}-{artifact.name}",
-                cache=cache,
-                progress=show,
-            )
+        run = simulate(
+            artifact,
+            tile,
+            images=images,
+            directory=out / f"{number}-{artifact.name}",
+            cache=cache,
+            progress=show,
+        )
         network = networks[number]
         planned = [
             use.cycles for use in use_of_network(network.network, network.samples, tile, images)

@@ -9,7 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["GROUPS", "Group", "JobSample", "bin_names", "density_class", "report"]
+__all__ = [
+    "DENSITIES",
+    "GROUPS",
+    "Group",
+    "JobSample",
+    "bin_names",
+    "density_class",
+    "refusal_bin",
+    "report",
+    "reset_bin",
+]
 
 WEIGHT_BITS = (2, 4, 8, 16)
 ACTIVATION_BITS = tuple(range(1, 17))
@@ -19,7 +29,8 @@ BLOCKS = ("one block", "two blocks", "more blocks")
 VECTORS = ("one vector", "more vectors")
 OPERANDS = ("in time", "late")
 RESULTS = ("taken", "waiting")
-MOMENTS = ("loading", "computing", "finishing")
+MOMENTS = ("loading", "computing", "leaving", "waiting")
+WIDTHS = ("fewer bits", "16 bits")
 REFUSALS = ("WEIGHT_BITS", "ACTIVATION_BITS", "VECTORS", "ROW_BLOCKS")
 
 
@@ -38,7 +49,7 @@ def density_class(nonzero: float) -> str:
     """Share of activations that are not zero, as far as it is told apart."""
     if not nonzero:
         return "zero"
-    return "sparse" if nonzero < 0.25 else "dense"
+    return "sparse" if nonzero <= 0.25 else "dense"
 
 
 ACTIVATION_CLASSES = tuple(dict.fromkeys(map(activation_class, ACTIVATION_BITS)))
@@ -115,10 +126,10 @@ GROUPS: dict[str, Group] = {
         ),
         _group(
             "reset",
-            "a reset while weights load, while planes run and while results leave, with a job of "
-            "16 bits or fewer, results waiting or not",
-            "{} {} results {}",
-            *(MOMENTS, ("narrow", "16 bits"), RESULTS),
+            "a reset while weights load, planes run, results leave or one of them waits, in a job "
+            "of 16 bits or of fewer",
+            "{} {}",
+            *(MOMENTS, WIDTHS),
         ),
     )
 }
@@ -174,11 +185,9 @@ def refusal_bin(status: str, *, waiting: bool) -> str:
     return GROUPS["refusal"].bin(status, RESULTS[waiting])
 
 
-def reset_bin(moment: str, weight_bits: int, *, waiting: bool) -> str:
-    """Bin of a reset: what the tile was at, with which weights, and whether a result waited."""
-    return GROUPS["reset"].bin(
-        moment, "16 bits" if weight_bits == 16 else "narrow", RESULTS[waiting]
-    )
+def reset_bin(moment: str, weight_bits: int) -> str:
+    """Bin of a reset: what the tile was at, and with which weights."""
+    return GROUPS["reset"].bin(moment, WIDTHS[weight_bits == 16])
 
 
 def report(hits: Mapping[str, int]) -> list[dict]:

@@ -10,56 +10,107 @@ from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_
 
 def regress(
     artifacts: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts to run as well.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="Golden artifacts to run as well."),
+    ] = None,
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also at every other size on the list: takes long.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the random tests.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option("--processes", metavar="N", min=1, help="Runs at a time.")
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Begin what is left behind a failure, too.")
+    ] = False,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where logs and regression.json go.")
     ] = Path("build/regression"),
 ) -> None:
     """Test blocks of small tiles, then the tile through its ports; run golden artifacts on it.
 
-    Exit status 1 if a test fails or an integer differs.
+    Exit status 1 if a test fails or an integer differs. Nothing is begun behind a failure.
     """
     parameters = read_tile(tile, rows, columns)
 
     from rich.console import Console
 
     from adq.files import write_json
+    from adq.regressions import Reporter, models_in, print_failed_testpoints, summary_of
     from adq.simulation import report_networks, simulate_networks
-    from verif import regression
+    from verif import regression, testplan
 
-    block_tiles, port_tiles = [*regression.BLOCK_TILES], [parameters]
-    if every:
-        block_tiles += regression.MORE_BLOCK_TILES
-        port_tiles += [tile for tile in regression.MORE_PORT_TILES if tile != parameters]
+    plan = testplan.read_plan()
     console = Console()
-    tests = []
-    with console.status("starting") as status:
-        given = {"directory": out, "cache": CACHE, "seed": seed, "progress": status.update}
-        for tile_of_blocks in block_tiles:
-            tests += regression.run_block_tests(tile_of_blocks, **given)
-        for tile_of_ports in port_tiles:
-            tests += regression.run_port_tests(tile_of_ports, **given)
-    runs = simulate_networks(artifacts, parameters, None, out, CACHE, console)
-    summary = report_networks(runs, console)
-    for test in tests:
-        if not test.passed:
-            console.print(f"FAIL {test.name}: {test.message}", style="red", markup=False)
-    failed = sum(not test.passed for test in tests) + sum(not run["agrees"] for run in runs)
-    passed = len(tests) + len(runs) - failed
-    summary["tests"] = [{"name": t.name, "passed": t.passed, "message": t.message} for t in tests]
-    summary |= {"passed": passed, "failed": failed, "seed": seed}
+    runs = (regression.long_runs if every else regression.short_runs)(parameters, seed)
+    others = {}
+    if artifacts:
+
+        def networks(progress):
+            return simulate_networks(artifacts, parameters, None, out, CACHE, progress)
+
+        others["networks"] = networks
+
+    def differs(simulated) -> bool:
+        return not all(run["agrees"] for run in simulated)
+
+    with (
+        regression.occupied(out),
+        models_in(CACHE) as models,
+        Reporter(console, plan, len(runs) + len(others)) as reporter,
+    ):
+        (out / "regression.json").unlink(missing_ok=True)
+        result = regression.run_all(
+            runs,
+            models,
+            out,
+            others=others,
+            workers=processes,
+            fail_fast=not go_on,
+            failed=differs,
+            progress=reporter.progress,
+            finished=reporter.finished,
+        )
+
+    summary, more = {}, {}
+    simulated = result.others.get("networks", [])
+    if artifacts:
+        more["network.every_layer"] = testplan.Outcome.NOT_RUN
+    if simulated:
+        summary = report_networks(simulated, console)
+        summary["simulations"] = summary.pop("runs")
+        good = not differs(simulated)
+        more["network.every_layer"] = testplan.Outcome("passed" if good else "failed")
+    assessments = result.assess(plan, more)
+    print_failed_testpoints(assessments, console)
+    states = [record.state for record in result.records]
+    tests = result.tests()
+    failed = (
+        sum(test["outcome"] == "failed" for test in tests)
+        + states.count("broken")
+        + sum(not run["agrees"] for run in simulated)
+    )
+    passed = sum(test["outcome"] == "passed" for test in tests)
+    passed += sum(run["agrees"] for run in simulated)
+    whole = not result.not_run and bool(simulated) == bool(artifacts)
+    summary |= summary_of(result, assessments)
+    summary |= {
+        "state": "finished" if whole else "ended behind a failure",
+        "tile": f"{parameters.rows}x{parameters.columns}",
+        "passed": passed,
+        "failed": failed,
+        "seed": seed,
+    }
     write_json(out / "regression.json", summary)
     console.print(
         f"{parameters.rows}x{parameters.columns} tile, seed {seed}; logs in {out}", highlight=False
     )
+    if not whole:
+        left = [*summary["not_run"], *([] if simulated or not artifacts else ["networks"])]
+        console.print(f"Not run: {', '.join(left)}", style="yellow", highlight=False)
     console.print(f"{passed} passed, {failed} failed", style="red" if failed else "green")
     if failed:
         raise typer.Exit(1)

@@ -8,6 +8,8 @@ from rtl.interface import Counter, Status
 from verif import beats
 from verif.cocotb.bench import TILE, Bench
 from verif.cocotb.plans import JobPlan
+from verif.cocotb.sampling import sample
+from verif.coverage.functional import JobSample, refusal_bin, reset_bin
 from verif.jobs import Job
 
 __all__ = ["TileBench"]
@@ -18,16 +20,57 @@ class TileBench(Bench):
 
     streams = ("jobs", "weights", "activations", "results")
     quiet: ClassVar = {"counter_address": 0}
+    patience: ClassVar = 2_000
 
     def __init__(self, dut, *, idle: str = "never", stall: str = "never"):
         super().__init__(dut)
         for name in ("jobs", "weights", "activations"):
             self.source(name, idle)
         self.sink("results", stall)
+        self.compared: dict[str, int] = {}
+        """Beats of activations and results that belong to jobs compared, or to resets."""
+        self.sent: list[Job | JobPlan] = []
+        """Jobs since the last reset that are not yet compared."""
+        self.before: int | None = None
+        """Weight bits of the last good job since reset."""
+        self.interrupted: list[str] = []
+        """Bins of the resets whose effects are not yet compared."""
+
+    async def reset(self):
+        """What follows is compared as after the first reset."""
+        self.interrupted += self.moment()
+        await super().reset()
+        self.compared = {
+            name: len(self.monitors[name].taken) for name in ("activations", "results")
+        }
+        self.sent, self.before = [], None
+
+    def moment(self) -> list[str]:
+        """Bin of a reset now: what the tile is at; none where it has nothing to do."""
+        taken = {
+            name: len(self.monitors[name].taken) - count for name, count in self.compared.items()
+        }
+        for job in self.sent:
+            if not isinstance(job, Job):
+                return []
+            row_blocks, vectors, _ = job.activations.shape
+            if taken["results"] < vectors:
+                if self.monitors["results"].waited:
+                    moment = "waiting"
+                elif taken["results"] > 0:
+                    moment = "leaving"
+                else:
+                    moment = "computing" if taken["activations"] > 0 else "loading"
+                return [reset_bin(moment, job.weight_bits)]
+            taken["results"] -= vectors
+            taken["activations"] -= row_blocks * vectors
+        return []
 
     def send(self, jobs: list[Job | JobPlan], *, only: str = "", hold: str = ""):
         """Begin to send jobs with their operands; ``only`` one stream, or ``hold`` one back."""
         streams = {"jobs": [], "weights": [], "activations": []}
+        if not only:
+            self.sent += jobs
         for job in jobs:
             if isinstance(job, JobPlan):
                 streams["jobs"].append(job.beat)
@@ -63,6 +106,37 @@ class TileBench(Bench):
             if good:
                 outputs = results.outputs(job.weight_bits)
                 assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
+            sample(self.bins(job) + self.interrupted)
+            self.interrupted = []
+
+    def bins(self, job: Job | JobPlan) -> list[str]:
+        """Bins that the next job compared reaches, by what its beats met."""
+
+        def beats_of(name: str, count: int) -> slice:
+            first = self.compared[name]
+            self.compared[name] += count
+            return slice(first, first + count)
+
+        results = self.monitors["results"].waits
+        self.sent.pop(0)
+        if isinstance(job, JobPlan):
+            waits = results[beats_of("results", 1)]
+            return [refusal_bin(job.status.name, waiting=any(waits))]
+        row_blocks, vectors, _ = job.activations.shape
+        gaps = self.monitors["activations"].gaps[beats_of("activations", row_blocks * vectors)]
+        waits = results[beats_of("results", vectors)]
+        before, self.before = self.before, job.weight_bits
+        return JobSample(
+            weight_bits=job.weight_bits,
+            activation_bits=job.activation_bits,
+            signed=bool(job.signed),
+            nonzero=float((job.activations != 0).mean()),
+            vectors=vectors,
+            row_blocks=row_blocks,
+            late=any(gaps),
+            waiting=any(waits),
+            before=before,
+        ).bins()
 
     async def take(self, count: int) -> np.ndarray:
         """Result beats as bytes."""

@@ -1,0 +1,115 @@
+"""Running regressions for people: their progress, their failures and their summary."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from verif.coverage import functional
+from verif.processes import Processes
+from verif.regression import Regression
+from verif.runs import Models, Record, State
+from verif.testplan import Assessment, Outcome, TestPlan
+
+__all__ = ["Reporter", "models_in", "print_failed_testpoints", "summary_of"]
+
+
+@contextmanager
+def models_in(cache: Path, **options) -> Iterator[Models]:
+    """Models, whose simulators and compilers end with the command."""
+    models = Models(cache, Processes(), **options)
+    try:
+        yield models
+    finally:
+        models.processes.stop()
+
+
+class Reporter:
+    """Shows tasks under way, and each failure as it comes, with the line that replays it."""
+
+    def __init__(self, console: Console, plan: TestPlan, tasks: int):
+        self.console = console
+        self.plan = plan
+        columns = (
+            *(TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
+            TextColumn("{task.fields[stages]}"),
+        )
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.task = self.bar.add_task("", total=tasks, stages="")
+        self.stages: dict[str, str] = {}
+
+    def __enter__(self):
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error):
+        self.bar.stop()
+
+    def progress(self, name: str, stage: str) -> None:
+        """A task has come to a stage."""
+        self.stages[name] = stage
+        self._show()
+
+    def finished(self, name: str, result: object) -> None:
+        """A task has given its result."""
+        self.stages.pop(name, None)
+        self.bar.advance(self.task)
+        self._show()
+        if not isinstance(result, Record):
+            return
+        if result.state is State.BROKEN:
+            self._say(f"BROKEN {result.run.id}: {result.reason}")
+        for test, written in zip(result.tests, result.tests_json(), strict=True):
+            if not test.passed:
+                points = ", ".join(self.plan.points_of(test.test)) or "no testpoint"
+                self._say(f"FAIL {written['name']} [{points}]: {test.message}")
+                self._say(f"     {written['replay']}")
+
+    def _show(self) -> None:
+        self.bar.update(self.task, stages="; ".join(self.stages.values()))
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_failed_testpoints(assessments: list[Assessment], console: Console) -> None:
+    """Print a line for each testpoint that was not shown."""
+    for assessment in assessments:
+        if not assessment.evidence or assessment.outcome is Outcome.PASSED:
+            continue
+        missing = [n for n, outcome in assessment.evidence.items() if outcome != Outcome.PASSED]
+        console.print(
+            f"testpoint {assessment.testpoint.name} {assessment.outcome}: {', '.join(missing)}",
+            style="red" if assessment.outcome is Outcome.FAILED else "yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def summary_of(regression: Regression, assessments: list[Assessment]) -> dict:
+    """What every regression leaves for programs; shapes stand in docs/verification.md."""
+    runs = [
+        {
+            "id": record.run.id,
+            "state": record.state.value,
+            "reason": record.reason,
+            "seconds": round(record.seconds, 1),
+            "seed": record.run.seed,
+            "tile": record.run.model.partition("-")[2],
+            "directory": str(record.directory),
+            "replay": record.run.replay(),
+        }
+        for record in regression.records
+    ]
+    return {
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "runs": runs,
+        "not_run": [run.id for run in regression.not_run],
+        "tests": regression.tests(),
+        "testpoints": [assessment.to_json() for assessment in assessments if assessment.evidence],
+        "functional": functional.report(regression.bins()),
+    }
