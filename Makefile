@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all formal testplan bench-rtl waveform golden \
+.PHONY: help setup doctor demo test test-slow sim sim-all coverage formal testplan bench-rtl waveform golden \
   bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -76,6 +76,9 @@ sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in n
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
 	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+
+coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tests reach
+	@$(ADQ) coverage
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)

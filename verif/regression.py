@@ -19,11 +19,13 @@ from verif.testplan import Assessment, Outcome, TestPlan, assess
 __all__ = [
     "BLOCKS",
     "BLOCK_TILES",
+    "COVERED_TILES",
     "MORE_BLOCK_TILES",
     "MORE_PORT_TILES",
     "PORTS",
     "SMALL_TILE",
     "Regression",
+    "covered_runs",
     "long_runs",
     "occupied",
     "run_all",
@@ -64,6 +66,24 @@ MORE_PORT_TILES = (
     ),
 )
 """Tiles that the long regression adds for ports."""
+
+
+COVERED_TILES = (
+    SMALL_TILE,
+    # Two rows a beat, half a beat too many, and no partial sums.
+    TileParameters(rows=33, columns=16, row_blocks=1, partial_sums=0, vectors=12),
+)
+"""Tiles whose structural coverage is counted: small ones, of both kinds that are generated."""
+
+
+def covered_runs(seeds: Sequence[int]) -> list[Run]:
+    """Runs of which coverage is counted."""
+    return [
+        Run(bench=bench, tile=tile, seed=seed)
+        for seed in seeds
+        for tile in COVERED_TILES
+        for bench in Bench
+    ]
 
 
 def short_runs(tile: TileParameters, seed: int) -> list[Run]:

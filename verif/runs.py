@@ -14,6 +14,8 @@ from pathlib import Path
 from rtl.parameters import ParameterError, TileParameters
 from rtl.tile import Tile
 from rtl.verilog import to_verilog
+from verif.coverage import structural
+from verif.coverage.marking import marked_verilog
 from verif.processes import Processes
 from verif.results import TestResult, read_results
 from verif.simulator import Build, SimulationError, build
@@ -228,10 +230,13 @@ def sources_digest() -> str:
 class Models:
     """Compiled models, each made once, whoever asks first."""
 
-    def __init__(self, cache: Path, processes: Processes, *, waves: bool = False):
+    def __init__(
+        self, cache: Path, processes: Processes, *, waves: bool = False, coverage: bool = False
+    ):
         self.cache = cache
         self.processes = processes
         self.waves = waves
+        self.coverage = coverage
         self.sources = sources_digest()
         self._lock = threading.Lock()
         self._models: dict[str, Future[Build]] = {}
@@ -263,16 +268,23 @@ class Models:
             top=top,
             ports=ports,
             sources={f"{top}.v": verilog},
+            arguments=structural.ARGUMENTS if self.coverage else (),
             waves=self.waves,
             processes=self.processes,
         )
 
     def design(self, run: Run) -> tuple[str, Sequence[str], str]:
         """Name, ports and Verilog of what a run simulates."""
+        translate = marked_verilog if self.coverage else to_verilog
         if run.bench is Bench.TILE:
-            return "tile", PORTS, to_verilog(Tile(run.tile), name="tile")
+            return "tile", PORTS, translate(Tile(run.tile), name="tile")
         workbench = Workbench(run.tile)
-        return "workbench", workbench.ports, to_verilog(workbench, name="workbench")
+        return "workbench", workbench.ports, translate(workbench, name="workbench")
+
+    def verilog(self, run: Run) -> str:
+        """Verilog of the model of a run."""
+        model = self.get(run)
+        return (model.directory / f"{model.top}.v").read_text(encoding="utf-8")
 
     def fingerprint(self, model: Build) -> str:
         """What results of a model follow from, besides the run."""

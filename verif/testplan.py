@@ -77,8 +77,8 @@ class Exclusion:
     """``line``, ``branch`` or ``toggle``."""
     instance: str
     """Pattern of instances' names."""
-    points: str
-    """Pattern of the points' names: a net with its bit, or a place in the sources."""
+    points: tuple[str, ...]
+    """Patterns of the points' names: a net with its bit and edge, or a place in the sources."""
     reason: str
 
 

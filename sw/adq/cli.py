@@ -21,6 +21,7 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "coverage",
     "formal",
     "testplan",
     "bench-train",
