@@ -21,7 +21,7 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all coverage formal testplan bench-rtl waveform golden \
+.PHONY: help setup doctor demo test test-slow sim sim-all nightly replay coverage formal testplan bench-rtl waveform golden \
   bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -76,6 +76,13 @@ sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in n
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
 	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+
+nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
+	@$(ADQ) nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+
+replay: $(VENV)/.sim  ## RUN=ID of a run again with a waveform; TEST=NAME one of its tests
+	@$(if $(RUN),,echo "error: say which run: make replay RUN=ID" >&2; exit 2)
+	@$(ADQ) replay $(RUN) $(if $(TEST),--test '$(TEST)')
 
 coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tests reach
 	@$(ADQ) coverage

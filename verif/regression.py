@@ -27,8 +27,10 @@ __all__ = [
     "Regression",
     "covered_runs",
     "long_runs",
+    "nightly_runs",
     "occupied",
     "run_all",
+    "seeds_of",
     "short_runs",
 ]
 
@@ -66,6 +68,42 @@ MORE_PORT_TILES = (
     ),
 )
 """Tiles that the long regression adds for ports."""
+
+
+NIGHTLY_TILES = (
+    (Bench.BLOCKS, BLOCK_TILES[1]),
+    (Bench.TILE, TileParameters(rows=16, columns=16, row_blocks=4, partial_sums=8, vectors=40)),
+    (Bench.TILE, TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17)),
+    (Bench.TILE, TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3)),
+)
+"""What the nightly regression runs from every tenth seed; the small tile runs from all."""
+
+
+def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
+    """Runs of seeds 1 to ``seeds``; tests that draw nothing run from the first one only."""
+    runs = []
+    for seed in range(1, seeds + 1):
+        some = [(bench, SMALL_TILE) for bench in Bench]
+        some += NIGHTLY_TILES if seed % 10 == 1 else ()
+        for bench, tile in some:
+            left_out = [name for name in exhaustive if name.partition(".")[0] in bench.folders]
+            runs.append(
+                Run(
+                    bench=bench,
+                    tile=tile,
+                    seed=seed,
+                    leave_out=tuple(left_out) if seed > 1 else (),
+                )
+            )
+    return runs
+
+
+def seeds_of(tests: Sequence[dict]) -> dict[str, int]:
+    """Of every test, from how many seeds it was run."""
+    seeds: dict[str, set[int]] = {}
+    for test in tests:
+        seeds.setdefault(test["test"], set()).add(test["seed"])
+    return {name: len(several) for name, several in sorted(seeds.items())}
 
 
 COVERED_TILES = (

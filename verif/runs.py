@@ -5,7 +5,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -218,6 +218,11 @@ def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
     return record if record.state.finished else None
 
 
+def environment_of(run: Run) -> dict[str, str]:
+    """What tests learn of their run."""
+    return {"ADQ_TILE": json.dumps(asdict(run.tile))}
+
+
 def sources_digest() -> str:
     """Digest of the tests and of everything that they import of ours."""
     digest = hashlib.sha256()
@@ -297,7 +302,6 @@ def execute(
     directory: Path,
     *,
     again: bool = False,
-    environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Record:
@@ -337,7 +341,7 @@ def execute(
         model.run(
             ",".join(map(module, run.folders)),
             directory=directory,
-            environment={"ADQ_TILE": json.dumps(asdict(run.tile)), **(environment or {})},
+            environment=environment_of(run),
             seed=run.seed,
             only=run.only,
             timeout=timeout,

@@ -76,9 +76,10 @@ class Exclusion:
     kind: str
     """``line``, ``branch`` or ``toggle``."""
     instance: str
-    """Pattern of instances' names."""
+    """Regular expression of instances' names: a model, a space, the path in it."""
     points: tuple[str, ...]
-    """Patterns of the points' names: a net with its bit and edge, or a place in the sources."""
+    """Regular expressions of the points' names: a net with its bit and edge, or a place in the
+    sources with what happens there."""
     reason: str
 
 

@@ -21,6 +21,8 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "nightly",
+    "replay",
     "coverage",
     "formal",
     "testplan",

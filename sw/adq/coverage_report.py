@@ -85,5 +85,5 @@ def print_coverage(summary: dict, console: Console) -> None:
     if len(lines) > SHOWN:
         console.print(f"... and {len(lines) - SHOWN} more", style="red", highlight=False)
     for exclusion in summary["unused_exclusions"]:
-        line = f"an exclusion excludes nothing that is missed: {exclusion['points']}"
-        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        line = f"an exclusion excludes nothing that is missed: {', '.join(exclusion['points'])}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)

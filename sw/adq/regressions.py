@@ -1,5 +1,6 @@
 """Running regressions for people: their progress, their failures and their summary."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +10,75 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from verif.coverage import functional
-from verif.processes import Processes
+from verif.processes import Processes, StoppedError
 from verif.regression import Regression
-from verif.runs import Models, Record, State
+from verif.replay.cases import read_cases
+from verif.replay.reducing import reduce_failure
+from verif.runs import Bench, Models, Record, State
+from verif.simulator import SimulationError
 from verif.testplan import Assessment, Outcome, TestPlan
 
-__all__ = ["Reporter", "models_in", "print_failed_testpoints", "summary_of"]
+__all__ = [
+    "Reporter",
+    "failures_small",
+    "models_in",
+    "print_failed_testpoints",
+    "seconds_of",
+    "summary_of",
+]
+
+SHRINKING = 60
+"""Seconds that making a failure small may take."""
+
+
+def seconds_of(budget: str) -> float:
+    """Seconds of ``90s``, ``30m`` or ``2h``.
+
+    Raises
+    ------
+    SimulationError
+        If it is none of these.
+    """
+    found = re.fullmatch(r"(\d+)([smh])", budget)
+    if not found:
+        raise SimulationError(f"a budget is a number and s, m or h, such as 30m, not {budget!r}")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def failures_small(
+    regression: Regression,
+    models: Models,
+    out: Path,
+    console: Console,
+    deadline: float | None = None,
+) -> None:
+    """Make the first failure of the tile's ports small, and print the line that replays it."""
+    failing = [
+        (record.run, test)
+        for record in regression.records
+        for test in record.tests
+        if not test.passed and record.run.bench is Bench.TILE
+    ]
+    left = SHRINKING if deadline is None else min(SHRINKING, deadline - time.monotonic())
+    if not failing or left < 5:
+        return
+    # The test with the fewest jobs is the soonest small; tests are in no order of size.
+    run, test = min(failing, key=lambda pair: pair[1].seconds)
+    directory = out / "small" / run.id
+    try:
+        with console.status(f"making {test.name} small") as status:
+            path = reduce_failure(
+                run, models, test.name, directory, seconds=left, progress=status.update
+            )
+    except (SimulationError, StoppedError) as error:
+        console.print(f"{test.name} was not made small: {error}", style="yellow", markup=False)
+        return
+    if path is None:
+        console.print(f"{test.name} does not fail from reset alone: it was not made small")
+        return
+    [case], _ = read_cases(path)
+    line = f"{test.name} fails with {case.describe()}: make replay RUN={path}"
+    console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

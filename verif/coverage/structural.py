@@ -4,7 +4,6 @@
 point is of an instance; counts of the runs of one model add up.
 """
 
-import fnmatch
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -208,8 +207,6 @@ def tabulate(
 
 
 def _matches(exclusion: Exclusion, point: Point) -> bool:
-    return fnmatch.fnmatchcase(point.instance, exclusion.instance) and any(
-        # A bracket is one: bits of nets have them.
-        fnmatch.fnmatchcase(point.name.replace("[", "<"), pattern.replace("[", "<"))
-        for pattern in exclusion.points
+    return bool(re.fullmatch(exclusion.instance, point.instance)) and any(
+        re.fullmatch(pattern, point.name) for pattern in exclusion.points
     )

@@ -39,7 +39,13 @@ def regress(
     from rich.console import Console
 
     from adq.files import write_json
-    from adq.regressions import Reporter, models_in, print_failed_testpoints, summary_of
+    from adq.regressions import (
+        Reporter,
+        failures_small,
+        models_in,
+        print_failed_testpoints,
+        summary_of,
+    )
     from adq.simulation import report_networks, simulate_networks
     from verif import regression, testplan
 
@@ -57,23 +63,21 @@ def regress(
     def differs(simulated) -> bool:
         return not all(run["agrees"] for run in simulated)
 
-    with (
-        regression.occupied(out),
-        models_in(CACHE) as models,
-        Reporter(console, plan, len(runs) + len(others)) as reporter,
-    ):
+    with regression.occupied(out), models_in(CACHE) as models:
         (out / "regression.json").unlink(missing_ok=True)
-        result = regression.run_all(
-            runs,
-            models,
-            out,
-            others=others,
-            workers=processes,
-            fail_fast=not go_on,
-            failed=differs,
-            progress=reporter.progress,
-            finished=reporter.finished,
-        )
+        with Reporter(console, plan, len(runs) + len(others)) as reporter:
+            result = regression.run_all(
+                runs,
+                models,
+                out,
+                others=others,
+                workers=processes,
+                fail_fast=not go_on,
+                failed=differs,
+                progress=reporter.progress,
+                finished=reporter.finished,
+            )
+        failures_small(result, models, out, console)
 
     summary, more = {}, {}
     simulated = result.others.get("networks", [])

@@ -1,5 +1,7 @@
 """Bench of the whole tile: jobs, their streams, and what they must give."""
 
+import os
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from verif.cocotb.plans import JobPlan
 from verif.cocotb.sampling import sample
 from verif.coverage.functional import JobSample, refusal_bin, reset_bin
 from verif.jobs import Job
+from verif.replay.cases import Case, Refused, write_cases
 
 __all__ = ["TileBench"]
 
@@ -29,6 +32,9 @@ class TileBench(Bench):
         self.sink("results", stall)
         self.compared: dict[str, int] = {}
         """Beats of activations and results that belong to jobs compared, or to resets."""
+        self.pauses = {"idle": idle, "stall": stall}
+        self.history: list[Job | JobPlan] = []
+        """Jobs since the last reset."""
         self.sent: list[Job | JobPlan] = []
         """Jobs since the last reset that are not yet compared."""
         self.before: int | None = None
@@ -43,7 +49,7 @@ class TileBench(Bench):
         self.compared = {
             name: len(self.monitors[name].taken) for name in ("activations", "results")
         }
-        self.sent, self.before = [], None
+        self.sent, self.history, self.before = [], [], None
 
     def moment(self) -> list[str]:
         """Bin of a reset now: what the tile is at; none where it has nothing to do."""
@@ -71,6 +77,8 @@ class TileBench(Bench):
         streams = {"jobs": [], "weights": [], "activations": []}
         if not only:
             self.sent += jobs
+            self.history += jobs
+            self.write_down()
         for job in jobs:
             if isinstance(job, JobPlan):
                 streams["jobs"].append(job.beat)
@@ -85,6 +93,12 @@ class TileBench(Bench):
         for name, integers in streams.items():
             if name != hold and (not only or name == only):
                 self.start_soon(self.sources[name].send(integers))
+
+    def write_down(self):
+        """Leave the jobs since reset as a case, where that is asked for."""
+        if path := os.environ.get("ADQ_RECORD"):
+            jobs = (job if isinstance(job, Job) else Refused.of(job) for job in self.history)
+            write_cases(Path(path), [Case(**self.pauses, seed=0, jobs=tuple(jobs))])
 
     async def check(self, jobs: list[Job | JobPlan]):
         """Run jobs; every output of every vector must be the product. A :class:`JobPlan` is
