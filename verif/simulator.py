@@ -31,6 +31,10 @@ MAKE_VARIABLES = (
 looks for a ``python``, which Debian has not."""
 
 
+LZ4 = Path(__file__).with_name("lz4")
+"""A header in place of LZ4, which Verilator's waveforms need and few systems have."""
+
+
 class SimulationError(RuntimeError):
     """A simulation that could not be built or run."""
 
@@ -247,7 +251,9 @@ def build(
     """
     control = _publish(top, ports)
     arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
-    arguments += ["-Wno-fatal", "-Wno-WIDTH", *(["--trace-fst"] if waves else [])]
+    arguments += ["-Wno-fatal", "-Wno-WIDTH"]
+    if waves:
+        arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
     digest = hashlib.sha256()
     for part in (
         *_tool_versions(),
@@ -266,6 +272,9 @@ def build(
     cache.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{top}-", dir=cache))
     (scratch / "ports.vlt").write_text(control)
+    if waves:  # the library that is linked: all of it is in the header
+        (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
+        arguments += ["-LDFLAGS", "-L."]
     for name, text in sources.items():
         (scratch / name).write_text(text)
     try:
