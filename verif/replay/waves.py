@@ -33,7 +33,7 @@ class Scope:
     @property
     def name(self) -> str:
         """Of a group: the path below the top, or the top itself."""
-        return ".".join(self.path[2:] or self.path[1:])
+        return ".".join(self.path[1:] or self.path)
 
 
 def read_scopes(verilog: str, top: str) -> list[Scope]:
@@ -47,7 +47,7 @@ def read_scopes(verilog: str, top: str) -> list[Scope]:
             current[0].append(Signal(found[2], int(found[1] or 0) + 1))
         elif found := re.match(r"  (\\?[\w.]+)\s+(\w+) \($", line):
             current[1].append((found[1].removeprefix("\\"), found[2]))
-    return list(_scopes(modules, top, ("TOP", top)))
+    return list(_scopes(modules, top, (top,)))
 
 
 def _scopes(modules, module: str, path: tuple[str, ...]) -> Iterator[Scope]:
