@@ -114,6 +114,20 @@ async def extremes(dut, weight_bits, signed):
 
 
 @cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def every_bit_set(dut, weight_bits, signed):
+    """Every weight bit and every activation bit, and then none: every count is all rows."""
+    bench = TileBench(dut)
+    await bench.start()
+    shape = {"vectors": 1, "row_blocks": min(TILE.row_blocks, 2)}
+    given = {"weight_bits": weight_bits, "activation_bits": 16, "signed": signed} | shape
+    ones, zeros = random_jobs(bench, 2, **given)
+    ones.weights[:], ones.activations[:] = -1, -1 if signed else 2**16 - 1
+    zeros.weights[:] = 0
+    await bench.check([ones, zeros, ones, zeros])
+
+
+@cocotb.test()
 @cocotb.parametrize(stall=["never", "lazy"])
 async def every_circumstance(dut, stall):
     """Weight bits, activation bits, sign, density and row blocks all crossed, in any order; results
