@@ -1,10 +1,11 @@
-"""Outcomes of cocotb tests."""
+"""Outcomes of cocotb tests, and the bins that they reached."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-__all__ = ["TestResult", "read_results"]
+__all__ = ["TestResult", "read_bins", "read_results"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,9 @@ def read_results(path: Path) -> list[TestResult]:
         name = f"{folder}.{case.get('name', '?')}"
         results.append(TestResult(name, message, float(case.get("time", 0))))
     return results
+
+
+def read_bins(directory: Path) -> dict[str, int]:
+    """Hits of the bins of functional coverage that a simulation left in its directory."""
+    path = directory / "functional.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -17,7 +17,7 @@ from rtl.verilog import to_verilog
 from verif.coverage import structural
 from verif.coverage.marking import marked_verilog
 from verif.processes import Processes
-from verif.results import TestResult, read_results
+from verif.results import TestResult, read_bins, read_results
 from verif.simulator import Build, SimulationError, build
 from verif.workbench import Workbench
 
@@ -193,10 +193,7 @@ class Record:
 
     def bins(self) -> dict[str, int]:
         """Hits of the bins of functional coverage."""
-        try:
-            return json.loads((self.directory / "functional.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        return read_bins(self.directory)
 
 
 def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
@@ -236,11 +233,11 @@ class Models:
     """Compiled models, each made once, whoever asks first."""
 
     def __init__(
-        self, cache: Path, processes: Processes, *, waves: bool = False, coverage: bool = False
+        self, cache: Path, processes: Processes, *, fst: bool = False, coverage: bool = False
     ):
         self.cache = cache
         self.processes = processes
-        self.waves = waves
+        self.fst = fst
         self.coverage = coverage
         self.sources = sources_digest()
         self._lock = threading.Lock()
@@ -274,7 +271,7 @@ class Models:
             ports=ports,
             sources={f"{top}.v": verilog},
             arguments=structural.ARGUMENTS if self.coverage else (),
-            waves=self.waves,
+            fst=self.fst,
             processes=self.processes,
         )
 

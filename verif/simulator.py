@@ -138,7 +138,7 @@ class Build:
         seed: int | None = None,
         testcase: str | None = None,
         only: str | None = None,
-        waves: bool = False,
+        fst: bool = False,
         timeout: float | None = None,
         processes: Processes | None = None,
     ) -> tuple[int, int]:
@@ -148,8 +148,8 @@ class Build:
         ----------
         only
             Regular expression found in the full names of the tests to run.
-        waves
-            Write ``dump.fst``, of a model that was built with ``waves``.
+        fst
+            Write ``dump.fst``, of a model that was built with ``fst``.
         timeout
             Seconds after which the simulator is killed.
         processes
@@ -183,7 +183,7 @@ class Build:
                 seed=seed,
                 testcase=testcase,
                 test_filter=only,
-                waves=waves,
+                waves=fst,
             )
             tests, failures = get_results(results)
         except StoppedError:
@@ -225,7 +225,7 @@ def build(
     sources: Mapping[str, str],
     parameters: Mapping[str, int] | None = None,
     arguments: Sequence[str] = (),
-    waves: bool = False,
+    fst: bool = False,
     processes: Processes | None = None,
 ) -> Build:
     """Compile Verilog into a model, or find it in ``cache``.
@@ -239,8 +239,8 @@ def build(
         Ports of the top that Python reads or writes.
     sources
         File names and texts.
-    waves
-        The model can write waveforms, as FST.
+    fst
+        The model can write waveforms.
     processes
         What ends the compiler, should all be told to stop.
 
@@ -252,7 +252,7 @@ def build(
     control = _publish(top, ports)
     arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
     arguments += ["-Wno-fatal", "-Wno-WIDTH"]
-    if waves:
+    if fst:
         arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
     digest = hashlib.sha256()
     for part in (
@@ -272,7 +272,7 @@ def build(
     cache.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{top}-", dir=cache))
     (scratch / "ports.vlt").write_text(control)
-    if waves:  # the library that is linked: all of it is in the header
+    if fst:  # the library that is linked: all of it is in the header
         (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
         arguments += ["-LDFLAGS", "-L."]
     for name, text in sources.items():
@@ -285,7 +285,7 @@ def build(
             build_args=arguments,
             build_dir=scratch,
             always=True,
-            waves=waves,
+            waves=fst,
             log_file=scratch / "build.log",
         )
     except StoppedError:

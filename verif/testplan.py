@@ -6,6 +6,7 @@ and without a simulator.
 
 import ast
 import fnmatch
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,10 +86,16 @@ class Exclusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """Bins that a shipped network's vectors must reach."""
+    """What a shipped network's vectors must reach."""
 
     artifact: str
     bins: tuple[str, ...]
+    """Regular expressions, each of which must match a bin that is reached."""
+
+    def missing(self, reached: Iterable[str]) -> list[str]:
+        """Expressions that match no bin reached."""
+        names = list(reached)
+        return [one for one in self.bins if not any(re.fullmatch(one, name) for name in names)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,11 +282,9 @@ def _names_that_do_not_exist(plan, tests, files, proofs, groups) -> Iterator[str
     for name in plan.outside_files:
         if name not in files:
             yield f"outside: there is no file {name}"
-    known = set(bin_names())
     for network in plan.networks:
-        for name in network.bins:
-            if name not in known:
-                yield f"networks {network.artifact}: there is no bin {name!r}"
+        for pattern in network.missing(bin_names()):
+            yield f"networks {network.artifact}: there is no bin {pattern}"
 
 
 def _what_no_testpoint_has(plan, tests, files, proofs, groups) -> Iterator[str]:

@@ -4,6 +4,7 @@ Both are driven by the same schedule of beats and pauses. They must give the sam
 same cycles, and toggle the same named nets as often, block by block.
 """
 
+import dataclasses
 import functools
 import json
 import random
@@ -20,7 +21,7 @@ from amaranth.lib.wiring import In
 from rtl.parameters import TileParameters
 from rtl.tile import Tile
 from verif import beats
-from verif.activity import CountedDesign, count_activity, flatten
+from verif.activity import count_activity, flatten
 from verif.jobs import Job
 from verif.runs import PORTS
 from verif.simulator import SimulationError, build
@@ -151,9 +152,7 @@ class Twin:
                     counted_bits = range(int(first or 0), int(last or len(bits) - 1) + 1)
                     mask = sum(1 << bit for bit in counted_bits if bits[bit] in driven)
                     self.nets[block].append((name, mask))
-        self.design = CountedDesign(
-            verilog="\n".join(lines), blocks=counted.blocks, bits={}, registers={}
-        )
+        self.design = dataclasses.replace(counted, verilog="\n".join(lines))
 
     def on_verilator(self, schedule: Schedule, *, directory: Path, cache: Path) -> Played:
         """Play a schedule on the compiled model.

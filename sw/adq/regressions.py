@@ -16,12 +16,13 @@ from verif.replay.cases import read_cases
 from verif.replay.reducing import reduce_failure
 from verif.runs import Bench, Models, Record, State
 from verif.simulator import SimulationError
-from verif.testplan import Assessment, Outcome, TestPlan
+from verif.testplan import ROOT, Assessment, Networks, Outcome, TestPlan
 
 __all__ = [
     "Reporter",
     "failures_small",
     "models_in",
+    "network_bins_missing",
     "print_failed_testpoints",
     "seconds_of",
     "summary_of",
@@ -137,6 +138,14 @@ class Reporter:
 
     def _say(self, line: str) -> None:
         self.console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def network_bins_missing(network: Networks, simulated: list[dict]) -> list[str] | None:
+    """What a shipped network was to reach and did not; None where it was not run."""
+    for run in simulated:
+        if Path(run["artifact"]).resolve() == (ROOT / network.artifact).resolve():
+            return network.missing(run["bins"])
+    return None
 
 
 def print_failed_testpoints(assessments: list[Assessment], console: Console) -> None:

@@ -160,6 +160,20 @@ class JobSample:
     before: int | None = None
     """Weight bits of the good job before it, since reset."""
 
+    @classmethod
+    def of(cls, job, **met) -> "JobSample":
+        """Of a :class:`verif.jobs.Job`, and what it met."""
+        row_blocks, vectors, _ = job.activations.shape
+        return cls(
+            weight_bits=job.weight_bits,
+            activation_bits=job.activation_bits,
+            signed=bool(job.signed),
+            nonzero=float((job.activations != 0).mean()),
+            vectors=vectors,
+            row_blocks=row_blocks,
+            **met,
+        )
+
     def bins(self) -> list[str]:
         """Names of the bins that it reaches."""
         sign, density = SIGNS[self.signed], density_class(self.nonzero)

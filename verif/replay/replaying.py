@@ -43,7 +43,7 @@ def replay_run(
     wave = directory / "dump.fst"
     wave.unlink(missing_ok=True)
     if cases is not None:
-        results = run_cases(run, models, cases, directory, waves=True)
+        results = run_cases(run, models, cases, directory, fst=True)
     else:
         folder, _, name = test.partition(".")
         if test and folder not in run.folders:
@@ -56,7 +56,7 @@ def replay_run(
             environment=environment_of(run),
             seed=run.seed,
             only=rf"{re.escape(f'{module(folder)}.{name}')}(/|$)" if test else run.only,
-            waves=True,
+            fst=True,
             processes=models.processes,
         )
         results = read_results(directory / "results.xml")

@@ -43,6 +43,7 @@ def regress(
         Reporter,
         failures_small,
         models_in,
+        network_bins_missing,
         print_failed_testpoints,
         summary_of,
     )
@@ -89,6 +90,17 @@ def regress(
         good = not differs(simulated)
         more["network.every_layer"] = testplan.Outcome("passed" if good else "failed")
     assessments = result.assess(plan, more)
+    for network in plan.networks:
+        unreached = network_bins_missing(network, simulated)
+        if unreached is None:
+            continue
+        for assessment in assessments:
+            if "network.every_layer" in assessment.testpoint.tests:
+                outcome = "failed" if unreached else "passed"
+                name = f"bins of {network.artifact}"
+                assessment.evidence[name] = testplan.Outcome(outcome)
+        for pattern in unreached:
+            console.print(f"{network.artifact} reaches no bin {pattern}", style="red")
     print_failed_testpoints(assessments, console)
     states = [record.state for record in result.records]
     tests = result.tests()
@@ -96,6 +108,7 @@ def regress(
         sum(test["outcome"] == "failed" for test in tests)
         + states.count("broken")
         + sum(not run["agrees"] for run in simulated)
+        + sum(bool(network_bins_missing(network, simulated)) for network in plan.networks)
     )
     passed = sum(test["outcome"] == "passed" for test in tests)
     passed += sum(run["agrees"] for run in simulated)

@@ -46,7 +46,7 @@ def replay(
             console.print(f"Small case: {path}", highlight=False)
     with (
         occupied(directory),
-        models_in(CACHE, waves=True) as models,
+        models_in(CACHE, fst=True) as models,
         console.status(f"{where.id}: replaying"),
     ):
         replayed = replay_run(where, models, directory, test=test, cases=cases)

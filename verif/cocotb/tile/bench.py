@@ -140,17 +140,8 @@ class TileBench(Bench):
         gaps = self.monitors["activations"].gaps[beats_of("activations", row_blocks * vectors)]
         waits = results[beats_of("results", vectors)]
         before, self.before = self.before, job.weight_bits
-        return JobSample(
-            weight_bits=job.weight_bits,
-            activation_bits=job.activation_bits,
-            signed=bool(job.signed),
-            nonzero=float((job.activations != 0).mean()),
-            vectors=vectors,
-            row_blocks=row_blocks,
-            late=any(gaps),
-            waiting=any(waits),
-            before=before,
-        ).bins()
+        met = {"late": any(gaps), "waiting": any(waits), "before": before}
+        return JobSample.of(job, **met).bins()
 
     async def take(self, count: int) -> np.ndarray:
         """Result beats as bytes."""
