@@ -21,8 +21,8 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all nightly replay coverage formal testplan bench-rtl waveform golden \
-  bench-golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow sim sim-all nightly replay coverage formal testplan \
+  bench-rtl waveform golden bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -68,8 +68,9 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 	@mkdir -p build
 	@$(VENV)/bin/pytest --junit-xml build/pytest.xml
 
-test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
-	@$(VENV)/bin/pytest -m slow
+test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch of each GPU recipe
+	@mkdir -p build
+	@$(VENV)/bin/pytest -m slow --junit-xml build/pytest-slow.xml
 
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)

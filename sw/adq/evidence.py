@@ -19,6 +19,7 @@ SOURCES = {
     "proofs": Path("formal/formal.json"),
     "coverage": Path("coverage/coverage.json"),
     "pytest": Path("pytest.xml"),
+    "slow pytest": Path("pytest-slow.xml"),
 }
 """Files of results, below the folder of builds."""
 
@@ -66,14 +67,15 @@ def read_evidence(folder: Path) -> Evidence:
     """
     evidence = Evidence()
     tests: list[tuple[str, Outcome]] = []
+    pytest: list[tuple[str, Outcome]] = []
     for source, name in SOURCES.items():
         path = folder / name
         if not path.exists():
             continue
         evidence.files[source] = str(path)
         try:
-            if source == "pytest":
-                evidence.kinds["pytest"] = _pytest_outcomes(path)
+            if path.suffix == ".xml":
+                pytest += _pytest_outcomes(path)
                 continue
             document = json.loads(path.read_text(encoding="utf-8"))
             if source == "proofs":
@@ -93,6 +95,8 @@ def read_evidence(folder: Path) -> Evidence:
             ) from None
     if tests:
         evidence.kinds["tests"] = by_name(tests)
+    if pytest:
+        evidence.kinds["pytest"] = by_name(pytest)
     return evidence
 
 
@@ -100,7 +104,7 @@ def _passed(good: bool) -> Outcome:
     return Outcome.PASSED if good else Outcome.FAILED
 
 
-def _pytest_outcomes(path: Path) -> dict[str, Outcome]:
+def _pytest_outcomes(path: Path) -> list[tuple[str, Outcome]]:
     """Of a JUnit file, by file and by ``file::test``, parameters of a test together."""
     results = []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
@@ -112,7 +116,7 @@ def _pytest_outcomes(path: Path) -> dict[str, Outcome]:
         file = case.get("classname", "").replace(".", "/") + ".py"
         test = case.get("name", "").partition("[")[0]
         results += [(file, outcome), (f"{file}::{test}", outcome)]
-    return by_name(results)
+    return results
 
 
 def print_testpoints(assessments: list[Assessment], console: Console) -> None:
