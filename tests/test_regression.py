@@ -15,17 +15,10 @@ import pytest
 from adq.regressions import seconds_of
 from rtl.parameters import TileParameters
 from verif.processes import Processes, StoppedError
-from verif.regression import (
-    SMALL_TILE,
-    Regression,
-    nightly_runs,
-    occupied,
-    run_all,
-    seeds_of,
-    short_runs,
-)
+from verif.regression import Regression, occupied, run_all
 from verif.replay.cases import Case, Refused, write_cases
 from verif.replay.reducing import run_cases
+from verif.run_lists import SMALL_TILE, nightly_runs, seeds_of, short_runs
 from verif.runs import Bench, Models, Record, Run, State, execute
 from verif.simulator import Build, SimulationError
 from verif.testplan import Outcome, read_plan
@@ -109,7 +102,7 @@ def test_what_has_finished_is_not_repeated(tmp_path):
 
 def test_nothing_is_begun_behind_a_failure_where_that_is_asked_for(tmp_path):
     models = FakeModels(lambda seed: "wrong" if seed == 2 else "")
-    result = run_them(models, tmp_path, fail_fast=True)
+    result = run_them(models, tmp_path, ends=lambda record: record.state is State.FAILED)
     assert models.model.calls == [1, 2]
     assert [run.seed for run in result.not_run] == [3, 4]
 

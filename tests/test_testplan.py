@@ -7,16 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from verif import testplan
+from verif import planned, testplan
 from verif.coverage.functional import GROUPS
-from verif.testplan import Outcome, TestPlan, TestPlanError, Testpoint, assess, check
+from verif.planned import check
+from verif.testplan import Outcome, TestPlan, TestPlanError, Testpoint, assess
 
 TESTS = {"tile.adds", "fuser.fuses"}
 FILES = {
-    "tests/test_a.py": testplan.PytestFile(
-        "tests/test_a.py", frozenset({"test_x", "test_y"}), True
-    ),
-    "tests/test_b.py": testplan.PytestFile("tests/test_b.py", frozenset({"test_z"}), False),
+    "tests/test_a.py": planned.PytestFile("tests/test_a.py", frozenset({"test_x", "test_y"}), True),
+    "tests/test_b.py": planned.PytestFile("tests/test_b.py", frozenset({"test_z"}), False),
 }
 PROOFS = ["fuser.2_bits", "fuser.4_bits"]
 
@@ -102,13 +101,13 @@ def test_tests_are_found_without_running_them(tmp_path):
         "@cocotb.test(skip=X)\n@cocotb.parametrize(a=[1])\nasync def carries(dut, a): ...\n"
         "async def helper(dut): ...\n"
     )
-    assert testplan.cocotb_tests(tmp_path) == {"adder.sums", "adder.carries"}
+    assert planned.cocotb_tests(tmp_path) == {"adder.sums", "adder.carries"}
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text(
         "def test_a():\n    from rtl.tile import Tile\n\ndef helper(): ...\n"
     )
     (tmp_path / "tests" / "test_other.py").write_text("import json\ndef test_b(): ...\n")
-    files = testplan.pytest_files(tmp_path)
+    files = planned.pytest_files(tmp_path)
     assert files["tests/test_it.py"].tests == {"test_a"}
     assert [files[f"tests/test_{n}.py"].of_contract for n in ("it", "other")] == [True, False]
 
@@ -131,19 +130,19 @@ def results_in(folder: Path, outcome: str) -> None:
     """Files of results such as commands leave them, one test of one outcome among them."""
     (folder / "regression").mkdir()
     tests = [
-        {"test": name, "outcome": "passed"} for name in testplan.cocotb_tests() - {"tile.extremes"}
+        {"test": name, "outcome": "passed"} for name in planned.cocotb_tests() - {"tile.extremes"}
     ]
     tests.append({"test": "tile.extremes", "outcome": outcome})
     (folder / "regression" / "regression.json").write_text(json.dumps({"tests": tests}))
     (folder / "formal").mkdir()
-    proofs = [{"name": name, "result": "proved"} for name in testplan.proof_names()]
+    proofs = [{"name": name, "result": "proved"} for name in planned.proof_names()]
     (folder / "formal" / "formal.json").write_text(json.dumps({"proofs": proofs}))
     (folder / "coverage").mkdir()
     groups = [{"name": name, "missing": []} for name in GROUPS]
     (folder / "coverage" / "coverage.json").write_text(json.dumps({"functional": groups}))
     cases = "".join(
         f'<testcase classname="tests.{Path(file.name).stem}" name="{test}[1-2]"/>'
-        for file in testplan.pytest_files().values()
+        for file in planned.pytest_files().values()
         for test in file.tests
     )
     (folder / "pytest.xml").write_text(f"<testsuites>{cases}</testsuites>")

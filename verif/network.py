@@ -84,6 +84,7 @@ def simulate(
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
+    broken = ""
     try:
         model.run(
             "verif.cocotb.network.test_network",
@@ -91,6 +92,8 @@ def simulate(
             environment={"ADQ_NETWORK": json.dumps(specification)},
             seed=seed,
         )
+    except SimulationError as error:
+        broken = str(error)
     finally:
         finished.set()
         watcher.join()
@@ -98,10 +101,13 @@ def simulate(
     if result.exists():
         summary |= json.loads(result.read_text())
     else:
-        # The tile hung or refused a job: that is a finding about the design, not a wrong call.
-        failures = [test.message for test in read_results(directory / "results.xml")]
+        # The tile hung or refused a job, or the simulator crashed: that is a finding about the
+        # design, not a wrong call.
+        if not broken:
+            failures = [test.message for test in read_results(directory / "results.xml")]
+            broken = failures[0] or "ended early"
         summary |= {"layers": [], "accumulators": 0, "mismatches": 0, "classes_that_differ": 0}
-        summary |= {"correct": 0, "failure": failures[0] or "ended early"}
+        summary |= {"correct": 0, "failure": broken}
     summary["bins"] = read_bins(directory)
     summary["counted_bits"], summary["registers"] = design.bits, design.registers
     scratch = result.with_suffix(".part")

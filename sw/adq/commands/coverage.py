@@ -29,11 +29,11 @@ def coverage(
     from adq.coverage_report import coverage_of, print_coverage
     from adq.files import write_json
     from adq.regressions import Reporter, models_in
-    from verif import regression, testplan
+    from verif import regression, run_lists, testplan
 
     plan = testplan.read_plan()
     console = Console()
-    runs = regression.covered_runs(range(1, seeds + 1))
+    runs = run_lists.covered_runs(range(1, seeds + 1))
     with (
         regression.occupied(out),
         models_in(CACHE, coverage=True) as models,

@@ -41,13 +41,13 @@ def nightly(
         seconds_of,
         summary_of,
     )
-    from verif import regression, testplan
+    from verif import regression, run_lists, testplan
 
     started = time.monotonic()
     deadline = started + seconds_of(budget) if budget else None
     plan = testplan.read_plan()
     console = Console()
-    runs = regression.nightly_runs(seeds, plan.exhaustive)
+    runs = run_lists.nightly_runs(seeds, plan.exhaustive)
     file = out / "nightly.json"
     with regression.occupied(out), models_in(CACHE) as models:
         write_json(file, {"state": "under way, or cut off"})
@@ -74,7 +74,7 @@ def nightly(
         "failed": failed,
         "seconds": round(time.monotonic() - started, 1),
         "budget": budget,
-        "seeds": regression.seeds_of(tests),
+        "seeds": run_lists.seeds_of(tests),
     }
     write_json(file, summary)
     console.print(

@@ -48,11 +48,12 @@ def regress(
         summary_of,
     )
     from adq.simulation import report_networks, simulate_networks
-    from verif import regression, testplan
+    from verif import regression, run_lists, testplan
+    from verif.runs import Record
 
     plan = testplan.read_plan()
     console = Console()
-    runs = (regression.long_runs if every else regression.short_runs)(parameters, seed)
+    runs = (run_lists.long_runs if every else run_lists.short_runs)(parameters, seed)
     others = {}
     if artifacts:
 
@@ -64,6 +65,10 @@ def regress(
     def differs(simulated) -> bool:
         return not all(run["agrees"] for run in simulated)
 
+    def fails(result) -> bool:
+        bad = result.state != "passed" if isinstance(result, Record) else differs(result)
+        return bad and not go_on
+
     with regression.occupied(out), models_in(CACHE) as models:
         (out / "regression.json").unlink(missing_ok=True)
         with Reporter(console, plan, len(runs) + len(others)) as reporter:
@@ -73,8 +78,7 @@ def regress(
                 out,
                 others=others,
                 workers=processes,
-                fail_fast=not go_on,
-                failed=differs,
+                ends=fails,
                 progress=reporter.progress,
                 finished=reporter.finished,
             )

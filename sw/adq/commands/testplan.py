@@ -21,11 +21,12 @@ def testplan(
 
     Exit status 1 if something that shows a promise has failed.
     """
+    from verif import planned
     from verif import testplan as plans
 
     plan = plans.read_plan()
     try:
-        plans.check(plan)
+        planned.check(plan)
     except plans.TestPlanError as error:
         for problem in str(error).splitlines():
             typer.echo(f"error: {problem}", err=True)
