@@ -98,7 +98,7 @@ def simulate(
         finished.set()
         watcher.join()
     summary = {"artifact": str(artifact), "tile": asdict(tile), "images": images, "failure": ""}
-    if result.exists():
+    if result.exists() and not broken:
         summary |= json.loads(result.read_text())
     else:
         # The tile hung or refused a job, or the simulator crashed: that is a finding about the
