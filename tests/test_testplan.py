@@ -83,6 +83,8 @@ def test_every_problem_has_a_line():
         ("[[outside]]\nfiles=['tests/test_a.py']\n", "says no reason"),
         ("[[outside]]\nfiles=['a']\nreason=' '\n", "says no reason"),
         ("[[exclusion", "not valid TOML"),
+        ("[goals]\nlines = 100\n", r"\[goals\] lines: known are line, branch"),
+        ("[goals]\nline = 101\n", r"\[goals\] line: known are"),
     ],
 )
 def test_plans_that_cannot_be_read(tmp_path, text, message):

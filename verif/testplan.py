@@ -27,6 +27,8 @@ __all__ = [
 
 ROOT = Path(__file__).parents[1]
 
+GOALS = ("line", "branch", "toggle", "bins")
+
 TABLES = {
     "testpoint": {"name", "stage", "promise", "tests", "pytest", "proofs", "bins"},
     "exclusion": {"kind", "instance", "points", "reason"},
@@ -98,6 +100,8 @@ class TestPlan:
     testpoints: tuple[Testpoint, ...]
     exhaustive: tuple[str, ...] = ()
     """cocotb tests that draw nothing, or every value there is."""
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """Percent of what is not excluded, of ``line``, ``branch``, ``toggle`` and ``bins``."""
     exclusions: tuple[Exclusion, ...] = ()
     networks: tuple[Networks, ...] = ()
     outside_files: tuple[str, ...] = ()
@@ -124,8 +128,8 @@ def read_plan(path: Path | None = None) -> TestPlan:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TestPlanError(f"{path}: not valid TOML: {error}") from None
     for name in document:
-        if name not in {*TABLES, "exhaustive"}:
-            known = ", ".join([*TABLES, "exhaustive"])
+        if name not in {*TABLES, "exhaustive", "goals"}:
+            known = ", ".join([*TABLES, "exhaustive", "goals"])
             raise TestPlanError(f"{path}: unknown table {name!r}; known: {known}")
     tables = {name: list(_entries(path, document, name)) for name in TABLES}
     outside = tables["outside"]
@@ -133,6 +137,7 @@ def read_plan(path: Path | None = None) -> TestPlan:
         return TestPlan(
             testpoints=tuple(Testpoint(**entry) for entry in tables["testpoint"]),
             exhaustive=tuple(document.get("exhaustive", ())),
+            goals=_goals(path, document.get("goals", {})),
             exclusions=tuple(Exclusion(**entry) for entry in tables["exclusion"]),
             networks=tuple(Networks(**entry) for entry in tables["networks"]),
             outside_files=tuple(name for entry in outside for name in entry.get("files", ())),
@@ -140,6 +145,18 @@ def read_plan(path: Path | None = None) -> TestPlan:
         )
     except TypeError as error:
         raise TestPlanError(f"{path}: an entry lacks a key: {error}") from None
+
+
+def _goals(path: Path, table: Mapping) -> dict[str, float]:
+    """Goals, all of them: 100 where none is given."""
+    goals = dict.fromkeys(GOALS, 100.0)
+    for name, percent in table.items():
+        if name not in goals or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+            raise TestPlanError(
+                f"{path}: [goals] {name}: known are {', '.join(goals)}, from 0 to 100"
+            )
+        goals[name] = percent
+    return goals
 
 
 def _entries(path: Path, document: Mapping, table: str) -> Iterator[dict]:

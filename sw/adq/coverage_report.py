@@ -1,6 +1,7 @@
 """Coverage as a table for people and JSON for programs."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -27,13 +28,21 @@ def coverage_of(regression: Regression, models: Models, plan: TestPlan) -> dict:
         files = [record.directory / "coverage.dat" for record in records]
         counts.update(structural.read_points(model, models.verilog(records[0].run), files))
     table, missing, excluded, unused = structural.tabulate(counts, plan.exclusions)
+    bins = functional.report(regression.bins())
+    shares = {
+        kind: _percent([instance.totals[kind] for instance in table]) for kind in structural.KINDS
+    }
+    shares["bins"] = _percent(bins)
     return {
         "runs": [record.run.id for record in regression.records],
+        "percent": shares,
+        "goals": dict(plan.goals),
+        "reached": all(shares[name] >= goal for name, goal in plan.goals.items()),
         "blocks": [instance.to_json() for instance in table],
         "missing": [_point(point) for point in missing],
         "excluded": [{**_point(point), "reason": reason} for point, reason in excluded],
         "unused_exclusions": [vars(exclusion) for exclusion in unused],
-        "functional": functional.report(regression.bins()),
+        "functional": bins,
     }
 
 
@@ -44,6 +53,13 @@ def _point(point: structural.Point) -> dict:
         "point": point.name,
         "source": point.source,
     }
+
+
+def _percent(totals: Iterable[dict]) -> float:
+    """Share of all that is hit; short of 100 where anything is missed."""
+    totals = list(totals)
+    total = sum(one["total"] for one in totals)
+    return 100 * sum(one["hit"] for one in totals) / total if total else 100.0
 
 
 def _share(totals: dict[str, int]) -> str:
@@ -75,6 +91,13 @@ def print_coverage(summary: dict, console: Console) -> None:
         style = "red" if group["missing"] else None
         table.add_row(group["name"], _share(group), group["promise"], style=style)
     console.print(table)
+    console.print(
+        "; ".join(
+            f"{name} {percent:.2f} % (goal {summary['goals'][name]:g} %)"
+            for name, percent in summary["percent"].items()
+        ),
+        highlight=False,
+    )
     lines = [
         f"{point['source']}: {point['instance']}: {point['kind']} {point['point']}"
         for point in summary["missing"]
