@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.process_options import ProcessesOption
 from adq.tile_options import CACHE
 
 
@@ -12,9 +13,7 @@ def coverage(
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Seeds of the random tests.")
     ] = 2,
-    processes: Annotated[
-        int | None, typer.Option("--processes", metavar="N", min=1, help="Runs at a time.")
-    ] = None,
+    processes: ProcessesOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where runs and coverage.json go.")
     ] = Path("build/coverage"),

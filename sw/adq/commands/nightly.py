@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.process_options import ProcessesOption
 from adq.tile_options import CACHE
 
 
@@ -15,9 +16,7 @@ def nightly(
     budget: Annotated[
         str, typer.Option("--budget", metavar="TIME", help="Such as 90s, 30m or 2h: ends in it.")
     ] = "",
-    processes: Annotated[
-        int | None, typer.Option("--processes", metavar="N", min=1, help="Runs at a time.")
-    ] = None,
+    processes: ProcessesOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where runs and nightly.json go.")
     ] = Path("build/nightly"),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.process_options import ProcessesOption
 from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -20,9 +21,7 @@ def regress(
         bool, typer.Option("--all", help="Also at every other size on the list: takes long.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
-    processes: Annotated[
-        int | None, typer.Option("--processes", metavar="N", min=1, help="Runs at a time.")
-    ] = None,
+    processes: ProcessesOption = None,
     go_on: Annotated[
         bool, typer.Option("--go-on", help="Begin what is left behind a failure, too.")
     ] = False,
