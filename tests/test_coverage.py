@@ -6,12 +6,16 @@ from collections import Counter
 
 import pytest
 
+from golden import integer_network, mapper
+from golden.artifact import read_artifact
+from rtl.parameters import TileParameters
 from rtl.pim_tile import counters
 from verif.coverage import functional
 from verif.coverage.functional import GROUPS, JobSample
 from verif.coverage.marking import marked_verilog
 from verif.coverage.structural import Point, read_points, tabulate
-from verif.testplan import Exclusion
+from verif.jobs import layer_jobs
+from verif.testplan import ROOT, Exclusion, read_plan
 
 
 def test_names_of_bins_are_unique():
@@ -71,6 +75,26 @@ def test_refusals_and_resets_are_bins():
         assert functional.refusal_bin("VECTORS", waiting=waiting) in known
     for moment, bits in itertools.product(functional.MOMENTS, (2, 16)):
         assert functional.reset_bin(moment, bits) in known
+
+
+@pytest.mark.parametrize("network", read_plan().networks, ids=lambda network: network.artifact)
+def test_vectors_of_shipped_networks_reach_what_the_plan_asks(network):
+    """As the mapper makes jobs of them, on a tile of another size than the regression's."""
+    artifact = read_artifact(ROOT / network.artifact)
+    layers = artifact.network.matrix_layers
+    outputs = integer_network.run(artifact.network, artifact.samples.inputs).outputs
+    tile = TileParameters(rows=32, columns=48)
+    hits = Counter()
+    for layer in layers:
+        read = outputs.get(layer.input, artifact.samples.inputs)
+        matrix, weights = mapper.operands(artifact.network, layer.name, read)
+        plan = mapper.plan_layer(artifact.network, layer.name, len(matrix), tile)
+        jobs = layer_jobs(plan, matrix, weights)
+        for before, job in itertools.pairwise([None, *jobs]):
+            sample = JobSample.of(job, before=before and before.weight_bits)
+            hits.update(sample.bins())
+    assert network.missing(hits) == []
+    assert network.missing([]) == list(network.bins)
 
 
 def place_of(text: str) -> str:

@@ -38,7 +38,7 @@ PORTS = (
     *(f"{name}__{wire}" for name in STREAMS for wire in ("valid", "ready", "payload")),
 )
 
-TIMEOUT = 900
+TIMEOUT = 3600
 """Seconds after which a simulator is taken to hang."""
 
 

@@ -28,6 +28,9 @@ __all__ = [
     "summary_of",
 ]
 
+SHOWN = 5
+"""Failures of a run that are printed; all are in its record."""
+
 SHRINKING = 60
 """Seconds that making a failure small may take."""
 
@@ -127,11 +130,17 @@ class Reporter:
             return
         if result.state is State.BROKEN:
             self._say(f"BROKEN {result.run.id}: {result.reason}")
-        for test, written in zip(result.tests, result.tests_json(), strict=True):
-            if not test.passed:
-                points = ", ".join(self.plan.points_of(test.test)) or "no testpoint"
-                self._say(f"FAIL {written['name']} [{points}]: {test.message}")
-                self._say(f"     {written['replay']}")
+        failing = [
+            (test, written)
+            for test, written in zip(result.tests, result.tests_json(), strict=True)
+            if not test.passed
+        ]
+        for test, written in failing[:SHOWN]:
+            points = ", ".join(self.plan.points_of(test.test)) or "no testpoint"
+            self._say(f"FAIL {written['name']} [{points}]: {test.message}")
+            self._say(f"     {written['replay']}")
+        if len(failing) > SHOWN:
+            self._say(f"     and {len(failing) - SHOWN} more of {result.run.id}")
 
     def _show(self) -> None:
         self.bar.update(self.task, stages="; ".join(self.stages.values()))
