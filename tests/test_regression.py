@@ -14,12 +14,13 @@ import pytest
 
 from adq.regressions import seconds_of
 from rtl.parameters import TileParameters
+from verif.models import Models
 from verif.processes import Processes, StoppedError
 from verif.regression import Regression, occupied, run_all
 from verif.replay.cases import Case, Refused, write_cases
 from verif.replay.reducing import run_cases
 from verif.run_lists import SMALL_TILE, nightly_runs, seeds_of, short_runs
-from verif.runs import Bench, Models, Record, Run, State, execute
+from verif.runs import Bench, Record, Run, State, execute
 from verif.simulator import Build, SimulationError
 from verif.testplan import Outcome, read_plan
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from verif.runs import BLOCKS, PORTS, Models, Record, Run, execute
+from verif.models import Models
+from verif.runs import BLOCKS, PORTS, Record, Run, execute
 from verif.simulator import SimulationError
 from verif.tasks import Task, side_by_side
 from verif.testplan import Assessment, Outcome, TestPlan, assess

@@ -1,29 +1,22 @@
 """Runs: one simulation each, in a directory of its own, that says what it was and how it ended."""
 
-import hashlib
 import json
 import re
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtl.parameters import ParameterError, TileParameters
-from rtl.tile import Tile
-from rtl.verilog import to_verilog
-from verif.coverage import structural
-from verif.coverage.marking import marked_verilog
-from verif.processes import Processes
 from verif.results import TestResult, read_bins, read_results
-from verif.simulator import Build, SimulationError, build
-from verif.workbench import Workbench
+from verif.simulator import SimulationError
 
-__all__ = ["BLOCKS", "PORTS", "Bench", "Models", "Record", "Run", "State", "execute", "read_record"]
+if TYPE_CHECKING:
+    from verif.models import Models
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["BLOCKS", "PORTS", "Bench", "Record", "Run", "State", "execute", "read_record"]
 
 BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
@@ -220,82 +213,9 @@ def environment_of(run: Run) -> dict[str, str]:
     return {"ADQ_TILE": json.dumps(asdict(run.tile))}
 
 
-def sources_digest() -> str:
-    """Digest of the tests and of everything that they import of ours."""
-    digest = hashlib.sha256()
-    for folder in ("verif", "golden", "rtl"):
-        for path in sorted((ROOT / folder).glob("**/*.py")):
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-class Models:
-    """Compiled models, each made once, whoever asks first."""
-
-    def __init__(
-        self, cache: Path, processes: Processes, *, fst: bool = False, coverage: bool = False
-    ):
-        self.cache = cache
-        self.processes = processes
-        self.fst = fst
-        self.coverage = coverage
-        self.sources = sources_digest()
-        self._lock = threading.Lock()
-        self._models: dict[str, Future[Build]] = {}
-
-    def get(self, run: Run) -> Build:
-        """The model of a run.
-
-        Raises
-        ------
-        SimulationError
-            If it cannot be built.
-        """
-        with self._lock:
-            future, mine = self._models.get(run.model), False
-            if future is None:
-                future, mine = self._models.setdefault(run.model, Future()), True
-        if mine:
-            try:
-                future.set_result(self.build(run))
-            except BaseException as error:
-                future.set_exception(error)
-        return future.result()
-
-    def build(self, run: Run) -> Build:
-        """Build the model of a run, or find it in the cache."""
-        top, ports, verilog = self.design(run)
-        return build(
-            self.cache,
-            top=top,
-            ports=ports,
-            sources={f"{top}.v": verilog},
-            arguments=structural.ARGUMENTS if self.coverage else (),
-            fst=self.fst,
-            processes=self.processes,
-        )
-
-    def design(self, run: Run) -> tuple[str, Sequence[str], str]:
-        """Name, ports and Verilog of what a run simulates."""
-        translate = marked_verilog if self.coverage else to_verilog
-        if run.bench is Bench.TILE:
-            return "tile", PORTS, translate(Tile(run.tile), name="tile")
-        workbench = Workbench(run.tile)
-        return "workbench", workbench.ports, translate(workbench, name="workbench")
-
-    def verilog(self, run: Run) -> str:
-        """Verilog of the model of a run."""
-        model = self.get(run)
-        return (model.directory / f"{model.top}.v").read_text(encoding="utf-8")
-
-    def fingerprint(self, model: Build) -> str:
-        """What results of a model follow from, besides the run."""
-        return f"{model.directory.name}-{self.sources}"
-
-
 def execute(
     run: Run,
-    models: Models,
+    models: "Models",
     directory: Path,
     *,
     again: bool = False,

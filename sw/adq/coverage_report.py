@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from verif.coverage import functional, structural
+from verif.models import Models
 from verif.regression import Regression
-from verif.runs import Models
 from verif.testplan import TestPlan
 
 __all__ = ["coverage_of", "print_coverage"]

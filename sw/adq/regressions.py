@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from verif.coverage import functional
+from verif.models import Models
 from verif.processes import Processes, StoppedError
 from verif.regression import Regression
 from verif.replay.cases import read_cases
 from verif.replay.reducing import reduce_failure
-from verif.runs import Bench, Models, Record, State
+from verif.runs import Bench, Record, State
 from verif.simulator import SimulationError
 from verif.testplan import ROOT, Assessment, Networks, Outcome, TestPlan
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from verif.models import Models
 from verif.replay.cases import Case, read_cases, write_cases
 from verif.replay.shrinking import shrink
 from verif.results import TestResult, read_results
-from verif.runs import Bench, Models, Run, environment_of, module
+from verif.runs import Bench, Run, environment_of, module
 from verif.simulator import SimulationError
 
 __all__ = ["read_small", "reduce_failure", "run_cases", "run_recorded"]

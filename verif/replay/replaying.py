@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from verif.models import Models
 from verif.replay.reducing import run_cases
 from verif.replay.waves import read_scopes, write_gtkwave, write_surfer
 from verif.results import TestResult, read_results
-from verif.runs import Models, Run, environment_of, module
+from verif.runs import Run, environment_of, module
 from verif.simulator import SimulationError
 
 __all__ = ["Replayed", "replay_run"]
