@@ -1,5 +1,6 @@
 """Replays: ids of runs, failures made small, and waveforms that viewers find their signals in."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -55,7 +56,15 @@ def test_a_run_follows_from_its_id():
     )
 
 
-@pytest.mark.parametrize("name", ["tile-4x16", "tile-4x17-3x4-6-seed1", "other-4x16-3x4-6-seed1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tile-4x16",
+        "tile-4x16-3x4-6-colour8-seed1",
+        "tile-4x17-3x4-6-seed1",
+        "other-4x16-3x4-6-seed1",
+    ],
+)
 def test_what_is_no_run_is_a_mistake(name):
     with pytest.raises(SimulationError, match=f"{name} is no run: "):
         Run.from_id(name)
@@ -197,3 +206,18 @@ def test_mistakes_are_said(tmp_path, monkeypatch, arguments, message):
     result = CliRunner().invoke(main, ["replay", *arguments])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_parameters_that_are_not_as_always_stand_in_the_id(monkeypatch):
+    """Whatever parameters a tile has besides its sizes."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Tile(TileParameters):
+        counter_width: int = 32
+
+    monkeypatch.setattr("verif.runs.TileParameters", Tile)
+    sizes = {"rows": 1, "columns": 16, "row_blocks": 1, "partial_sums": 0, "vectors": 3}
+    run = Run(bench=Bench.TILE, tile=Tile(**sizes, counter_width=8), seed=7)
+    assert run.id == "tile-1x16-1x0-3-counter_width8-seed7"
+    assert Run.from_id(run.id) == run
+    assert Run.from_id("tile-1x16-1x0-3-seed7").tile == Tile(**sizes)

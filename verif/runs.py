@@ -1,5 +1,6 @@
 """Runs: one simulation each, in a directory of its own, that says what it was and how it ended."""
 
+import dataclasses
 import json
 import re
 import time
@@ -30,6 +31,9 @@ PORTS = (
     *("clk", "rst", "counter_address", "counter_data"),
     *(f"{name}__{wire}" for name in STREAMS for wire in ("valid", "ready", "payload")),
 )
+
+SIZES = ("rows", "columns", "row_blocks", "partial_sums", "vectors")
+"""Parameters of a tile that stand in every id."""
 
 TIMEOUT = 3600
 """Seconds after which a simulator is taken to hang."""
@@ -64,10 +68,17 @@ class Run:
 
     @property
     def model(self) -> str:
-        """What is simulated, in a word."""
+        """What is simulated, in a word: with the parameters that are not in it where they are not
+        as always.
+        """
         t = self.tile
+        others = "".join(
+            f"-{field.name}{getattr(t, field.name)}"
+            for field in dataclasses.fields(t)
+            if field.name not in SIZES and getattr(t, field.name) != field.default
+        )
         sizes = f"{t.rows}x{t.columns}-{t.row_blocks}x{t.partial_sums}-{t.vectors}"
-        return f"{self.bench}-{sizes}"
+        return f"{self.bench}-{sizes}{others}"
 
     @property
     def id(self) -> str:
@@ -83,17 +94,21 @@ class Run:
         SimulationError
             If it is none.
         """
-        found = re.fullmatch(r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)-seed(\d+)", name)
+        found = re.fullmatch(
+            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+\d+)*)-seed(\d+)", name
+        )
         if not found:
             raise SimulationError(
                 f"{name} is no run: take an id from regression.json or nightly.json, such as "
                 "tile-4x16-3x4-6-seed1"
             )
-        bench, *numbers, seed = found.groups()
-        sizes = ("rows", "columns", "row_blocks", "partial_sums", "vectors")
+        bench, *numbers, others, seed = found.groups()
+        sizes = dict(zip(SIZES, numbers, strict=True)) | dict(
+            re.findall(r"-([a-z_]+)(\d+)", others)
+        )
         try:
-            tile = TileParameters(**dict(zip(sizes, map(int, numbers), strict=True)))
-        except ParameterError as error:
+            tile = TileParameters(**{name: int(size) for name, size in sizes.items()})
+        except (ParameterError, TypeError) as error:
             raise SimulationError(f"{name} is no run: {error}") from None
         return cls(bench=Bench(bench), tile=tile, seed=int(seed))
 

@@ -108,7 +108,8 @@ class TileBench(Bench):
         await self.compare(jobs)
 
     async def compare(self, jobs: list[Job | JobPlan]):
-        """Compare the results of jobs that are sent."""
+        """Compare the results of jobs that are sent, and count the bins that they reached."""
+        reached = []
         for number, job in enumerate(jobs):
             good = isinstance(job, Job)
             expected = job.results if good else [None]
@@ -120,8 +121,9 @@ class TileBench(Bench):
             if good:
                 outputs = results.outputs(job.weight_bits)
                 assert (outputs == expected).all(), f"{where}: {outputs} should be {expected}"
-            sample(self.bins(job) + self.interrupted)
+            reached += self.bins(job) + self.interrupted
             self.interrupted = []
+        sample(reached)
 
     def bins(self, job: Job | JobPlan) -> list[str]:
         """Bins that the next job compared reaches, by what its beats met."""
