@@ -27,6 +27,7 @@ __all__ = [
     "print_failed_testpoints",
     "seconds_of",
     "summary_of",
+    "under_way",
 ]
 
 SHOWN = 5
@@ -173,8 +174,21 @@ def print_failed_testpoints(assessments: list[Assessment], console: Console) -> 
         )
 
 
-def summary_of(regression: Regression, assessments: list[Assessment]) -> dict:
+def under_way() -> dict:
+    """What stands in place of a regression's results until it has ended."""
+    lists = ("runs", "not_run", "tests", "testpoints", "functional")
+    return {"state": "under way, or cut off", "passed": 0, "failed": 0, "seed": None} | {
+        name: [] for name in lists
+    }
+
+
+def summary_of(
+    regression: Regression, assessments: list[Assessment], networks: list[dict] | None = None
+) -> dict:
     """What every regression leaves for programs; shapes stand in docs/verification.md."""
+    bins = regression.bins()
+    for run in networks or []:
+        bins.update(run["bins"])
     runs = [
         {
             "id": record.run.id,
@@ -194,5 +208,5 @@ def summary_of(regression: Regression, assessments: list[Assessment]) -> dict:
         "not_run": [run.id for run in regression.not_run],
         "tests": regression.tests(),
         "testpoints": [assessment.to_json() for assessment in assessments if assessment.evidence],
-        "functional": functional.report(regression.bins()),
+        "functional": functional.report(bins),
     }

@@ -39,6 +39,7 @@ def nightly(
         print_failed_testpoints,
         seconds_of,
         summary_of,
+        under_way,
     )
     from verif import regression, run_lists, testplan
 
@@ -49,7 +50,7 @@ def nightly(
     runs = run_lists.nightly_runs(seeds, plan.exhaustive)
     file = out / "nightly.json"
     with regression.occupied(out), models_in(CACHE) as models:
-        write_json(file, {"state": "under way, or cut off"})
+        write_json(file, under_way())
         with Reporter(console, plan, len(runs)) as reporter:
             result = regression.run_all(
                 runs,

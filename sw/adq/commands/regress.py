@@ -45,6 +45,7 @@ def regress(
         network_bins_missing,
         print_failed_testpoints,
         summary_of,
+        under_way,
     )
     from adq.simulation import report_networks, simulate_networks
     from verif import regression, run_lists, testplan
@@ -69,7 +70,7 @@ def regress(
         return bad and not go_on
 
     with regression.occupied(out), models_in(CACHE) as models:
-        (out / "regression.json").unlink(missing_ok=True)
+        write_json(out / "regression.json", under_way())
         with Reporter(console, plan, len(runs) + len(others)) as reporter:
             result = regression.run_all(
                 runs,
@@ -116,7 +117,7 @@ def regress(
     passed = sum(test["outcome"] == "passed" for test in tests)
     passed += sum(run["agrees"] for run in simulated)
     whole = not result.not_run and bool(simulated) == bool(artifacts)
-    summary |= summary_of(result, assessments)
+    summary |= summary_of(result, assessments, simulated)
     summary |= {
         "state": "finished" if whole else "ended behind a failure",
         "tile": f"{parameters.rows}x{parameters.columns}",
