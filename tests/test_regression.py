@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adq.regressions import seconds_of
+from adq.regressions import network_tests, seconds_of
 from rtl.parameters import TileParameters
+from verif.coverage import functional
 from verif.models import Models
 from verif.processes import Processes, StoppedError
 from verif.regression import Regression, occupied, run_all
@@ -311,3 +312,24 @@ def test_a_hung_design_ends_with_the_state_of_every_stream(tmp_path, monkeypatch
         "activations has moved 0 beats, valid 0, ready 1; "
         "results has moved 0 beats, valid 0, ready 1"
     )
+
+
+def test_a_network_that_differs_or_reaches_too_little_has_failed():
+    plan = read_plan()
+    [mixed, _] = plan.networks
+    good = {"artifact": mixed.artifact, "failure": "", "agrees": True, "seconds": 1.0}
+    bins = list(functional.bin_names())
+    outcomes = [
+        network_tests([good | {"bins": bins}], plan)[0],
+        network_tests([good | {"bins": bins, "agrees": False}], plan)[0],
+        network_tests([good | {"bins": []}], plan)[0],
+        network_tests([good | {"bins": [], "artifact": "another"}], plan)[0],
+    ]
+    assert [test["outcome"] for test in outcomes] == ["passed", "failed", "failed", "passed"]
+    assert outcomes[2]["message"].startswith("reaches no bin precision 16x16 signed, ")
+    failed = {
+        a.testpoint.name
+        for a in Regression().assess(plan, outcomes[1:2])
+        if a.outcome is Outcome.FAILED
+    }
+    assert failed == {"networks.on_the_tile"}

@@ -65,16 +65,16 @@ class Regression:
             hits.update(record.bins())
         return hits
 
-    def assess(self, plan: TestPlan, more: dict[str, Outcome] | None = None) -> list[Assessment]:
-        """Testpoints by the cocotb tests that were to be run; ``more`` gives outcomes of others.
+    def assess(self, plan: TestPlan, more: Sequence[dict] = ()) -> list[Assessment]:
+        """Testpoints by the cocotb tests that were to be run, and ``more`` of them.
 
         Those of a folder that no run has are left out: they belong to another command.
         """
-        outcomes: dict[str, Outcome] = dict(more or {})
-        for test in self.tests():
+        outcomes: dict[str, Outcome] = {}
+        for test in (*self.tests(), *more):
             if outcomes.get(test["test"]) is not Outcome.FAILED:
                 outcomes[test["test"]] = Outcome(test["outcome"])
-        folders = {name.partition(".")[0] for name in more or {}}
+        folders = {test["test"].partition(".")[0] for test in more}
         for run in (*(record.run for record in self.records), *self.not_run):
             folders.update(run.folders)
         return [

@@ -17,13 +17,13 @@ from verif.replay.cases import read_cases
 from verif.replay.reducing import reduce_failure
 from verif.runs import Bench, Record, State
 from verif.simulator import SimulationError
-from verif.testplan import ROOT, Assessment, Networks, Outcome, TestPlan
+from verif.testplan import ROOT, Assessment, Outcome, TestPlan
 
 __all__ = [
     "Reporter",
     "failures_small",
     "models_in",
-    "network_bins_missing",
+    "network_tests",
     "print_failed_testpoints",
     "seconds_of",
     "summary_of",
@@ -151,12 +151,37 @@ class Reporter:
         self.console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def network_bins_missing(network: Networks, simulated: list[dict]) -> list[str] | None:
-    """What a shipped network was to reach and did not; None where it was not run."""
+def network_tests(simulated: list[dict], plan: TestPlan) -> list[dict]:
+    """Simulated networks as tests, for programs: one that differs from its integers has failed, and
+    so has a shipped one that does not reach what the plan asks of it.
+    """
+    tests = []
     for run in simulated:
-        if Path(run["artifact"]).resolve() == (ROOT / network.artifact).resolve():
-            return network.missing(run["bins"])
-    return None
+        artifact = Path(run["artifact"])
+        missing = [
+            pattern
+            for network in plan.networks
+            if artifact.resolve() == (ROOT / network.artifact).resolve()
+            for pattern in network.missing(run["bins"])
+        ]
+        message = run["failure"]
+        if not run["agrees"]:
+            message = message or "accumulators, classes or cycles differ"
+        elif missing:
+            message = f"reaches no bin {', '.join(missing)}"
+        tests.append(
+            {
+                "test": "network.every_layer",
+                "name": f"{artifact} network.every_layer",
+                "run": str(artifact),
+                "seed": 1,
+                "seconds": run["seconds"],
+                "outcome": "failed" if message else "passed",
+                "message": message,
+                "replay": f"adq sim {artifact}",
+            }
+        )
+    return tests
 
 
 def print_failed_testpoints(assessments: list[Assessment], console: Console) -> None:
@@ -183,11 +208,11 @@ def under_way() -> dict:
 
 
 def summary_of(
-    regression: Regression, assessments: list[Assessment], networks: list[dict] | None = None
+    regression: Regression, assessments: list[Assessment], networks: list[dict], tests: list[dict]
 ) -> dict:
     """What every regression leaves for programs; shapes stand in docs/verification.md."""
     bins = regression.bins()
-    for run in networks or []:
+    for run in networks:
         bins.update(run["bins"])
     runs = [
         {
@@ -206,7 +231,10 @@ def summary_of(
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "runs": runs,
         "not_run": [run.id for run in regression.not_run],
-        "tests": regression.tests(),
+        "tests": tests,
+        "passed": sum(test["outcome"] == "passed" for test in tests),
+        "failed": sum(test["outcome"] == "failed" for test in tests)
+        + sum(record.state is State.BROKEN for record in regression.records),
         "testpoints": [assessment.to_json() for assessment in assessments if assessment.evidence],
         "functional": functional.report(bins),
     }

@@ -1,5 +1,6 @@
 """Simulations of golden artifacts, with their progress and their tables."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def simulate_networks(
         def show(stage, artifact=artifact):
             progress(f"{artifact}: {stage}")
 
+        started = time.monotonic()
         run = simulate(
             artifact,
             tile,
@@ -50,6 +52,7 @@ def simulate_networks(
             cache=cache,
             progress=show,
         )
+        run["seconds"] = round(time.monotonic() - started, 1)
         network = networks[number]
         planned = [
             use.cycles for use in use_of_network(network.network, network.samples, tile, images)

@@ -96,7 +96,14 @@ def reduce_failure(
     failing = [one for one, bad in zip(tries, fails(tries), strict=True) if bad]
     if not failing:
         return None
-    small = shrink(failing[0], fails, deadline=deadline, progress=progress)
+
+    def fails_still(cases: Sequence[Case]) -> list[bool]:
+        try:
+            return fails(cases)
+        except SimulationError:  # out of time: what was found so far is small enough
+            return [False] * len(cases)
+
+    small = shrink(failing[0], fails_still, deadline=deadline, progress=progress)
     path = directory / "small.json"
     write_cases(path, [small], run=run.id, test=test)
     return path

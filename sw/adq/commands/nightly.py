@@ -66,12 +66,8 @@ def nightly(
     assessments = result.assess(plan)
     print_failed_testpoints(assessments, console)
     tests = result.tests()
-    failed = sum(test["outcome"] == "failed" for test in tests)
-    failed += sum(record.state == "broken" for record in result.records)
-    summary = summary_of(result, assessments) | {
+    summary = summary_of(result, assessments, [], tests) | {
         "state": "out of time" if result.not_run else "finished",
-        "passed": sum(test["outcome"] == "passed" for test in tests),
-        "failed": failed,
         "seconds": round(time.monotonic() - started, 1),
         "budget": budget,
         "seeds": run_lists.seeds_of(tests),
@@ -79,8 +75,8 @@ def nightly(
     write_json(file, summary)
     console.print(
         f"{len(result.records)} of {len(runs)} runs in {summary['seconds']:.0f} s; "
-        f"{summary['passed']} passed, {failed} failed; written: {file}",
-        style="red" if failed else "green",
+        f"{summary['passed']} passed, {summary['failed']} failed; written: {file}",
+        style="red" if summary["failed"] else "green",
         highlight=False,
     )
     if result.not_run:
@@ -90,5 +86,5 @@ def nightly(
             style="yellow",
             highlight=False,
         )
-    if failed:
+    if summary["failed"]:
         raise typer.Exit(1)

@@ -42,7 +42,7 @@ def regress(
         Reporter,
         failures_small,
         models_in,
-        network_bins_missing,
+        network_tests,
         print_failed_testpoints,
         summary_of,
         under_way,
@@ -84,45 +84,22 @@ def regress(
             )
         failures_small(result, models, out, console)
 
-    summary, more = {}, {}
     simulated = result.others.get("networks", [])
-    if artifacts:
-        more["network.every_layer"] = testplan.Outcome.NOT_RUN
+    summary = {}
     if simulated:
         summary = report_networks(simulated, console)
         summary["simulations"] = summary.pop("runs")
-        good = not differs(simulated)
-        more["network.every_layer"] = testplan.Outcome("passed" if good else "failed")
-    assessments = result.assess(plan, more)
-    for network in plan.networks:
-        unreached = network_bins_missing(network, simulated)
-        if unreached is None:
-            continue
-        for assessment in assessments:
-            if "network.every_layer" in assessment.testpoint.tests:
-                outcome = "failed" if unreached else "passed"
-                name = f"bins of {network.artifact}"
-                assessment.evidence[name] = testplan.Outcome(outcome)
-        for pattern in unreached:
-            console.print(f"{network.artifact} reaches no bin {pattern}", style="red")
+    networks_tests = network_tests(simulated, plan)
+    for test in networks_tests:
+        if test["message"]:
+            console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
+    assessments = result.assess(plan, networks_tests)
     print_failed_testpoints(assessments, console)
-    states = [record.state for record in result.records]
-    tests = result.tests()
-    failed = (
-        sum(test["outcome"] == "failed" for test in tests)
-        + states.count("broken")
-        + sum(not run["agrees"] for run in simulated)
-        + sum(bool(network_bins_missing(network, simulated)) for network in plan.networks)
-    )
-    passed = sum(test["outcome"] == "passed" for test in tests)
-    passed += sum(run["agrees"] for run in simulated)
     whole = not result.not_run and bool(simulated) == bool(artifacts)
-    summary |= summary_of(result, assessments, simulated)
+    summary |= summary_of(result, assessments, simulated, [*result.tests(), *networks_tests])
     summary |= {
         "state": "finished" if whole else "ended behind a failure",
         "tile": f"{parameters.rows}x{parameters.columns}",
-        "passed": passed,
-        "failed": failed,
         "seed": seed,
     }
     write_json(out / "regression.json", summary)
@@ -132,6 +109,8 @@ def regress(
     if not whole:
         left = [*summary["not_run"], *([] if simulated or not artifacts else ["networks"])]
         console.print(f"Not run: {', '.join(left)}", style="yellow", highlight=False)
-    console.print(f"{passed} passed, {failed} failed", style="red" if failed else "green")
+    failed = summary["failed"]
+    line = f"{summary['passed']} passed, {failed} failed"
+    console.print(line, style="red" if failed else "green")
     if failed:
         raise typer.Exit(1)
