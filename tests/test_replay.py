@@ -221,3 +221,16 @@ def test_parameters_that_are_not_as_always_stand_in_the_id(monkeypatch):
     assert run.id == "tile-1x16-1x0-3-counter_width8-seed7"
     assert Run.from_id(run.id) == run
     assert Run.from_id("tile-1x16-1x0-3-seed7").tile == Tile(**sizes)
+
+
+def test_a_small_case_is_replayed_from_its_file(tmp_path):
+    run = Run(bench=Bench.TILE, tile=TILE, seed=1)
+    rng = np.random.default_rng(1)
+    job = random_job(TILE, rng, weight_bits=4, activation_bits=3, signed=True, vectors=2)
+    small = Case(idle="often", stall="lazy", seed=3, jobs=(job,))
+    write_cases(tmp_path / "small.json", [small], run=run.id, test="tile.extremes")
+    arguments = ["replay", str(tmp_path / "small.json"), "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 passed, 0 failed" in result.output
+    assert (tmp_path / run.id / "dump.fst").stat().st_size > 1000
