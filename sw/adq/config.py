@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adq.data import DATA_SETS
+from adq.data import BUILT_IN, DATA_SETS
 from adq.models import ARCHITECTURES
 
 ACTIVATION_RANGES = ("learned", "minmax")
@@ -59,9 +59,12 @@ class DataConfig:
         _check_at_least("test_images", self.test_images, 0)
         _check_between("test_fraction", self.test_fraction, 0, 1)
         _check_between("crop", self.crop, 0, 64, inclusive=True)
-        if self.name == "digits" and self.path:
-            raise ConfigError("path is for data sets in files: digits is built in, leave it out")
-        if self.name != "digits" and self.test_fraction != DataConfig.test_fraction:
+        built_in = self.name in BUILT_IN
+        if built_in and self.path:
+            raise ConfigError(
+                f"path is for data sets in files: {self.name} is built in, leave it out"
+            )
+        if not built_in and self.test_fraction != DataConfig.test_fraction:
             raise ConfigError(
                 f"test_fraction is for digits: {self.name} brings its own test images, leave it out"
             )
