@@ -123,6 +123,9 @@ class ControllerConfig:
     minimum_channels: int = 8
     """Fewest output channels that a layer can reach; one that has fewer keeps them."""
 
+    minimum_kept: float = 0.0
+    """Least share of its channels that a layer keeps at once, however low its density."""
+
     def __post_init__(self):
         _check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
         _check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
@@ -132,6 +135,7 @@ class ControllerConfig:
         _check_at_least("settling_epochs", self.settling_epochs, 1)
         _check_at_least("pruning_iterations", self.pruning_iterations, 1)
         _check_at_least("minimum_channels", self.minimum_channels, 1)
+        _check_between("minimum_kept", self.minimum_kept, 0, 1, inclusive=True)
 
 
 @dataclass(frozen=True, kw_only=True)
