@@ -191,7 +191,7 @@ MENDED = "get it with `adq data get cifar10`, or give the folder"
         ),
         (
             lambda folder, good: write(folder / TRAIN, [{"bytes": b"no image", "path": None}], [1]),
-            r"train-.*: row 0: its image cannot be decoded \(cannot identify image file",
+            r"train-.*: row 0: its image cannot be decoded \(of no known format\)",
         ),
         (
             lambda folder, good: write(
