@@ -17,9 +17,10 @@ RECIPE := configs/train/digits.toml
 # Cells in which bench-rtl gives size and speed.
 LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 
-# The checked-in networks with a few images each: digits, the same at 16 bits, and a residual one.
-VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit golden/vectors/resnet8
-RESIDUAL := configs/train/digits32-resnet8.toml
+# The checked-in network, and the same at 16 bits, with a few images each; and a residual one.
+VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
+RESIDUAL_VECTORS := golden/vectors/resnet8
+RESIDUAL_RECIPE := configs/train/digits32-resnet8.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow sim sim-all formal bench-rtl waveform golden \
@@ -71,11 +72,11 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
 	@$(VENV)/bin/pytest -m slow
 
-sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in networks
+sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
 
-sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
-	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
+	@$(ADQ) regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)
@@ -93,8 +94,8 @@ golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golde
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
 	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
 	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
-	@$(ADQ) train $(RESIDUAL) --out runs/golden-resnet8 --overwrite
-	@$(ADQ) export runs/golden-resnet8 golden/vectors/resnet8 --images 2
+	@$(ADQ) train $(RESIDUAL_RECIPE) --out runs/golden-resnet8 --overwrite
+	@$(ADQ) export runs/golden-resnet8 $(RESIDUAL_VECTORS) --images 2
 
 $(VENV)/.bench: $(VENV)/.train
 	@echo "Adding Brevitas to $(VENV)"
