@@ -17,12 +17,14 @@ RECIPE := configs/train/digits.toml
 # Cells in which bench-rtl gives size and speed.
 LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 
-# The checked-in network, and the same at 16 bits, with a few images each.
+# The checked-in network, and the same at 16 bits, with a few images each; and a residual one.
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
+RESIDUAL_VECTORS := golden/vectors/resnet8
+RESIDUAL_RECIPE := configs/train/digits32-resnet8.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow energy sim sim-all formal bench-rtl waveform golden \
-  bench-golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
+  testplan mutate bench-rtl waveform golden bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -70,10 +72,12 @@ demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the e
 	@$(ADQ) sim build/demo/mixed build/demo/16bit $(SIZE) --images $(IMAGES) --out build/demo/sim
 
 test: $(VENV)/.test  ## every test that is not a simulation of the tile
-	@$(VENV)/bin/pytest
+	@mkdir -p build
+	@$(VENV)/bin/pytest --junit-xml build/pytest.xml
 
-test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
-	@$(VENV)/bin/pytest -m slow
+test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch of each GPU recipe
+	@mkdir -p build
+	@$(VENV)/bin/pytest -m slow --junit-xml build/pytest-slow.xml
 
 energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checked in: tables, figures
 	@$(ADQ) activity $(VECTORS) $(SIZE) --images 1
@@ -85,11 +89,24 @@ energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checke
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
 
-sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
-	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
+	@$(ADQ) regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
+
+nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
+	@$(ADQ) nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+
+replay: $(VENV)/.sim  ## RUN=ID of a run again with a waveform; TEST=NAME one of its tests
+	@$(if $(RUN),,echo "error: say which run: make replay RUN=ID" >&2; exit 2)
+	@$(ADQ) replay $(RUN) $(if $(TEST),--test '$(TEST)')
+
+coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tests reach
+	@$(ADQ) coverage
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)
+
+testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
+	@$(ADQ) testplan
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
@@ -100,10 +117,12 @@ waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, ag
 bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime's and PyTorch's
 	@$(ADQ) bench-golden
 
-golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
+golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
 	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
 	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
+	@$(ADQ) train $(RESIDUAL_RECIPE) --out runs/golden-resnet8 --overwrite
+	@$(ADQ) export runs/golden-resnet8 $(RESIDUAL_VECTORS) --images 2
 
 $(VENV)/.bench: $(VENV)/.train
 	@echo "Adding Brevitas to $(VENV)"
@@ -113,9 +132,10 @@ $(VENV)/.bench: $(VENV)/.train
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
 	@$(ADQ) bench-train
 
-lint: $(VENV)/.test  ## ruff, rules and format
+lint: $(VENV)/.test  ## ruff, rules and format, and the test plan held to the tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(ADQ) testplan --check
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs

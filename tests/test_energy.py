@@ -118,3 +118,11 @@ def test_the_model_tells_simulated_networks_in_their_operands(tmp_path, monkeypa
     assert isinstance(simulated_energy(tile), ModelledEnergy)
     monkeypatch.setattr("adq.energy.coefficients.checked_in", list)
     assert simulated_energy(tile).name == "estimate"
+
+
+def test_networks_of_other_layers_are_not_compared(simulation):
+    one = cost_of(simulation, ENERGY, name="one")
+    other = dataclasses.replace(one, name="other", layers=one.layers[:1])
+    table = comparison_table([one, other, dataclasses.replace(one, name="again")], ENERGY)
+    names = [list(column.cells) for column in table.columns][:2]
+    assert [b for a, b in zip(*names, strict=True) if a == "ratio"] == ["again / one"]

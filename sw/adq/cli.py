@@ -25,8 +25,12 @@ COMMANDS = (
     "sim",
     "activity",
     "regress",
+    "nightly",
+    "replay",
+    "coverage",
     "formal",
     "mutate",
+    "testplan",
     "bench-train",
     "bench-golden",
     "bench-rtl",
@@ -62,6 +66,7 @@ NAMED_ERRORS = frozenset(
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",
         "verif.synthesis.timing_tables.TimingError",
+        "verif.testplan.TestPlanError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""

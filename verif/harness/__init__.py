@@ -14,6 +14,7 @@ __all__ = ["PORTS", "build_harness", "build_with_harness"]
 PORTS = (
     *("reset", "start", "noise", "separate", "dump", "expected", "patience", "counter_address"),
     *("done", "hung", "cycles", "counter_data", "switching"),
+    *("streams_valid", "streams_ready", "streams_beats"),
 )
 
 

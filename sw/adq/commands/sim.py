@@ -13,7 +13,7 @@ def sim(
         list[Path],
         typer.Argument(
             metavar="DIR...",
-            help="Golden artifacts; costs of the others are compared with the first's.",
+            help="Golden artifacts; costs are compared with the first's of the same layers.",
         ),
     ],
     tile: TileOption = Path("configs/tile/64x64.toml"),
@@ -36,7 +36,8 @@ def sim(
     from adq.simulation import report_networks, simulate_networks
 
     console = Console()
-    runs = simulate_networks(artifacts, parameters, images, out, CACHE, console)
+    with console.status("starting") as status:
+        runs = simulate_networks(artifacts, parameters, images, out, CACHE, status.update)
     summary = report_networks(runs, console)
     write_json(out / "simulation.json", summary)
     console.print(f"Written: {out / 'simulation.json'}", highlight=False)
