@@ -36,7 +36,9 @@ FEATURES: dict[str, str] = {
     "pair_toggles": "bits of the sums of column pairs that change",
     "quad_toggles": "bits of the register behind the fusing adders that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "term_toggles": "bits of what a plane adds to the accumulators that change",
     "total_toggles": "bits of the accumulators' sums, for every plane, that change",
+    "addend_toggles": "bits of what the planes before add to them that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
@@ -115,6 +117,7 @@ class _Run:
         # Accumulators of the narrowest weights stand apart.
         held = [n if kw > p.weight_widths[0] else kw for n in widest]
         widths = np.array([min(reached, p.vector_width(n)) for n in held])
+        term_widths = np.array([p.fused_width(n) for n in held])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -135,7 +138,7 @@ class _Run:
             states.append((taken, bits))
             if len(taken):
                 self._fuse(taken, weights, bits, kw)
-            totals = totals + self._accumulate(planes, weights, job, widths)
+            totals = totals + self._accumulate(planes, weights, job, widths, term_widths)
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
         # Sums over row blocks can reach any bit.
         if len(blocks) > 1:
@@ -205,21 +208,36 @@ class _Run:
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
     def _accumulate(
-        self, planes: "_Planes", weights: np.ndarray, job: "Job", widths: np.ndarray
+        self,
+        planes: "_Planes",
+        weights: np.ndarray,
+        job: "Job",
+        widths: np.ndarray,
+        term_widths: np.ndarray,
     ) -> np.ndarray:
         """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
+        p = self.parameters
         sums = _product(planes.bits, weights)  # (planes, outputs)
+        negative = np.zeros(len(sums), bool)
         if job.signed:
-            sums[planes.index == job.activation_bits - 1] *= -1
+            negative = (planes.index == job.activation_bits - 1) & planes.computed
+        # A plane that counts negatively enters inverted, and with a carry.
+        terms = np.where(negative[:, None], ~sums, sums)
+        self._add("term_toggles", self._changes("term", terms, term_widths, p.lanes))
+        sums[negative] *= -1
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
             sums[at] += 2 * sums[at - 1]
         last = planes.start + planes.count - 1
-        self._add("total_toggles", self._changes("total", sums, widths, self.parameters.lanes))
+        self._add("total_toggles", self._changes("total", sums, widths, p.lanes))
+        # The first plane of a vector has none before it.
+        before = np.insert(sums[:-1], 0, 0, axis=0)
+        before[planes.start] = 0
+        self._add("addend_toggles", self._changes("addend", before, widths, p.lanes))
         # The last sum is held where it waits for partial sums, and otherwise goes to the result.
-        held = sums if self.parameters.partial_sums else np.delete(sums, last, axis=0)
-        name = "narrow" if job.weight_bits == self.parameters.weight_widths[0] else "wide"
-        toggles = self._changes(f"accumulator_{name}", held, widths, self.parameters.lanes)
+        held = sums if p.partial_sums else np.delete(sums, last, axis=0)
+        name = "narrow" if job.weight_bits == p.weight_widths[0] else "wide"
+        toggles = self._changes(f"accumulator_{name}", held, widths, p.lanes)
         self._add("accumulator_bits", len(held) * widths.sum())
         self._add("accumulator_toggles", toggles)
         return sums[last]

@@ -15,11 +15,14 @@ CLOCK = "clock"
 """Block of what the clock's edges take, in every block's registers and clock gates."""
 
 COMPUTE: dict[str, tuple[str, ...]] = {
-    "row lines": ("line_loads",),
+    "row lines": ("line_loads", "plane_toggles", "planes"),
     "AND plane": ("product_toggles", "line_loads"),
     "column adders": ("adder_toggles", "product_toggles"),
     "fusing": ("pair_toggles", "quad_toggles", "fused_toggles", "adder_toggles"),
-    "accumulators": ("accumulator_toggles", "total_toggles", "fused_toggles", "zero_planes"),
+    "accumulators": (
+        *("term_toggles", "total_toggles", "addend_toggles", "accumulator_toggles"),
+        *("zero_planes", "planes"),
+    ),
     "collector": ("result_toggles", "total_toggles", "vectors"),
     "feeder": ("vector_toggles", "plane_toggles", "planes", "vectors"),
     "control": ("cycles", "planes", "vectors", "jobs"),
