@@ -38,6 +38,8 @@ FEATURES: dict[str, str] = {
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
     "term_toggles": "bits of what a plane adds to the accumulators that change",
     "total_toggles": "bits of the accumulators' sums, for every plane, that change",
+    "extend_toggles": "those of them above what a plane adds",
+    "negative_sums": "sums of whole weights that a plane subtracts",
     "addend_toggles": "bits of what the planes before add to them that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
@@ -230,6 +232,10 @@ class _Run:
             sums[at] += 2 * sums[at - 1]
         last = planes.start + planes.count - 1
         self._add("total_toggles", self._changes("total", sums, widths, p.lanes))
+        above = np.maximum(0, widths - term_widths)
+        extended = self._changes("extended", sums >> term_widths, above, p.lanes)
+        self._add("extend_toggles", extended)
+        self._add("negative_sums", np.count_nonzero(negative) * sums.shape[1])
         # The first plane of a vector has none before it.
         before = np.insert(sums[:-1], 0, 0, axis=0)
         before[planes.start] = 0

@@ -32,6 +32,9 @@ __all__ = ["Case", "characterize", "random_cases", "real_cases"]
 BITS = (2, 4, 8, 16)
 """Weight and activation bits of the random jobs."""
 
+SIGNED_DENSITIES = (0.1, 0.5, 1.0)
+"""The same of signed activations, which the input of a network has."""
+
 DENSITIES = (0.0, 0.1, 0.3, 0.5, 0.75, 1.0)
 """Shares of their activation words that are not zero."""
 
@@ -53,12 +56,14 @@ class Case:
     ----------
     weights : ``uniform``, ``normal``, or ``real:ARTIFACT:LAYER``
     density : share of activation words that are not zero; of a real case None
+    signed : whether activations are two's complement, as a network's input is
     """
 
     weights: str
     weight_bits: int
     activation_bits: int
     density: float | None
+    signed: bool = False
     seed: int = 1
 
     @property
@@ -66,7 +71,8 @@ class Case:
         """A name for people."""
         bits = f"{self.weight_bits}x{self.activation_bits} bits"
         density = "" if self.density is None else f", density {self.density:g}"
-        return f"{self.weights} weights, {bits}{density}"
+        signed = ", signed" if self.signed else ""
+        return f"{self.weights} weights, {bits}{density}{signed}"
 
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
@@ -79,7 +85,7 @@ class Case:
             rng,
             weight_bits=self.weight_bits,
             activation_bits=self.activation_bits,
-            signed=False,
+            signed=self.signed,
             vectors=max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits)),
             density=self.density,
         )
@@ -93,10 +99,11 @@ class Case:
 def random_cases() -> list[Case]:
     """Every pair of precisions at every density, with both kinds of weights."""
     return [
-        Case(weights, weight_bits, activation_bits, density)
+        Case(weights, weight_bits, activation_bits, density, signed)
         for weight_bits in BITS
         for activation_bits in BITS
-        for density in DENSITIES
+        for signed, densities in ((False, DENSITIES), (True, SIGNED_DENSITIES))
+        for density in densities
         for weights in WEIGHTS
     ]
 
@@ -200,7 +207,12 @@ def characterize(
         "netlist_sha256": netlist_sha256,
         "period_ns": tile.period,
         "nets": len(tile.switching.nets),
-        "runs": [json.loads(file.read_text()) for file in files],
+        # Features are those that the model has now, whenever the netlist ran.
+        "runs": [
+            json.loads(file.read_text())
+            | {"features": features_of(parameters, case.jobs(parameters))}
+            for case, file in zip(cases, files, strict=True)
+        ],
     }
 
 

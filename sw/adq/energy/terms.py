@@ -21,7 +21,7 @@ COMPUTE: dict[str, tuple[str, ...]] = {
     "fusing": ("pair_toggles", "quad_toggles", "fused_toggles", "adder_toggles"),
     "accumulators": (
         *("term_toggles", "total_toggles", "addend_toggles", "accumulator_toggles"),
-        *("zero_planes", "planes"),
+        *("extend_toggles", "negative_sums", "zero_planes", "planes"),
     ),
     "collector": ("result_toggles", "total_toggles", "vectors"),
     "feeder": ("vector_toggles", "plane_toggles", "planes", "vectors"),
