@@ -21,8 +21,12 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "nightly",
+    "replay",
+    "coverage",
     "formal",
     "mutate",
+    "testplan",
     "bench-train",
     "bench-golden",
     "bench-rtl",
@@ -54,6 +58,7 @@ NAMED_ERRORS = frozenset(
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",
         "verif.synthesis.timing_tables.TimingError",
+        "verif.testplan.TestPlanError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""
