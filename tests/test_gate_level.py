@@ -1,4 +1,4 @@
-"""Energy at gate level: by hand of three cells, and of a whole tile in a library of round numbers."""
+"""Energy at gate level: by hand of three cells, and of a tile in a library of round numbers."""
 
 from pathlib import Path
 
