@@ -19,6 +19,10 @@ def characterize(
         list[Path] | None,
         typer.Option("--artifact", metavar="DIR", help="Run the layers of an artifact, too."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
@@ -60,6 +64,7 @@ def characterize(
             processes=processes,
             progress=show,
         )
+    found["library"]["name"] = name or found["library"]["name"]
     console.print(characterization_table(found))
     size = f"{parameters.rows}x{parameters.columns}"
     path = out / f"{found['library']['name']}-{size}.json"

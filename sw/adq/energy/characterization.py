@@ -6,6 +6,7 @@ goes on where it stopped.
 """
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from rtl.parameters import TileParameters
 from verif.features import features_of
 from verif.gate_level.power import Energy
 from verif.gate_level.tile import GateLevelTile
-from verif.jobs import Job, layer_jobs, random_job
+from verif.jobs import Job, layer_jobs
 from verif.synthesis.liberty import Library
 
 __all__ = ["Case", "characterize", "random_cases", "real_cases"]
@@ -38,6 +39,9 @@ DENSITIES = (0.0, 0.1, 0.3, 0.5, 0.75, 1.0)
 WEIGHTS = ("uniform", "normal")
 """Random weights: all equally likely, half of whose bits are 1; or, as trained ones are, most of
 them small."""
+
+FEW = 1 / 7
+"""Share of the rows that a first layer uses: those of a 3x3 kernel on a grey image, of 64."""
 
 VECTORS = 48
 """Of a job: enough for its first and last cycles not to matter."""
@@ -53,12 +57,16 @@ class Case:
     ----------
     weights : ``uniform``, ``normal``, or ``real:ARTIFACT:LAYER``
     density : share of activation words that are not zero; of a real case None
+    signed : whether activations are
+    used : share of the rows that have weights and activations at all
     """
 
     weights: str
     weight_bits: int
     activation_bits: int
     density: float | None
+    signed: bool = False
+    used: float = 1.0
     seed: int = 1
 
     @property
@@ -66,7 +74,9 @@ class Case:
         """A name for people."""
         bits = f"{self.weight_bits}x{self.activation_bits} bits"
         density = "" if self.density is None else f", density {self.density:g}"
-        return f"{self.weights} weights, {bits}{density}"
+        signed = ", signed" if self.signed else ""
+        used = f", {self.used:.0%} of the rows" if self.used < 1 else ""
+        return f"{self.weights} weights, {bits}{density}{signed}{used}"
 
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
@@ -74,31 +84,37 @@ class Case:
             _, artifact, layer = self.weights.split(":")
             return _layer_jobs(Path(artifact), layer, tile)
         rng = np.random.default_rng([self.seed, self.weight_bits, self.activation_bits])
-        job = random_job(
-            tile,
-            rng,
-            weight_bits=self.weight_bits,
-            activation_bits=self.activation_bits,
-            signed=False,
-            vectors=max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits)),
-            density=self.density,
-        )
+        rows = max(1, round(self.used * tile.rows))
+        vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits))
+        high = 2**self.activation_bits
+        words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
+        words -= high // 2 * (self.signed & (words >= high // 2)) * 2
+        words *= rng.random(words.shape) < self.density
+        limit = 2 ** (self.weight_bits - 1)
+        shape = (1, tile.rows, tile.outputs(self.weight_bits))
         if self.weights == "normal":
-            limit = 2 ** (self.weight_bits - 1)
-            drawn = np.rint(rng.normal(0, limit / 3, job.weights.shape)).astype(np.int64)
-            job = replace(job, weights=np.clip(drawn, -limit, limit - 1))
-        return [job]
+            drawn = np.rint(rng.normal(0, limit / 3, shape)).astype(np.int64)
+            weights = np.clip(drawn, -limit, limit - 1)
+        else:
+            weights = rng.integers(-limit, limit, shape)
+        weights[:, rows:], words[:, :, rows:] = 0, 0
+        return [Job(self.weight_bits, self.activation_bits, self.signed, weights, words)]
 
 
 def random_cases() -> list[Case]:
-    """Every pair of precisions at every density, with both kinds of weights."""
-    return [
-        Case(weights, weight_bits, activation_bits, density)
-        for weight_bits in BITS
-        for activation_bits in BITS
-        for density in DENSITIES
-        for weights in WEIGHTS
-    ]
+    """Every pair of precisions at every density, with both kinds of weights; and signed, and on few
+    rows, as first layers are.
+    """
+    cases = []
+    for weight_bits, activation_bits in itertools.product(BITS, BITS):
+        bits = (weight_bits, activation_bits)
+        cases += [Case(w, *bits, density) for density in DENSITIES for w in WEIGHTS]
+        cases += [
+            Case("normal", *bits, density, signed, used)
+            for signed, used in ((True, 1.0), (False, FEW), (True, FEW))
+            for density in (0.5, 1.0)
+        ]
+    return cases
 
 
 def real_cases(artifact: Path) -> list[Case]:
@@ -241,6 +257,7 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
     bits = weights[:, None] >> np.arange(case.weight_bits) & 1
     return {
         "weights": case.weights,
+        "used": case.used,
         "weight_bits": case.weight_bits,
         "activation_bits": case.activation_bits,
         "signed": jobs[0].signed,
