@@ -18,17 +18,19 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import FORMAT
-from adq.files import write_json
+from adq.files import write_json, write_text
 from golden import integer_network, mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.features import features_of
+from verif.gate_level.pin_activity import pin_activity
 from verif.gate_level.power import Energy
 from verif.gate_level.tile import GateLevelTile
 from verif.jobs import Job, layer_jobs
+from verif.saif import write_saif
 from verif.synthesis.liberty import Library
 
-__all__ = ["Case", "characterize", "random_cases", "real_cases"]
+__all__ = ["Case", "characterize", "random_cases", "real_cases", "write_for_analyzers"]
 
 BITS = (2, 4, 8, 16)
 """Weight and activation bits of the random jobs."""
@@ -286,3 +288,26 @@ def _window(energy: Energy) -> dict[str, Any]:
             for block in energy.blocks
         },
     }
+
+
+def write_for_analyzers(
+    parameters: TileParameters, liberty: Path, case: Case, *, directory: Path, cache: Path
+) -> dict[str, float]:
+    """Run a case and leave its netlist (``netlist.v``), and for each window every pin's activity
+    (``load.saif``, ``compute.saif``), for other tools to read.
+
+    Returns
+    -------
+    dict
+        Power of each window by this project's reckoning, in W: dynamic, without what lies outside.
+    """
+    tile = _open(parameters, liberty, cache)
+    directory.mkdir(parents=True, exist_ok=True)
+    run = tile.run(case.jobs(parameters), directory=directory)
+    write_text(directory / "netlist.v", tile.netlist.to_verilog())
+    power = {}
+    for name, counts in run.counts.items():
+        saif = pin_activity(tile.switching, counts, period_ns=tile.period)
+        write_saif(directory / f"{name}.saif", saif)
+        power[name] = run.energy[name].total * 1e-15 / (counts.cycles * tile.period * 1e-9)
+    return power
