@@ -22,8 +22,8 @@ __all__ = [
 SMALL_TILE = TileParameters(
     rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10
 )
-"""Small enough for operands to be exhausted, with a partial sum buffer, and with counters that wrap
-soon, but of more than one word."""
+"""Small enough for operands to be exhausted, with a partial sum buffer, and counters of more than
+one word that wrap soon."""
 
 BLOCK_TILES = (
     SMALL_TILE,

@@ -19,6 +19,16 @@ def characterize(
         list[Path] | None,
         typer.Option("--artifact", metavar="DIR", help="Run the layers of an artifact, too."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
+    ] = None,
+    saif: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Leave netlist and SAIF of 8x8 bits there, for power analyzers."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
@@ -35,8 +45,8 @@ def characterize(
     from rich.console import Console
     from rich.progress import Progress
 
+    from adq.energy.characterization import Case, random_cases, real_cases, write_for_analyzers
     from adq.energy.characterization import characterize as run
-    from adq.energy.characterization import random_cases, real_cases
     from adq.energy.tables import characterization_table
     from adq.files import write_json
 
@@ -60,8 +70,14 @@ def characterize(
             processes=processes,
             progress=show,
         )
+    found["library"]["name"] = name or found["library"]["name"]
     console.print(characterization_table(found))
     size = f"{parameters.rows}x{parameters.columns}"
+    if saif is not None:
+        case = Case("uniform", 8, 8, 0.5)
+        power = write_for_analyzers(parameters, liberty, case, directory=saif, cache=CACHE.parent)
+        told = ", ".join(f"{window} {watts * 1e3:.2f} mW" for window, watts in power.items())
+        console.print(f"{case.name}: {told}, in {saif}", highlight=False)
     path = out / f"{found['library']['name']}-{size}.json"
     write_json(path, found)
     console.print(f"Written: {path}", highlight=False)

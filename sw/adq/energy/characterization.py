@@ -6,6 +6,7 @@ goes on where it stopped.
 """
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -17,23 +18,22 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import FORMAT
-from adq.files import write_json
+from adq.files import write_json, write_text
 from golden import integer_network, mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.features import features_of
+from verif.gate_level.pin_activity import pin_activity
 from verif.gate_level.power import Energy
 from verif.gate_level.tile import GateLevelTile
-from verif.jobs import Job, layer_jobs, random_job
+from verif.jobs import Job, layer_jobs
+from verif.saif import write_saif
 from verif.synthesis.liberty import Library
 
-__all__ = ["Case", "characterize", "random_cases", "real_cases"]
+__all__ = ["Case", "characterize", "random_cases", "real_cases", "write_for_analyzers"]
 
 BITS = (2, 4, 8, 16)
 """Weight and activation bits of the random jobs."""
-
-SIGNED_DENSITIES = (0.1, 0.5, 1.0)
-"""The same of signed activations, which the input of a network has."""
 
 DENSITIES = (0.0, 0.1, 0.3, 0.5, 0.75, 1.0)
 """Shares of their activation words that are not zero."""
@@ -41,6 +41,9 @@ DENSITIES = (0.0, 0.1, 0.3, 0.5, 0.75, 1.0)
 WEIGHTS = ("uniform", "normal")
 """Random weights: all equally likely, half of whose bits are 1; or, as trained ones are, most of
 them small."""
+
+FEW = 1 / 7
+"""Share of the rows that a first layer uses: those of a 3x3 kernel on a grey image, of 64."""
 
 VECTORS = 48
 """Of a job: enough for its first and last cycles not to matter."""
@@ -56,7 +59,8 @@ class Case:
     ----------
     weights : ``uniform``, ``normal``, or ``real:ARTIFACT:LAYER``
     density : share of activation words that are not zero; of a real case None
-    signed : whether activations are two's complement, as a network's input is
+    signed : whether activations are
+    used : share of the rows that have weights and activations at all
     """
 
     weights: str
@@ -64,6 +68,7 @@ class Case:
     activation_bits: int
     density: float | None
     signed: bool = False
+    used: float = 1.0
     seed: int = 1
 
     @property
@@ -72,7 +77,8 @@ class Case:
         bits = f"{self.weight_bits}x{self.activation_bits} bits"
         density = "" if self.density is None else f", density {self.density:g}"
         signed = ", signed" if self.signed else ""
-        return f"{self.weights} weights, {bits}{density}{signed}"
+        used = f", {self.used:.0%} of the rows" if self.used < 1 else ""
+        return f"{self.weights} weights, {bits}{density}{signed}{used}"
 
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
@@ -80,32 +86,37 @@ class Case:
             _, artifact, layer = self.weights.split(":")
             return _layer_jobs(Path(artifact), layer, tile)
         rng = np.random.default_rng([self.seed, self.weight_bits, self.activation_bits])
-        job = random_job(
-            tile,
-            rng,
-            weight_bits=self.weight_bits,
-            activation_bits=self.activation_bits,
-            signed=self.signed,
-            vectors=max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits)),
-            density=self.density,
-        )
+        rows = max(1, round(self.used * tile.rows))
+        vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits))
+        high = 2**self.activation_bits
+        words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
+        words -= high // 2 * (self.signed & (words >= high // 2)) * 2
+        words *= rng.random(words.shape) < self.density
+        limit = 2 ** (self.weight_bits - 1)
+        shape = (1, tile.rows, tile.outputs(self.weight_bits))
         if self.weights == "normal":
-            limit = 2 ** (self.weight_bits - 1)
-            drawn = np.rint(rng.normal(0, limit / 3, job.weights.shape)).astype(np.int64)
-            job = replace(job, weights=np.clip(drawn, -limit, limit - 1))
-        return [job]
+            drawn = np.rint(rng.normal(0, limit / 3, shape)).astype(np.int64)
+            weights = np.clip(drawn, -limit, limit - 1)
+        else:
+            weights = rng.integers(-limit, limit, shape)
+        weights[:, rows:], words[:, :, rows:] = 0, 0
+        return [Job(self.weight_bits, self.activation_bits, self.signed, weights, words)]
 
 
 def random_cases() -> list[Case]:
-    """Every pair of precisions at every density, with both kinds of weights."""
-    return [
-        Case(weights, weight_bits, activation_bits, density, signed)
-        for weight_bits in BITS
-        for activation_bits in BITS
-        for signed, densities in ((False, DENSITIES), (True, SIGNED_DENSITIES))
-        for density in densities
-        for weights in WEIGHTS
-    ]
+    """Every pair of precisions at every density, with both kinds of weights; and signed, and on few
+    rows, as first layers are.
+    """
+    cases = []
+    for weight_bits, activation_bits in itertools.product(BITS, BITS):
+        bits = (weight_bits, activation_bits)
+        cases += [Case(w, *bits, density) for density in DENSITIES for w in WEIGHTS]
+        cases += [
+            Case("normal", *bits, density, signed, used)
+            for signed, used in ((True, 1.0), (False, FEW), (True, FEW))
+            for density in (0.5, 1.0)
+        ]
+    return cases
 
 
 def real_cases(artifact: Path) -> list[Case]:
@@ -253,6 +264,7 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
     bits = weights[:, None] >> np.arange(case.weight_bits) & 1
     return {
         "weights": case.weights,
+        "used": case.used,
         "weight_bits": case.weight_bits,
         "activation_bits": case.activation_bits,
         "signed": jobs[0].signed,
@@ -281,3 +293,26 @@ def _window(energy: Energy) -> dict[str, Any]:
             for block in energy.blocks
         },
     }
+
+
+def write_for_analyzers(
+    parameters: TileParameters, liberty: Path, case: Case, *, directory: Path, cache: Path
+) -> dict[str, float]:
+    """Run a case and leave its netlist (``netlist.v``), and for each window every pin's activity
+    (``load.saif``, ``compute.saif``), for other tools to read.
+
+    Returns
+    -------
+    dict
+        Power of each window by this project's reckoning, in W: dynamic, without what lies outside.
+    """
+    tile = _open(parameters, liberty, cache)
+    directory.mkdir(parents=True, exist_ok=True)
+    run = tile.run(case.jobs(parameters), directory=directory)
+    write_text(directory / "netlist.v", tile.netlist.to_verilog())
+    power = {}
+    for name, counts in run.counts.items():
+        saif = pin_activity(tile.switching, counts, period_ns=tile.period)
+        write_saif(directory / f"{name}.saif", saif)
+        power[name] = run.energy[name].total * 1e-15 / (counts.cycles * tile.period * 1e-9)
+    return power

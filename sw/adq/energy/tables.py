@@ -136,8 +136,9 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
         run
         for run in found["runs"]
         if run["weights"] == "uniform"
+        and run["used"] == 1
         and run["weight_bits"] == run["activation_bits"]
-        and abs(run["activation_density"] - DENSITIES[-1]) < 0.1
+        and abs(run["activation_density"] - DENSITIES[-1]) < 0.05
     ]
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
