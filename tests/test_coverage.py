@@ -106,7 +106,7 @@ def place_of(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def verilog():
-    return marked_verilog(counters.PerformanceCounters(max_planes=16), name="counters")
+    return marked_verilog(counters.PerformanceCounters(max_planes=16, bits=32), name="counters")
 
 
 def line_of(verilog: str, text: str, *, behind: str = "") -> int:

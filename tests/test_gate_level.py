@@ -1,5 +1,6 @@
 """Energy at gate level: by hand of three cells, and of a tile in a library of round numbers."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from verif.harness.bare import play_bare
 from verif.jobs import random_job, streams_of
 from verif.simulator import SimulationError
 from verif.synthesis.functions import truth_table
-from verif.synthesis.liberty import Library
+from verif.synthesis.liberty import LibertyError, Library
 from verif.synthesis.netlist import Instance, Netlist
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
@@ -147,6 +148,13 @@ def test_cells_without_a_function_are_refused(tiny):
         cell_models(tiny, ["AND9"])
 
 
+def test_a_library_without_internal_power_is_refused(tmp_path):
+    text = re.sub(r"internal_power \(\) \{[^{}]*(\{[^{}]*\}[^{}]*)*\}", "", TINY.read_text())
+    (tmp_path / "still.lib").write_text(text)
+    with pytest.raises(LibertyError, match=r"still\.lib: no internal_power in "):
+        GateLevelTile(SMALL, Library.read(tmp_path / "still.lib"), cache=tmp_path)
+
+
 @pytest.fixture(scope="module")
 def tile(tiny, tmp_path_factory) -> GateLevelTile:
     return GateLevelTile(SMALL, tiny, cache=tmp_path_factory.mktemp("gates"))
@@ -210,7 +218,10 @@ def test_zeros_switch_nothing_in_the_array(tile, tmp_path):
     assert compute.cycles >= 12
     for block in ("AND plane", "column adders"):
         assert compute.block(block) == 0, block
-    assert compute.internal["row lines"] == compute.switching["row lines"] == 0
+    toggles = run.counts["compute"].toggles
+    for bank in range(SMALL.banks):
+        lines = tile.netlist.names[f"weight_array.row_lines_{bank}"]
+        assert not toggles[[tile.switching.row[net] for net in lines]].any()
     assert run.energy["load"].block("storage") > 0
 
 

@@ -50,6 +50,8 @@ class GateLevelTile:
 
     Raises
     ------
+    LibertyError
+        If the library does not tell the power of a cell that the tile needs.
     SynthesisError, TimingError, SwitchingError, CellModelError
         If the tile cannot be mapped, timed, counted or simulated with the library.
     SimulationError
@@ -72,6 +74,7 @@ class GateLevelTile:
         self.synthesis: Synthesis = synthesize(
             Tile(parameters), library, name="tile", period=period, cache=cache / "synthesis"
         )
+        library.require_internal_power(instance.cell for instance in self.netlist.instances)
         self.switching = Switching(self.netlist, library, clock=self.CLOCK)
         self.power = PowerModel(self.switching)
         self.model: Build = build_with_harness(
