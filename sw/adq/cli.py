@@ -23,6 +23,7 @@ COMMANDS = (
     "regress",
     "formal",
     "mutate",
+    "inject",
     "bench-train",
     "bench-golden",
     "bench-rtl",

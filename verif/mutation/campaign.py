@@ -2,21 +2,22 @@
 
 import hashlib
 import json
-import shutil
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.batches import run_batches
 from verif.mutation.equivalence import Equivalence, Verdict
-from verif.mutation.mutants import SELECT, TOP, FlatTile, Mutant, MutantError
+from verif.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
 from verif.simulator import Build, build
 
 __all__ = ["TILE", "Campaign", "Fate", "Outcome"]
+
+TOP = "tile"
 
 TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=8)
 """The tile that is mutated: every part is in it, its counters wrap soon, and a test takes a tenth
@@ -89,7 +90,7 @@ class Campaign:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cache = cache
         self.processes = processes
-        self.tile = FlatTile(TILE)
+        self.tile = FlatDesign(Tile(TILE), TOP)
         self.mutants = self.tile.mutants(count, seed=seed, only=only)
         self.verilog = self.tile.mutated(self.mutants)
         self.kept = self._read_kept()
@@ -165,44 +166,33 @@ class Campaign:
         left = self._left()
         if not left:
             return
-        limits = self._limits(model)
-        batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
-        folders = [self._folder(f"batch-{batch[0]}-") for batch in batches]
+        [line] = self._simulate(model, [[0]], limits=None)
+        # The shortest test first.
+        times = sorted(line["times"].items(), key=lambda item: item[1])
+        limits = {name: 2 * taken + PATIENCE for name, taken in times}
+        # The design without a mutant at the end: nothing is left of those before it.
+        batches = [[*left[start : start + BATCH], 0] for start in range(0, len(left), BATCH)]
+        for line in self._simulate(model, batches, limits=limits):
+            if line["mutant"]:
+                self._keep(line)
+                finished()
 
-        def simulate(numbers: Sequence[int], folder: Path):
-            # The design without a mutant at the end: nothing is left of those before it.
-            self._simulate(model, [*numbers, 0], limits, folder)
-
-        seen = dict.fromkeys(folders, 0)
-
-        def collect():
-            for folder in folders:
-                lines = _complete_lines(folder / "outcomes.jsonl")
-                for line in lines[seen[folder] :]:
-                    if line["mutant"]:
-                        self._keep(line)
-                        finished()
-                    elif line["killed_by"]:
-                        raise MutantError(_baseline(line))
-                seen[folder] = len(lines)
-
-        with ThreadPoolExecutor(self.processes) as pool:
-            try:
-                futures = [pool.submit(simulate, *w) for w in zip(batches, folders, strict=True)]
-                while not all(future.done() for future in futures):
-                    time.sleep(0.2)
-                    collect()
-                for future in futures:
-                    future.result()
-                collect()
-            except BaseException:
-                # A simulation looks for this file before each mutant.
-                for folder in folders:
-                    (folder / "stop").touch()
-                pool.shutdown(cancel_futures=True)
-                raise
-        for folder in folders:
-            shutil.rmtree(folder)
+    def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
+        given = {"modules": MODULES, "select": SELECT, "limits": limits}
+        for line in run_batches(
+            model,
+            "verif.mutation.killing",
+            [given | {"mutants": numbers} for numbers in batches],
+            tile=TILE,
+            directory=self.directory,
+            seed=self.seed,
+            processes=self.processes,
+        ):
+            if not line["mutant"] and line["killed_by"]:
+                raise MutantError(
+                    f"{line['killed_by']} fails where no mutant is active: {line['message']}"
+                )
+            yield line
 
     def _left(self) -> list[int]:
         return [m.number for m in self.mutants if "killed_by" not in self.kept.get(m.number, {})]
@@ -211,39 +201,6 @@ class Campaign:
     def untested(self) -> int:
         """Mutants that were not yet put to the tests."""
         return len(self._left())
-
-    def _limits(self, model: Build) -> dict[str, float]:
-        """Time in which each test must be done, the shortest test first."""
-        folder = self._folder("without-")
-        self._simulate(model, [0], None, folder)
-        [line] = _complete_lines(folder / "outcomes.jsonl")
-        if line["killed_by"]:
-            raise MutantError(_baseline(line))
-        shutil.rmtree(folder)
-        times = sorted(line["times"].items(), key=lambda item: item[1])
-        return {name: 2 * taken + PATIENCE for name, taken in times}
-
-    def _folder(self, prefix: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=self.directory))
-
-    def _simulate(self, model: Build, numbers: Sequence[int], limits: dict | None, folder: Path):
-        specification = folder / "campaign.json"
-        specification.write_text(
-            json.dumps(
-                {"modules": MODULES, "select": SELECT, "mutants": numbers, "limits": limits}
-            ),
-            encoding="utf-8",
-        )
-        model.run(
-            "verif.mutation.killing",
-            directory=folder,
-            environment={
-                "ADQ_TILE": json.dumps(asdict(TILE)),
-                "ADQ_MUTATION": str(specification),
-                "COCOTB_LOG_LEVEL": "CRITICAL",
-            },
-            seed=self.seed,
-        )
 
     # Proofs
 
@@ -263,21 +220,8 @@ class Campaign:
         survivors = self.survivors
         if not survivors:
             return
-        folder = self._folder("equivalence-")
-        equivalence = Equivalence(self.tile, survivors, folder)
-        for number, verdict, reason in equivalence.verdicts(self.processes):
-            self._keep({"mutant": number, "verdict": verdict.name, "reason": reason})
-            finished()
-        shutil.rmtree(folder)
-
-
-def _baseline(line: dict) -> str:
-    return f"{line['killed_by']} fails where no mutant is active: {line['message']}"
-
-
-def _complete_lines(path: Path) -> list[dict]:
-    """Objects of a file to which another process appends."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
+            equivalence = Equivalence(self.tile, survivors, Path(folder))
+            for number, verdict, reason in equivalence.verdicts(self.processes):
+                self._keep({"mutant": number, "verdict": verdict.name, "reason": reason})
+                finished()

@@ -18,7 +18,7 @@ from amaranth.back import rtlil
 
 from verif.mutation.aiger import Aig
 from verif.mutation.comparison import Comparison
-from verif.mutation.mutants import SELECT, TOP, FlatTile, Mutant, MutantError
+from verif.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
 
 __all__ = ["Equivalence", "Verdict"]
 
@@ -73,7 +73,7 @@ class Equivalence:
     """
 
     def __init__(
-        self, tile: FlatTile, mutants: Sequence[Mutant], directory: Path, *, seconds: int = 60
+        self, tile: FlatDesign, mutants: Sequence[Mutant], directory: Path, *, seconds: int = 60
     ):
         self.mutants = mutants
         self.directory = directory
@@ -81,14 +81,14 @@ class Equivalence:
         self.bits = max(mutant.number for mutant in mutants).bit_length()
         self.comparison = self._comparison(tile)
 
-    def _comparison(self, tile: FlatTile) -> Aig:
+    def _comparison(self, tile: FlatDesign) -> Aig:
         right, changed = MODULES
         bench = Comparison(tile.component, modules=MODULES, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
         inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=changed))
         tile.run(
-            f"copy {TOP} {right}\nrename {TOP} {changed}\n{inserted}\n"
+            f"copy {tile.name} {right}\nrename {tile.name} {changed}\n{inserted}\n"
             f"read_rtlil comparison.il\n{TO_GATES}",
             self.directory,
             "compare mutants",

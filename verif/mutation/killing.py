@@ -17,7 +17,7 @@ from cocotb.task import Task
 from cocotb.triggers import Timer, with_timeout
 from cocotb.utils import get_sim_time
 
-CAMPAIGN = json.loads(Path(os.environ["ADQ_MUTATION"]).read_text())
+CAMPAIGN = json.loads(Path(os.environ["ADQ_BATCH"]).read_text())
 """``modules`` of tests, ``select`` (the input), ``mutants`` (numbers), and of the tests, by name in
 the order in which they run, the time in which each must be done: ``limits``. Without those all
 tests run, and the time that each takes is what is found out."""
