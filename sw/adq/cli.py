@@ -25,6 +25,7 @@ COMMANDS = (
     "mutate",
     "mutate-python",
     "inject",
+    "report",
     "bench-train",
     "bench-golden",
     "bench-rtl",

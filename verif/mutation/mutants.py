@@ -18,8 +18,9 @@ __all__ = ["SELECT", "FlatDesign", "Mutant", "MutantError"]
 SELECT = "mutant"
 """Input that says which mutant is active: 0 for none."""
 
-PREPARE = "read_rtlil design.il\nproc\nflatten\nopt_expr\nopt_clean\n"
-"""A flat design whose cells keep the lines of Amaranth that they come from."""
+PREPARE = "read_rtlil design.il\nproc\nflatten\npmuxtree\nopt_expr\nopt_clean\n"
+"""A flat design whose cells keep the lines of Amaranth that they come from. A choice among many is
+a tree of choices between two: it means something, too, where two of its conditions hold."""
 
 CELLS = "*/t:* */t:$meminit* %d"
 """What is mutated: all but what a memory holds before it is first written."""
