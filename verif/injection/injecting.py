@@ -7,13 +7,14 @@ it takes; then once for each of its faults, from reset on.
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from rtl.interface import Counter, Status
 from verif import beats
@@ -62,14 +63,16 @@ class InjectionBench(TileBench):
             task.cancel()
         self.tasks = []
 
-    async def wait(self, beats_expected: int, inject) -> int:
-        """Let the jobs run to their end, or to that of the watchdog's patience; ``inject`` is
-        called in each cycle. Gives the cycles.
+    async def wait(self, beats_expected: int, each_cycle: Callable[[int], None]) -> int:
+        """Let the jobs run to their end, or to that of the watchdog's patience; ``each_cycle``
+        is called in each. Gives the cycles.
         """
         sink, quiet, moved, cycles = self.sinks["results"], 0, -1, 0
         left = QUIET_AFTER
         while left:
-            inject(cycles)
+            # From the edge on, so that in all of one cycle everybody sees the bit as it is.
+            await RisingEdge(self.dut.clk)
+            each_cycle(cycles)
             await FallingEdge(self.dut.clk)
             cycles += 1
             taken = sum(len(monitor.taken) for monitor in self.monitors.values())
@@ -109,16 +112,15 @@ async def run(dut, workload: dict, fault: dict | None, length: int) -> tuple[str
     began = now()
     bench.watch_rules()
     bench.send(jobs)
-    moment = int(fault["moment"] * length) if fault else -1
+    moment = int(fault["moment"] * length) if fault else None
 
-    def inject(cycle: int):
-        active = cycle == moment
-        bench.drive(
-            mutant=fault["select"] if active else 0, flip=fault["flip"] if active else 0
-        ) if fault else None
+    def flip(cycle: int):
+        if moment is not None:
+            active = cycle == moment
+            bench.drive(mutant=active * fault["select"], flip=active * fault["flip"])
 
     expected = sum(job.activations.shape[1] for job in jobs)
-    cycles = await bench.wait(expected, inject)
+    cycles = await bench.wait(expected, flip)
     taken = bench.sinks["results"].beats
     right = check_results(bench, jobs, taken)
     await check_counters(bench, jobs, began)
