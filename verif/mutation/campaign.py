@@ -36,8 +36,8 @@ BATCH = 50
 SHORT = 0.15
 """Share of the tests' time in which the shortest kill nearly all that any test does."""
 
-SEARCH = 60
-"""Seconds for which a difference is searched that no test has found."""
+SEARCH = 20
+"""Seconds of a processor for which a difference is searched that no test has found."""
 
 
 class Fate(StrEnum):

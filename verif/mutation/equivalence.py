@@ -71,7 +71,7 @@ write_status status.txt
 """
 )
 
-PATIENCE = 20
+PATIENCE = 6
 """Seconds of a processor in which what is equal merges; where it takes longer much differs."""
 
 FRAMES = 40
