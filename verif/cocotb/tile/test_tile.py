@@ -332,9 +332,8 @@ async def counters_start_from_zero(dut):
         assert count == (wrapped(now() - began) if counter is Counter.IDLE else 0), counter.name
 
 
-def more_than_a_counter_holds() -> int:
-    """Cycles after which a counter has wrapped, where that takes no longer than a test should."""
-    return 2**TILE.counter_bits + 5 if TILE.counter_bits <= 10 else 50
+HIGHEST = 2**TILE.counter_bits - 1 if TILE.counter_bits <= 10 else 63
+"""What a counter is taken to: where that is no longer than a test should take, all of its bits."""
 
 
 @cocotb.test()
@@ -354,7 +353,7 @@ async def a_stream_held_back_is_counted(dut, held, counter):
     await bench.start()
     [job] = random_jobs(bench, 1, row_blocks=1)
     counts = []
-    waits = (20, 21, 20 + more_than_a_counter_holds())
+    waits = [20 + HIGHEST * part // 6 for part in range(8)]
     for cycles in waits:
         await bench.reset()
         bench.send([job], hold=held)
@@ -386,10 +385,10 @@ async def results_that_wait_are_counted(dut, stall):
             waited += int(dut.results__valid.value) & ~int(dut.results__ready.value)
 
     bench.start_soon(watch())
-    many = more_than_a_counter_holds() // 2
     given = {"activation_bits": 1, "row_blocks": 1, "vectors": min(TILE.vectors, 6)}
-    await bench.check(random_jobs(bench, many // 6 + 1, **given))
-    assert await bench.counter(Counter.STALLED_ON_RESULTS) == wrapped(waited)
+    for _ in range(12):
+        await bench.check(random_jobs(bench, max(1, HIGHEST // 150), **given))
+        assert await bench.counter(Counter.STALLED_ON_RESULTS) == wrapped(waited)
 
 
 @cocotb.test()
@@ -398,8 +397,12 @@ async def jobs_are_counted(dut):
     bench = TileBench(dut)
     await bench.start()
     malformed = malformed_plans()
-    jobs = [malformed[n % len(malformed)] for n in range(more_than_a_counter_holds())]
-    await bench.check(jobs)
-    assert await bench.counter(Counter.JOBS_DONE) == wrapped(len(jobs))
-    assert await bench.counter(Counter.SWITCHING_JOBS) == wrapped(len(jobs))
+    sent = 0
+    # By way of many values to the highest, and over it.
+    for count in (1, 2, HIGHEST // 3, HIGHEST - 2 * (HIGHEST // 3) - 3, HIGHEST // 3, 4):
+        jobs = [malformed[n % len(malformed)] for n in range(count)]
+        await bench.check(jobs)
+        sent += count
+        assert await bench.counter(Counter.JOBS_DONE) == wrapped(sent)
+        assert await bench.counter(Counter.SWITCHING_JOBS) == wrapped(sent)
     assert await bench.counter(Counter.RUNNING) == 0
