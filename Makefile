@@ -21,7 +21,8 @@ LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo test test-slow sim sim-all formal mutate mutate-python inject report \
+.PHONY: help setup doctor demo test test-slow sim sim-all nightly replay coverage formal testplan \
+  mutate mutate-python inject report \
   bench-rtl waveform golden bench-golden bench-train lint clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -65,16 +66,28 @@ demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the e
 	@$(ADQ) sim build/demo/mixed build/demo/16bit $(SIZE) --images $(IMAGES) --out build/demo/sim
 
 test: $(VENV)/.test  ## every test that is not a simulation of the tile
-	@$(VENV)/bin/pytest
+	@mkdir -p build
+	@$(VENV)/bin/pytest --junit-xml build/pytest.xml
 
-test-slow: $(VENV)/.test  ## tests that take minutes: an epoch of each recipe for a GPU
-	@$(VENV)/bin/pytest -m slow
+test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch of each GPU recipe
+	@mkdir -p build
+	@$(VENV)/bin/pytest -m slow --junit-xml build/pytest-slow.xml
 
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
 	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+
+nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
+	@$(ADQ) nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+
+replay: $(VENV)/.sim  ## RUN=ID of a run again with a waveform; TEST=NAME one of its tests
+	@$(if $(RUN),,echo "error: say which run: make replay RUN=ID" >&2; exit 2)
+	@$(ADQ) replay $(RUN) $(if $(TEST),--test '$(TEST)')
+
+coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tests reach
+	@$(ADQ) coverage
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)
@@ -95,6 +108,9 @@ inject: $(VENV)/.sim  ## flip single bits of a tile at work: masked, detected, s
 
 report: $(VENV)/.sim  ## all that was verified and measured, as one HTML page
 	@$(ADQ) report
+
+testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
+	@$(ADQ) testplan
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
@@ -118,9 +134,10 @@ $(VENV)/.bench: $(VENV)/.train
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
 	@$(ADQ) bench-train
 
-lint: $(VENV)/.test  ## ruff, rules and format
+lint: $(VENV)/.test  ## ruff, rules and format, and the test plan held to the tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(ADQ) testplan --check
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs

@@ -1,6 +1,7 @@
 """Figures of the hardware: targets, efficiency by hand, and the harness without cocotb."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from verif.bench.suite import RtlBench
 from verif.harness import build_harness
 from verif.harness.bare import BarePlay, play_bare
 from verif.jobs import layer_jobs, random_job, streams_of
+from verif.results import read_results
 from verif.simulator import SimulationError
 
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
@@ -109,6 +111,33 @@ def test_a_tile_that_hangs_is_an_error(harness, jobs, tmp_path):
     streams = dataclasses.replace(streams, results=streams.results + 1, patience=200)
     with pytest.raises(SimulationError, match="the tile gave no result in 200 cycles"):
         play_bare(harness[0], streams, directory=tmp_path)
+
+
+def test_a_tile_that_hangs_under_cocotb_prints_every_stream(harness, jobs, tmp_path, monkeypatch):
+    # Under pytest cocotb's runner itself ends where a test fails.
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    model, design = harness
+    streams = streams_of(TILE, jobs)
+    streams.write(tmp_path)
+    specification = {
+        "tile": dataclasses.asdict(TILE),
+        "words": 2 * len(design.blocks),
+        "plays": 1,
+        "results": streams.results + 1,
+        "patience": 200,
+    }
+    model.run(
+        "verif.cocotb.speed.test_speed",
+        directory=tmp_path,
+        environment={"ADQ_PLAYS": json.dumps(specification)},
+    )
+    [result] = read_results(tmp_path / "results.xml")
+    assert result.message.endswith(
+        f"hangs: no result in 200 cycles: jobs has moved {len(jobs)} beats, valid 0, ready 1; "
+        f"weights has moved {len(streams.weights)} beats, valid 0, ready 1; "
+        f"activations has moved {len(streams.activations)} beats, valid 0, ready 0; "
+        f"results has moved {streams.results} beats, valid 0, ready 1"
+    )
 
 
 def test_without_a_liberty_file_size_and_speed_are_not_measured(tmp_path):

@@ -25,6 +25,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from rtl.verilog import ELABORATION
 from verif.simulator import SimulationError
 
 __all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
@@ -76,7 +77,8 @@ def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
     """Netlist and Verilog of a flat design, its registers with their clock enables."""
     with tempfile.TemporaryDirectory() as folder:
         source, netlist, flat = (Path(folder, f) for f in ("design.il", "flat.json", "flat.v"))
-        source.write_text(rtlil.convert(component, name=name, emit_src=False))
+        with ELABORATION:
+            source.write_text(rtlil.convert(component, name=name, emit_src=False))
         # Yosys' WebAssembly sees the folder that it runs in, and no other by its path.
         script = (
             f"read_rtlil {source.name}; proc; flatten; opt_expr; opt_clean; opt_dff; opt_clean; "

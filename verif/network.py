@@ -11,7 +11,7 @@ from golden import mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.harness import build_harness
-from verif.results import read_results
+from verif.results import read_bins, read_results
 from verif.simulator import SimulationError
 
 __all__ = ["simulate"]
@@ -62,7 +62,7 @@ def simulate(
     model, design = build_harness(tile, cache)
     directory.mkdir(parents=True, exist_ok=True)
     result, stage = directory / "network.json", directory / "stage"
-    for file in (result, stage):
+    for file in (result, stage, directory / "functional.json"):
         file.unlink(missing_ok=True)
     specification = {
         "artifact": str(artifact.resolve()),
@@ -84,6 +84,7 @@ def simulate(
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
+    broken = ""
     try:
         model.run(
             "verif.cocotb.network.test_network",
@@ -91,17 +92,23 @@ def simulate(
             environment={"ADQ_NETWORK": json.dumps(specification)},
             seed=seed,
         )
+    except SimulationError as error:
+        broken = str(error)
     finally:
         finished.set()
         watcher.join()
     summary = {"artifact": str(artifact), "tile": asdict(tile), "images": images, "failure": ""}
-    if result.exists():
+    if result.exists() and not broken:
         summary |= json.loads(result.read_text())
     else:
-        # The tile hung or refused a job: that is a finding about the design, not a wrong call.
-        failures = [test.message for test in read_results(directory / "results.xml")]
+        # The tile hung or refused a job, or the simulator crashed: that is a finding about the
+        # design, not a wrong call.
+        if not broken:
+            failures = [test.message for test in read_results(directory / "results.xml")]
+            broken = failures[0] or "ended early"
         summary |= {"layers": [], "accumulators": 0, "mismatches": 0, "classes_that_differ": 0}
-        summary |= {"correct": 0, "failure": failures[0] or "ended early"}
+        summary |= {"correct": 0, "failure": broken}
+    summary["bins"] = read_bins(directory)
     summary["counted_bits"], summary["registers"] = design.bits, design.registers
     scratch = result.with_suffix(".part")
     scratch.write_text(json.dumps(summary, indent=1))

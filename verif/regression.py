@@ -1,135 +1,165 @@
-"""The regression: cocotb tests of every block alone and of the whole tile through its ports."""
+"""Regressions: runs side by side, and what became of them."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+import contextlib
+import fcntl
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from rtl.verilog import to_verilog
-from verif.results import TestResult, read_results
-from verif.simulator import Build, build
-from verif.workbench import build_workbench
+from verif.models import Models
+from verif.runs import BLOCKS, PORTS, Record, Run, execute
+from verif.simulator import SimulationError
+from verif.tasks import Task, side_by_side
+from verif.testplan import Assessment, Outcome, TestPlan, assess
 
-__all__ = [
-    "BLOCKS",
-    "BLOCK_TILES",
-    "MORE_BLOCK_TILES",
-    "MORE_PORT_TILES",
-    "run_block_tests",
-    "run_port_tests",
-]
-
-BLOCKS = (
-    *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
-    *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
-)
-"""Blocks with a bench of their own in ``verif/cocotb/``."""
-
-BLOCK_TILES = (
-    # Counters that wrap soon.
-    TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=8),
-    # Two rows a beat and half a beat too many; no partial sums.
-    TileParameters(rows=33, columns=32, row_blocks=1, partial_sums=0, vectors=300),
-)
-"""Tiles whose blocks are tested every time: small ones, for which operands can be exhausted."""
-
-MORE_BLOCK_TILES = (
-    # One row and many lanes: every 16-bit weight.
-    TileParameters(rows=1, columns=256, row_blocks=2, partial_sums=1, vectors=65535),
-    TileParameters(rows=2, columns=16, row_blocks=7, partial_sums=3, vectors=1),
-    TileParameters(rows=3, columns=48, row_blocks=65536, partial_sums=5, vectors=2**24),
-    TileParameters(rows=8, columns=16, row_blocks=1, partial_sums=0, vectors=7),
-    TileParameters(rows=32, columns=16, row_blocks=255, partial_sums=63),
-    TileParameters(rows=64, columns=64),
-    TileParameters(rows=100, columns=80, row_blocks=256, partial_sums=100),
-    TileParameters(rows=1024, columns=16, row_blocks=65536, partial_sums=2),
-)
-"""Tiles that the long regression adds for blocks: the ends of every parameter's range."""
-
-MORE_PORT_TILES = (
-    # Operands can be exhausted.
-    TileParameters(rows=1, columns=16, row_blocks=2, partial_sums=2, vectors=300),
-    TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17),
-    TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3),
-    *(
-        TileParameters(rows=rows, columns=columns)
-        for rows, columns in ((16, 16), (32, 64), (64, 64), (128, 64), (128, 128), (256, 128))
-    ),
-)
-"""Tiles that the long regression adds for ports."""
-
-STREAMS = ("jobs", "weights", "activations", "results")
-
-PORTS = (
-    *("clk", "rst", "counter_address", "counter_data"),
-    *(f"{name}__{wire}" for name in STREAMS for wire in ("valid", "ready", "payload")),
-)
+__all__ = ["BLOCKS", "PORTS", "Regression", "occupied", "run_all"]
 
 
-def run_block_tests(
-    tile: TileParameters,
-    *,
-    directory: Path,
-    cache: Path,
-    seed: int = 1,
-    blocks: Sequence[str] = BLOCKS,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> list[TestResult]:
-    """Run the tests of a tile's blocks, each block by itself.
+@contextlib.contextmanager
+def occupied(directory: Path) -> Iterator[None]:
+    """Hold a directory of results, so that no other regression writes into it.
 
     Raises
     ------
-    verif.simulator.SimulationError
-        If the model cannot be built, or the simulator ends without results.
+    SimulationError
+        If another process holds it.
     """
-    name = f"blocks-{_name(tile)}"
-    progress(f"building {name}")
-    model = build_workbench(tile, cache)
-    progress(f"testing {name}")
-    return _run(model, tile, blocks, directory / name, seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise SimulationError(
+                f"{directory} is in use by process {holder}: wait for it, or give another with "
+                "--out"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
-def run_port_tests(
-    tile: TileParameters,
+@dataclass
+class Regression:
+    """What became of runs."""
+
+    records: list[Record] = field(default_factory=list)
+    """In the order of the runs."""
+    not_run: list[Run] = field(default_factory=list)
+    others: dict[str, object] = field(default_factory=dict)
+    """What other tasks gave, by name."""
+
+    def tests(self) -> list[dict]:
+        """All tests, for programs."""
+        return [test for record in self.records for test in record.tests_json()]
+
+    def bins(self) -> Counter[str]:
+        """Hits of the bins of functional coverage, of all runs."""
+        hits: Counter[str] = Counter()
+        for record in self.records:
+            hits.update(record.bins())
+        return hits
+
+    def assess(self, plan: TestPlan, more: Sequence[dict] = ()) -> list[Assessment]:
+        """Testpoints by the cocotb tests that were to be run, and ``more`` of them.
+
+        Those of a folder that no run has are left out: they belong to another command.
+        """
+        outcomes: dict[str, Outcome] = {}
+        for test in (*self.tests(), *more):
+            if outcomes.get(test["test"]) is not Outcome.FAILED:
+                outcomes[test["test"]] = Outcome(test["outcome"])
+        folders = {test["test"].partition(".")[0] for test in more}
+        for run in (*(record.run for record in self.records), *self.not_run):
+            folders.update(run.folders)
+        return [
+            Assessment(
+                assessment.testpoint,
+                {
+                    name: outcome
+                    for name, outcome in assessment.evidence.items()
+                    if name.partition(".")[0] in folders
+                },
+            )
+            for assessment in assess(plan, tests=outcomes)
+        ]
+
+
+Progress = Callable[[str], None]
+
+
+def run_all(
+    runs: Sequence[Run],
+    models: Models,
+    out: Path,
     *,
-    directory: Path,
-    cache: Path,
-    seed: int = 1,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> list[TestResult]:
-    """Run the tests of a tile through its ports.
+    others: Mapping[str, Callable[[Progress], object]] | None = None,
+    workers: int | None = None,
+    again: bool = True,
+    ends: Callable[[object], bool] = lambda result: False,
+    deadline: float | None = None,
+    progress: Callable[[str, str], None] = lambda name, stage: None,
+    finished: Callable[[str, object], None] = lambda name, result: None,
+) -> Regression:
+    """Run runs side by side, in the order given, each in a directory of its own.
+
+    Parameters
+    ----------
+    others
+        Other tasks by name, begun behind the first two runs: each is given a function that takes
+        its progress.
+    workers
+        How many at a time; one a processor where it is not given.
+    again
+        Also run what has finished with the same design and tests.
+    ends
+        Whether nothing is to be begun behind a result: a :class:`verif.runs.Record`, or what
+        another task gave.
+    deadline
+        By ``time.monotonic``; see :func:`side_by_side`.
+    progress, finished
+        Called with the name of a task and its stage, or what it gave.
 
     Raises
     ------
-    verif.simulator.SimulationError
-        If the model cannot be built, or the simulator ends without results.
+    SimulationError
+        From another task.
+    OSError
+        If a record cannot be written.
     """
-    name = f"tile-{_name(tile)}"
-    progress(f"building {name}")
-    sources = {"tile.v": to_verilog(Tile(tile), name="tile")}
-    model = build(cache, top="tile", ports=PORTS, sources=sources)
-    progress(f"testing {name}")
-    return _run(model, tile, ["tile"], directory / name, seed)
 
+    def stages_of(name: str) -> Progress:
+        return lambda stage: progress(name, stage)
 
-def _name(tile: TileParameters) -> str:
-    sums = f"{tile.row_blocks}x{tile.partial_sums}"
-    return f"{tile.rows}x{tile.columns}-{sums}-{tile.vectors}"
+    def task_of(run: Run) -> Task:
+        def call() -> Record:
+            directory = out / run.id
+            return execute(run, models, directory, again=again, progress=stages_of(run.id))
 
+        return Task(run.id, call, run.model)
 
-def _run(
-    model: Build, tile: TileParameters, folders: Sequence[str], directory: Path, seed: int
-) -> list[TestResult]:
-    """Run the tests of folders of ``verif/cocotb/`` in one simulation."""
-    model.run(
-        ",".join(f"verif.cocotb.{folder}.test_{folder}" for folder in folders),
-        directory=directory.resolve(),
-        environment={"ADQ_TILE": json.dumps(asdict(tile))},
-        seed=seed,
-    )
-    return [
-        replace(result, name=f"{directory.name} {result.name}")
-        for result in read_results(directory / "results.xml")
+    tasks = [task_of(run) for run in runs]
+    tasks[2:2] = [
+        Task(name, functools.partial(call, stages_of(name)))
+        for name, call in (others or {}).items()
     ]
+    results: dict[str, object] = {}
+    for name, result in side_by_side(
+        tasks,
+        models.processes,
+        workers=workers or os.cpu_count() or 1,
+        deadline=deadline,
+        ends=ends,
+    ):
+        results[name] = result
+        finished(name, result)
+    return Regression(
+        records=[results[run.id] for run in runs if run.id in results],
+        not_run=[run for run in runs if run.id not in results],
+        others={name: results[name] for name in others or {} if name in results},
+    )

@@ -1,10 +1,11 @@
-"""Outcomes of cocotb tests."""
+"""Outcomes of cocotb tests, and the bins that they reached."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-__all__ = ["TestResult", "read_results"]
+__all__ = ["TestResult", "read_bins", "read_results"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,12 @@ class TestResult:
 
     name: str
     message: str
+    seconds: float = 0.0
+
+    @property
+    def test(self) -> str:
+        """The same without parameters: one of :func:`verif.testplan.cocotb_tests`."""
+        return self.name.partition("/")[0]
 
     @property
     def passed(self) -> bool:
@@ -36,5 +43,12 @@ def read_results(path: Path) -> list[TestResult]:
             text = failure.get("message") or failure.get("error_msg") or failure.text or ""
             message = text.strip().splitlines()[0] if text.strip() else "failed"
         folder = case.get("classname", "").rpartition(".test_")[2]
-        results.append(TestResult(f"{folder}.{case.get('name', '?')}", message))
+        name = f"{folder}.{case.get('name', '?')}"
+        results.append(TestResult(name, message, float(case.get("time", 0))))
     return results
+
+
+def read_bins(directory: Path) -> dict[str, int]:
+    """Hits of the bins of functional coverage that a simulation left in its directory."""
+    path = directory / "functional.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,9 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator
+
+from verif.processes import Processes, StoppedError
 
 __all__ = ["Build", "SimulationError", "build", "verilator_folder"]
 
@@ -24,6 +29,10 @@ MAKE_VARIABLES = (
 """Flags that the wheel's makefile lost when it was packed, and a level of optimization at which a
 64x64 tile compiles in little more than half the time of -O2 and runs no slower. The makefile also
 looks for a ``python``, which Debian has not."""
+
+
+LZ4 = Path(__file__).with_name("lz4")
+"""A header in place of LZ4, which Verilator's waveforms need and few systems have."""
 
 
 class SimulationError(RuntimeError):
@@ -43,20 +52,51 @@ class _Runner(Verilator):
     64x64 then compiles for over ten minutes. A control file publishes the ports instead.
     """
 
+    def __init__(self, processes: Processes, timeout: float | None = None):
+        super().__init__()
+        self.processes = processes
+        self.timeout = timeout
+
+    def _simulator_in_path_build_only(self):
+        self.executable = str(verilator_folder() / "verilator")
+
+    def _set_env_build(self):
+        super()._set_env_build()
+        self.env["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
+        path = self.env.get("PATH") or os.defpath
+        self.env["PATH"] = os.pathsep.join([str(verilator_folder()), path])
+
     def _build_command(self):
         commands = super()._build_command()
         commands[0] = [part for part in commands[0] if part != "--public-flat-rw"]
         return commands
 
+    def _waves_file(self):
+        return "dump.fst"
+
     def _execute_cmds(self, cmds, cwd, stdout=None):
         """Of a build: what Verilator writes is compiled with the library objects at hand."""
-        super()._execute_cmds(cmds[:1], cwd, stdout)
+        self._execute_one(cmds[0], cwd, stdout)
         if len(cmds) > 1:
             library = _library(Path(cwd))
             for file in library.glob("*.o"):
                 shutil.copyfile(file, Path(cwd, file.name))
-            super()._execute_cmds(cmds[1:], cwd, stdout)
+            self._execute_one(cmds[1], cwd, stdout)
             _keep(sorted(Path(cwd).glob("verilated*.o")), library)
+
+    def _execute_one(self, command, cwd, stdout):
+        status = self.processes.run(
+            command,
+            timeout=self.timeout,
+            cwd=cwd,
+            env=self.env,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+        )
+        if status < 0:
+            raise RuntimeError(f"ended by signal {-status}, {signal.strsignal(-status)}")
+        if status:
+            raise RuntimeError(f"exit status {status}")
 
 
 def _library(build: Path) -> Path:
@@ -97,8 +137,23 @@ class Build:
         environment: Mapping[str, str] | None = None,
         seed: int | None = None,
         testcase: str | None = None,
+        only: str | None = None,
+        fst: bool = False,
+        timeout: float | None = None,
+        processes: Processes | None = None,
     ) -> tuple[int, int]:
         """Run a module of cocotb tests in ``directory``; what it prints goes to ``sim.log`` there.
+
+        Parameters
+        ----------
+        only
+            Regular expression found in the full names of the tests to run.
+        fst
+            Write ``dump.fst``, of a model that was built with ``fst``.
+        timeout
+            Seconds after which the simulator is killed.
+        processes
+            What ends the simulator, should all be told to stop.
 
         Returns
         -------
@@ -108,10 +163,12 @@ class Build:
         ------
         SimulationError
             If the simulator ended without results; the message has the log's path.
+        verif.processes.StoppedError
+            If it was told to stop.
         """
         directory.mkdir(parents=True, exist_ok=True)
         log = directory / "sim.log"
-        runner = _Runner()
+        runner = _Runner(processes or Processes(), timeout)
         runner.build_dir = self.directory
         try:
             results = runner.test(
@@ -125,9 +182,17 @@ class Build:
                 log_file=log,
                 seed=seed,
                 testcase=testcase,
+                test_filter=only,
+                waves=fst,
             )
             tests, failures = get_results(results)
-        except (SystemExit, RuntimeError, ValueError, OSError) as error:
+        except StoppedError:
+            raise
+        except subprocess.TimeoutExpired:
+            raise SimulationError(
+                f"the simulation of {module} was ended after {timeout:.0f} s; see {log}"
+            ) from None
+        except (SystemExit, RuntimeError, ValueError, OSError, ElementTree.ParseError) as error:
             raise SimulationError(
                 f"the simulation of {module} broke off ({error}); see {log}"
             ) from None
@@ -160,6 +225,8 @@ def build(
     sources: Mapping[str, str],
     parameters: Mapping[str, int] | None = None,
     arguments: Sequence[str] = (),
+    fst: bool = False,
+    processes: Processes | None = None,
 ) -> Build:
     """Compile Verilog into a model, or find it in ``cache``.
 
@@ -172,6 +239,10 @@ def build(
         Ports of the top that Python reads or writes.
     sources
         File names and texts.
+    fst
+        The model can write waveforms.
+    processes
+        What ends the compiler, should all be told to stop.
 
     Raises
     ------
@@ -181,6 +252,8 @@ def build(
     control = _publish(top, ports)
     arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
     arguments += ["-Wno-fatal", "-Wno-WIDTH"]
+    if fst:
+        arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
     digest = hashlib.sha256()
     for part in (
         *_tool_versions(),
@@ -199,25 +272,32 @@ def build(
     cache.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{top}-", dir=cache))
     (scratch / "ports.vlt").write_text(control)
+    if fst:  # the library that is linked: all of it is in the header
+        (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
+        arguments += ["-LDFLAGS", "-L."]
     for name, text in sources.items():
         (scratch / name).write_text(text)
-    saved = {name: os.environ.get(name) for name in ("PATH", "MAKEFLAGS")}
-    os.environ["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
-    os.environ["PATH"] = os.pathsep.join([str(verilator_folder()), saved["PATH"] or os.defpath])
     try:
-        _Runner().build(
+        _Runner(processes or Processes()).build(
             sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
             hdl_toplevel=top,
             parameters=dict(parameters or {}),
             build_args=arguments,
             build_dir=scratch,
             always=True,
+            waves=fst,
             log_file=scratch / "build.log",
         )
+    except StoppedError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
     except (SystemExit, RuntimeError, ValueError, OSError) as error:
         failed = cache / f"{top}-failed"
         shutil.rmtree(failed, ignore_errors=True)
-        scratch.rename(failed)
+        try:
+            scratch.rename(failed)
+        except OSError:  # another build failed in the same moment
+            failed = scratch
         raise SimulationError(
             f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
             "`adq doctor` for the tools"
@@ -225,12 +305,6 @@ def build(
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
     try:
         scratch.rename(directory)
     except OSError:  # another process was first with the same content

@@ -1,7 +1,5 @@
 """The blocks of a tile side by side, so that one build serves the tests of all of them."""
 
-from pathlib import Path
-
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect, flipped
@@ -17,10 +15,8 @@ from rtl.shift_add.collector import Collector
 from rtl.shift_add.fuser import Fuser
 from rtl.shift_add.partial_sums import PartialSumBuffer
 from rtl.shift_add.shift_add import ShiftAdd
-from rtl.verilog import to_verilog
-from verif.simulator import Build, build
 
-__all__ = ["Workbench", "build_workbench"]
+__all__ = ["Workbench"]
 
 
 class Workbench(wiring.Component):
@@ -63,14 +59,3 @@ class Workbench(wiring.Component):
             m.submodules[name] = block
             connect(m, flipped(getattr(self, name)), block)
         return m
-
-
-def build_workbench(parameters: TileParameters, cache: Path) -> Build:
-    """Model of the blocks of a tile."""
-    workbench = Workbench(parameters)
-    return build(
-        cache,
-        top="workbench",
-        ports=workbench.ports,
-        sources={"workbench.v": to_verilog(workbench, name="workbench")},
-    )

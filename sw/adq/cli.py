@@ -21,11 +21,15 @@ COMMANDS = (
     "map",
     "sim",
     "regress",
+    "nightly",
+    "replay",
+    "coverage",
     "formal",
     "mutate",
     "mutate-python",
     "inject",
     "report",
+    "testplan",
     "bench-train",
     "bench-golden",
     "bench-rtl",
@@ -58,6 +62,7 @@ NAMED_ERRORS = frozenset(
         "verif.synthesis.liberty_syntax.LibertyError",
         "verif.synthesis.mapping.SynthesisError",
         "verif.synthesis.timing_tables.TimingError",
+        "verif.testplan.TestPlanError",
     }
 )
 """Errors whose message is for people. By name, since importing their modules takes seconds."""

@@ -1,5 +1,7 @@
 """Simulations of golden artifacts, with their progress and their tables."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +23,7 @@ def simulate_networks(
     images: int | None,
     out: Path,
     cache: Path,
-    console: Console,
+    progress: Callable[[str], None],
 ) -> list[dict]:
     """Simulate artifacts one after the other, each in a directory of its own below ``out``.
 
@@ -37,19 +39,20 @@ def simulate_networks(
         images = min(len(network.samples.inputs) for network in networks)
     runs = []
     for number, artifact in enumerate(artifacts):
-        with console.status(f"{artifact}: starting") as status:
 
-            def show(stage, artifact=artifact, status=status):
-                status.update(f"{artifact}: {stage}")
+        def show(stage, artifact=artifact):
+            progress(f"{artifact}: {stage}")
 
-            run = simulate(
-                artifact,
-                tile,
-                images=images,
-                directory=out / f"{number}-{artifact.name}",
-                cache=cache,
-                progress=show,
-            )
+        started = time.monotonic()
+        run = simulate(
+            artifact,
+            tile,
+            images=images,
+            directory=out / f"{number}-{artifact.name}",
+            cache=cache,
+            progress=show,
+        )
+        run["seconds"] = round(time.monotonic() - started, 1)
         network = networks[number]
         planned = [
             use.cycles for use in use_of_network(network.network, network.samples, tile, images)

@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from amaranth.lib import data
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
 from rtl.parameters import TileParameters
 from verif.cocotb.streams import PERIOD, StreamMonitor, StreamSink, StreamSource
@@ -31,6 +31,8 @@ class Bench:
     """Names of its streams. Each has a monitor in every test."""
     quiet: ClassVar[dict[str, int]] = {}
     """Inputs of a cycle in which nothing happens."""
+    patience: ClassVar[int] = 50_000
+    """Cycles without a beat on any stream after which the design hangs."""
 
     def __init__(self, dut):
         self.dut = dut
@@ -88,7 +90,20 @@ class Bench:
         cocotb.start_soon(Clock(self.dut.clk, PERIOD, unit="ns").start())
         for monitor in self.monitors.values():
             cocotb.start_soon(monitor.run())
+        if self.monitors:
+            cocotb.start_soon(self.watch())
         await self.reset()
+
+    async def watch(self):
+        """Watchdog: AssertionError, with the state of every stream, once none of them moves."""
+        before = None
+        while True:
+            beats = [len(monitor.taken) for monitor in self.monitors.values()]
+            if beats == before:
+                states = "; ".join(monitor.state() for monitor in self.monitors.values())
+                raise AssertionError(f"hangs: no beat in {self.patience:,} cycles: {states}")
+            before = beats
+            await Timer(self.patience * PERIOD, "ns")
 
     async def reset(self):
         """Reset for two cycles; whatever was being sent or taken is dropped."""

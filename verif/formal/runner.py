@@ -3,10 +3,8 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,7 +14,9 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
+from rtl.verilog import ELABORATION
 from verif.formal.proof import FormalError, Proof
+from verif.processes import Processes
 
 __all__ = ["Outcome", "Result", "check", "check_all"]
 
@@ -91,34 +91,6 @@ class Outcome:
         }
 
 
-class _Running:
-    """Processes under way, so that they end with their parent."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._processes = set()
-        self._stopped = False
-
-    def run(self, command: Sequence[str], **options) -> int:
-        with self._lock:
-            if self._stopped:
-                raise FormalError("interrupted")
-            process = subprocess.Popen(command, start_new_session=True, **options)
-            self._processes.add(process)
-        try:
-            return process.wait()
-        finally:
-            with self._lock:
-                self._processes.discard(process)
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            for process in self._processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGTERM)
-
-
 def _tools() -> dict[str, str]:
     """Paths of the tools, which pip puts beside the interpreter whether or not that is on PATH."""
     folder = Path(sys.executable).parent
@@ -147,7 +119,7 @@ def check(proof: Proof, directory: Path) -> Outcome:
     FormalError
         If a tool is missing, or breaks off without an answer; the message has the log's path.
     """
-    return _check(proof, directory, _tools(), _Running())
+    return _check(proof, directory, _tools(), Processes())
 
 
 def check_all(
@@ -171,7 +143,7 @@ def check_all(
     FormalError
         If a tool is missing or breaks off.
     """
-    tools, running = _tools(), _Running()
+    tools, running = _tools(), Processes()
     with ThreadPoolExecutor(processes or os.cpu_count() or 1) as pool:
         try:
             futures = [
@@ -191,11 +163,7 @@ def check_all(
     return [outcomes[proof.name] for proof in proofs]
 
 
-ELABORATION = threading.Lock()
-"""Amaranth's converter is not said to be safe between threads."""
-
-
-def _check(proof: Proof, directory: Path, tools: dict[str, str], running: _Running) -> Outcome:
+def _check(proof: Proof, directory: Path, tools: dict[str, str], running: Processes) -> Outcome:
     started = time.monotonic()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

@@ -13,6 +13,7 @@ __all__ = ["PORTS", "build_harness"]
 PORTS = (
     *("reset", "start", "noise", "expected", "patience", "counter_address"),
     *("done", "hung", "cycles", "counter_data", "switching"),
+    *("streams_valid", "streams_ready", "streams_beats"),
 )
 
 

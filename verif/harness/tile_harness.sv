@@ -21,6 +21,10 @@ module tile_harness #(
     output reg hung,
     output reg [63:0] cycles,
     output [COUNTER_WIDTH-1:0] counter_data,
+    // Of jobs, weights, activations and results, from the lowest bits on.
+    output [3:0] streams_valid,
+    output [3:0] streams_ready,
+    output reg [127:0] streams_beats,
     output [SWITCHING_WIDTH-1:0] switching
 );
   reg clk = 0;
@@ -104,4 +108,14 @@ module tile_harness #(
       end
     end
   end
+
+  assign streams_valid = {results_valid, activations_valid, weights_valid, jobs_valid};
+  assign streams_ready = {results_ready, activations_ready, weights_ready, jobs_ready};
+  initial streams_beats = 0;
+  integer stream;
+  always @(posedge clk)
+    for (stream = 0; stream < 4; stream = stream + 1)
+      if (starting) streams_beats[32*stream+:32] <= 0;
+      else if (streams_valid[stream] && streams_ready[stream])
+        streams_beats[32*stream+:32] <= streams_beats[32*stream+:32] + 1;
 endmodule

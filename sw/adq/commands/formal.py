@@ -5,16 +5,15 @@ from typing import Annotated
 
 import typer
 
+from adq.process_options import ProcessesOption
+
 
 def formal(
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME]...", help="Proofs whose names begin so; all by default."),
     ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", metavar="N", min=1, help="At a time; one a processor."),
-    ] = None,
+    processes: ProcessesOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where logs, traces and formal.json go.")
     ] = Path("build/formal"),

@@ -39,7 +39,8 @@ def sim(
     from adq.simulation import report_networks, simulate_networks
 
     console = Console()
-    runs = simulate_networks(artifacts, parameters, images, out, CACHE, console)
+    with console.status("starting") as status:
+        runs = simulate_networks(artifacts, parameters, images, out, CACHE, status.update)
     summary = report_networks(runs, console)
     write_json(out / "simulation.json", summary)
     console.print(f"Written: {out / 'simulation.json'}", highlight=False)

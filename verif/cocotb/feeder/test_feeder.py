@@ -34,7 +34,8 @@ async def every_precision(dut, idle, stall):
     bench = FeederBench(dut, idle=idle, stall=stall)
     await bench.start()
     for bits in bench.random.sample(range(1, 17), 16):
-        await bench.check(random_vectors(bench, bits, 6), bits)
+        ones, zeros = [2**bits - 1] * TILE.rows, [0] * TILE.rows
+        await bench.check([*random_vectors(bench, bits, 6), ones, zeros], bits)
 
 
 @cocotb.test(skip=TILE.rows > EXHAUSTIVE_BITS)

@@ -56,6 +56,17 @@ class Player:
         value = int(self.dut.switching.value)
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
 
+    def streams(self) -> str:
+        """What stands on every stream now, for a message."""
+        valid, ready, moved = (
+            int(getattr(self.dut, f"streams_{name}").value) for name in ("valid", "ready", "beats")
+        )
+        return "; ".join(
+            f"{name} has moved {moved >> 32 * place & (2**32 - 1)} beats, "
+            f"valid {valid >> place & 1}, ready {ready >> place & 1}"
+            for place, name in enumerate(("jobs", "weights", "activations", "results"))
+        )
+
     async def play(self, streams: Streams) -> Played:
         """Play streams until all of their results have come.
 
@@ -81,7 +92,8 @@ class Player:
         seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
         # The pipeline is empty and idle now, so that nothing is counted between plays.
         await Timer(10, "ns")
-        assert not int(self.dut.hung.value), f"no result in {patience} cycles"
+        hung = int(self.dut.hung.value)
+        assert not hung, f"hangs: no result in {patience:,} cycles: {self.streams()}"
         counts = self.counts() - before
         return Played(
             results=results_of(self.parameters, Path("results.hex").read_text()),

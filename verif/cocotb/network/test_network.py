@@ -4,6 +4,7 @@ Activations go from layer to layer as the tile computed them: what a layer reads
 from the accumulators that the tile gave for the layer before.
 """
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,8 @@ from golden.artifact import read_artifact
 from golden.nodes import MatrixLayer
 from rtl.parameters import TileParameters
 from verif.cocotb.network.player import Player
+from verif.cocotb.sampling import sample
+from verif.coverage.functional import JobSample
 from verif.jobs import layer_jobs, streams_of
 
 
@@ -75,6 +78,10 @@ class TileRun:
             }
         )
         self.progress.write_text(name)
+        if not self.layers[-1]["mismatches"]:
+            for before, job in itertools.pairwise([None, *jobs]):
+                bits = before and before.weight_bits
+                sample(JobSample.of(job, before=bits).bins())
         return accumulators
 
 

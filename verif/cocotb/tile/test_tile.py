@@ -11,6 +11,7 @@ from verif.cocotb.bench import TILE
 from verif.cocotb.plans import MOST_VECTORS, malformed_plans
 from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
 from verif.cocotb.tile.bench import TileBench
+from verif.coverage.functional import DENSITIES
 from verif.jobs import Job, random_job
 
 PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
@@ -134,6 +135,63 @@ async def sums_cross_zero(dut, weight_bits, signed):
             for activation_bits in (4, 8, 12, 14, 15, 16, 16, 16)
         ]
     )
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def every_bit_set(dut, weight_bits, signed):
+    """Every weight bit and every activation bit, and then none: every count is all rows."""
+    bench = TileBench(dut)
+    await bench.start()
+    shape = {"vectors": 1, "row_blocks": min(TILE.row_blocks, 2)}
+    given = {"weight_bits": weight_bits, "activation_bits": 16, "signed": signed} | shape
+    ones, zeros = random_jobs(bench, 2, **given)
+    ones.weights[:], ones.activations[:] = -1, -1 if signed else 2**16 - 1
+    zeros.weights[:] = 0
+    await bench.check([ones, zeros, ones, zeros])
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=["never", "lazy"])
+async def every_circumstance(dut, stall):
+    """Weight bits, activation bits, sign, density and row blocks all crossed, in any order; results
+    are taken at once or each of them waits.
+    """
+    bench = TileBench(dut, stall=stall)
+    await bench.start()
+    jobs = []
+    for cross in itertools.product(
+        TILE.weight_widths,
+        (1, 3, 7, 12, 16),
+        (False, True),
+        DENSITIES,
+        sizes(TILE.row_blocks, 1, 2),
+    ):
+        weight_bits, activation_bits, signed, density, row_blocks = cross
+        [job] = random_jobs(
+            bench,
+            1,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            signed=signed,
+            vectors=int(bench.rng.integers(1, min(MOST_VECTORS, 2) + 1)),
+            row_blocks=row_blocks,
+        )
+        job.activations = with_density(bench.rng, job, density)
+        jobs.append(job)
+    bench.rng.shuffle(jobs)
+    await bench.check(jobs)
+
+
+def with_density(rng: np.random.Generator, job: Job, density: str) -> np.ndarray:
+    """Activations of a job, of which none, few or at least half are not zero."""
+    low = -(2 ** (job.activation_bits - 1)) if job.signed else 0
+    words = rng.integers(low, low + 2**job.activation_bits, job.activations.shape)
+    words[words == 0] = -1 if job.signed else 1
+    kept = np.zeros(words.size, bool)
+    some = {"zero": 0, "sparse": max(1, words.size // 8), "dense": -(-words.size // 2)}
+    kept[: some[density]] = True
+    return words * rng.permutation(kept).reshape(words.shape)
 
 
 @cocotb.test()
@@ -288,7 +346,7 @@ async def reset_at_any_moment(dut, idle, stall):
     def jobs():
         return [
             job
-            for weight_bits in (16, 2)
+            for weight_bits in bench.random.sample((16, 2), 2)
             for job in random_jobs(bench, 1, weight_bits=weight_bits, activation_bits=5, **shape)
         ]
 

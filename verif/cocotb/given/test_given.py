@@ -1,0 +1,24 @@
+"""Cases of a file on the whole tile, each as from reset."""
+
+import os
+import random
+from pathlib import Path
+
+import cocotb
+
+from verif.cocotb.tile.bench import TileBench
+from verif.jobs import Job
+from verif.replay.cases import read_cases
+
+CASES = read_cases(Path(os.environ["ADQ_CASES"]))[0]
+
+
+@cocotb.test()
+@cocotb.parametrize(case=list(range(len(CASES))))
+async def jobs(dut, case):
+    """Every output of every vector of the jobs of a case is the product."""
+    given = CASES[case]
+    random.seed(given.seed)
+    bench = TileBench(dut, idle=given.idle, stall=given.stall)
+    await bench.start()
+    await bench.check([job if isinstance(job, Job) else job.plan() for job in given.jobs])

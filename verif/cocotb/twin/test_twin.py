@@ -1,0 +1,33 @@
+"""Plays a schedule into the ports of a tile with counters of its switching."""
+
+import json
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from verif.twin import INPUTS, RESET_CYCLES, Driver, Schedule
+
+
+@cocotb.test()
+async def schedule(dut):
+    """Results with their cycles, and the counters behind reset and at the end, are left in
+    ``twin.json``.
+    """
+    given = Schedule(**json.loads(Path("schedule.json").read_text()))
+    driver, switching = Driver(given), []
+    ports = [f"{name}__{wire}" for name in INPUTS for wire in ("valid", "ready")]
+    ports += [f"results__{wire}" for wire in ("valid", "ready", "payload")]
+    dut.counter_address.value = 0
+    cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start())
+    for cycle in range(given.cycles):
+        await RisingEdge(dut.clk)
+        for name, value in driver.inputs().items():
+            getattr(dut, name).value = value
+        await FallingEdge(dut.clk)
+        driver.outputs({name: int(getattr(dut, name).value) for name in ports})
+        if cycle in (RESET_CYCLES + 1, given.cycles - 1):
+            switching.append(int(dut.switching.value))
+    Path("twin.json").write_text(json.dumps({"results": driver.results, "switching": switching}))
+    assert len(switching) == 2, "the schedule is too short"

@@ -1,0 +1,62 @@
+"""Programs that are started: they end with their parent, and after their time."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+
+__all__ = ["Processes", "StoppedError"]
+
+
+class StoppedError(RuntimeError):
+    """A program was ended, or not started, since all were told to stop."""
+
+
+class Processes:
+    """Programs under way, in sessions of their own."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._processes = set()
+        self._stopped = False
+
+    def run(self, command: Sequence[str], *, timeout: float | None = None, **options) -> int:
+        """Run a program to its end and give its exit status.
+
+        Raises
+        ------
+        StoppedError
+            After :meth:`stop`.
+        subprocess.TimeoutExpired
+            If it took more than ``timeout`` seconds; it has been killed.
+        """
+        with self._lock:
+            if self._stopped:
+                raise StoppedError("interrupted")
+            process = subprocess.Popen(command, start_new_session=True, **options)
+            self._processes.add(process)
+        try:
+            status = process.wait(timeout)
+        except BaseException:
+            _end(process, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            with self._lock:
+                self._processes.discard(process)
+        if self._stopped:
+            raise StoppedError("interrupted")
+        return status
+
+    def stop(self) -> None:
+        """End all of them, and start no more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                _end(process, signal.SIGTERM)
+
+
+def _end(process: subprocess.Popen, how: signal.Signals) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, how)

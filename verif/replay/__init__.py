@@ -1,0 +1,1 @@
+"""Replaying a run: waveforms with their save files, and failures made small."""
