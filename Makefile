@@ -17,8 +17,10 @@ RECIPE := configs/train/digits.toml
 # Cells in which bench-rtl gives size and speed.
 LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
 
-# The checked-in network, and the same at 16 bits, with a few images each.
+# The checked-in network, and the same at 16 bits, with a few images each; and a residual one.
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
+RESIDUAL_VECTORS := golden/vectors/resnet8
+RESIDUAL_RECIPE := configs/train/digits32-resnet8.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow sim sim-all nightly replay coverage formal testplan \
@@ -76,8 +78,8 @@ test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch o
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
 	@$(ADQ) regress $(VECTORS) $(SIZE)
 
-sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128
-	@$(ADQ) regress $(VECTORS) $(SIZE) --all --out build/regression-all
+sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
+	@$(ADQ) regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
 
 nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
 	@$(ADQ) nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
@@ -121,10 +123,12 @@ waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, ag
 bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime's and PyTorch's
 	@$(ADQ) bench-golden
 
-golden: $(VENV)/.train  ## train the digits network again and rewrite golden/vectors
+golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
 	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
 	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
+	@$(ADQ) train $(RESIDUAL_RECIPE) --out runs/golden-resnet8 --overwrite
+	@$(ADQ) export runs/golden-resnet8 $(RESIDUAL_VECTORS) --images 2
 
 $(VENV)/.bench: $(VENV)/.train
 	@echo "Adding Brevitas to $(VENV)"

@@ -81,7 +81,8 @@ def test_reads_values_and_defaults(tmp_path):
         ),
         (
             '[training]\nepochs = 1\n[data]\nname = "mnist"',
-            "[data] name is 'mnist': it must be one of digits, cifar10, cifar100, tiny-imagenet",
+            "[data] name is 'mnist': it must be one of digits, digits32, cifar10, cifar100, "
+            "tiny-imagenet",
         ),
         (
             '[training]\nepochs = 1\n[quantization]\nactivation_range = "max"',

@@ -142,6 +142,14 @@ def test_prunes_only_in_the_first_iterations_if_so_asked():
     assert control.prepared.channels == channels
 
 
+def test_a_layer_keeps_its_least_share_however_low_its_density():
+    control = controller(window=1, pruning=True, minimum_kept=0.75)
+    control.step(densities(0.5, 0.3, 0.9))
+    channels = control.prepared.channels
+    assert channels == {"first": 18, "middle": 23, "shortcut": 30, "other": 40, "last": 10}
+    assert control.prepared.bits["middle"] == 8  # bits follow the density alone
+
+
 def test_goes_on_from_its_state():
     control = controller(window=3)
     control.step(densities(0.5, 0.5))

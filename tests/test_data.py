@@ -75,7 +75,7 @@ def test_reads_what_was_written(folder):
             np.testing.assert_array_equal(pixels.transpose(1, 2, 0), digit(first + offset))
 
 
-@pytest.mark.parametrize("name", [name for name in adq.data.DATA_SETS if name != "digits"])
+@pytest.mark.parametrize("name", list(HUB_DATA_SETS))
 def test_every_layout_of_the_hub(tmp_path, name):
     data_set = HUB_DATA_SETS[name]
     _, height, width = data_set.shape
@@ -191,7 +191,7 @@ MENDED = "get it with `adq data get cifar10`, or give the folder"
         ),
         (
             lambda folder, good: write(folder / TRAIN, [{"bytes": b"no image", "path": None}], [1]),
-            r"train-.*: row 0: its image cannot be decoded \(cannot identify image file",
+            r"train-.*: row 0: its image cannot be decoded \(of no known format\)",
         ),
         (
             lambda folder, good: write(
@@ -406,6 +406,22 @@ def test_digits():
     np.testing.assert_array_equal(
         np.sort(pixels.double().sum(1)), np.sort(load_digits().data.sum(1))
     )
+
+
+def test_digits32_are_the_same_digits_in_larger_pixels():
+    small, large = (
+        adq.data.load(DataConfig(name=name), seed=1, device="cpu")
+        for name in ("digits", "digits32")
+    )
+    assert large.shape == (3, 32, 32)
+    assert torch.equal(small.test_labels, large.test_labels)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(50):
+        image, channel, row, column = (
+            int(torch.randint(size, (), generator=generator)) for size in large.test_pixels.shape
+        )
+        expected = small.test_pixels[image, 0, row // 4, column // 4]
+        assert large.test_pixels[image, channel, row, column] == expected
 
 
 def test_to_another_device_keeps_everything():

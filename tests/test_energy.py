@@ -88,3 +88,11 @@ def test_the_table_compares_with_the_first(simulation):
     cells = [list(column.cells)[-1] for column in table.columns]
     assert cells == ["ratio", "twice / cheap", "", "", "", "1.00x", "1.00x", "1.00x", "2.00x",
                      "1.00x", "2.00x"]  # fmt: skip
+
+
+def test_networks_of_other_layers_are_not_compared(simulation):
+    one = cost_of(simulation, ENERGY, name="one")
+    other = dataclasses.replace(one, name="other", layers=one.layers[:1])
+    table = comparison_table([one, other, dataclasses.replace(one, name="again")], ENERGY)
+    names = [list(column.cells) for column in table.columns][:2]
+    assert [b for a, b in zip(*names, strict=True) if a == "ratio"] == ["again / one"]

@@ -1,6 +1,7 @@
 """A short run, its artifacts, and the commands that make and check them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.config import DataConfig
 from adq.data import load
-from golden.artifact import read_artifact
+from golden.artifact import read_artifact, verify_artifact
 
 RECIPE = """
 [training]
@@ -103,6 +104,27 @@ def test_training_and_exporting_again_gives_the_same_bytes(run, tmp_path):
     for one in ones:
         other = tmp_path / "other" / one.relative_to(tmp_path / "one")
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_pruned_residual_network_twice_gives_the_same_bytes(tmp_path):
+    """The same of the other checked-in artifact, on a few images."""
+    recipe = Path(__file__).parents[1] / "configs" / "train" / "digits32-resnet8.toml"
+    changes = [
+        *("training.epochs=2", "training.warmup_epochs=0", "data.train_images=64"),
+        *("data.test_images=16", "controller.window=1", "controller.settling_epochs=1"),
+    ]
+    for name in ("one", "other"):
+        sets = [word for change in changes for word in ("--set", change)]
+        adq("train", recipe, "--out", tmp_path / "run" / name, *sets)
+        adq("export", tmp_path / "run" / name, tmp_path / name, "--images", 1)
+    one, other = (contents(tmp_path / name) for name in ("one", "other"))
+    assert list(one.values()) == list(other.values())
+    artifact = read_artifact(tmp_path / "one")
+    assert all(node.agrees for node in verify_artifact(artifact))
+    layers = {layer.name: layer for layer in artifact.network.matrix_layers}
+    joined = [name for name, layer in layers.items() if layer.requantize and layer.requantize.skip]
+    assert joined == ["block1.conv2", "block2.conv2", "block3.conv2"]
+    assert 8 <= layers["block1.conv2"].outputs < 16
 
 
 def test_uniform_export_at_the_baselines_bits_is_the_baseline(run, tmp_path):

@@ -10,6 +10,7 @@ from adq.models.listed import ModelError
 SHAPES = {"digits": (1, 8, 8)}
 MACS = {
     "digits": 231_680,
+    "resnet8": 12_501_632,  # 12.5 M in MLPerf Tiny, whose network it is
     "vgg19": 398_136_320,  # of the paper's 110.15 uJ at 16 bits
     "resnet18": 555_422_720,  # 555.47 M with 100 classes
 }

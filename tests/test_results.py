@@ -22,7 +22,7 @@ from adq.run import Run
 RECIPE = '[training]\nepochs = 2\nthreads = 2\n[data]\nname = "cifar10"\ntrain_images = 10000\n'
 
 
-def network(accuracy: float, **figures) -> dict:
+def network(accuracy: float, *, seconds: float, **figures) -> dict:
     iteration = {
         "iteration": 1,
         "epochs": 2,
@@ -31,7 +31,7 @@ def network(accuracy: float, **figures) -> dict:
         "channels": {"conv1": 32, "conv2": 64},
         "density": {"conv1": 0.5261, "conv2": 0.41},
     }
-    return {"accuracy": accuracy, "iterations": [iteration], **figures}
+    return {"accuracy": accuracy, "seconds": seconds, "iterations": [iteration], **figures}
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def run(tmp_path, recipes):
         "recipe": dataclasses.asdict(recipe),
         "versions": {"torch": "2.0"},
         "device": "CPU",
-        "mixed": network(0.725, **figures),
-        "baseline": network(0.7312),
+        "mixed": network(0.725, seconds=75.0, **figures),
+        "baseline": network(0.7312, seconds=30.0),
     }
     run.metrics.write_text(json.dumps(metrics))
     epoch = {
@@ -103,7 +103,9 @@ def test_tables(run, tmp_path):
     assert lines[3] == (
         "| `cifar10-vgg19-pruned` | not run | - | - | - | - | - | 198x (abstract) |"
     )
-    assert "10,000 training images, seed 0, 2 epochs, CPU; torch 2.0." in lines[5]
+    assert lines[5].endswith(
+        "10,000 training images, seed 0, 2 epochs in 1.2 + 0.5 minutes, CPU, threads: 1; torch 2.0."
+    )
     assert lines[-1] == "| 1 | 2 | 72.50% | 16 3 | 32 64 | 0.53 0.41 |"
 
 

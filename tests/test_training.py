@@ -341,6 +341,18 @@ def test_a_truncated_checkpoint_is_not_resumed_over(tmp_path):
     assert run.mixed.read_bytes() == before
 
 
+def test_a_checkpoint_from_before_a_key_had_its_default(trained, tmp_path):
+    run, _, _ = trained
+    content = torch.load(run.mixed, weights_only=True)
+    del content["recipe"]["controller"]["minimum_kept"]
+    torch.save(content, tmp_path / "older.pt")
+    recipe = run.read_recipe()
+    assert Checkpoint.load(tmp_path / "older.pt", recipe=recipe).build().bits
+    more = dataclasses.replace(recipe.controller, minimum_kept=0.5)
+    with pytest.raises(CheckpointError, match="by another recipe than this run's"):
+        Checkpoint.load(tmp_path / "older.pt", recipe=dataclasses.replace(recipe, controller=more))
+
+
 def test_a_checkpoint_of_another_network(trained, tmp_path):
     run, _, _ = trained
     with pytest.raises(CheckpointError, match="by another recipe than this run's"):

@@ -9,7 +9,8 @@ from adq.cli import main
 from golden import integer_network
 from golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
 
-DIGITS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
+VECTORS = Path(__file__).parents[1] / "golden" / "vectors"
+DIGITS = VECTORS / "digits"
 
 
 @pytest.fixture
@@ -28,20 +29,23 @@ def verify(directory, *arguments, out):
     return result, json.loads(report.read_text())
 
 
-@pytest.mark.parametrize("name", ["mixed", "16bit"])
-def test_three_implementations_agree_on_the_checked_in_artifacts(name, tmp_path):
-    result, report = verify(DIGITS / name, "--random", 300, out=tmp_path / "out")
+@pytest.mark.parametrize(
+    ("name", "samples", "random"),
+    [("digits/mixed", 4, 300), ("digits/16bit", 4, 300), ("resnet8", 2, 40)],
+)
+def test_three_implementations_agree_on_the_checked_in_artifacts(name, samples, random, tmp_path):
+    result, report = verify(VECTORS / name, "--random", random, out=tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "All integers agree." in result.output
     assert report["agrees"]
     runs = [(r["implementation"], r["against"], r["images"]) for r in report["results"]]
     assert runs == [
-        ("numpy", "samples", 4),
-        ("onnx", "samples", 4),
-        ("qonnx", "samples", 4),
-        ("onnx", "numpy", 300),
+        ("numpy", "samples", samples),
+        ("onnx", "samples", samples),
+        ("qonnx", "samples", samples),
+        ("onnx", "numpy", random),
     ]
-    network = read_artifact(DIGITS / name).network
+    network = read_artifact(VECTORS / name).network
     for run in report["results"]:
         assert [node["node"] for node in run["nodes"]] == [node.name for node in network.nodes]
         assert sum(node["integers"] for node in run["nodes"]) > 4000 * run["images"]

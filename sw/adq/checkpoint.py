@@ -123,7 +123,8 @@ class Checkpoint:
             checkpoint = cls(**{**content, "path": path})
         except TypeError:
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
-        if recipe is not None and checkpoint.recipe != dataclasses.asdict(recipe):
+        # Through the recipe's class: an older checkpoint lacks keys that have since got a default.
+        if recipe is not None and Recipe.from_table(checkpoint.recipe, source=path) != recipe:
             raise CheckpointError(
                 f"{path}: was trained by another recipe than this run's config.toml: {again}"
             )

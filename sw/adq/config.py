@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adq.data import DATA_SETS
+from adq.data import BUILT_IN, DATA_SETS
 from adq.models import ARCHITECTURES
 
 ACTIVATION_RANGES = ("learned", "minmax")
@@ -59,9 +59,12 @@ class DataConfig:
         _check_at_least("test_images", self.test_images, 0)
         _check_between("test_fraction", self.test_fraction, 0, 1)
         _check_between("crop", self.crop, 0, 64, inclusive=True)
-        if self.name == "digits" and self.path:
-            raise ConfigError("path is for data sets in files: digits is built in, leave it out")
-        if self.name != "digits" and self.test_fraction != DataConfig.test_fraction:
+        built_in = self.name in BUILT_IN
+        if built_in and self.path:
+            raise ConfigError(
+                f"path is for data sets in files: {self.name} is built in, leave it out"
+            )
+        if not built_in and self.test_fraction != DataConfig.test_fraction:
             raise ConfigError(
                 f"test_fraction is for digits: {self.name} brings its own test images, leave it out"
             )
@@ -120,6 +123,9 @@ class ControllerConfig:
     minimum_channels: int = 8
     """Fewest output channels that a layer can reach; one that has fewer keeps them."""
 
+    minimum_kept: float = 0.0
+    """Least share of its channels that a layer keeps at once, however low its density."""
+
     def __post_init__(self):
         _check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
         _check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
@@ -129,6 +135,7 @@ class ControllerConfig:
         _check_at_least("settling_epochs", self.settling_epochs, 1)
         _check_at_least("pruning_iterations", self.pruning_iterations, 1)
         _check_at_least("minimum_channels", self.minimum_channels, 1)
+        _check_between("minimum_kept", self.minimum_kept, 0, 1, inclusive=True)
 
 
 @dataclass(frozen=True, kw_only=True)

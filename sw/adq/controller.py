@@ -153,8 +153,8 @@ class Controller:
             if not watched:
                 continue
             now = self.prepared.channels[group[0]]
-            density = sum(watched) / len(watched)
-            wanted = scaled(now, density, self.config.minimum_channels)
+            kept = max(sum(watched) / len(watched), self.config.minimum_kept)
+            wanted = scaled(now, kept, self.config.minimum_channels)
             if wanted < now:
                 channels[group[0]] = wanted
         return channels

@@ -160,9 +160,11 @@ def _iterations(result: Result) -> list[str]:
     training, data = result.recipe["training"], result.recipe["data"]
     images = f"{data['train_images']:,}" if data["train_images"] else "all"
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    minutes = [f"{network['seconds'] / 60:.1f}" for network in (mixed, result.baseline) if network]
     rows = [
         f"`{result.name}`: {data['name']}, {images} training images, seed {training['seed']}, "
-        f"{training['epochs']} epochs, {content['device']}; {versions}.",
+        f"{training['epochs']} epochs in {' + '.join(minutes)} minutes, {content['device']}, "
+        f"threads: {training['threads']}; {versions}.",
         "",
         "| iteration | epochs | accuracy | bits | output channels | AD |",
         "|---|---|---|---|---|---|",

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from adq.energy.report import NetworkCost, comparison_table, cost_of
 from adq.energy.switching import SwitchingEnergy
-from golden.artifact import read_artifact
+from golden.artifact import Artifact, read_artifact
 from golden.utilization import use_of_network
 from rtl.parameters import TileParameters
 from verif.network import simulate
@@ -34,9 +34,6 @@ def simulate_networks(
         expects of all layers, and ``agrees``: no integer differs, and no layer's cycles.
     """
     networks = [read_artifact(artifact) for artifact in artifacts]
-    if images is None:
-        # Costs compare over the same images.
-        images = min(len(network.samples.inputs) for network in networks)
     runs = []
     for number, artifact in enumerate(artifacts):
 
@@ -44,18 +41,19 @@ def simulate_networks(
             progress(f"{artifact}: {stage}")
 
         started = time.monotonic()
+        network = networks[number]
+        count = images or _images_in_common(network, networks)
         run = simulate(
             artifact,
             tile,
-            images=images,
+            images=count,
             directory=out / f"{number}-{artifact.name}",
             cache=cache,
             progress=show,
         )
         run["seconds"] = round(time.monotonic() - started, 1)
-        network = networks[number]
         planned = [
-            use.cycles for use in use_of_network(network.network, network.samples, tile, images)
+            use.cycles for use in use_of_network(network.network, network.samples, tile, count)
         ]
         run["planned_cycles"] = sum(planned)
         run["agrees"] = (
@@ -64,6 +62,15 @@ def simulate_networks(
         )
         runs.append(run)
     return runs
+
+
+def _images_in_common(network: Artifact, networks: list[Artifact]) -> int:
+    """Samples that all artifacts of a network's layers have: their costs compare over these."""
+
+    def layers(artifact: Artifact) -> list[str]:
+        return [layer.name for layer in artifact.network.matrix_layers]
+
+    return min(len(each.samples) for each in networks if layers(each) == layers(network))
 
 
 def report_networks(runs: list[dict], console: Console) -> dict:

@@ -13,7 +13,7 @@ def sim(
         list[Path],
         typer.Argument(
             metavar="DIR...",
-            help="Golden artifacts; costs of the others are compared with the first's.",
+            help="Golden artifacts; costs are compared with the first's of the same layers.",
         ),
     ],
     tile: TileOption = Path("configs/tile/64x64.toml"),

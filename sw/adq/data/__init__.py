@@ -1,7 +1,7 @@
 """Images to train on. Names and folders are known here without PyTorch.
 
-A data set is either built in (``digits``) or a folder of Parquet files in the layout that the
-Hugging Face hub gives it (``adq.data.hub``).
+A data set is either built in (``digits``, ``digits32``) or a folder of Parquet files in the layout
+that the Hugging Face hub gives it (``adq.data.hub``).
 """
 
 from pathlib import Path
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from adq.config import DataConfig
     from adq.data.images import Images
 
-__all__ = ["CACHE", "DATA_SETS", "DataError", "load"]
+__all__ = ["BUILT_IN", "CACHE", "DATA_SETS", "DataError", "load"]
 
-DATA_SETS = ("digits", *HUB_DATA_SETS)
+BUILT_IN = ("digits", "digits32")
+"""Names of the data sets that need no files (``adq.data.digits``)."""
+
+DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
 """Names of the data sets."""
 
 CACHE = Path("build/images")
@@ -30,7 +33,7 @@ def load(
     """Load the data set that a recipe names onto a device.
 
     The seed decides which images are kept where the recipe asks for a part of them, and the
-    split of ``digits``.
+    split of those that are built in.
 
     Raises
     ------
@@ -49,5 +52,5 @@ def load(
     else:
         from adq.data.digits import CLASSES, read_splits
 
-        splits, classes = read_splits(config.test_fraction, seed), CLASSES
+        splits, classes = read_splits(config.name, config.test_fraction, seed), CLASSES
     return Images.from_splits(splits, classes=classes, config=config, seed=seed).to(device)

@@ -145,8 +145,9 @@ def _pixels(data_set: HubDataSet, image: dict | None, where: str) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
+        reason = "of no known format" if isinstance(error, PIL.UnidentifiedImageError) else error
         raise DataError(
-            f"{where}: its image cannot be decoded ({error}): {data_set.remedy}"
+            f"{where}: its image cannot be decoded ({reason}): {data_set.remedy}"
         ) from None
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 

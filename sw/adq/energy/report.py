@@ -96,7 +96,11 @@ def cost_of(simulation: dict, energy: SwitchingEnergy, *, name: str) -> NetworkC
 
 
 def comparison_table(networks: list[NetworkCost], energy: SwitchingEnergy) -> Table:
-    """Layers of each network, its totals, and how many times less the first one takes."""
+    """Layers of each network, its totals, and how many times less the first one takes.
+
+    The first, that is, of those whose layers have the same names: costs of one network at several
+    precisions compare, those of different networks do not.
+    """
     table = Table(
         title="Cost an image, from counted switching",
         caption=(
@@ -135,8 +139,11 @@ def comparison_table(networks: list[NetworkCost], energy: SwitchingEnergy) -> Ta
             style="bold",
             end_section=True,
         )
-    first = networks[0]
-    for other in networks[1:]:
+    firsts: dict[tuple[str, ...], NetworkCost] = {}
+    for other in networks:
+        first = firsts.setdefault(tuple(layer.name for layer in other.layers), other)
+        if first is other:
+            continue
         ratios = [
             other.total(f) / first.total(f)
             for f in ("macs", "cycles", "toggles", "compute_pj", "load_pj")
