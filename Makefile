@@ -24,7 +24,8 @@ RESIDUAL_RECIPE := configs/train/digits32-resnet8.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
-  testplan mutate bench-rtl waveform golden bench-golden bench-train lint clean
+  testplan mutate mutate-python inject report bench-rtl waveform golden bench-golden bench-train \
+  lint clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -104,6 +105,23 @@ coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tes
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) formal $(ONLY)
+
+mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests notice; ONLY=part SEED= COUNT=
+	@$(ADQ) mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+
+$(VENV)/.mutation: $(VENV)/.test
+	@echo "Adding mutmut to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[train,onnx,test,mutation]'
+	@touch $@
+
+mutate-python: $(VENV)/.mutation  ## the same for the integer reference and the numeric code in Python
+	@$(ADQ) mutate-python $(ONLY)
+
+inject: $(VENV)/.sim  ## flip single bits of a tile at work: masked, detected, silent; SEED= COUNT=
+	@$(ADQ) inject $(COUNT:%=--count %) $(SEED:%=--seed %)
+
+report: $(VENV)/.sim  ## all that was verified and measured, as one HTML page
+	@$(ADQ) report
 
 testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
 	@$(ADQ) testplan

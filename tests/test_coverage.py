@@ -9,7 +9,7 @@ import pytest
 from golden import integer_network, mapper
 from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
-from rtl.pim_tile import counters
+from rtl.pim_tile import feeder
 from verif.coverage import functional
 from verif.coverage.functional import GROUPS, JobSample
 from verif.coverage.marking import marked_verilog
@@ -98,15 +98,16 @@ def test_vectors_of_shipped_networks_reach_what_the_plan_asks(network):
 
 
 def place_of(text: str) -> str:
-    """Place of the only line of the counters that has a text."""
-    lines, first = inspect.getsourcelines(counters)
+    """Place of the only line of the feeder that has a text."""
+    lines, first = inspect.getsourcelines(feeder)
     [number] = [n for n, line in enumerate(lines, max(first, 1)) if text in line]
-    return f"rtl/pim_tile/counters.py:{number}"
+    return f"rtl/pim_tile/feeder.py:{number}"
 
 
 @pytest.fixture(scope="module")
 def verilog():
-    return marked_verilog(counters.PerformanceCounters(max_planes=16, bits=32), name="counters")
+    tile = TileParameters(rows=2, columns=16)
+    return marked_verilog(feeder.BitPlaneFeeder(tile), name="feeder")
 
 
 def line_of(verilog: str, text: str, *, behind: str = "") -> int:
@@ -120,7 +121,7 @@ def entry(count: int, **keys) -> str:
     """A line of coverage.dat."""
     names = {"line": "l", "column": "n", "kind": "t", "comment": "o", "lines": "S", "hier": "h"}
     pairs = "".join(f"\1{names[name]}\2{value}" for name, value in keys.items())
-    return f"C '\1f\2counters.v{pairs}' {count}"
+    return f"C '\1f\2feeder.v{pairs}' {count}"
 
 
 def points(tmp_path, verilog: str, *files: list[str]) -> Counter:
@@ -132,17 +133,17 @@ def points(tmp_path, verilog: str, *files: list[str]) -> Counter:
 
 
 def test_every_case_has_a_mark_at_its_statement(verilog):
-    places = [line.split()[2] for line in verilog.splitlines() if line.startswith("// _mark")]
-    assert places.count(place_of("jobs.eq(jobs + 1)")) == 1
-    assert places.count(place_of("skipped.eq(skipped + self.planes_skipped)")) == 1
-    assert places.count(place_of("counters[counter.value].eq(")) == 6
+    places = [line.split(" ")[2] for line in verilog.splitlines() if line.startswith("// _mark")]
+    assert places.count(place_of("self.loaded.eq(1)")) == 1
+    assert places.count(place_of("self.loaded.eq(0)")) == 1
+    assert places.count(place_of("sync += plane.eq(")) == 16
 
 
 def test_branches_and_lines_stand_at_their_statements(tmp_path, verilog):
-    place = place_of("jobs.eq(jobs + 1)")
+    place = place_of("self.loaded.eq(1)")
     [mark] = [line.split()[1] for line in verilog.splitlines() if line.endswith(place)]
     body = line_of(verilog, f"{mark} = 1'h1", behind="always")
-    common = {"line": body - 1, "hier": "counters"}
+    common = {"line": body - 1, "hier": "feeder"}
     counts = points(
         tmp_path,
         verilog,
@@ -163,17 +164,17 @@ def test_branches_and_lines_stand_at_their_statements(tmp_path, verilog):
 
 
 def test_toggles_stand_where_the_signal_is_made(tmp_path, verilog):
-    number = line_of(verilog, "reg [31:0] jobs_done")
-    toggle = {"line": number, "column": 3, "kind": "toggle", "hier": "top.counters"}
+    number = line_of(verilog, "reg [3:0] remaining")
+    toggle = {"line": number, "column": 3, "kind": "toggle", "hier": "top.feeder"}
     counts = points(
         tmp_path,
         verilog,
-        [entry(0, **toggle, comment="jobs__05Fdone[31]:0->1")],
+        [entry(0, **toggle, comment="remaining[3]:0->1")],
     )
     [point] = counts
-    assert point.instance == "model counters"
-    assert point.name == "jobs_done[31]:0->1"
-    assert point.source == place_of("counters = Array(")
+    assert point.instance == "model feeder"
+    assert point.name == "remaining[3]:0->1"
+    assert point.source == place_of("remaining = Signal(")
 
 
 def test_what_is_missing_is_excluded_with_a_reason_or_shown():

@@ -1,24 +1,26 @@
 """A campaign: mutants of a tile, the tests that kill them, and proofs for those that none kills."""
 
 import hashlib
+import itertools
 import json
-import shutil
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from rtl.parameters import TileParameters
+from rtl.tile import Tile
+from verif.batches import run_batches
 from verif.mutation.equivalence import Equivalence, Verdict
-from verif.mutation.mutants import SELECT, TOP, FlatTile, Mutant, MutantError
+from verif.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
 from verif.simulator import Build, build
 
 __all__ = ["TILE", "Campaign", "Fate", "Outcome"]
 
-TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=8)
+TOP = "tile"
+
+TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10)
 """The tile that is mutated: every part is in it, its counters wrap soon, and a test takes a tenth
 of a second."""
 
@@ -30,6 +32,12 @@ PATIENCE = 2 * 20_000
 
 BATCH = 50
 """Mutants of one simulation."""
+
+SHORT = 0.15
+"""Share of the tests' time in which the shortest kill nearly all that any test does."""
+
+SEARCH = 20
+"""Seconds of a processor for which a difference is searched that no test has found."""
 
 
 class Fate(StrEnum):
@@ -89,7 +97,7 @@ class Campaign:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cache = cache
         self.processes = processes
-        self.tile = FlatTile(TILE)
+        self.tile = FlatDesign(Tile(TILE), TOP)
         self.mutants = self.tile.mutants(count, seed=seed, only=only)
         self.verilog = self.tile.mutated(self.mutants)
         self.kept = self._read_kept()
@@ -99,8 +107,8 @@ class Campaign:
     @property
     def _key(self) -> str:
         digest = hashlib.sha256(f"{self.seed}\n{self.verilog}".encode())
-        folders = (Path(__file__).parents[1] / "cocotb", Path(__file__).parent)
-        for path in sorted(file for folder in folders for file in folder.rglob("*.py")):
+        tests = sorted((Path(__file__).parents[1] / "cocotb").rglob("*.py"))
+        for path in (*tests, Path(__file__).with_name("killing.py")):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -136,12 +144,11 @@ class Campaign:
             if line.get("killed_by"):
                 known = {"killed_by": line["killed_by"], "detail": line["message"]}
                 done.append(Outcome(mutant, Fate.KILLED, **known))
-            elif "verdict" in line:
-                fate = {
-                    Verdict.EQUAL.name: Fate.EQUIVALENT,
-                    Verdict.DIFFERS.name: Fate.SURVIVED,
-                    Verdict.UNDECIDED.name: Fate.UNDECIDED,
-                }[line["verdict"]]
+            elif line.get("verdict") == Verdict.EQUAL.name:
+                done.append(Outcome(mutant, Fate.EQUIVALENT, detail=line["reason"]))
+            elif line.get("searched"):
+                differs = line["verdict"] == Verdict.DIFFERS.name
+                fate = Fate.SURVIVED if differs else Fate.UNDECIDED
                 done.append(Outcome(mutant, fate, detail=line["reason"]))
         return done
 
@@ -152,8 +159,16 @@ class Campaign:
         ports = [*self.tile.ports, SELECT]
         return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
 
-    def run_tests(self, model: Build, finished: Callable[[], None]) -> None:
-        """Put the mutants to the tests that were not yet; ``finished`` is called for each.
+    def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
+        """Put the mutants to the shortest tests; those that pass to proof; those that differ to all
+        other tests; and say of those that pass whether they can be told from the tile at all.
+
+        Parameters
+        ----------
+        began
+            Called with each of these steps and its number of mutants.
+        finished
+            Called for each mutant of a step.
 
         Raises
         ------
@@ -162,122 +177,69 @@ class Campaign:
         verif.simulator.SimulationError
             If a simulation breaks off.
         """
-        left = self._left()
-        if not left:
+        if len(self.outcomes()) == len(self.mutants):
             return
-        limits = self._limits(model)
-        batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
-        folders = [self._folder(f"batch-{batch[0]}-") for batch in batches]
-
-        def simulate(numbers: Sequence[int], folder: Path):
-            # The design without a mutant at the end: nothing is left of those before it.
-            self._simulate(model, [*numbers, 0], limits, folder)
-
-        seen = dict.fromkeys(folders, 0)
-
-        def collect():
-            for folder in folders:
-                lines = _complete_lines(folder / "outcomes.jsonl")
-                for line in lines[seen[folder] :]:
-                    if line["mutant"]:
-                        self._keep(line)
-                        finished()
-                    elif line["killed_by"]:
-                        raise MutantError(_baseline(line))
-                seen[folder] = len(lines)
-
-        with ThreadPoolExecutor(self.processes) as pool:
-            try:
-                futures = [pool.submit(simulate, *w) for w in zip(batches, folders, strict=True)]
-                while not all(future.done() for future in futures):
-                    time.sleep(0.2)
-                    collect()
-                for future in futures:
-                    future.result()
-                collect()
-            except BaseException:
-                # A simulation looks for this file before each mutant.
-                for folder in folders:
-                    (folder / "stop").touch()
-                pool.shutdown(cancel_futures=True)
-                raise
-        for folder in folders:
-            shutil.rmtree(folder)
-
-    def _left(self) -> list[int]:
-        return [m.number for m in self.mutants if "killed_by" not in self.kept.get(m.number, {})]
-
-    @property
-    def untested(self) -> int:
-        """Mutants that were not yet put to the tests."""
-        return len(self._left())
-
-    def _limits(self, model: Build) -> dict[str, float]:
-        """Time in which each test must be done, the shortest test first."""
-        folder = self._folder("without-")
-        self._simulate(model, [0], None, folder)
-        [line] = _complete_lines(folder / "outcomes.jsonl")
-        if line["killed_by"]:
-            raise MutantError(_baseline(line))
-        shutil.rmtree(folder)
+        [line] = self._simulate(model, [[0]], limits=None)
         times = sorted(line["times"].items(), key=lambda item: item[1])
-        return {name: 2 * taken + PATIENCE for name, taken in times}
-
-    def _folder(self, prefix: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=self.directory))
-
-    def _simulate(self, model: Build, numbers: Sequence[int], limits: dict | None, folder: Path):
-        specification = folder / "campaign.json"
-        specification.write_text(
-            json.dumps(
-                {"modules": MODULES, "select": SELECT, "mutants": numbers, "limits": limits}
+        limits = {name: 2 * taken + PATIENCE for name, taken in times}
+        total = sum(line["times"].values())
+        sums = itertools.accumulate(taken for _, taken in times)
+        short = [name for name, taken in zip(limits, sums, strict=True) if taken < SHORT * total]
+        steps = (
+            ("the shortest tests", lambda left: self._test(model, left, limits, short)),
+            ("proofs that nothing differs", lambda left: self._prove(left, seconds=0)),
+            (
+                "all other tests",
+                lambda left: self._test(model, left, limits, [*limits][len(short) :]),
             ),
-            encoding="utf-8",
+            ("proofs that something can", lambda left: self._prove(left, seconds=SEARCH)),
         )
-        model.run(
+        for step, (name, work) in enumerate(steps):
+            left = [mutant for mutant in self.mutants if self._step(mutant) == step]
+            began(name, len(left))
+            if left:
+                for line in work(left):
+                    self._keep(line | {"step": step + 1})
+                    finished()
+
+    def _step(self, mutant: Mutant) -> int | None:
+        """The step that a mutant waits for; None where its fate is known."""
+        line = self.kept.get(mutant.number, {})
+        if line.get("killed_by") or line.get("verdict") == Verdict.EQUAL.name:
+            return None
+        return line.get("step", 0)
+
+    def _test(
+        self, model: Build, mutants: Sequence[Mutant], limits: dict, tests: Sequence[str]
+    ) -> Iterator[dict]:
+        numbers = [mutant.number for mutant in mutants]
+        # The design without a mutant at the end: nothing is left of those before it.
+        batches = [[*numbers[start : start + BATCH], 0] for start in range(0, len(numbers), BATCH)]
+        chosen = {name: limits[name] for name in tests}
+        for line in self._simulate(model, batches, limits=chosen):
+            if line["mutant"]:
+                yield line
+
+    def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
+        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
+            equivalence = Equivalence(self.tile, mutants, Path(folder), seconds=seconds)
+            for number, verdict, reason in equivalence.verdicts(self.processes):
+                known = {"verdict": verdict.name, "reason": reason, "searched": seconds > 0}
+                yield {"mutant": number} | known
+
+    def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
+        given = {"modules": MODULES, "select": SELECT, "limits": limits}
+        for line in run_batches(
+            model,
             "verif.mutation.killing",
-            directory=folder,
-            environment={
-                "ADQ_TILE": json.dumps(asdict(TILE)),
-                "ADQ_MUTATION": str(specification),
-                "COCOTB_LOG_LEVEL": "CRITICAL",
-            },
+            [given | {"mutants": numbers} for numbers in batches],
+            tile=TILE,
+            directory=self.directory,
             seed=self.seed,
-        )
-
-    # Proofs
-
-    @property
-    def survivors(self) -> list[Mutant]:
-        """Mutants that no test kills, and of which nothing is proved yet."""
-
-        def survives(line: dict) -> bool:
-            return line.get("killed_by", "") is None and "verdict" not in line
-
-        return [mutant for mutant in self.mutants if survives(self.kept.get(mutant.number, {}))]
-
-    def prove(self, finished: Callable[[], None]) -> None:
-        """Ask of every survivor whether it can be told from the tile; ``finished`` is called for
-        each.
-        """
-        survivors = self.survivors
-        if not survivors:
-            return
-        folder = self._folder("equivalence-")
-        equivalence = Equivalence(self.tile, survivors, folder)
-        for number, verdict, reason in equivalence.verdicts(self.processes):
-            self._keep({"mutant": number, "verdict": verdict.name, "reason": reason})
-            finished()
-        shutil.rmtree(folder)
-
-
-def _baseline(line: dict) -> str:
-    return f"{line['killed_by']} fails where no mutant is active: {line['message']}"
-
-
-def _complete_lines(path: Path) -> list[dict]:
-    """Objects of a file to which another process appends."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+            processes=self.processes,
+        ):
+            if not line["mutant"] and line["killed_by"]:
+                raise MutantError(
+                    f"{line['killed_by']} fails where no mutant is active: {line['message']}"
+                )
+            yield line

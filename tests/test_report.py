@@ -1,0 +1,166 @@
+"""The report: what it says of results, and the page in a browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from adq.cli import main
+from adq.report.content import gather
+from adq.report.page import render
+from adq.report.sources import SOURCES
+from tests.report_results import HOSTILE, write_results
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture
+def build(tmp_path):
+    write_results(tmp_path / "build")
+    return tmp_path / "build"
+
+
+def states(content):
+    return {name: section["state"] for name, section in content["sections"].items()}
+
+
+def test_each_section_says_what_its_file_holds(build):
+    content = gather(build)
+    assert states(content) == {
+        "testplan": "failed",
+        "regression": "failed",
+        "nightly": "not run",
+        "coverage": "failed",
+        "proofs": "passed",
+        "mutation": "failed",
+        "mutation_python": "passed",
+        "injection": "passed",
+        "energy": "passed",
+        "bench_rtl": "passed",
+    }
+    sections = content["sections"]
+    assert sections["testplan"]["summary"] == "1 passed, 1 failed, 0 not run"
+    assert sections["mutation"]["summary"] == "2 of 3 that are not equivalent killed, seed 1"
+    assert sections["regression"]["data"]["seeds"] == [1, 7]
+    assert sections["injection"]["summary"] == "100 faults, 30 of them silent corruptions, seed 1"
+
+
+def test_what_was_not_run_is_said_with_its_command(tmp_path):
+    content = gather(tmp_path)
+    assert set(states(content).values()) == {"not run"}
+    page = render(content)
+    for _, command in SOURCES.values():
+        assert html.escape(command) in page
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "not an object of JSON"),
+        ('{"proofs": [{"name": "x"}]}', "no results that this version wrote"),
+        ('{"proofs": 3}', "no results that this version wrote"),
+    ],
+)
+def test_a_damaged_file_spoils_its_own_section_alone(build, text, said):
+    (build / "formal/formal.json").write_text(text)
+    content = gather(build)
+    assert content["sections"]["proofs"]["state"] == "unreadable"
+    assert said in content["sections"]["proofs"]["summary"]
+    assert content["sections"]["mutation"]["state"] == "failed"
+    assert "Make it again with <code>make formal</code>" in render(content)
+
+
+def test_the_command_writes_both_and_leaves_nothing_else(build, tmp_path):
+    out = tmp_path / "out"
+    told = CliRunner().invoke(main, ["report", "--build", str(build), "--out", str(out)])
+    assert told.exit_code == 0, told.output
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+    written = json.loads((out / "report.json").read_text())
+    assert states(written) == states(gather(build))
+    hashes = {source["name"]: source["sha256"] for source in written["sources"]}
+    assert len(hashes["proofs"]) == 64
+    assert hashes["proofs"] in (out / "report.html").read_text()
+
+
+class Markup(HTMLParser):
+    """Elements of a page, and whatever in it could ask the network for something."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.elements, self.asks = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        for name, value in attributes:
+            if name in ("src", "srcset", "data", "action") or name.startswith("on"):
+                self.asks.append((tag, name, value))
+            if name in ("href", "xlink:href") and not value.startswith("#"):
+                self.asks.append((tag, name, value))
+
+
+def test_the_page_needs_no_network_and_no_script(build):
+    page = render(gather(build))
+    markup = Markup(page)
+    assert markup.asks == []
+    assert not {"script", "link", "iframe", "img", "object"} & set(markup.elements)
+    assert not re.search(r"@import|url\(", page)
+    assert markup.elements.count("svg") >= 6
+
+
+def test_text_of_results_is_no_markup(build):
+    page = render(gather(build))
+    assert HOSTILE not in page
+    assert page.count("&lt;script&gt;") >= 4
+    assert "b" not in Markup(page).elements
+
+
+MEASURE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+<iframe width="390" height="844" style="border:0" srcdoc="{page}"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {{
+  const root = frame.contentDocument.documentElement;
+  const figures = [...frame.contentDocument.querySelectorAll("svg")];
+  const bars = [...frame.contentDocument.querySelectorAll("svg rect + rect")];
+  document.body.dataset.found = JSON.stringify({{
+    width: root.scrollWidth, window: root.clientWidth,
+    figures: figures.map(f => [f.getBoundingClientRect().width, f.getBoundingClientRect().height]),
+    colors: [...new Set(bars.map(bar => getComputedStyle(bar).fill))],
+    asked: frame.contentWindow.performance.getEntriesByType("resource").map(entry => entry.name),
+  }});
+}};
+</script>"""
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_the_page_fits_a_phone(build, tmp_path):
+    host = tmp_path / "host.html"
+    page = render(gather(build))
+    host.write_text(MEASURE.format(page=html.escape(page, quote=True)))
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    shown = subprocess.run(
+        [CHROMIUM, *FLAGS, profile, "--virtual-time-budget=5000", "--dump-dom", host.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    [told] = re.findall(r'data-found="([^"]*)"', shown.stdout)
+    found = json.loads(html.unescape(told))
+    assert found["window"] <= 390
+    assert found["width"] <= found["window"]
+    assert found["asked"] == []
+    assert len(found["figures"]) == page.count("<svg") >= 6
+    assert all(width > 100 and height > 5 for width, height in found["figures"])
+    assert len(found["colors"]) >= 5
