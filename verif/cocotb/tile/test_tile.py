@@ -411,7 +411,9 @@ async def a_stream_held_back_is_counted(dut, held, counter):
     await bench.start()
     [job] = random_jobs(bench, 1, row_blocks=1)
     counts = []
-    waits = [20 + HIGHEST * part // 6 for part in range(8)]
+    # What the other streams bring has been loaded by then.
+    loaded = 20 + TILE.weight_beats
+    waits = [loaded + HIGHEST * part // 6 for part in range(8)]
     for cycles in waits:
         await bench.reset()
         bench.send([job], hold=held)
