@@ -89,7 +89,10 @@ def wilson(hits: int, count: int, *, z: float = 1.959964) -> tuple[float, float]
     middle = share + z * z / (2 * count)
     reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    # Rounding must not put a share of 0 or 1 outside.
+    return min(share, max(0.0, (middle - reach) / scale)), max(
+        share, min(1.0, (middle + reach) / scale)
+    )
 
 
 class FaultCampaign:

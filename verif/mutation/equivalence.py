@@ -132,7 +132,7 @@ class Equivalence:
     def _verdict(self, mutant: Mutant) -> tuple[Verdict, str]:
         selected = {f"{SELECT}[{bit}]": mutant.number >> bit & 1 for bit in range(self.bits)}
         if self.bits == 1:
-            selected = {SELECT: 1}
+            selected = {SELECT: mutant.number}
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)
             (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
