@@ -47,7 +47,7 @@ def characterize(
 
     from adq.energy.characterization import Case, random_cases, real_cases, write_for_analyzers
     from adq.energy.characterization import characterize as run
-    from adq.energy.tables import characterization_table
+    from adq.energy.characterization_table import characterization_table
     from adq.files import write_json
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
