@@ -101,6 +101,22 @@ class Coefficients:
         leakage = self.leakage_nw * features["cycles"] * self.period_ns * 1e-3
         return JobEnergy(window("compute"), window("load"), leakage)
 
+    def in_turns(
+        self,
+        features: Mapping[str, float],
+        weight_bits: int,
+        *,
+        compute_cycles: int,
+        load_cycles: int,
+    ) -> tuple[float, float]:
+        """Energy in fJ of computing and of loading where these take turns, as they do at gate
+        level: a load then takes cycles of its own.
+        """
+        energy = self.energy(features | {"cycles": compute_cycles}, weight_bits)
+        every = self.windows["compute"][weight_bits].values()
+        idle = load_cycles * sum(terms.get("cycles", 0.0) for terms in every)
+        return sum(energy.compute.values()), sum(energy.load.values()) + idle
+
     def for_tile(self, tile: TileParameters) -> "Coefficients":
         """The same for another tile: terms are counted there, and leakage grows with its cells."""
         if (tile.rows, tile.columns) == (self.tile.rows, self.tile.columns):

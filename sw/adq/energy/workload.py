@@ -15,12 +15,18 @@ import numpy as np
 from adq.cost.work import LayerWork
 from golden.artifact import Artifact
 from golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
-from golden.network import INPUT
+from golden.network import INPUT, MatrixLayer
 from rtl.parameters import TileParameters
 from verif.features import FEATURES, features_of
 from verif.jobs import Job, layer_jobs
 
-__all__ = ["Density", "LayerFeatures", "architecture_features", "artifact_features"]
+__all__ = [
+    "Density",
+    "LayerFeatures",
+    "architecture_features",
+    "artifact_features",
+    "sample_input",
+]
 
 VECTORS = 16
 """Vectors of a job that is drawn."""
@@ -72,12 +78,11 @@ def artifact_features(
     progress: Callable[[str], None] = lambda layer: None,
 ) -> list[LayerFeatures]:
     """Features of an artifact's layers, of its first samples."""
-    network, samples = artifact.network, artifact.samples
-    tensors = {INPUT: samples.inputs, **samples.outputs}
+    network = artifact.network
     found = []
     for layer in network.matrix_layers:
         progress(layer.name)
-        layer_input = tensors[layer.input][:images]
+        layer_input = sample_input(artifact, layer, images)
         matrix, weights = operands(network, layer.name, layer_input)
         plan = plan_layer(network, layer.name, len(matrix), tile)
         found.append(
@@ -94,6 +99,12 @@ def artifact_features(
             )
         )
     return found
+
+
+def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
+    """What a layer reads when the first samples go through the network."""
+    samples = artifact.samples
+    return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
 
 
 def _loads_of_image(plan: LayerPlan, vectors: int) -> int:
