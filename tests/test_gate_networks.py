@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.energy.coefficients import Coefficients
 from adq.energy.layer_cases import network_cases, real_cases
-from adq.energy.workload import artifact_features
 from golden.artifact import Artifact, Samples, read_artifact, write_artifact
 from golden.network import ActivationFormat
 from rtl.parameters import TileParameters
 from tests.golden_networks import NetworkBuilder, random_inputs
+from verif.features import features_of
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 TILE = TileParameters(rows=4, columns=16, row_blocks=8, partial_sums=3)
@@ -107,7 +107,6 @@ def test_the_command(artifact, tmp_path, monkeypatch):
     assert result.stdout.count("1.00x") == 5
     told = json.loads((tmp_path / "out" / "gate-level.json").read_text())
     runs = [json.loads(path.read_text()) for path in (tmp_path / "out/runs").glob("*/*.json")]
-    works = artifact_features(read_artifact(artifact), TILE, 1)
     for layer in told["networks"][0]["layers"]:
         mine = [run for run in runs if run["weights"] == f"real:{artifact}:{layer['name']}"]
         for window in ("compute", "load"):
@@ -120,7 +119,13 @@ def test_the_command(artifact, tmp_path, monkeypatch):
             assert spent > 0
         cycles = {w: sum(run["windows"][w]["cycles"] for run in mine) for w in ("compute", "load")}
         assert layer["cycles"] == sum(cycles.values())
-        [features] = [work.features for work in works if work.name == layer["name"]]
+        jobs = [
+            job
+            for case in network_cases(artifact, TILE, 1)
+            if case.layer == layer["name"]
+            for job in case.jobs(SINGLE)
+        ]
+        features = features_of(SINGLE, jobs)
         by_hand = features["product_toggles"] + 2 * cycles["compute"]
         assert layer["model_compute_pj"] == pytest.approx(by_hand / 1000)
         by_hand = 3 * features["storage_toggles"] + 2 * cycles["load"]

@@ -63,7 +63,7 @@ def gate_level(
             processes=processes,
             progress=show,
         )
-    networks = [gate_network(path, found, parameters, model, images) for path in artifacts]
+    networks = [gate_network(path, cases, found, model) for path in artifacts]
     print_whole(gate_table(networks, found, images), console)
     path = out / "gate-level.json"
     told = [dataclasses.asdict(network) for network in networks]

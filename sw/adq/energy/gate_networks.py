@@ -8,9 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from adq.energy.coefficients import Coefficients
-from adq.energy.workload import artifact_features
-from golden.artifact import read_artifact
-from rtl.parameters import TileParameters
+from adq.energy.layer_cases import LayerCase
+from verif.features import FEATURES
 
 __all__ = ["GateNetwork", "gate_network", "gate_table"]
 
@@ -49,41 +48,39 @@ class GateNetwork:
 
 
 def gate_network(
-    path: Path,
-    found: Mapping[str, Any],
-    tile: TileParameters,
-    model: Coefficients | None,
-    images: int,
+    path: Path, cases: Sequence[LayerCase], found: Mapping[str, Any], model: Coefficients | None
 ) -> GateNetwork:
     """Put together the runs of an artifact's layers.
 
+    The model is asked for the jobs as they ran, one row block each: a tile with a partial sum
+    buffer clocks other registers for them.
+
     Parameters
     ----------
-    found
-        What :func:`adq.energy.characterization.characterize` gives of the artifact's
-        :func:`adq.energy.layer_cases.network_cases`, and perhaps of others.
-    tile
-        That the network is planned for.
+    cases, found
+        Cases of :func:`adq.energy.layer_cases.network_cases`, perhaps of other artifacts, too, and
+        what :func:`adq.energy.characterization.characterize` gives of them.
     """
-    artifact = read_artifact(path)
     layers = []
-    for layer in artifact_features(artifact, tile, images):
-        runs = [run for run in found["runs"] if run["weights"] == f"real:{path}:{layer.name}"]
+    for layer in dict.fromkeys(case.layer for case in cases if case.artifact == str(path)):
+        runs = [run for run in found["runs"] if run["weights"] == f"real:{path}:{layer}"]
+        weight_bits, activation_bits = runs[0]["weight_bits"], runs[0]["activation_bits"]
+        features = {name: sum(run["features"][name] for run in runs) for name in FEATURES}
         cycles = {window: _cycles(runs, window) for window in ("compute", "load")}
         modelled: tuple[float | None, float | None] = None, None
         if model is not None:
             compute, load = model.in_turns(
-                layer.features,
-                layer.weight_bits,
+                features,
+                weight_bits,
                 compute_cycles=cycles["compute"],
                 load_cycles=cycles["load"],
             )
             modelled = compute / 1000, load / 1000
         layers.append(
             GateLayer(
-                layer.name,
-                layer.weight_bits,
-                layer.activation_bits,
+                layer,
+                weight_bits,
+                activation_bits,
                 sum(cycles.values()),
                 _picojoules(runs, "compute"),
                 _picojoules(runs, "load"),
