@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from adq.energy.coefficients import Coefficients
+from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_of
 from adq.energy.layer_cases import network_cases, real_cases
+from adq.files import write_json
 from golden.artifact import Artifact, Samples, read_artifact, write_artifact
 from golden.network import ActivationFormat
 from rtl.parameters import TileParameters
@@ -74,7 +75,7 @@ def test_runs_of_another_artifact_are_others(artifact):
     assert first.identity == before
 
 
-def test_the_command(artifact, tmp_path, monkeypatch):
+def test_the_command(artifact, tmp_path):
     """Totals are those of the runs; a model that gives 1 fJ a product toggle and 2 a cycle, and
     3 a storage toggle, is told with loads taking cycles of their own.
     """
@@ -92,16 +93,16 @@ def test_the_command(artifact, tmp_path, monkeypatch):
         windows=windows,
         provenance={},
     )
-    monkeypatch.setattr("adq.energy.coefficients.libraries", lambda: ["tiny"])
-    monkeypatch.setattr("adq.energy.coefficients.coefficients_for", lambda *_: model)
+    write_json(tmp_path / "tiny.json", model.to_json())
     (tmp_path / "tile.toml").write_text(
         "[tile]\nrows = 4\ncolumns = 16\nrow_blocks = 8\npartial_sums = 3\n"
     )
     other = tmp_path / "other"
     shutil.copytree(artifact, other)
     arguments = ["gate-level", str(artifact), str(other), str(other), "--liberty", str(TINY)]
-    arguments += ["--tile", str(tmp_path / "tile.toml"), "--library", "tiny", "--processes", "1"]
-    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
+    arguments += ["--tile", str(tmp_path / "tile.toml"), "--processes", "1"]
+    arguments += ["--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, [*arguments, "--coefficients", str(tmp_path / "tiny.json")])
     assert result.exit_code == 0, result.output
     assert "last / first" in result.stdout
     assert result.stdout.count("1.00x") == 5
@@ -130,3 +131,24 @@ def test_the_command(artifact, tmp_path, monkeypatch):
         assert layer["model_compute_pj"] == pytest.approx(by_hand / 1000)
         by_hand = 3 * features["storage_toggles"] + 2 * cycles["load"]
         assert layer["model_load_pj"] == pytest.approx(by_hand / 1000)
+
+    # Nobody has fitted a model to this library.
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "none of this library" in result.stdout
+    told = json.loads((tmp_path / "out" / "gate-level.json").read_text())
+    assert told["networks"][0]["layers"][0]["model_load_pj"] is None
+
+
+def test_more_images_than_samples_are_refused(artifact):
+    with pytest.raises(EnergyError, match="has 2 sample images, not 3: ask for fewer"):
+        network_cases(artifact, TILE, 3)
+
+
+def test_coefficients_are_found_by_the_library_that_they_are_of():
+    for each in checked_in():
+        found = coefficients_of(each.provenance["liberty"]["sha256"], SINGLE)
+        assert found is not None
+        assert found.library == each.library
+        assert found.scaled_from
+    assert coefficients_of("0" * 64, SINGLE) is None

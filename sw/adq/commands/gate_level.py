@@ -17,9 +17,10 @@ def gate_level(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: Annotated[int, typer.Option(min=1, help="Of the first samples.")] = 1,
-    library: Annotated[
-        str, typer.Option(metavar="NAME", help="Whose coefficients the model takes.")
-    ] = "nangate45",
+    coefficients: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The model's, in place of those of the liberty file."),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
@@ -37,7 +38,7 @@ def gate_level(
 
     from adq.console import print_whole
     from adq.energy.characterization import characterize
-    from adq.energy.coefficients import coefficients_for, libraries
+    from adq.energy.coefficients import Coefficients, coefficients_of
     from adq.energy.gate_networks import gate_network, gate_table
     from adq.energy.layer_cases import network_cases
     from adq.files import write_json
@@ -45,7 +46,6 @@ def gate_level(
     artifacts = list(dict.fromkeys(artifacts))
     parameters = read_tile(tile, rows, columns)
     single = dataclasses.replace(parameters, row_blocks=1, partial_sums=0)
-    model = coefficients_for(library, parameters) if library in libraries() else None
     console = Console()
     with Progress(console=console) as bar:
         task = bar.add_task("reading", total=None)
@@ -63,8 +63,12 @@ def gate_level(
             processes=processes,
             progress=show,
         )
+    if coefficients is None:
+        model = coefficients_of(found["library"]["sha256"], single)
+    else:
+        model = Coefficients.read(coefficients).for_tile(single)
     networks = [gate_network(path, cases, found, model) for path in artifacts]
-    print_whole(gate_table(networks, found, images), console)
+    print_whole(gate_table(networks, found, images, model), console)
     path = out / "gate-level.json"
     told = [dataclasses.asdict(network) for network in networks]
     write_json(path, {key: found[key] for key in found if key != "runs"} | {"networks": told})

@@ -18,6 +18,7 @@ __all__ = [
     "JobEnergy",
     "checked_in",
     "coefficients_for",
+    "coefficients_of",
     "libraries",
 ]
 
@@ -227,3 +228,12 @@ def coefficients_for(
         )
 
     return min(candidates, key=distance).for_tile(tile)
+
+
+def coefficients_of(
+    liberty_sha256: str, tile: TileParameters, known: list[Coefficients] | None = None
+) -> Coefficients | None:
+    """The same by the sha256 of a library's file; None where it was not characterized."""
+    known = checked_in() if known is None else known
+    of_file = [each for each in known if each.provenance["liberty"]["sha256"] == liberty_sha256]
+    return coefficients_for(of_file[0].library, tile, of_file) if of_file else None

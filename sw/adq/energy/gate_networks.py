@@ -99,7 +99,12 @@ def _picojoules(runs: Sequence[Mapping[str, Any]], window: str) -> float:
     return sum(sum(parts.values()) for run in blocks for parts in run.values()) / 1000
 
 
-def gate_table(networks: Sequence[GateNetwork], found: Mapping[str, Any], images: int) -> Table:
+def gate_table(
+    networks: Sequence[GateNetwork],
+    found: Mapping[str, Any],
+    images: int,
+    model: Coefficients | None,
+) -> Table:
     """Energy of networks at gate level and by the model, and of the last to the first."""
     library, tile = found["library"], found["tile"]
     plural = "s" if images > 1 else ""
@@ -107,7 +112,7 @@ def gate_table(networks: Sequence[GateNetwork], found: Mapping[str, Any], images
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: {images} image{plural}",
         caption=(
             f"Gate level, {library['voltage']} V, {library['temperature']:g} C, every cycle "
-            "simulated, every result compared; no glitches: a lower bound."
+            f"simulated, every result compared; no glitches: a lower bound.\nmodel: {_told(model)}"
         ),
         caption_justify="left",
     )
@@ -125,6 +130,13 @@ def gate_table(networks: Sequence[GateNetwork], found: Mapping[str, Any], images
         table.add_section()
         table.add_row("last / first", "", *_ratios(networks[-1], networks[0]))
     return table
+
+
+def _told(model: Coefficients | None) -> str:
+    if model is None:
+        return "none of this library: fit one to its characterization"
+    scaled = f", an estimate scaled from {model.scaled_from}" if model.scaled_from else ""
+    return f"{model.library}{scaled}"
 
 
 def _energies(layer: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from adq.energy.workload import sample_input
+from adq.energy.workload import require_samples, sample_input
 from golden.artifact import Artifact, read_artifact
 from golden.mapper import operands, plan_layer
 from rtl.parameters import TileParameters
@@ -90,9 +90,18 @@ def real_cases(artifact: Path) -> list[LayerCase]:
 def network_cases(artifact: Path, tile: TileParameters, images: int) -> list[LayerCase]:
     """All jobs of all matrix layers of an artifact, planned for a tile, in runs of about as many
     cycles.
+
+    Raises
+    ------
+    EnergyError
+        If it has fewer samples.
+    golden.artifact.ArtifactError
+        If it is damaged.
     """
+    read = read_artifact(artifact)
+    require_samples(artifact, read, images)
     cases = []
-    for layer in _layers(artifact, read_artifact(artifact)):
+    for layer in _layers(artifact, read):
         whole = replace(
             layer,
             images=images,

@@ -9,10 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from adq.cost.work import LayerWork
+from adq.energy.coefficients import EnergyError
 from golden.artifact import Artifact
 from golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
 from golden.network import INPUT, MatrixLayer
@@ -25,6 +27,7 @@ __all__ = [
     "LayerFeatures",
     "architecture_features",
     "artifact_features",
+    "require_samples",
     "sample_input",
 ]
 
@@ -99,6 +102,21 @@ def artifact_features(
             )
         )
     return found
+
+
+def require_samples(path: Path, artifact: Artifact, images: int) -> None:
+    """Refuse more images than an artifact has samples.
+
+    Raises
+    ------
+    EnergyError
+        If it has fewer.
+    """
+    count = len(artifact.samples)
+    if images > count:
+        raise EnergyError(
+            f"{path} has {count} sample images, not {images}: ask for fewer, or export it with more"
+        )
 
 
 def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
