@@ -159,9 +159,11 @@ class Equivalence:
             differs, reason = self.induction.decide(circuit, seconds=PATIENCE)
             found = {True: Verdict.DIFFERS, False: Verdict.EQUAL, None: Verdict.UNDECIDED}
             return number, found[differs], reason
+        small = self.induction.reduced(circuit)
+        if small.outputs == [0]:
+            return number, Verdict.EQUAL, "it reaches no output"
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)
-            small = self.induction.reduced(circuit)
             (folder / "mutant.aig").write_bytes(small.write())
             limits = {"frames": FRAMES, "seconds": self.seconds}
             for script in (FIND, ABSTRACT, DECIDE):

@@ -35,6 +35,9 @@ CYCLES = 160
 
 ALL = (1 << LANES) - 1
 
+FEW_GUARDS = 24
+"""Of a register, which are tried first."""
+
 MOST_BROKEN = 40
 """Claims that fail together before what is left is set up anew."""
 
@@ -62,7 +65,7 @@ def stimuli(parameters: TileParameters, inputs: Iterable[str]) -> list[dict[str,
                 "vectors": rng.randint(1, min(2, parameters.vectors)),
                 "row_blocks": rng.randint(1, min(2, parameters.row_blocks)),
             }
-            if rng.random() < 0.15:
+            if rng.random() < 0.3:
                 wrong = rng.choice([name for name in job if name != "signed"])
                 job[wrong] = rng.getrandbits(fields[wrong][1])
             jobs.append(sum(value << fields[name][0] for name, value in job.items()))
@@ -157,24 +160,33 @@ class Induction:
         circuit
             The comparison with one mutant selected.
         """
-        ends = time.monotonic() + seconds
+        differs, reason = None, ""
+        for most in (FEW_GUARDS, len(self.guards)):
+            if differs is None:
+                differs, reason = self._decide(circuit, most, time.monotonic() + seconds)
+        return differs, reason
+
+    def _decide(self, circuit: Aig, most: int, ends: float) -> tuple[bool | None, str]:
+        """The same by claims with so many guards."""
         alike, circuit = self._untouched(circuit)
         touched = {changed: right for changed, right in self.pairs.items() if changed not in alike}
         states, differs = self._simulate(circuit)
         if differs:
             return True, f"told from the tile after {differs} cycles of random jobs"
-        allowed = [
-            [ALL & ~reduce(or_, (_value(bit, state) for bit in guard)) for state in states]
+        # Those that excuse least come first.
+        allowed = {
+            guard: [ALL & ~reduce(or_, (_value(bit, state) for bit in guard)) for state in states]
             for guard in self.guards
-        ]
+        }
+        strict = sorted(allowed, key=lambda g: -sum(word.bit_count() for word in allowed[g]))
 
         def guarded(changed: int, right: int) -> list[Claim]:
             differ = [state[right] ^ state[changed] for state in states]
             return [
                 Claim(right, changed, guard)
-                for guard, active in zip(self.guards, allowed, strict=True)
-                if not any(a & b for a, b in zip(differ, active, strict=True))
-            ]
+                for guard in strict
+                if not any(a & b for a, b in zip(differ, allowed[guard], strict=True))
+            ][:most]
 
         always, claims = dict(self.pairs), []
         for changed, right in touched.items():
@@ -329,24 +341,32 @@ class _Step:
             self.solver.add_clause([-failed[claim], after])
             for literal in claim.guard:
                 self.solver.add_clause([-failed[claim], -self.after(literal)])
-        some = self.new()
-        self.solver.add_clause([-some, *failed.values()])
         kept, broken = set(claims), []
-        while kept and self.solve([some, *(assumed[claim] for claim in kept if claim.guard)]):
-            if time.monotonic() > ends:
-                return None, broken
-            model = self.solver.get_model()
-            for claim in list(kept):
-                _, after = differ[claim.right, claim.changed]
-                if model[after - 1] > 0 and all(
-                    not _true(model, self.after(literal)) for literal in claim.guard
+        guarded = {claim for claim in claims if claim.guard}
+        # One after the other: what refutes a claim is mostly close to it. Where one falls, those
+        # before it may have stood on it alone.
+        settled = False
+        while not settled and len(broken) <= MOST_BROKEN:
+            settled = True
+            for suspect in claims:
+                while suspect in kept and self.solve(
+                    [failed[suspect], *(assumed[claim] for claim in guarded)]
                 ):
-                    kept.discard(claim)
-                    self.solver.add_clause([-failed[claim]])
-                    if not claim.guard:
-                        broken.append(claim)
-            if len(broken) > MOST_BROKEN:
-                break
+                    if time.monotonic() > ends:
+                        return None, broken
+                    settled = False
+                    model = self.solver.get_model()
+                    fallen = [
+                        claim
+                        for claim in kept
+                        if model[differ[claim.right, claim.changed][1] - 1] > 0
+                        and not any(_true(model, self.after(literal)) for literal in claim.guard)
+                    ]
+                    kept.difference_update(fallen)
+                    guarded.difference_update(fallen)
+                    broken += (claim for claim in fallen if not claim.guard)
+                if time.monotonic() > ends:
+                    return None, broken
         self.assumed = {claim: assumed[claim] for claim in kept}
         return [claim for claim in claims if claim in kept], broken
 
