@@ -25,15 +25,15 @@ class Aig:
         Literals.
     ands : list of (int, int)
         Literals of the operands.
-    registers : dict of str to (int, int)
-        By name: place among the latches, and whether the latch holds the inverse.
+    registers : dict of int to tuple of str
+        Names of each latch, with a ``!`` where the latch holds the inverse.
     """
 
     inputs: tuple[str, ...]
     latches: list[tuple[int, int]]
     outputs: list[int]
     ands: list[tuple[int, int]]
-    registers: dict[str, tuple[int, int]]
+    registers: dict[int, tuple[str, ...]]
 
     @property
     def first_latch(self) -> int:
@@ -73,11 +73,10 @@ class Aig:
             left = 2 * (1 + inputs + latches + index) - number()
             operands.append((left, left - number()))
         names = dict(re.findall(rb"^i(\d+) (\S+)", body[place:], re.MULTILINE))
-        registers = {}
-        for index, several in re.findall(rb"^l(\d+) (.+)$", body[place:], re.MULTILINE):
-            for name in several.decode().split():
-                # Yosys marks the name of a register that starts from 1: its latch starts from 0.
-                registers[name.replace("!", "")] = (int(index), int("!" in name))
+        registers = {
+            int(index): tuple(several.decode().split())
+            for index, several in re.findall(rb"^l(\d+) (.+)$", body[place:], re.MULTILINE)
+        }
         return cls(
             tuple(names[b"%d" % index].decode() for index in range(inputs)),
             states,

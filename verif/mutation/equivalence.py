@@ -28,7 +28,7 @@ __all__ = ["Equivalence", "Verdict"]
 MODULE = "mutated"
 
 # Both tiles are the same module, mapped before they meet: what a mutant does not reach is the same
-# logic in both, gate by gate.
+# logic in both, gate by gate. Every register has a name, by which it is found in the other.
 TO_GATES = """
 proc
 hierarchy -top comparison
@@ -42,6 +42,7 @@ opt -fast
 dffunmap
 opt_clean
 aigmap
+rename -enumerate -pattern net%
 flatten
 opt_clean
 write_aiger -zinit -symbols comparison.aig

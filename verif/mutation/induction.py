@@ -104,20 +104,24 @@ class Induction:
     """
 
     def __init__(self, comparison: Aig, parameters: TileParameters):
-        self.registers = comparison.registers
-        self.pairs = {}
-        """Latches of the mutant, and those of the tile that they stand beside."""
-        names: dict[int, set[str]] = {}
-        for name, (latch, _) in self.registers.items():
-            names.setdefault(latch, set()).add(name)
-        of_tile = {
-            frozenset(n.removeprefix("right.") for n in several if n.startswith("right.")): latch
-            for latch, several in names.items()
-        }
+        names = comparison.registers
+        self.registers: dict[str, tuple[int, int]] = {}
+        """By name: the latch, and whether it holds the inverse, as of what starts from 1."""
         for latch, several in names.items():
-            own = frozenset(n.removeprefix("changed.") for n in several if n.startswith("changed."))
-            if own and of_tile.get(own, latch) != latch:
-                self.pairs[latch] = of_tile[own]
+            for name in several:
+                self.registers.setdefault(name.replace("!", ""), (latch, int("!" in name)))
+
+        def of(tile: str, latch: int) -> frozenset[str]:
+            marks = (tile, f"!{tile}")
+            return frozenset(n.partition(".")[2] for n in names[latch] if n.startswith(marks))
+
+        places = {of("right.", latch): latch for latch in names}
+        self.pairs = {
+            latch: places[own]
+            for latch in names
+            if (own := of("changed.", latch)) and places.get(own, latch) != latch
+        }
+        """Latches of the mutant, and those of the tile that they stand beside."""
         self.parameters = parameters
         self.lemmas = {
             name: [clause for text in clauses if (clause := self._latches(text))]

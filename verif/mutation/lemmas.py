@@ -177,9 +177,10 @@ def guards(p: TileParameters) -> list[Clause]:
     """
     tags = stages_of_pipeline(p)
     singles = [
-        *(f"{SEQUENCER}.{name}" for name in ("active",)),
+        f"{SEQUENCER}.active",
         *(bit for stage in (SEQUENCER, *tags) for bit in (*status(stage), *weight_bits(stage))),
-        *(f"{tag}.{mark}" for tag in tags for mark in ("valid", "zero", "first", "last")),
+        *(f"{tag}.{mark}" for tag in tags for mark in ("valid", "last")),
+        *(f"{tag}.{mark}" for tag in (PLANE, WAITING) for mark in ("zero", "first")),
         *bits(RESULT, 3),
         *bits(f"{ARRAY}.full", p.banks),
         f"{ARRAY}.beat_valid",
@@ -191,11 +192,13 @@ def guards(p: TileParameters) -> list[Clause]:
     found = [(low + single,) for single in singles for low in ("", "~")]
     found += [tuple(status(stage)) for stage in (SEQUENCER, *tags)] + [tuple(bits(RESULT, 3))]
     for tag in tags:
-        found.append((f"~{tag}.valid", f"{tag}.zero"))
         for precision in weight_bits(tag):
             other = f"~{precision}"
-            found += [(f"~{tag}.valid", other), (other, f"{tag}.zero")]
-            found.append((f"~{tag}.valid", other, f"{tag}.zero"))
+            found.append((f"~{tag}.valid", other))
             found += [(*differs(segments(tag), count), other) for count in range(10)]
+            if tag != SUMMED:
+                found += [(other, f"{tag}.zero"), (f"~{tag}.valid", other, f"{tag}.zero")]
+        if tag != SUMMED:
+            found.append((f"~{tag}.valid", f"{tag}.zero"))
         found += [differs(segments(tag), count) for count in range(10)]
     return found + [differs(bits(HELD, 4), count) for count in range(10)]
