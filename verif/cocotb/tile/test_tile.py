@@ -150,7 +150,7 @@ async def carries_reach_every_word(dut, weight_bits, signed):
     given = {"weight_bits": weight_bits, "signed": signed, "vectors": min(TILE.vectors, 6)}
     most = TILE.max_activation_bits
     # Narrow weights have more lanes, and negative words, of which every plane counts, take longer.
-    repeats = 12 + (32 if signed else 128) // weight_bits
+    repeats = 12 + (32 if signed else 256) // weight_bits
     jobs = [
         random_job(TILE, bench.rng, **given, activation_bits=activation_bits)
         for activation_bits in (*range(1, most), *[most] * repeats)
