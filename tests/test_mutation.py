@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from adq.cli import main
 from rtl.parameters import TileParameters
 from rtl.tile import Tile
-from verif.mutation import campaign
+from verif.mutation import campaign, induction
 from verif.mutation.aiger import Aig
 from verif.mutation.equivalence import Equivalence, Verdict
+from verif.mutation.lemmas import guards, lemmas
 from verif.mutation.mutants import FlatDesign, Mutant, MutantError
 
 TINY = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=2, counter_bits=8)
@@ -64,7 +65,7 @@ def test_a_constant_input_leaves_the_circuit_that_it_selects():
         (q, a), (q + 1, a + 1), (12 + 1, 10 + 1), (14, s), (q + 1, a), (18, s + 1),
         (20 + 1, 16 + 1), (a + 1, s + 1), (24, b),
     ]  # fmt: skip
-    whole = Aig(("s", "a", "b"), [(24 + 1, 0)], [22 + 1, 26], ands)
+    whole = Aig(("s", "a", "b"), [(24 + 1, 0)], [22 + 1, 26], ands, {})
     assert Aig.read(whole.write()) == whole
     for selected in (0, 1):
         chosen = whole.with_inputs({"s": selected})
@@ -79,8 +80,24 @@ def test_a_constant_input_leaves_the_circuit_that_it_selects():
 
 def test_long_numbers_survive_writing():
     ands = [(4, 2)] + [(2 * variable, 2) for variable in range(3, 400)]
-    aig = Aig(("first", "second[3]"), [], [798], ands)
+    aig = Aig(("first", "second[3]"), [], [798], ands, {})
     assert Aig.read(aig.write()) == aig
+
+
+def test_a_merged_circuit_computes_the_same_while_merged_latches_are_the_same():
+    # Latches 3 and 4 both take on a & b, one as ~(~a | ~b); 5 the inverse of 3. Output: 3 & ~4 | 5.
+    a, b, p, q, r = 2, 4, 6, 8, 10
+    ands = [(b, a), (b, a), (q + 1, p), (r + 1, 16 + 1)]
+    whole = Aig(("a", "b"), [(12, 0), (14, 0), (p + 1, 0)], [18 + 1], ands, {})
+    merged = whole.merged({1: 0})
+    assert merged.latches[0][0] == merged.latches[1][0]
+    small = merged.pruned()
+    assert (len(small.latches), len(small.ands)) == (2, 1)
+    for values in itertools.product((0, 1), repeat=4):
+        inputs, (same, other) = dict(zip("ab", values, strict=False)), values[2:]
+        outputs, after = evaluate(whole, inputs, [same, same, other])
+        assert evaluate(merged, inputs, [same, 1 - same, other])[0] == outputs
+        assert evaluate(small, inputs, [same, other]) == (outputs, [after[0], after[2]])
 
 
 def test_a_tile_equals_itself_and_no_tile_with_an_inverted_counter(design, tmp_path):
@@ -90,12 +107,28 @@ def test_a_tile_equals_itself_and_no_tile_with_an_inverted_counter(design, tmp_p
         if mutant.mode == "inv" and re.search(r"\.Q\[\d+\] counters\.", mutant.place)
     ][:1]
     wrong = dataclasses.replace(wrong, number=1)
-    equivalence = Equivalence(design, [wrong], tmp_path, seconds=60)
-    [(number, verdict, reason)] = equivalence.verdicts(1)
-    assert (number, verdict) == (1, Verdict.DIFFERS), reason
     none = dataclasses.replace(wrong, number=0)
-    equivalence.mutants = [none]
-    assert [verdict for _, verdict, _ in equivalence.verdicts(1)] == [Verdict.EQUAL]
+    for seconds in (0, 60):  # by induction, and by ABC
+        equivalence = Equivalence(design, [wrong], tmp_path, seconds=seconds)
+        [(number, verdict, reason)] = equivalence.verdicts(1)
+        assert (number, verdict) == (1, Verdict.DIFFERS), reason
+        equivalence.mutants = [none]
+        assert [verdict for _, verdict, _ in equivalence.verdicts(1)] == [Verdict.EQUAL]
+
+
+def test_every_register_of_lemmas_and_guards_is_there_and_lemmas_hold(tmp_path):
+    tile = FlatDesign(Tile(campaign.TILE), "tile")
+    proofs = Equivalence(tile, tile.mutants(1, seed=1), tmp_path, seconds=0).induction
+    said = [clause for clauses in lemmas(campaign.TILE).values() for clause in clauses]
+    assert sum(map(len, proofs.lemmas.values())) == len(said) > 300
+    assert len(proofs.guards) == len(guards(campaign.TILE))
+
+
+def test_a_lemma_that_does_not_hold_is_named(design, tmp_path, monkeypatch):
+    false = {"a vector is never the last": [("~plane_tag.last_vector",)]}
+    monkeypatch.setattr(induction, "lemmas", lambda parameters: false)
+    with pytest.raises(MutantError, match="lemma not inductive: a vector is never the last"):
+        Equivalence(design, design.mutants(1, seed=1), tmp_path, seconds=0)
 
 
 def adq(*arguments):

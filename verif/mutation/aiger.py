@@ -5,8 +5,8 @@ are numbered in the order inputs, latches, ANDs.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 __all__ = ["Aig"]
 
@@ -25,16 +25,29 @@ class Aig:
         Literals.
     ands : list of (int, int)
         Literals of the operands.
+    registers : dict of int to tuple of str
+        Names of each latch, with a ``!`` where the latch holds the inverse.
     """
 
     inputs: tuple[str, ...]
     latches: list[tuple[int, int]]
     outputs: list[int]
     ands: list[tuple[int, int]]
+    registers: dict[int, tuple[str, ...]]
+
+    @property
+    def first_latch(self) -> int:
+        """Variable of the first latch."""
+        return 1 + len(self.inputs)
+
+    @property
+    def first_and(self) -> int:
+        """Variable of the first AND."""
+        return self.first_latch + len(self.latches)
 
     @classmethod
     def read(cls, content: bytes) -> "Aig":
-        """Parse a file with symbols for all inputs."""
+        """Parse a file with symbols for all inputs and latches."""
         header, _, rest = content.partition(b"\n")
         _, inputs, latches, outputs, ands = map(int, header.split()[1:6])
         lines = rest.split(b"\n", latches + outputs)
@@ -60,11 +73,16 @@ class Aig:
             left = 2 * (1 + inputs + latches + index) - number()
             operands.append((left, left - number()))
         names = dict(re.findall(rb"^i(\d+) (\S+)", body[place:], re.MULTILINE))
+        registers = {
+            int(index): tuple(several.decode().split())
+            for index, several in re.findall(rb"^l(\d+) (.+)$", body[place:], re.MULTILINE)
+        }
         return cls(
             tuple(names[b"%d" % index].decode() for index in range(inputs)),
             states,
             [int(line) for line in lines[latches:]],
             operands,
+            registers,
         )
 
     def with_inputs(self, values: Mapping[str, int]) -> "Aig":
@@ -90,7 +108,79 @@ class Aig:
                 became.append(2 * (free + len(kept)))
                 kept.append((high, low))
         latches = [(now(following), reset) for following, reset in self.latches]
-        return Aig(tuple(left), latches, [now(output) for output in self.outputs], kept)
+        outputs = [now(output) for output in self.outputs]
+        return replace(self, inputs=tuple(left), latches=latches, outputs=outputs, ands=kept)
+
+    def merged(self, pairs: Mapping[int, int]) -> "Aig":
+        """The circuit in which a latch is read in place of another one, the key's in place of the
+        value's being forgotten, and equal logic is there once.
+        """
+        became = [2 * variable for variable in range(self.first_and)]
+        for latch, other in pairs.items():
+            became[self.first_latch + latch] = 2 * (self.first_latch + other)
+        places: dict[tuple[int, int], int] = {}
+        for left, right in self.ands:
+            low = became[left >> 1] ^ (left & 1)
+            high = became[right >> 1] ^ (right & 1)
+            if low > high:
+                low, high = high, low
+            if low == 0 or low ^ 1 == high:
+                became.append(0)
+            elif low in (1, high):
+                became.append(high)
+            else:
+                new = 2 * (self.first_and + len(places))
+                became.append(places.setdefault((high, low), new))
+
+        def now(literal: int) -> int:
+            return became[literal >> 1] ^ (literal & 1)
+
+        return replace(
+            self,
+            latches=[(now(following), reset) for following, reset in self.latches],
+            outputs=[now(output) for output in self.outputs],
+            ands=list(places),
+        )
+
+    def cone(self, literals: Iterable[int]) -> set[int]:
+        """Variables of the ANDs from which literals follow in the same cycle."""
+        seen: set[int] = set()
+        left = [literal >> 1 for literal in literals]
+        while left:
+            variable = left.pop()
+            if variable >= self.first_and and variable not in seen:
+                seen.add(variable)
+                left += (operand >> 1 for operand in self.ands[variable - self.first_and])
+        return seen
+
+    def pruned(self) -> "Aig":
+        """Without latches and ANDs on which no output depends."""
+        latches: set[int] = set()
+        ands = new = self.cone(self.outputs)
+        roots = set(self.outputs)
+        while roots:
+            read = {operand >> 1 for v in new for operand in self.ands[v - self.first_and]}
+            read |= {root >> 1 for root in roots}
+            found = {v for v in read if self.first_latch <= v < self.first_and} - latches
+            latches |= found
+            roots = {self.latches[v - self.first_latch][0] for v in found}
+            new = self.cone(roots) - ands
+            ands = ands | new
+        kept = [*range(self.first_latch), *sorted(latches), *sorted(ands)]
+        became = {variable: 2 * place for place, variable in enumerate(kept)}
+
+        def now(literal: int) -> int:
+            return became[literal >> 1] ^ (literal & 1)
+
+        states = (self.latches[v - self.first_latch] for v in sorted(latches))
+        pairs = (map(now, self.ands[v - self.first_and]) for v in sorted(ands))
+        return replace(
+            self,
+            latches=[(now(following), reset) for following, reset in states],
+            outputs=[now(output) for output in self.outputs],
+            ands=[(high, low) for low, high in map(sorted, pairs)],
+            registers={},
+        )
 
     def write(self) -> bytes:
         """The file, with symbols for the inputs."""

@@ -221,6 +221,11 @@ class Campaign:
                 yield line
 
     def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
+        told = [m for m in mutants if self.kept[m.number].get("verdict") == Verdict.DIFFERS.name]
+        yield from ({"mutant": mutant.number, "searched": True} for mutant in told)
+        mutants = [mutant for mutant in mutants if mutant not in told]
+        if not mutants:
+            return
         with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
             equivalence = Equivalence(self.tile, mutants, Path(folder), seconds=seconds)
             for number, verdict, reason in equivalence.verdicts(self.processes):

@@ -1,6 +1,7 @@
 """A tile and a changed one side by side, and whether anybody can tell them apart."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 from amaranth.hdl import (
     Array,
@@ -33,51 +34,51 @@ class Comparison(Elaboratable):
     ----------
     tile : Tile
         Which both are.
-    modules : pair of str
-        Names of their modules: what is right, and what is compared with it.
+    module : str
+        Name of the module that both are instances of, a tile with an input ``select`` besides.
     select : str
-        An input that the second one has besides.
     select_width : int
 
     Attributes
     ----------
+    right, changed : str
+        Inputs: what is selected in the tile that is right, and in the one compared with it.
     ports : list of Signal
-        Inputs of the tiles; ``differs``, an output; and the select input.
+        Inputs of the tiles; those two; and ``differs``, an output.
     """
 
-    def __init__(
-        self,
-        tile: Tile,
-        *,
-        modules: tuple[str, str],
-        select: str,
-        select_width: int,
-    ):
+    right: ClassVar[str] = "right_select"
+    changed: ClassVar[str] = "changed_select"
+
+    def __init__(self, tile: Tile, *, module: str, select: str, select_width: int):
         self.parameters = tile.parameters
-        self.modules = modules
-        self.inputs, self.outputs = {}, {module: {} for module in modules}
+        self.module = module
+        self.select = select
+        self.selects = {
+            name: Signal(select_width, name=f"{name}_select") for name in ("right", "changed")
+        }
+        self.inputs, self.outputs = {}, {name: {} for name in self.selects}
         for path, member, _ in tile.signature.flatten(tile):
             name, shape = "__".join(map(str, path)), Shape.cast(member.shape)
             if member.flow is wiring.In:
                 self.inputs[name] = Signal(shape, name=name)
             else:
-                for module, outputs in self.outputs.items():
-                    outputs[name] = Signal(shape, name=f"{module}_{name}")
-        self.select = Signal(select_width, name=select)
+                for instance, outputs in self.outputs.items():
+                    outputs[name] = Signal(shape, name=f"{instance}_{name}")
         self.differs = Signal()
-        self.ports = [*self.inputs.values(), self.differs, self.select]
+        self.ports = [*self.inputs.values(), *self.selects.values(), self.differs]
 
     def elaborate(self, platform):
         p = self.parameters
         m = Module()
         clock = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         inputs = {f"i_{name}": signal for name, signal in self.inputs.items()}
-        for module in self.modules:
-            outputs = {f"o_{name}": signal for name, signal in self.outputs[module].items()}
-            more = {f"i_{self.select.name}": self.select} if module == self.modules[1] else {}
-            m.submodules[module] = Instance(module, **clock, **inputs, **outputs, **more)
+        for name, select in self.selects.items():
+            outputs = {f"o_{port}": signal for port, signal in self.outputs[name].items()}
+            more = {f"i_{self.select}": select}
+            m.submodules[name] = Instance(self.module, **clock, **inputs, **outputs, **more)
 
-        right, changed = (self.outputs[module] for module in self.modules)
+        right, changed = self.outputs["right"], self.outputs["changed"]
         job = data.View(job_layout(p), self.inputs["jobs__payload"])
         result, other = (
             data.View(result_layout(p), outputs["results__payload"]) for outputs in (right, changed)

@@ -1,17 +1,18 @@
 """Whether a mutant that no test kills can be told from the tile at all.
 
-Tile and mutant stand side by side under any inputs (:mod:`verif.mutation.comparison`). ABC merges
-what is the same in both in every state that can be reached (``lcorr``, ``scorr``); where nothing is
-left that could differ, the mutant is equivalent. Otherwise property-directed reachability (``pdr``)
-decides, or gives up. Both start from registers that are all 0 but for those with another initial
-value.
+Tile and mutant stand side by side under any inputs (:mod:`verif.mutation.comparison`). Induction
+over what can be reached (:mod:`verif.mutation.induction`) proves most of those equal that are. Of
+the others ABC searches a difference close to the start (``bmc3``), and then decides by
+property-directed reachability (``pdr``), of the gates that matter alone (``&gla``) and of all, or
+gives up. Both start from registers that are all 0 but for those with another initial value.
 """
 
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,16 +20,18 @@ from amaranth.back import rtlil
 
 from verif.mutation.aiger import Aig
 from verif.mutation.comparison import Comparison
+from verif.mutation.induction import Induction
 from verif.mutation.mutants import SELECT, FlatDesign, Mutant
 
 __all__ = ["Equivalence", "Verdict"]
 
-MODULES = ("right", "changed")
+MODULE = "mutated"
 
+# Both tiles are the same module, mapped before they meet: what a mutant does not reach is the same
+# logic in both, gate by gate. Every register has a name, by which it is found in the other.
 TO_GATES = """
 proc
 hierarchy -top comparison
-flatten
 opt_clean
 memory_map
 opt -fast
@@ -39,6 +42,8 @@ opt -fast
 dffunmap
 opt_clean
 aigmap
+rename -enumerate -pattern net%
+flatten
 opt_clean
 write_aiger -zinit -symbols comparison.aig
 """
@@ -46,15 +51,6 @@ write_aiger -zinit -symbols comparison.aig
 # ABC comes inside Yosys' WebAssembly, where a script for mapping reaches it.
 CARRIER = "module carrier(input a, b, output y); assign y = a & b; endmodule"
 ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
-MERGE = """\
-read_aiger mutant.aig
-strash
-lcorr
-ssweep
-scorr
-write_aiger merged.aig
-"""
-# A difference close to the start is found without merging, which takes long where much differs.
 FIND = """\
 read_aiger mutant.aig
 strash
@@ -63,16 +59,31 @@ ssweep
 bmc3 -F {frames} -T {seconds}
 write_status status.txt
 """
-DECIDE = (
-    MERGE
-    + """\
+# Of an abstraction nothing but that no difference is there can be believed.
+ABSTRACT = """\
+read_aiger mutant.aig
+strash
+lcorr
+ssweep
+&get
+&gla -T {seconds}
+&gla_derive
+&put
 pdr -T {seconds}
 write_status status.txt
 """
-)
+DECIDE = """\
+read_aiger mutant.aig
+strash
+lcorr
+ssweep
+scorr
+pdr -T {seconds}
+write_status status.txt
+"""
 
-PATIENCE = 6
-"""Seconds of a processor in which what is equal merges; where it takes longer much differs."""
+PATIENCE = 15
+"""Seconds for an induction."""
 
 FRAMES = 40
 """Cycles from the start in which a difference is looked for first."""
@@ -103,57 +114,86 @@ class Equivalence:
         self.seconds = seconds
         self.bits = max(mutant.number for mutant in mutants).bit_length()
         self.comparison = self._comparison(tile)
+        self.induction = Induction(self.comparison, tile.component.parameters)
+        self.induction.check_lemmas(self._selected(0))
 
     def _comparison(self, tile: FlatDesign) -> Aig:
-        right, changed = MODULES
-        bench = Comparison(tile.component, modules=MODULES, select=SELECT, select_width=self.bits)
+        bench = Comparison(tile.component, module=MODULE, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
-        inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=changed))
+        inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=MODULE))
         tile.run(
-            f"copy {tile.name} {right}\nrename {tile.name} {changed}\n{inserted}\n"
-            f"read_rtlil comparison.il\n{TO_GATES}",
+            f"rename {tile.name} {MODULE}\n{inserted}\nread_rtlil comparison.il\n{TO_GATES}",
             self.directory,
             "compare mutants",
         )
         return Aig.read((self.directory / "comparison.aig").read_bytes())
 
+    def _selected(self, number: int) -> Aig:
+        """The comparison of the tile with one mutant."""
+        values = {}
+        for name, value in ((Comparison.right, 0), (Comparison.changed, number)):
+            bits = [f"{name}[{bit}]" for bit in range(self.bits)] if self.bits > 1 else [name]
+            values |= {bit: value >> place & 1 for place, bit in enumerate(bits)}
+        return self.comparison.with_inputs(values)
+
     def verdicts(self, processes: int) -> Iterator[tuple[int, Verdict, str]]:
         """Number, verdict and its reason of each mutant, as they come."""
-        with ThreadPoolExecutor(processes) as pool:
-            futures = {pool.submit(self._verdict, mutant): mutant for mutant in self.mutants}
+        numbers = [mutant.number for mutant in self.mutants]
+        # Children have all that is here without its being sent to them.
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_remember, initargs=(self,)
+        ) as pool:
+            futures = [pool.submit(_verdict, number) for number in numbers]
             try:
                 for future in as_completed(futures):
-                    yield (futures[future].number, *future.result())
+                    yield future.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _verdict(self, mutant: Mutant) -> tuple[Verdict, str]:
-        selected = {f"{SELECT}[{bit}]": mutant.number >> bit & 1 for bit in range(self.bits)}
-        if self.bits == 1:
-            selected = {SELECT: mutant.number}
+    def verdict(self, number: int) -> tuple[int, Verdict, str]:
+        """Of one mutant."""
+        circuit = self._selected(number)
+        if not self.seconds:
+            differs, reason = self.induction.decide(circuit, seconds=PATIENCE)
+            found = {True: Verdict.DIFFERS, False: Verdict.EQUAL, None: Verdict.UNDECIDED}
+            return number, found[differs], reason
+        small = self.induction.reduced(circuit)
+        if small.outputs == [0]:
+            return number, Verdict.EQUAL, "it reaches no output"
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)
-            (folder / "mutant.aig").write_bytes(self.comparison.with_inputs(selected).write())
-            if not self.seconds:
-                _ask(folder, MERGE, PATIENCE)
-                if _nothing_left(folder):
-                    return Verdict.EQUAL, "the same in every state that can be reached"
-                return Verdict.UNDECIDED, "not the same in every state"
+            (folder / "mutant.aig").write_bytes(small.write())
             limits = {"frames": FRAMES, "seconds": self.seconds}
-            for script in (FIND, DECIDE):
-                _ask(folder, script.format(**limits), 2 * self.seconds)
-                if _nothing_left(folder):
-                    return Verdict.EQUAL, "the same in every state that can be reached"
+            for script in (FIND, ABSTRACT, DECIDE):
+                (folder / "status.txt").unlink(missing_ok=True)
+                _ask(folder, script.format(**limits), 3 * self.seconds)
                 status = folder / "status.txt"
                 words = status.read_text().split(maxsplit=5) if status.exists() else [""]
-                if words[0] == "snl_SAT":
+                if words[0] == "snl_SAT" and script is not ABSTRACT:
                     cycles = int(words[4])
-                    return Verdict.DIFFERS, f"can be told from the tile after {cycles} cycles"
-                if words[0] == "snl_UNSAT" and script is DECIDE:
-                    return Verdict.EQUAL, "no input tells them apart"
-        return Verdict.UNDECIDED, f"no answer within {self.seconds} s"
+                    return (
+                        number,
+                        Verdict.DIFFERS,
+                        f"can be told from the tile after {cycles} cycles",
+                    )
+                if words[0] == "snl_UNSAT" and script is not FIND:
+                    return number, Verdict.EQUAL, "no input tells them apart"
+        return number, Verdict.UNDECIDED, f"no answer within {self.seconds} s"
+
+
+_equivalence: Equivalence
+
+
+def _remember(equivalence: Equivalence) -> None:
+    global _equivalence
+    _equivalence = equivalence
+
+
+def _verdict(number: int) -> tuple[int, Verdict, str]:
+    return _equivalence.verdict(number)
 
 
 def _ask(folder: Path, script: str, seconds: int) -> None:
@@ -166,12 +206,3 @@ def _ask(folder: Path, script: str, seconds: int) -> None:
     limited = ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh"]
     command = [*limited, str(program), "-q", "-p", ASK]
     subprocess.run(command, cwd=folder, capture_output=True, check=False)
-
-
-def _nothing_left(folder: Path) -> bool:
-    """Whether ABC has merged all, and the output is 0."""
-    merged = folder / "merged.aig"
-    if not merged.exists():
-        return False
-    header, output, *_ = merged.read_bytes().split(b"\n", 2)
-    return header.split()[3:] == [b"0", b"1", b"0"] and output == b"0"

@@ -7,6 +7,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from rtl.interface import Counter
+from rtl.pim_tile.counters import WORD
 from verif.cocotb.bench import TILE
 from verif.cocotb.plans import MOST_VECTORS, malformed_plans
 from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
@@ -135,6 +136,48 @@ async def sums_cross_zero(dut, weight_bits, signed):
             for activation_bits in (4, 8, 12, 14, 15, 16, 16, 16)
         ]
     )
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def carries_reach_every_word(dut, weight_bits, signed):
+    """Sums beside zero and beside powers of two, which come from one side and end on the other: a
+    carry runs through all the ones below, a borrow through all the zeros, to any bit of an
+    accumulator, in every lane, beside lanes in which none does.
+    """
+    bench = TileBench(dut)
+    await bench.start()
+    given = {"weight_bits": weight_bits, "signed": signed, "vectors": min(TILE.vectors, 6)}
+    most = TILE.max_activation_bits
+    # Narrow weights have more lanes, and negative words, of which every plane counts, take longer.
+    repeats = 12 + (32 if signed else 256) // weight_bits
+    jobs = [
+        random_job(TILE, bench.rng, **given, activation_bits=activation_bits)
+        for activation_bits in (*range(1, most), *[most] * repeats)
+    ]
+    for job in jobs:
+        job.weights = beside_powers(bench.rng, job.weights, weight_bits, signed=True)
+        job.activations = beside_powers(
+            bench.rng, job.activations, job.activation_bits, signed=signed
+        )
+    await bench.check(jobs)
+
+
+def beside_powers(
+    rng: np.random.Generator, like: np.ndarray, bits: int, *, signed: bool
+) -> np.ndarray:
+    """Integers of so many bits: along the last axis one power of two in some places, more often a
+    low one, and little beside it in some; of either sign where there is one.
+    """
+    low = -(2 ** (bits - 1)) if signed else 0
+    vectors = (*like.shape[:-1], 1)
+    powers = 2 ** (bits * rng.random(vectors) ** 2).astype(int)
+    shares = rng.choice([1, min(1, 2 / like.shape[-1]), 0.5], (2, *vectors))
+    has_power, has_more = rng.random((2, *like.shape)) < shares
+    words = powers * has_power + rng.integers(-3, 4, like.shape) * has_more
+    if signed:
+        words *= rng.choice([-1, 1], like.shape)
+    return words.clip(low, low + 2**bits - 1)
 
 
 @cocotb.test()
@@ -449,6 +492,31 @@ async def results_that_wait_are_counted(dut, stall):
     for _ in range(12):
         await bench.check(random_jobs(bench, max(1, HIGHEST // 150), **given))
         assert await bench.counter(Counter.STALLED_ON_RESULTS) == wrapped(waited)
+
+
+@cocotb.test()
+async def skipped_planes_carry(dut):
+    """As many planes as can be skipped at once, each number of them where the lowest word of their
+    counter overflows.
+    """
+    bench = TileBench(dut)
+    await bench.start()
+    most = TILE.max_activation_bits - 1
+    skipped = 0
+    for number in range(1, most + 1):
+        left = -(skipped + bench.random.randint(1, number)) % 2**WORD
+        skips = [most] * (left // most) + [left % most, number]
+        size = min(TILE.vectors, 32)
+        for some in (skips[n : n + size] for n in range(0, len(skips), size)):
+            given = {"activation_bits": most + 1, "row_blocks": 1, "vectors": len(some)}
+            [job] = random_jobs(bench, 1, **given, signed=False)
+            job.activations[:] = 0
+            job.activations[0, :, bench.random.randrange(TILE.rows)] = [
+                2 ** (most + 1 - skip) - 1 for skip in some
+            ]
+            await bench.check([job])
+            skipped += sum(some)
+            assert await bench.counter(Counter.PLANES_SKIPPED) == wrapped(skipped), number
 
 
 @cocotb.test()
