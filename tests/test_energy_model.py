@@ -81,6 +81,29 @@ def test_a_model_reads_back(model, model_file):
     assert Coefficients.read(model_file) == model
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("windows", "compute", "8", "column adders", "adder_toggles"), "x"),
+        (("windows", "compute", "8", "column adders", "adder_toggles"), None),
+        (("windows", "compute", "8", "column adders", "adder_toggles"), float("nan")),
+        (("windows", "compute", "8", "column adders", "bogus_toggles"), 1.0),
+        (("windows", "compute", "8", "column adders"), 1.0),
+        (("windows",), {"compute": {}}),
+        (("period_ns",), float("inf")),
+        (("provenance",), None),
+    ],
+)
+def test_damaged_coefficients_are_told(place, value, model_file, tmp_path):
+    content = json.loads(model_file.read_text())
+    *outer, key = place
+    functools.reduce(dict.__getitem__, outer, content)[key] = value
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(EnergyError, match=r"bad\.json: is no file of coefficients, or damaged"):
+        Coefficients.read(path)
+
+
 def test_energy_by_hand(model):
     features = dict.fromkeys(FEATURES, 0.0) | {"cycles": 10, "adder_toggles": 7, "beats": 3}
     energy = model.energy(features, 8)
