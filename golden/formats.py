@@ -1,7 +1,7 @@
 """How integers are coded, and the checks that every part of a network shares."""
 
 import dataclasses
-import math
+import sys
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class ActivationFormat:
     def __post_init__(self):
         check(1 <= self.bits <= 16, f"activations of {self.bits} bits: they have 1 to 16 bits")
         check(
-            0 < self.scale < math.inf,
+            0 < self.scale <= sys.float_info.max,
             f"activation scale {self.scale}: it must be a positive number",
         )
 

@@ -58,6 +58,8 @@ def load(text: bytes) -> dict:
     """
     try:
         manifest = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        # Half of a character, which JSON can escape, ends whoever prints it.
+        json.dumps(manifest, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"not valid JSON ({_shown(error)})") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -16,6 +16,10 @@ from golden.formats import check, hardware_weight_bits, integers
 from golden.im2col import output_size
 from golden.requantize import Requantize
 
+MAXIMUM_PADDING = 16
+"""Padding that any image can have; a larger image can have as much as a side of its own. Memory
+thus follows from the images, not from a number."""
+
 INPUT = "input"
 """Name of the tensor that holds the network's input."""
 
@@ -51,6 +55,12 @@ class Node:
     def _slide(self, shape, kernel, stride, padding) -> tuple[int, int]:
         """Output rows and columns of a window that slides over images of ``shape``."""
         self._check_images(shape)
+        for pad, side in zip(padding, shape[1:], strict=True):
+            check(
+                pad <= max(side, MAXIMUM_PADDING),
+                f"{self.name}: padding {padding} is more than {self.input} of {shape[1:]} has "
+                f"itself, and more than {MAXIMUM_PADDING}",
+            )
         sides = tuple(map(output_size, shape[1:], kernel, stride, padding))
         check(
             min(sides) >= 1,

@@ -1,8 +1,10 @@
 """The command line: what it says to mistakes, and what it must not import to say it."""
 
 import importlib
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -99,3 +101,16 @@ def test_a_defect_keeps_its_traceback():
     result = CliRunner().invoke(command_that_raises(ZeroDivisionError()), [])
     assert isinstance(result.exception, ZeroDivisionError)
     assert explain(ModuleNotFoundError("No module named 'adq.typo'", name="adq.typo")) is None
+
+
+@pytest.mark.parametrize("command", ["verify", "map", "cost", "energy"])
+def test_square_brackets_in_a_path_are_text(command, tmp_path, monkeypatch):
+    # To Rich's markup the end of something red, with no beginning.
+    monkeypatch.chdir(tmp_path)
+    vectors = Path(__file__).parents[1] / "golden/vectors/digits/mixed"
+    shutil.copytree(vectors, "[/red]")
+    tile = vectors.parents[3] / "configs/tile/64x64.toml"
+    options = [] if command in ("verify", "cost") else ["--tile", str(tile)]
+    result = CliRunner().invoke(main, [command, "[/red]", *options, "--out", "out"])
+    assert result.exit_code == 0, result.output
+    assert "[/red]" in result.stdout

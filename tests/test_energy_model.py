@@ -2,6 +2,7 @@
 of networks.
 """
 
+import functools
 import json
 import re
 from dataclasses import replace
@@ -78,6 +79,29 @@ def test_noise_moves_predictions_by_little(tmp_path):
 
 def test_a_model_reads_back(model, model_file):
     assert Coefficients.read(model_file) == model
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("windows", "compute", "8", "column adders", "adder_toggles"), "x"),
+        (("windows", "compute", "8", "column adders", "adder_toggles"), None),
+        (("windows", "compute", "8", "column adders", "adder_toggles"), float("nan")),
+        (("windows", "compute", "8", "column adders", "bogus_toggles"), 1.0),
+        (("windows", "compute", "8", "column adders"), 1.0),
+        (("windows",), {"compute": {}}),
+        (("period_ns",), float("inf")),
+        (("provenance",), None),
+    ],
+)
+def test_damaged_coefficients_are_told(place, value, model_file, tmp_path):
+    content = json.loads(model_file.read_text())
+    *outer, key = place
+    functools.reduce(dict.__getitem__, outer, content)[key] = value
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(EnergyError, match=r"bad\.json: is no file of coefficients, or damaged"):
+        Coefficients.read(path)
 
 
 def test_energy_by_hand(model):
@@ -334,6 +358,44 @@ def test_a_kept_result(model_file, tmp_path):
     assert layers[1]["load_once_pj"] < layers[1]["load_pj"]
 
 
+RESULTS = sorted((Path(__file__).parents[1] / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("results", RESULTS, ids=lambda path: path.stem)
+def test_a_kept_result_has_the_macs_that_training_counted(results, model_file, tmp_path):
+    _, written = energy(tmp_path, results, "--coefficients", model_file)
+    found = {layer["name"]: layer["macs"] for layer in written["networks"][0]["layers"]}
+    assert found == json.loads(results.read_text())["mixed"]["macs"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("mixed", "bits", "conv2"), 17, "is damaged: bits 17: it must be 2 to 16"),
+        (("mixed", "bits", "conv2"), 3.5, "is no result of a training run, or damaged"),
+        (("mixed", "bits"), [1, 2], "is no result of a training run, or damaged"),
+        (("mixed", "bits"), {"conv1": 16}, "is no result of a training run, or damaged"),
+        (("mixed", "channels", "conv1"), 0, "is damaged: channels 0: it must be at least 1"),
+        (("mixed", "channels", "conv1"), 10**30, "is damaged: conv1 has 9216 MACs in it, but by"),
+        (("mixed", "density", "conv1"), 2, "is damaged: density 2.0 of conv1: it must be 0 to 1"),
+        (("mixed", "density", "conv1"), float("nan"), "is damaged: density nan of conv1"),
+        (("mixed", "density"), None, "is no result of a training run, or damaged"),
+        (("recipe", "model", "name"), "nope", "is no result of a training run, or damaged"),
+        (("recipe", "data", "name"), "digits32", "is damaged: conv1 has 9216 MACs in it, but by"),
+        (("recipe", "data", "name"), ["digits"], "is no result of a training run, or damaged"),
+    ],
+)
+def test_damaged_results_are_told(place, value, message, tmp_path):
+    content = json.loads((RESULTS[0].parent / "digits.json").read_text())
+    *outer, key = place
+    functools.reduce(dict.__getitem__, outer, content)[key] = value
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(json.dumps(content))
+    result, _ = energy(tmp_path / "out", damaged)
+    assert result.exit_code == 2
+    assert f"damaged.json: {message}" in result.stderr
+
+
 def test_neither_pytorch_nor_amaranth_is_imported(model_file, tmp_path):
     import subprocess
     import sys
@@ -356,6 +418,8 @@ def test_neither_pytorch_nor_amaranth_is_imported(model_file, tmp_path):
         (["--arch", "vgg"], "architecture 'vgg': it must be one of digits, vgg9"),
         (["--arch", "vgg9", "--density", "0.1,0.2"], "density: 2 are given; give 1, or 6, one for"),
         (["--arch", "vgg9", "--density", "2"], "density 2.0: it must be 0 to 1"),
+        (["--arch", "vgg9", "--images", str(10**23)], "conv1 would take 1024"),
+        (["--arch", "vgg9", "--input", "3x99999x99999"], "conv1 would take 9999800001 vectors"),
         (["--arch", "vgg9", "--weight-density", "-1"], "density -1.0: it must be 0 to 1"),
         ([VECTORS / "mixed", "--images", "5"], "has 4 sample images, not 5: ask for fewer"),
         ([Path(__file__)], "test_energy_model.py: is no result of a training run, or damaged"),

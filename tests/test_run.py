@@ -18,7 +18,7 @@ def changed(**training) -> Recipe:
 
 def finished(path: Path, recipe: Recipe = RECIPE) -> Run:
     run = Run.create(path, recipe)
-    run.metrics.write_text(json.dumps({"recipe": dataclasses.asdict(recipe)}))
+    run.metrics.write_text(json.dumps({"recipe": dataclasses.asdict(recipe), "mixed": {}}))
     run.mixed.write_text("old checkpoint")
     return run
 
@@ -112,7 +112,7 @@ def test_an_edited_config_is_noticed(tmp_path):
         Run.open(run.path)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
+@pytest.mark.parametrize("text", ["", "[1]", "{", "{}", '{"mixed": 1}'])
 def test_damaged_metrics(tmp_path, text):
     run = finished(tmp_path / "run")
     run.metrics.write_text(text)

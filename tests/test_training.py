@@ -306,7 +306,9 @@ def test_too_few_images_for_a_step(tmp_path):
         train(recipe, Run.create(tmp_path / "run", recipe))
 
 
-@pytest.mark.parametrize("damage", ["absent", "empty", "truncated", "text", "other", "version"])
+@pytest.mark.parametrize(
+    "damage", ["absent", "empty", "truncated", "bit", "text", "other", "version"]
+)
 def test_damaged_checkpoints(trained, tmp_path, damage):
     run, _, _ = trained
     content = run.mixed.read_bytes()
@@ -316,6 +318,11 @@ def test_damaged_checkpoints(trained, tmp_path, damage):
             path.write_bytes(b"")
         case "truncated":
             path.write_bytes(content[: len(content) // 2])
+        case "bit":
+            state = Checkpoint.load(run.mixed).state
+            weight = state["network.linear.weight"].numpy().tobytes()
+            place = content.index(weight) + len(weight) // 2
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         case "text":
             path.write_text("no checkpoint")
         case "other":

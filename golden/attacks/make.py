@@ -180,6 +180,16 @@ ATTACKS = {
         "an object has the same key twice",
     ),
     "manifest-nan": Attack(replaced(MANIFEST, swap(b"0.0625", b"NaN")), "NaN is no JSON number"),
+    "manifest-half-a-character": Attack(
+        manifest(lambda m: m["generator"].update(name="\ud800")), "surrogates not allowed"
+    ),
+    "network-name-controls": Attack(
+        manifest(lambda m: m["network"].update(name="\x1b[2J")), "$.network.name: "
+    ),
+    "scale-beyond-floats": Attack(
+        manifest(lambda m: m["network"]["input"]["format"].update(scale=10**400)),
+        "it must be a positive number",
+    ),
     "manifest-scale-changed": Attack(
         replaced(MANIFEST, swap(b"0.0625", b"0.0635")), "its sha256, the last field, is not that"
     ),
@@ -263,6 +273,10 @@ ATTACKS = {
     "shape-negative": Attack(node(0, shape=[2, -4, 4]), "-4 is less than the minimum of 1"),
     "shape-other": Attack(node(0, shape=[2, 4, 5]), "conv is said to have shape (2, 4, 5)"),
     "kernel-beyond-image": Attack(node(1, kernel=[9, 9]), "a kernel of (9, 9) does not fit"),
+    "padding-absurd": Attack(
+        node(0, padding=[2**24, 2**24], stride=[2**23, 2**23]),
+        "conv: padding (16777216, 16777216) is more than input of (4, 4) has itself",
+    ),
     "groups-uneven": Attack(node(0, groups=3), "2 outputs in 3 groups"),
     "count-other": Attack(
         manifest(lambda m: m["samples"].update(count=9)), "has 2 images, the manifest says 9"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rtl.parameters import TileParameters
@@ -35,7 +36,7 @@ def measure_activity(
         nets in the SAIF files) and ``agrees``: no integer differs.
     """
     started = time.monotonic()
-    with console.status(f"{artifact}: starting") as status:
+    with console.status(f"{escape(str(artifact))}: starting") as status:
         run = simulate(
             artifact,
             tile,
@@ -43,7 +44,7 @@ def measure_activity(
             directory=directory,
             cache=cache,
             windows=True,
-            progress=lambda stage: status.update(f"{artifact}: {stage}"),
+            progress=lambda stage: status.update(f"{escape(str(artifact))}: {stage}"),
         )
     run["seconds"] = round(time.monotonic() - started, 1)
     run["agrees"] = not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
@@ -69,8 +70,9 @@ def activity_table(run: dict[str, Any]) -> Table:
         if any(window["blocks"][block]["toggles"] for _, _, window in windows_of(run))
     ]
     nets = run["windows"]
+    plural = "s" if run["images"] > 1 else ""
     table = Table(
-        title=f"{run['artifact']}: thousands of toggles, {run['images']} images",
+        title=f"{run['artifact']}: thousands of toggles, {run['images']} image{plural}",
         caption=(
             f"{nets['annotated_nets']:,} of {nets['named_nets']:,} named nets in the SAIF files, "
             f"{run['annotated']:.0%}. Inputs belong to what drives the tile.\n"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ class Checkpoint:
         """
         again = "train again, or point to another run"
         try:
+            _check_sums(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise CheckpointError(f"{path}: there is no checkpoint: {again}") from None
@@ -112,6 +114,7 @@ class Checkpoint:
             ValueError,
             AttributeError,
             TypeError,
+            zipfile.BadZipFile,
         ):
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
         version = content.pop("format", None) if isinstance(content, dict) else None
@@ -129,3 +132,11 @@ class Checkpoint:
                 f"{path}: was trained by another recipe than this run's config.toml: {again}"
             )
         return checkpoint
+
+
+def _check_sums(path: Path) -> None:
+    """Hold each part of a checkpoint against its checksum, which PyTorch writes and never reads."""
+    with zipfile.ZipFile(path) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(damaged)

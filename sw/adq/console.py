@@ -8,7 +8,7 @@ __all__ = ["print_whole"]
 
 def print_whole(table: Table, console: Console) -> None:
     """Print a table as wide as it is: in a narrow window one whose lines run over is worth more
-    than one with its figures cut.
+    than one with its figures cut. Square brackets are text: names of folders may hold some.
     """
-    whole = Console(width=1000).measure(table).maximum
-    Console(width=max(console.width, whole)).print(table)
+    whole = Console(width=1000, markup=False).measure(table).maximum
+    Console(width=max(console.width, whole), markup=False).print(table)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from golden.artifact import GRAPHS
 from golden.onnx_graph import Dialect, add_graphs
@@ -19,7 +20,7 @@ def write_graphs(directory: Path, dialects: list[Dialect], console: Console) -> 
         The artifact cannot be read.
 
     """
-    with console.status(f"{directory}: writing {' and '.join(dialects)}"):
+    with console.status(f"{escape(str(directory))}: writing {' and '.join(dialects)}"):
         add_graphs(directory, dialects)
     for dialect in dialects:
         path = directory / GRAPHS[dialect]

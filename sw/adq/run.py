@@ -147,7 +147,7 @@ class Run:
             metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
         except ValueError as error:
             raise RunError(f"{self.metrics}: is not JSON ({error}): train again") from None
-        if not isinstance(metrics, dict):
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("mixed"), dict):
             raise RunError(f"{self.metrics}: holds no results: train again")
         return metrics
 

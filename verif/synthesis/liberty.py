@@ -146,12 +146,18 @@ class _Reader:
         cells = {cell.name: self.cell(cell) for cell in group.all("cell")}
         if not cells:
             raise LibertyError("has no cells")
+        voltage = self._operating("voltage", group.number("nom_voltage", 0.0)) * self.volt
+        if not voltage > 0:
+            raise LibertyError(
+                "nom_voltage, or the voltage of its default_operating_conditions, must be more "
+                "than 0: no energy can be told without"
+            )
         return Library(
             name=group.name,
             path=path,
             digest=hashlib.sha256(text).hexdigest(),
             text=text,
-            voltage=self._operating("voltage", group.number("nom_voltage", 0.0)) * self.volt,
+            voltage=voltage,
             temperature=self._operating("temperature", group.number("nom_temperature", 25.0)),
             max_transition=group.number("default_max_transition", np.inf) * self.time,
             wire_load=self.wire_load(),

@@ -1,6 +1,7 @@
 """The liberty format's syntax: a file as nested groups of attributes."""
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -41,10 +42,10 @@ class Group:
         if value is None:
             return default
         try:
-            return float(value)
+            return _number(value)
         except ValueError:
             raise LibertyError(
-                f"{self.kind} ({self.name}): {attribute} must be a number, not {value!r}"
+                f"{self.kind} ({self.name}): {attribute} must be a number, not {value!r:.40}"
             ) from None
 
     def all(self, kind: str) -> Iterator["Group"]:
@@ -58,7 +59,15 @@ class Group:
 
 def numbers(values: list[str]) -> list[float]:
     """Numbers of a list attribute, however they are spread over strings."""
-    return [float(number) for value in values for number in value.replace(",", " ").split()]
+    return [_number(number) for value in values for number in value.replace(",", " ").split()]
+
+
+def _number(text: str) -> float:
+    """A number, which to Python NaN and infinity are, too."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r:.40} is no number")
+    return number
 
 
 # Comments and continued lines go first: what is left is strings, punctuation and words.
@@ -157,5 +166,6 @@ def _arguments(tokens: Iterator[str]) -> list[str]:
 
 
 def _where(stack: list[Group]) -> str:
-    inside = (f"{group.kind} ({', '.join(group.arguments)})" for group in stack[1:])
+    # Liberty nests four deep; what is deeper is none.
+    inside = (f"{group.kind} ({', '.join(group.arguments)})" for group in stack[1:6])
     return " / ".join(inside) or "not a liberty file"

@@ -31,7 +31,7 @@ def activity(
     from adq.console import print_whole
     from adq.files import write_json
 
-    console = Console()
+    console = Console(markup=False)
     runs = []
     for number, artifact in enumerate(artifacts):
         directory = out / f"{number}-{artifact.name}"

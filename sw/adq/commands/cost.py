@@ -61,7 +61,7 @@ def cost(
         )
     if not networks:
         raise CostError("nothing to count: give a run, a checkpoint, an artifact, or --arch vgg19")
-    console = Console()
+    console = Console(markup=False)
     for table in cost_tables(networks):
         console.print(table)
     console.print(SOURCES, highlight=False)

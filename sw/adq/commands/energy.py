@@ -64,6 +64,7 @@ def energy(
     from their densities.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from adq.console import print_whole
     from adq.cost.sources import architecture_work, numbers
@@ -77,14 +78,14 @@ def energy(
         model = coefficients_for(library, parameters)
     else:
         model = Coefficients.read(coefficients).for_tile(parameters)
-    console = Console()
+    console = Console(markup=False)
     networks = []
     for path in sources or []:
         if path.is_dir():
-            with console.status(f"{path}: reading") as status:
+            with console.status(f"{escape(str(path))}: reading") as status:
 
                 def show(layer, path=path, status=status):
-                    status.update(f"{path}: {layer}")
+                    status.update(f"{escape(str(path))}: {layer}")
 
                 networks.append(artifact_energy(path, model, images, show))
         else:

@@ -33,15 +33,16 @@ def evaluate(
     Exit status 1 if an integer differs between NumPy and ONNX Runtime.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from adq.files import write_json
     from adq.result_path import result_path
     from adq.run import Run
 
-    console = Console()
+    console, name = Console(markup=False), escape(str(run))
     folder = Run.open(run)
-    with console.status(f"{run}: evaluating") as status:
+    with console.status(f"{name}: evaluating") as status:
         from adq.integer_evaluation import evaluate_integers, evaluate_trained
 
         if integer or onnx:
@@ -53,7 +54,7 @@ def evaluate(
             from adq.verification import verify_onnx
 
             for verified in verify_onnx(evaluation.network, evaluation.inputs):
-                status.update(f"{run}: {verified.images} of {len(evaluation)} images by ONNX")
+                status.update(f"{name}: {verified.images} of {len(evaluation)} images by ONNX")
 
     figures = evaluation.to_json()
     table = Table(title=f"{run}: {evaluation.name}, {len(evaluation):,} test images")

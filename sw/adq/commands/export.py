@@ -36,13 +36,14 @@ def export(
     artifact's manifest.json.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from adq.run import Run
 
-    console = Console()
+    console = Console(markup=False)
     folder = Run.open(run)
-    with console.status(f"{directory}: exporting"):
+    with console.status(f"{escape(str(directory))}: exporting"):
         from adq.export import export
 
         artifact = export(folder, directory, images=images, bits=bits)

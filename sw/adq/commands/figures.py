@@ -30,7 +30,7 @@ def figures(
 
     from adq.figures import draw, read_history, save
 
-    console = Console()
+    console = Console(markup=False)
     folder = out or (run if run.is_dir() else run.parent)
     drawn = draw(read_history(run), title=run.resolve().stem)
     folder.mkdir(parents=True, exist_ok=True)

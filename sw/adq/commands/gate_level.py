@@ -34,6 +34,7 @@ def gate_level(
     import dataclasses
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from adq.console import print_whole
@@ -52,7 +53,7 @@ def gate_level(
         cases = [case for path in artifacts for case in network_cases(path, parameters, images)]
 
         def show(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
+            bar.update(task, completed=done, total=total, description=escape(name))
 
         found = characterize(
             single,

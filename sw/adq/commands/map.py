@@ -31,6 +31,7 @@ def map(
     from dataclasses import asdict
 
     from rich.console import Console
+    from rich.markup import escape
 
     from adq.console import print_whole
     from adq.files import write_json
@@ -39,8 +40,8 @@ def map(
     from golden.utilization import use_of_network
 
     parameters = read_tile(tile, rows, columns)
-    console = Console()
-    with console.status(f"{directory}: planning"):
+    console = Console(markup=False)
+    with console.status(f"{escape(str(directory))}: planning"):
         artifact = read_artifact(directory)
         uses = use_of_network(artifact.network, artifact.samples, parameters, images)
     images = min(images or len(artifact.samples), len(artifact.samples))

@@ -20,4 +20,4 @@ def onnx(
 
     from adq.graphs import write_graphs
 
-    write_graphs(directory, ["onnx", "qonnx"] if qonnx else ["onnx"], Console())
+    write_graphs(directory, ["onnx", "qonnx"] if qonnx else ["onnx"], Console(markup=False))

@@ -23,7 +23,7 @@ def results(
     from adq.results import keep, read_results, recipe_name, write_page
     from adq.run import Run
 
-    console = Console()
+    console = Console(markup=False)
     for path in runs or ():
         run = Run.open(path)
         kept = keep(run, recipe_name(run, recipes), folder)

@@ -31,13 +31,16 @@ def sim(
     parameters = read_tile(tile, rows, columns)
 
     from rich.console import Console
+    from rich.markup import escape
 
     from adq.files import write_json
     from adq.simulation import report_networks, simulate_networks
 
-    console = Console()
+    console = Console(markup=False)
     with console.status("starting") as status:
-        runs = simulate_networks(artifacts, parameters, images, out, CACHE, status.update)
+        runs = simulate_networks(
+            artifacts, parameters, images, out, CACHE, lambda text: status.update(escape(text))
+        )
     summary = report_networks(runs, console)
     write_json(out / "simulation.json", summary)
     console.print(f"Written: {out / 'simulation.json'}", highlight=False)

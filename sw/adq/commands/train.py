@@ -52,7 +52,7 @@ def train(
         train(recipe, None, Observer())
         return
     run = Run.resume(out, recipe) if resume else Run.create(out, recipe, overwrite=overwrite)
-    console = Console()
+    console = Console(markup=False)
     if run.finished:
         console.print(f"{out}: the run is finished already", highlight=False)
         metrics = run.read_metrics()

@@ -35,15 +35,16 @@ def verify(
     Exit status 1 if an integer differs, 2 if the artifact cannot be read.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from adq.files import write_json
     from adq.result_path import result_path
     from adq.verification import IMPLEMENTATIONS, Verification, missing_package
 
-    console = Console()
+    console = Console(markup=False)
     results: list[Verified] = []
     not_run = {}
-    with console.status(f"{directory}: reading") as status:
+    with console.status(f"{escape(str(directory))}: reading") as status:
         verification = Verification(directory)
         for implementation in IMPLEMENTATIONS:
             package = missing_package(implementation)
@@ -52,13 +53,13 @@ def verify(
                     f"{package} is not installed: pip install -e '.[onnx]' brings it"
                 )
                 continue
-            status.update(f"{directory}: {implementation} on the samples")
+            status.update(f"{escape(str(directory))}: {implementation} on the samples")
             results.append(verification.samples(implementation))
         if random and "onnx" in not_run:
             raise ModuleNotFoundError(name="onnxruntime")
         if random:
             for done in verification.random(random, seed):
-                status.update(f"{directory}: {done.images} of {random} random images")
+                status.update(f"{escape(str(directory))}: {done.images} of {random} random images")
             results.append(done)
 
     console.print(_table(f"{directory}: integers that differ", results))
@@ -74,7 +75,10 @@ def verify(
                     markup=False,
                     highlight=False,
                 )
-    console.print("All integers agree." if agrees else "[red]Integers differ: export again.[/]")
+    if agrees:
+        console.print("All integers agree.")
+    else:
+        console.print("Integers differ: export again.", style="red")
     path = result_path(directory, out)
     write_json(
         path,

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from adq.config import DataConfig
     from adq.data.images import Images
 
-__all__ = ["BUILT_IN", "CACHE", "DATA_SETS", "DataError", "load"]
+__all__ = ["BUILT_IN", "CACHE", "DATA_SETS", "DIGITS_CLASSES", "DataError", "images_of", "load"]
 
-BUILT_IN = ("digits", "digits32")
-"""Names of the data sets that need no files (``adq.data.digits``)."""
+BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
+"""(C, H, W) of an image of the data sets that need no files (``adq.data.digits``), by name."""
+
+DIGITS_CLASSES = 10
+"""Classes of these."""
 
 DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
 """Names of the data sets."""
 
 CACHE = Path("build/images")
 """Where decoded images are kept, relative to the present folder."""
+
+
+def images_of(name: str) -> tuple[tuple[int, int, int], int]:
+    """Return shape (C, H, W) and classes of the images of one of ``DATA_SETS``."""
+    if name in BUILT_IN:
+        return BUILT_IN[name], DIGITS_CLASSES
+    return HUB_DATA_SETS[name].shape, HUB_DATA_SETS[name].classes
 
 
 def load(
@@ -50,7 +60,7 @@ def load(
         data_set = HUB_DATA_SETS[config.name]
         splits, classes = read_splits(data_set, config.path, cache), data_set.classes
     else:
-        from adq.data.digits import CLASSES, read_splits
+        from adq.data.digits import read_splits
 
-        splits, classes = read_splits(config.name, config.test_fraction, seed), CLASSES
+        splits, classes = read_splits(config.name, config.test_fraction, seed), DIGITS_CLASSES
     return Images.from_splits(splits, classes=classes, config=config, seed=seed).to(device)

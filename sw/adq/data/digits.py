@@ -9,12 +9,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from adq.data import BUILT_IN
 from adq.data.splits import Split, Splits
-
-CLASSES = 10
-
-SHAPES = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
-"""(C, H, W) of an image, by the name of the data set."""
 
 
 def read_splits(name: str, test_fraction: float, seed: int) -> Splits:
@@ -27,7 +23,7 @@ def read_splits(name: str, test_fraction: float, seed: int) -> Splits:
         stratify=labels,
         random_state=seed,
     )
-    shape = SHAPES[name]
+    shape = BUILT_IN[name]
     return Splits(
         train=Split(pixels=_enlarged(train_pixels, shape), labels=train_labels),
         test=Split(pixels=_enlarged(test_pixels, shape), labels=test_labels),

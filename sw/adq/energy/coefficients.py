@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from adq.energy.terms import terms_of
+from adq.energy.terms import COMPUTE, LOAD, terms_of
 from rtl.parameters import TileParameters
 
 __all__ = [
@@ -157,14 +157,30 @@ class Coefficients:
                 library=content["library"],
                 conditions=content["conditions"],
                 tile=TileParameters(**content["tile"]),
-                period_ns=float(content["period_ns"]),
-                leakage_nw=float(content["leakage_nw"]),
+                period_ns=_finite(content["period_ns"]),
+                leakage_nw=_finite(content["leakage_nw"]),
                 windows={
-                    window: {int(bits): of_bits for bits, of_bits in by_bits.items()}
-                    for window, by_bits in content["windows"].items()
+                    window: {
+                        int(bits): {block: _energies(terms) for block, terms in by_block.items()}
+                        for bits, by_block in content["windows"][window].items()
+                    }
+                    for window in ("compute", "load")
                 },
-                provenance=content["provenance"],
+                provenance=dict(content["provenance"]),
             )
+
+
+def _energies(found: Mapping[str, Any]) -> dict[str, float]:
+    """Energy of each term of a block."""
+    for term in found.keys() - set().union(*COMPUTE.values(), *LOAD.values()):
+        raise ValueError(f"{term!r:.40} is no term of the model")
+    return {term: _finite(energy) for term, energy in found.items()}
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no energy")
+    return float(value)
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ def gate_table(
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     for network in networks:
         table.add_section()
-        table.add_row(f"[bold]{network.name}[/bold]")
+        table.add_row(network.name, style="bold")
         for layer in network.layers:
             bits = f"{layer.weight_bits}x{layer.activation_bits}"
             table.add_row(f"  {layer.name}", bits, f"{layer.cycles:,}", *_energies(vars(layer)))

@@ -1,12 +1,16 @@
 """Networks whose energy is asked for: artifacts, kept results of training, architectures."""
 
+import dataclasses
 import json
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from adq.cost.architectures import listed_work
+from adq.cost.sources import CostError, architecture_work
 from adq.cost.work import LayerWork, NetworkWork
-from adq.data.hub import HUB_DATA_SETS
+from adq.data import images_of
 from adq.energy.coefficients import Coefficients, EnergyError
 from adq.energy.networks import NetworkEnergy
 from adq.energy.workload import (
@@ -15,6 +19,7 @@ from adq.energy.workload import (
     artifact_features,
     require_samples,
 )
+from adq.models import ModelError
 
 __all__ = ["ASSUMED_DENSITY", "architecture_energies", "artifact_energy", "result_energies"]
 
@@ -58,21 +63,40 @@ def result_energies(path: Path, coefficients: Coefficients, images: int) -> list
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        model, data = content["recipe"]["model"]["name"], content["recipe"]["data"]["name"]
-        mixed = content["mixed"]
-        bits, channels, density = mixed["bits"], mixed["channels"], mixed["density"]
+        network, density = _trained(str(path), content["recipe"], content["mixed"])
     except FileNotFoundError:
         raise EnergyError(
             f"{path}: is not there: give a golden artifact, a file of results/, or --arch vgg19"
         ) from None
-    except (ValueError, LookupError, TypeError):
+    except (CostError, ModelError) as error:
+        raise EnergyError(f"{path}: is damaged: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise EnergyError(f"{path}: is no result of a training run, or damaged") from None
-    shape, classes = (1, 8, 8), 10
-    if data in HUB_DATA_SETS:
-        shape, classes = HUB_DATA_SETS[data].shape, HUB_DATA_SETS[data].classes
-    layers = [layer.at(bits[layer.name]) for layer in listed_work(model, shape, classes, channels)]
-    network = NetworkWork.of(str(path), layers, listed_work(model, shape, classes))
     return _energies(network, density, "its trained densities", coefficients, images, 0.5)
+
+
+def _trained(
+    name: str, recipe: Mapping[str, Any], mixed: Mapping[str, Any]
+) -> tuple[NetworkWork, dict[str, float]]:
+    """Layers of a result's network, and their densities."""
+    model, (shape, classes) = recipe["model"]["name"], images_of(recipe["data"]["name"])
+    names = [layer.name for layer in listed_work(model, shape, classes)]
+    bits = [operator.index(mixed["bits"][layer]) for layer in names]
+    channels = [operator.index(mixed["channels"][layer]) for layer in names[:-1]]
+    work = architecture_work(
+        model, input_shape=shape, classes=classes, bits=bits, channels=channels
+    )
+    for layer in work.layers:
+        if layer.macs != mixed["macs"][layer.name]:
+            raise CostError(
+                f"{layer.name} has {mixed['macs'][layer.name]} MACs in it, but by its channels "
+                f"{layer.macs}"
+            )
+    density = {layer: float(share) for layer, share in mixed["density"].items()}
+    for layer, share in density.items():
+        if layer not in names or not 0 <= share <= 1:
+            raise CostError(f"density {share} of {layer}: it must be 0 to 1, of a layer")
+    return dataclasses.replace(work, name=name), density
 
 
 def architecture_energies(

@@ -38,6 +38,9 @@ CELLS = 4096
 """Bit cells that are drawn at least: on a smaller tile in several jobs. A large one's toggles then
 are within a percent or two of the mean."""
 
+MAXIMUM_JOBS = 2**20
+"""Jobs of a layer, row blocks not counted, that are planned at most."""
+
 _OF_LOADING = tuple(FEATURES)[tuple(FEATURES).index("blocks") :]
 
 
@@ -159,13 +162,23 @@ def architecture_features(
 ) -> list[LayerFeatures]:
     """Features of layers with random operands; ``densities`` are of each layer's inputs and
     weights. Activations are signed in the first layer alone, with ``signed_images``.
+
+    Raises
+    ------
+    EnergyError
+        If a layer would take more jobs than can be planned.
     """
     drawn = _Drawn(tile, seed)
     found = []
     for place, (layer, density) in enumerate(zip(layers, densities, strict=True)):
         per_image = layer.macs // layer.weights
         weight_bits = min(n for n in tile.weight_widths if n >= layer.weight_bits)
-
+        rounds = math.ceil(images * per_image / tile.vectors)
+        if rounds * math.ceil(layer.channels * weight_bits / tile.columns) > MAXIMUM_JOBS:
+            raise EnergyError(
+                f"{layer.name} would take {images * per_image} vectors, more than can be planned: "
+                "give fewer or smaller images"
+            )
         plan = plan_matrix(
             layer.name,
             rows=layer.weights // layer.channels,
