@@ -30,20 +30,22 @@ MODULES = {
 """What is mutated, and where it stands in the folder."""
 
 TESTS = (
-    "golden_attacks",
     "golden_integer_network",
     "golden_mapper",
     "golden_network",
     "golden_requantize",
     "golden_utilization",
     "integers",
-    "prepare",
     "quantizers",
-    "export",
+    "stages",
 )
-"""Tests that use those modules and take seconds."""
+"""Tests of those modules themselves, which take seconds: a mutant that lives runs all of those that
+reach it."""
 
-COPIED = {"golden": "golden", "rtl": "rtl", "verif": "verif", "tests": "tests", "sw/adq": "src/adq"}
+COPIED = {
+    **{name: name for name in ("golden", "rtl", "verif", "configs", "tests")},
+    "sw/adq": "src/adq",
+}
 
 CONFIGURATION = """\
 [tool.pytest.ini_options]
@@ -53,7 +55,7 @@ markers = ["slow: takes minutes"]
 [tool.mutmut]
 source_paths = ["golden", "src/adq/quantization"]
 only_mutate = {modules}
-also_copy = ["rtl", "verif", "golden", "src"]
+also_copy = ["rtl", "verif", "configs", "golden", "src"]
 pytest_add_cli_args_test_selection = {tests}
 # The texts of messages.
 do_not_mutate_patterns = ['^\\s*f?"']
