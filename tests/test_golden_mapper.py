@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from golden import integer_network
 from golden.mapper import (
@@ -114,6 +116,25 @@ def test_groups_that_fit_share_a_job(rows, blocks):
         for job in plan.jobs
     ]
     assert spans == blocks
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 128), (40, 32), (16, 128), (18, 16), (7, 16)])
+@pytest.mark.parametrize(("groups", "outputs"), [(5, 2), (4, 3), (3, 20)])
+def test_jobs_of_groups_give_torchs_convolution(rows, columns, groups, outputs):
+    network = grouped_network(groups, 2, outputs)
+    layer = network["conv0"]
+    inputs = random_inputs(network, np.random.default_rng(4), 2)
+    tile = TileParameters(rows=rows, columns=columns, partial_sums=5)
+    _, total = mapped_accumulators(network, layer, inputs, tile)
+    expected = functional.conv2d(
+        torch.from_numpy(inputs.astype(np.float64)),
+        torch.from_numpy(layer.weight.astype(np.float64)),
+        torch.from_numpy(layer.bias.astype(np.float64)),
+        padding=1,
+        groups=groups,
+    )
+    np.testing.assert_array_equal(total, expected.numpy())
+    assert total.dtype == np.int64
 
 
 def test_layer_of_one_row_block_ignores_the_partial_sum_buffer():

@@ -431,6 +431,32 @@ async def a_stream_held_back_is_counted(dut, held, counter):
 
 
 @cocotb.test()
+async def a_result_held_back_is_counted(dut):
+    """One cycle more in which it waits is one cycle more in its counter, and in no other."""
+    bench = TileBench(dut)
+    await bench.start()
+    [job] = random_jobs(bench, 1, row_blocks=1, vectors=1)
+    held = True
+    bench.sinks["results"].pause = lambda waiting: held
+    counts = []
+    waits = [HIGHEST * part // 6 for part in range(8)]
+    for cycles in waits:
+        await bench.reset()
+        held = True
+        bench.send([job])
+        while not bench.monitors["results"].waited:
+            await bench.cycle()
+        await bench.cycles(cycles)
+        held = False
+        await bench.compare([job])
+        counts.append([await bench.counter(counter) for counter in Counter])
+    for cycles, later in zip(waits, counts, strict=True):
+        moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
+        expected = [wrapped(cycles) * (other is Counter.STALLED_ON_RESULTS) for other in Counter]
+        assert moved == expected, cycles
+
+
+@cocotb.test()
 @cocotb.parametrize(stall=[stall for stall in BACK_PRESSURES if stall != "never"])
 async def results_that_wait_are_counted(dut, stall):
     """In each cycle in which a result is offered and not taken."""
