@@ -12,6 +12,7 @@ from golden.mapper import (
     assemble,
     operands,
     plan_layer,
+    plan_matrix,
     weight_block,
 )
 from golden.network import INPUT, ActivationFormat
@@ -78,6 +79,21 @@ def test_plan_by_hand():
         (4, 4, False, 3)
     }
     assert plan.weight_loads == 12
+
+
+def test_a_matrix_is_planned_by_its_sizes_alone():
+    tile = TileParameters(rows=32, columns=16, partial_sums=50)
+    plan = plan_matrix(
+        "conv2",
+        rows=72,
+        shape=(8, 8, 8),
+        weight_bits=4,
+        activation_bits=4,
+        signed=False,
+        vectors=64,
+        tile=tile,
+    )
+    assert plan == plan_layer(digits_like_network(4), "conv2", 64, tile)
 
 
 def test_rows_beyond_a_job_take_another():
