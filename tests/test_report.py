@@ -50,6 +50,40 @@ def test_each_section_says_what_its_file_holds(build):
     assert sections["injection"]["summary"] == "100 faults, 30 of them silent corruptions, seed 1"
 
 
+def change(build, name, changes):
+    file = build / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_what_was_run_in_part_has_not_failed(build):
+    points = json.loads((build / "testplan.json").read_text())["testpoints"]
+    points[1] |= {"outcome": "not run", "evidence": {"tile.contracts": "not run"}}
+    change(build, "testplan.json", {"testpoints": points})
+    tests = json.loads((build / "regression/regression.json").read_text())["tests"][1:]
+    cut_off = {"tests": tests, "failed": 0, "not_run": ["tile-4x16-seed8", "tile-4x16-seed9"]}
+    change(build, "regression/regression.json", cut_off)
+    content = gather(build)
+    sections = content["sections"]
+    assert (sections["testplan"]["state"], sections["testplan"]["summary"]) == (
+        "incomplete",
+        "1 passed, 0 failed, 1 not run",
+    )
+    assert (sections["regression"]["state"], sections["regression"]["summary"]) == (
+        "incomplete",
+        "41 passed, 0 failed, 2 not run; 1 seed",
+    )
+    assert 'class="state incomplete"' in render(content)
+
+
+def test_almost_everything_is_not_100_percent(build):
+    block = {"instance": "tile", "line": {"hit": 0, "total": 0}}
+    block |= {kind: {"hit": 19_999, "total": 20_000} for kind in ("branch", "toggle")}
+    change(build, "coverage/coverage.json", {"blocks": [block]})
+    section = gather(build)["sections"]["coverage"]
+    assert section["state"] == "failed"
+    assert section["summary"] == "line -, branch 99.9%, toggle 99.9%, functional 98.4%"
+
+
 def test_what_was_not_run_is_said_with_its_command(tmp_path):
     content = gather(tmp_path)
     assert set(states(content).values()) == {"not run"}
