@@ -1,5 +1,6 @@
 """Energy at gate level: by hand of three cells, and of a tile in a library of round numbers."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_an_output_that_toggles_takes_one_arc_in_all(tiny):
         before, after = ((table >> state) & 1 for state in states)
         weights = sum(e.weights for e in events.events if e.output_pin == pin.name)
         assert weights == pytest.approx((before != after).astype(float))
+
+
+def test_a_flip_flop_may_keep_its_state_by_an_enable(tmp_path):
+    text = TINY.read_text().replace(
+        'next_state : "D"; }',
+        'next_state : "(D&DE) | (IQ&!DE)"; } pin (DE) { direction : input; capacitance : 1; }',
+    )
+    (tmp_path / "enable.lib").write_text(text)
+    model = cell_models(Library.read(tmp_path / "enable.lib"), ["DFF_X1"])
+    [(clock, following)] = re.findall(r"always @\(posedge (\w+)\) IQ <= (.*);", model)
+    assert clock == "CK"
+    for d, de, state in itertools.product((0, 1), repeat=3):
+        values = {"D": d, "DE": de, "IQ": state}
+        assert eval(following.replace("1'b1", "1"), values) == (d if de else state)
 
 
 def test_cells_without_a_function_are_refused(tiny):

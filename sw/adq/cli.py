@@ -17,6 +17,7 @@ COMMANDS = (
     "energy",
     "characterize",
     "energy-fit",
+    "gate-level",
     "export",
     "evaluate",
     "verify",

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from adq.console import print_whole
 from adq.energy.report import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
@@ -120,7 +121,4 @@ def print_costs(
     costs: list[NetworkCost], energy: ModelledEnergy | SwitchingEnergy, console: Console
 ) -> None:
     """Print the table of costs."""
-    costs_table = comparison_table(costs, energy)
-    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
-    whole = Console(width=1000).measure(costs_table).maximum
-    Console(width=max(console.width, whole)).print(costs_table)
+    print_whole(comparison_table(costs, energy), console)

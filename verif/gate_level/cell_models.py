@@ -58,8 +58,10 @@ def _behaviour(cell: Cell) -> list[str]:
     values = {pin.name: _Verilog(pin.name) for pin in cell.inputs}
     if cell.sequential == "ff":
         stored, inverted = cell.state
-        clock, data = (_expression(text, values) for text in (cell.clocked_on, cell.next_state))
+        clock = _expression(cell.clocked_on, values)
         values |= {stored: _Verilog(stored), inverted: _Verilog(f"(~{stored})")}
+        # With an enable the next state may be the present one.
+        data = _expression(cell.next_state, values)
         state = [
             f"  reg {stored} = 0;",
             f"  always @(posedge {clock}) {stored} <= {data};",

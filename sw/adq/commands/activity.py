@@ -28,6 +28,7 @@ def activity(
     from rich.console import Console
 
     from adq.activity import activity_table, measure_activity
+    from adq.console import print_whole
     from adq.files import write_json
 
     console = Console()
@@ -42,7 +43,7 @@ def activity(
             )
             continue
         table = activity_table(run)
-        Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+        print_whole(table, console)
         console.print(
             f"{run['accumulators']:,} accumulators, {run['mismatches']:,} mismatches; "
             f"{run['seconds']} s; SAIF in {directory}",

@@ -28,6 +28,7 @@ def bench_golden(
     from rich.table import Table
 
     from adq.benchmarks.golden import NETWORKS, measure_export, measure_speed
+    from adq.console import print_whole
     from adq.files import write_json
 
     console = Console()
@@ -57,8 +58,7 @@ def bench_golden(
             f">= {TARGET_RATIO}",
             f"{speed.differing_logits}",
         )
-    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
-    Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+    print_whole(table, console)
     most_bytes = 1.2 * export.integer_bytes + 100_000
     console.print(
         f"{export.network} with {export.images} images and both graphs written in "

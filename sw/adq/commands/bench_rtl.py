@@ -40,6 +40,7 @@ def bench_rtl(
     """
     from rich.console import Console
 
+    from adq.console import print_whole
     from adq.files import write_json
     from verif.bench.suite import GROUPS, RtlBench
 
@@ -67,8 +68,7 @@ def bench_rtl(
     if "loads" in bench.details:
         console.print(_loads_table(bench.details["loads"]))
     table = _figures_table(figures)
-    whole = Console(width=1000).measure(table).maximum
-    Console(width=max(console.width, whole)).print(table)
+    print_whole(table, console)
     missed = sum(figure.met is False for figure in figures)
     console.print(f"Written: {out}", highlight=False)
     if missed:

@@ -45,14 +45,15 @@ def characterize(
     from rich.console import Console
     from rich.progress import Progress
 
-    from adq.energy.characterization import Case, random_cases, real_cases, write_for_analyzers
+    from adq.energy.characterization import Case, RandomCase, random_cases, write_for_analyzers
     from adq.energy.characterization import characterize as run
-    from adq.energy.tables import characterization_table
+    from adq.energy.characterization_table import characterization_table
+    from adq.energy.layer_cases import real_cases
     from adq.files import write_json
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
-    cases = random_cases()
+    cases: list[Case] = [*random_cases()]
     for artifact in artifacts or []:
         cases += real_cases(artifact)
     with Progress(console=console) as bar:
@@ -74,7 +75,7 @@ def characterize(
     console.print(characterization_table(found))
     size = f"{parameters.rows}x{parameters.columns}"
     if saif is not None:
-        case = Case("uniform", 8, 8, 0.5)
+        case = RandomCase("uniform", 8, 8, 0.5)
         power = write_for_analyzers(parameters, liberty, case, directory=saif, cache=CACHE.parent)
         told = ", ".join(f"{window} {watts * 1e3:.2f} mW" for window, watts in power.items())
         console.print(f"{case.name}: {told}, in {saif}", highlight=False)

@@ -65,6 +65,7 @@ def energy(
     """
     from rich.console import Console
 
+    from adq.console import print_whole
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies
@@ -112,8 +113,7 @@ def energy(
         tables.append(ratio_table(networks))
     tables.append(mac_table(model))
     for table in tables:
-        # In a narrow window a table whose lines run over is worth more than one with figures cut.
-        Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+        print_whole(table, console)
     console.print(notes(model, networks), highlight=False, markup=False)
     out.mkdir(parents=True, exist_ok=True)
     write_json(

@@ -32,6 +32,7 @@ def map(
 
     from rich.console import Console
 
+    from adq.console import print_whole
     from adq.files import write_json
     from adq.result_path import result_path
     from golden.artifact import read_artifact
@@ -46,8 +47,7 @@ def map(
     plural = "s" if images > 1 else ""
     title = f"{directory} on {parameters.rows}x{parameters.columns}, {images} image{plural}"
     table = _table(title, uses)
-    # In a narrow window a table whose lines run over is worth more than one with its figures cut.
-    Console(width=max(console.width, Console(width=1000).measure(table).maximum)).print(table)
+    print_whole(table, console)
     console.print(
         "Useful and lost: shares of R x C bit products in all cycles. sign: columns that repeat a "
         "weight's sign. rows, columns: without a weight. zeros: vectors of zeros. starts: between "

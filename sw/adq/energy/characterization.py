@@ -11,26 +11,25 @@ import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adq.energy.coefficients import FORMAT
+from adq.energy.layer_cases import LayerCase
 from adq.files import write_json, write_text
-from golden import integer_network, mapper
-from golden.artifact import read_artifact
 from rtl.parameters import TileParameters
 from verif.features import features_of
 from verif.gate_level.pin_activity import pin_activity
 from verif.gate_level.power import Energy
 from verif.gate_level.tile import GateLevelTile
-from verif.jobs import Job, layer_jobs
+from verif.jobs import Job
 from verif.saif import write_saif
 from verif.synthesis.liberty import Library
 
-__all__ = ["Case", "characterize", "random_cases", "real_cases", "write_for_analyzers"]
+__all__ = ["RandomCase", "characterize", "random_cases", "write_for_analyzers"]
 
 BITS = (2, 4, 8, 16)
 """Weight and activation bits of the random jobs."""
@@ -50,44 +49,54 @@ VECTORS = 48
 
 LEAST_VECTORS = 16
 
+LOADS = 4
+"""Jobs that follow each other, each of which overwrites the weights of the one before the last."""
+
 
 @dataclass(frozen=True)
-class Case:
-    """A run: jobs whose operands follow from what stands here.
+class RandomCase:
+    """A run: jobs whose random operands follow from what stands here.
 
     Attributes
     ----------
-    weights : ``uniform``, ``normal``, or ``real:ARTIFACT:LAYER``
-    density : share of activation words that are not zero; of a real case None
+    weights : ``uniform`` or ``normal``
+    density : share of activation words that are not zero
     signed : whether activations are
     used : share of the rows that have weights and activations at all
+    loads : jobs, each with weights of its own; if several, they are short
     """
 
     weights: str
     weight_bits: int
     activation_bits: int
-    density: float | None
+    density: float
     signed: bool = False
     used: float = 1.0
+    loads: int = 1
     seed: int = 1
 
     @property
     def name(self) -> str:
         """A name for people."""
         bits = f"{self.weight_bits}x{self.activation_bits} bits"
-        density = "" if self.density is None else f", density {self.density:g}"
         signed = ", signed" if self.signed else ""
         used = f", {self.used:.0%} of the rows" if self.used < 1 else ""
-        return f"{self.weights} weights, {bits}{density}{signed}{used}"
+        loads = f", {self.loads} jobs" if self.loads > 1 else ""
+        return f"{self.weights} weights, {bits}, density {self.density:g}{signed}{used}{loads}"
+
+    @property
+    def identity(self) -> str:
+        """All that the jobs follow from, beside the tile."""
+        return json.dumps(asdict(self), sort_keys=True)
 
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
-        if self.density is None:
-            _, artifact, layer = self.weights.split(":")
-            return _layer_jobs(Path(artifact), layer, tile)
         rng = np.random.default_rng([self.seed, self.weight_bits, self.activation_bits])
+        return [self._job(tile, rng) for _ in range(self.loads)]
+
+    def _job(self, tile: TileParameters, rng: np.random.Generator) -> Job:
         rows = max(1, round(self.used * tile.rows))
-        vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits))
+        vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits) // self.loads)
         high = 2**self.activation_bits
         words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
         words -= high // 2 * (self.signed & (words >= high // 2)) * 2
@@ -100,54 +109,30 @@ class Case:
         else:
             weights = rng.integers(-limit, limit, shape)
         weights[:, rows:], words[:, :, rows:] = 0, 0
-        return [Job(self.weight_bits, self.activation_bits, self.signed, weights, words)]
+        return Job(self.weight_bits, self.activation_bits, self.signed, weights, words)
 
 
-def random_cases() -> list[Case]:
-    """Every pair of precisions at every density, with both kinds of weights; and signed, and on few
-    rows, as first layers are.
+def random_cases() -> list[RandomCase]:
+    """Every pair of precisions at every density, with both kinds of weights; signed, and on few
+    rows, as first layers are; and short jobs that overwrite each other's weights.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
         bits = (weight_bits, activation_bits)
-        cases += [Case(w, *bits, density) for density in DENSITIES for w in WEIGHTS]
+        cases += [RandomCase(w, *bits, density) for density in DENSITIES for w in WEIGHTS]
         cases += [
-            Case("normal", *bits, density, signed, used)
+            RandomCase("normal", *bits, density, signed, used)
             for signed, used in ((True, 1.0), (False, FEW), (True, FEW))
             for density in (0.5, 1.0)
+        ]
+        cases += [
+            RandomCase("normal", *bits, density, loads=LOADS, used=used)
+            for density, used in ((0.5, 1.0), (0.25, 1.0), (0.5, FEW))
         ]
     return cases
 
 
-def real_cases(artifact: Path) -> list[Case]:
-    """The matrix layers of an artifact, on its first sample images."""
-    network = read_artifact(artifact).network
-    return [
-        Case(
-            f"real:{artifact}:{layer.name}",
-            layer.hardware_weight_bits,
-            network.formats[layer.input].bits,
-            None,
-        )
-        for layer in network.matrix_layers
-    ]
-
-
-def _layer_jobs(artifact: Path, name: str, tile: TileParameters) -> list[Job]:
-    """The first row block of a layer's first job, on some of its vectors."""
-    whole = read_artifact(artifact)
-    found: dict[str, np.ndarray] = {}
-
-    def compute(network, node, layer_input):
-        found[node] = layer_input
-        return integer_network.accumulate(network, node, layer_input)
-
-    integer_network.run(whole.network, whole.samples.inputs[:1], compute=compute)
-    matrix, weights = mapper.operands(whole.network, name, found[name])
-    single = replace(tile, row_blocks=max(tile.row_blocks, 256), partial_sums=64)
-    plan = mapper.plan_layer(whole.network, name, len(matrix), single)
-    job = layer_jobs(plan, matrix.astype(np.int64), weights.astype(np.int64))[0]
-    return [replace(job, weights=job.weights[:1], activations=job.activations[:1, :VECTORS])]
+Case = RandomCase | LayerCase
 
 
 def characterize(
@@ -228,10 +213,7 @@ def characterize(
 
 
 def _digest(case: Case, parameters: TileParameters) -> str:
-    text = json.dumps([asdict(case), asdict(parameters)], sort_keys=True)
-    if case.density is None:
-        artifact = Path(case.weights.split(":")[1])
-        text += hashlib.sha256((artifact / "manifest.json").read_bytes()).hexdigest()
+    text = case.identity + json.dumps(asdict(parameters), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

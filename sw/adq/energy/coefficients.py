@@ -18,6 +18,7 @@ __all__ = [
     "JobEnergy",
     "checked_in",
     "coefficients_for",
+    "coefficients_of",
     "libraries",
 ]
 
@@ -100,6 +101,22 @@ class Coefficients:
         # 1 nW for 1 ns is 1e-3 fJ.
         leakage = self.leakage_nw * features["cycles"] * self.period_ns * 1e-3
         return JobEnergy(window("compute"), window("load"), leakage)
+
+    def in_turns(
+        self,
+        features: Mapping[str, float],
+        weight_bits: int,
+        *,
+        compute_cycles: int,
+        load_cycles: int,
+    ) -> tuple[float, float]:
+        """Energy in fJ of computing and of loading where these take turns, as they do at gate
+        level: a load then takes cycles of its own.
+        """
+        energy = self.energy(features | {"cycles": compute_cycles}, weight_bits)
+        every = self.windows["compute"][weight_bits].values()
+        idle = load_cycles * sum(terms.get("cycles", 0.0) for terms in every)
+        return sum(energy.compute.values()), sum(energy.load.values()) + idle
 
     def for_tile(self, tile: TileParameters) -> "Coefficients":
         """The same for another tile: terms are counted there, and leakage grows with its cells."""
@@ -211,3 +228,12 @@ def coefficients_for(
         )
 
     return min(candidates, key=distance).for_tile(tile)
+
+
+def coefficients_of(
+    liberty_sha256: str, tile: TileParameters, known: list[Coefficients] | None = None
+) -> Coefficients | None:
+    """The same by the sha256 of a library's file; None where it was not characterized."""
+    known = checked_in() if known is None else known
+    of_file = [each for each in known if each.provenance["liberty"]["sha256"] == liberty_sha256]
+    return coefficients_for(of_file[0].library, tile, of_file) if of_file else None

@@ -136,19 +136,17 @@ def errors(
             f"{run['weights']}, {run['weight_bits']}x{run['activation_bits']} bits, "
             f"density {run['activation_density']:.2f}"
         )
-        for window in _WINDOWS:
-            if window not in run["windows"]:
+        windows = run["windows"]
+        compute, load = coefficients.in_turns(
+            run["features"],
+            run["weight_bits"],
+            compute_cycles=windows["compute"]["cycles"],
+            load_cycles=windows.get("load", {"cycles": 0})["cycles"],
+        )
+        for window, predicted in (("compute", compute), ("load", load)):
+            if window not in windows:
                 continue
-            cycles = run["windows"][window]["cycles"] if window == "compute" else 0
-            features = run["features"] | {"cycles": cycles}
-            energy = coefficients.energy(features, run["weight_bits"])
-            predicted = sum((energy.compute if window == "compute" else energy.load).values())
-            if window == "load":
-                every = coefficients.windows["compute"][run["weight_bits"]]
-                predicted += run["windows"][window]["cycles"] * sum(
-                    terms.get("cycles", 0.0) for terms in every.values()
-                )
-            simulated = sum(_energies(run["windows"][window]["blocks"]).values())
+            simulated = sum(_energies(windows[window]["blocks"]).values())
             found.append(Error(name, window, held_out(run), simulated, predicted))
     return found
 

@@ -9,7 +9,12 @@ from adq.cost.work import LayerWork, NetworkWork
 from adq.data.hub import HUB_DATA_SETS
 from adq.energy.coefficients import Coefficients, EnergyError
 from adq.energy.networks import NetworkEnergy
-from adq.energy.workload import Density, architecture_features, artifact_features
+from adq.energy.workload import (
+    Density,
+    architecture_features,
+    artifact_features,
+    require_samples,
+)
 
 __all__ = ["ASSUMED_DENSITY", "architecture_energies", "artifact_energy", "result_energies"]
 
@@ -35,12 +40,8 @@ def artifact_energy(
     from golden.artifact import read_artifact
 
     artifact = read_artifact(path)
-    count = len(artifact.samples)
-    images = count if images is None else images
-    if images > count:
-        raise EnergyError(
-            f"{path} has {count} sample images, not {images}: ask for fewer, or export it with more"
-        )
+    images = len(artifact.samples) if images is None else images
+    require_samples(path, artifact, images)
     layers = artifact_features(artifact, coefficients.tile, images, progress)
     plural = "s" if images > 1 else ""
     operands = f"the operands of {images} sample image{plural}"

@@ -1,7 +1,6 @@
 """Energy of networks for people and for programs."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -11,7 +10,7 @@ from adq.energy.networks import BITS, LayerEnergy, NetworkEnergy, mac_energy
 from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
 from adq.energy.workload import Density
 
-__all__ = ["characterization_table", "energy_table", "mac_table", "notes", "ratio_table"]
+__all__ = ["energy_table", "mac_table", "notes", "ratio_table"]
 
 
 DENSITIES = (1.0, 0.5)
@@ -127,48 +126,3 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             "in both; nothing is scaled to another node or voltage.",
         ]
     )
-
-
-def characterization_table(found: Mapping[str, Any]) -> Table:
-    """Energy of a MAC at gate level where half of the activation words are zero, by block."""
-    library, tile = found["library"], found["tile"]
-    runs = [
-        run
-        for run in found["runs"]
-        if run["weights"] == "uniform"
-        and run["used"] == 1
-        and run["weight_bits"] == run["activation_bits"]
-        and abs(run["activation_density"] - DENSITIES[-1]) < 0.05
-    ]
-    table = Table(
-        title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
-        caption=(
-            f"Gate level, {library['voltage']} V, {library['temperature']:g} C, half of the words "
-            "zero, random weights; no glitches: a lower bound.\n"
-            f"{found['nets']:,} of {found['nets']:,} nets annotated; loads of the wire load model."
-        ),
-        caption_justify="left",
-    )
-    table.add_column("bits")
-    blocks = list(dict.fromkeys(b for run in runs for b in run["windows"]["compute"]["blocks"]))
-    for heading in ("fJ/MAC", "fJ a bit\nproduct", *blocks, "leakage"):
-        table.add_column(heading, justify="right", overflow="fold")
-    per_mac = {}
-    for run in runs:
-        bits = run["weight_bits"]
-        window = run["windows"]["compute"]
-        products = run["macs"] * bits**2
-        energy = {block: sum(parts.values()) for block, parts in window["blocks"].items()}
-        per_mac[bits] = sum(energy.values()) / run["macs"]
-        leakage = run["leakage_nw"] * window["cycles"] * found["period_ns"] * 1e-3
-        table.add_row(
-            f"{bits}x{bits}",
-            f"{per_mac[bits]:,.1f}",
-            f"{per_mac[bits] / bits**2:.2f}",
-            *(f"{energy.get(block, 0.0) / products:.2f}" for block in blocks),
-            f"{leakage / products:.2f}",
-        )
-    if {2, 16} <= per_mac.keys():
-        table.add_section()
-        table.add_row("16 / 2", f"{per_mac[16] / per_mac[2]:.1f}x")
-    return table

@@ -9,18 +9,27 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from adq.cost.work import LayerWork
+from adq.energy.coefficients import EnergyError
 from golden.artifact import Artifact
 from golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
-from golden.network import INPUT
+from golden.network import INPUT, MatrixLayer
 from rtl.parameters import TileParameters
 from verif.features import FEATURES, features_of
 from verif.jobs import Job, layer_jobs
 
-__all__ = ["Density", "LayerFeatures", "architecture_features", "artifact_features"]
+__all__ = [
+    "Density",
+    "LayerFeatures",
+    "architecture_features",
+    "artifact_features",
+    "require_samples",
+    "sample_input",
+]
 
 VECTORS = 16
 """Vectors of a job that is drawn."""
@@ -72,12 +81,11 @@ def artifact_features(
     progress: Callable[[str], None] = lambda layer: None,
 ) -> list[LayerFeatures]:
     """Features of an artifact's layers, of its first samples."""
-    network, samples = artifact.network, artifact.samples
-    tensors = {INPUT: samples.inputs, **samples.outputs}
+    network = artifact.network
     found = []
     for layer in network.matrix_layers:
         progress(layer.name)
-        layer_input = tensors[layer.input][:images]
+        layer_input = sample_input(artifact, layer, images)
         matrix, weights = operands(network, layer.name, layer_input)
         plan = plan_layer(network, layer.name, len(matrix), tile)
         found.append(
@@ -94,6 +102,27 @@ def artifact_features(
             )
         )
     return found
+
+
+def require_samples(path: Path, artifact: Artifact, images: int) -> None:
+    """Refuse more images than an artifact has samples.
+
+    Raises
+    ------
+    EnergyError
+        If it has fewer.
+    """
+    count = len(artifact.samples)
+    if images > count:
+        raise EnergyError(
+            f"{path} has {count} sample images, not {images}: ask for fewer, or export it with more"
+        )
+
+
+def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
+    """What a layer reads when the first samples go through the network."""
+    samples = artifact.samples
+    return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
 
 
 def _loads_of_image(plan: LayerPlan, vectors: int) -> int:

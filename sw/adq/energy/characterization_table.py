@@ -1,0 +1,56 @@
+"""A tile's characterization for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from adq.energy.terms import CLOCK
+from verif.activity import BLOCKS
+
+__all__ = ["characterization_table"]
+
+
+def characterization_table(found: Mapping[str, Any]) -> Table:
+    """Energy of a MAC at gate level where half of the activation words are zero, by block."""
+    library, tile = found["library"], found["tile"]
+    runs = [
+        run
+        for run in found["runs"]
+        if run["weights"] == "uniform"
+        and run["used"] == 1
+        and run["weight_bits"] == run["activation_bits"]
+        and abs(run["activation_density"] - 0.5) < 0.05
+    ]
+    table = Table(
+        title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
+        caption=(
+            f"Gate level, {library['voltage']} V, {library['temperature']:g} C, half of the words "
+            "zero, random weights; no glitches: a lower bound.\n"
+            f"{found['nets']:,} of {found['nets']:,} nets annotated; loads of the wire load model."
+        ),
+        caption_justify="left",
+    )
+    table.add_column("")
+    energies, leakage = {}, {}
+    for run in runs:
+        bits, window = run["weight_bits"], run["windows"]["compute"]
+        table.add_column(f"{bits}x{bits}", justify="right")
+        energies[bits] = {
+            block: sum(parts.values()) / run["macs"] for block, parts in window["blocks"].items()
+        }
+        picoseconds = window["cycles"] * found["period_ns"] * 1e3
+        leakage[bits] = run["leakage_nw"] * picoseconds * 1e-6 / run["macs"]
+    totals = {bits: sum(energy.values()) for bits, energy in energies.items()}
+    table.add_row("fJ/MAC", *(f"{total:,.1f}" for total in totals.values()))
+    table.add_row("fJ a bit product", *(f"{total / bits**2:.2f}" for bits, total in totals.items()))
+    order = [*BLOCKS, CLOCK]
+    for block in sorted(set().union(*energies.values()), key=order.index):
+        shares = (energy.get(block, 0.0) / bits**2 for bits, energy in energies.items())
+        table.add_row(f"  {block}", *(f"{share:.2f}" for share in shares))
+    table.add_row(
+        "leakage, apart", *(f"{energy / bits**2:.2f}" for bits, energy in leakage.items())
+    )
+    if {2, 16} <= totals.keys():
+        table.caption += f"\nA MAC of 16x16 bits takes {totals[16] / totals[2]:.1f}x one of 2x2."
+    return table
