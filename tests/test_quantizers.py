@@ -97,9 +97,11 @@ def test_only_a_relu_takes_the_gradient_from_zero(rectifies):
     quantizer = ActivationQuantizer(bits=2, signed=False, learned=True, rectifies=rectifies).eval()
     with torch.no_grad():
         quantizer.range.fill_(3.0)
-    x = torch.tensor([0.0, 1.0, 3.0], requires_grad=True)
+    # What float32 leaves of a sum that is 0 in integers, up to 2^-20 of the range, is 0 as well.
+    least = 3 * 2.0**-20
+    x = torch.tensor([0.0, least / 3, least, 4 * least / 3, 1.0, 3.0], requires_grad=True)
     quantize(quantizer, x).sum().backward()
-    assert x.grad.tolist() == [0.0 if rectifies else 1.0, 1.0, 1.0]
+    assert x.grad.tolist() == [0.0 if rectifies else 1.0] * 3 + [1.0] * 3
 
 
 def test_gradient_of_weights_by_the_weight_and_by_the_factor():
