@@ -22,7 +22,7 @@ from golden.network import (
     Requantize,
     Rescale,
 )
-from tests.golden_networks import digits_like_network, networks, random_inputs
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def torch_run(network, inputs):
@@ -281,6 +281,24 @@ def test_convolution_in_small_parts_equals_one_part(monkeypatch):
     # 8 positions of 72 rows of 7 images in float32 are 16128 bytes: two rows of the output a part.
     monkeypatch.setattr(integer_network, "UNROLLED_BYTES", 40_000)
     assert_same(whole.accumulators, integer_network.run(network, inputs).accumulators)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (1, 2), (2, 1)])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (1, 2), (3, 3)])
+def test_small_kernels_equal_torchs_convolution(kernel, stride, padding, groups):
+    rng = np.random.default_rng([*kernel, *stride, *padding, groups])
+    builder = NetworkBuilder(rng, (4, 5, 6), ActivationFormat(bits=4, signed=True, scale=1.0))
+    builder.conv(6, kernel, stride, padding, groups=groups)
+    network = builder.network(classes=2)
+    inputs = random_inputs(network, rng, 3)
+    accumulators, _ = torch_run(network, inputs)
+    for name, total in integer_network.run(network, inputs).accumulators.items():
+        np.testing.assert_array_equal(total, accumulators[name].numpy())
+        assert total.dtype == np.int64
+    logits = integer_network.logits(network, inputs)
+    np.testing.assert_array_equal(logits, accumulators[network.nodes[-1].name].numpy())
 
 
 def test_im2col_order_by_hand():
