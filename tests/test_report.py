@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
+from adq.regressions import under_way
 from adq.report.content import gather
 from adq.report.page import render
 from adq.report.sources import SOURCES
@@ -73,6 +74,13 @@ def test_what_was_run_in_part_has_not_failed(build):
         "41 passed, 0 failed, 2 not run; 1 seed",
     )
     assert 'class="state incomplete"' in render(content)
+
+
+def test_a_regression_that_was_cut_off_has_not_passed(build):
+    (build / "nightly").mkdir()
+    (build / "nightly/nightly.json").write_text(json.dumps(under_way()))
+    section = gather(build)["sections"]["nightly"]
+    assert (section["state"], section["summary"]) == ("incomplete", "under way, or cut off")
 
 
 def test_almost_everything_is_not_100_percent(build):

@@ -123,6 +123,8 @@ def _regression(document: dict) -> tuple[str, str, dict]:
     said = f"{document['passed']} passed, {document['failed']} failed"
     if data["not_run"]:
         said += f", {len(data['not_run'])} not run"
+    if not document["tests"]:  # it is under way, or was cut off
+        return INCOMPLETE, data["state"], data
     state = _state(failed=document["failed"] > 0, whole=not data["not_run"])
     return state, f"{said}; {len(seeds)} seed{'s' * (len(seeds) != 1)}", data
 
