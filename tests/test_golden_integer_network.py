@@ -223,6 +223,29 @@ def test_float64_is_left_where_it_would_round():
     assert integer_network.logits(network, inputs).tolist() == [[result - 1, result]]
 
 
+def test_float64_is_left_without_a_skip_connection_too():
+    # 3 * accumulator + 2^40 is one short of a result, and two beyond it.
+    x, shift, result = 7, 41, 8191
+    first, rest = divmod(result * 2**shift - 1 - 2 ** (shift - 1), 3)
+    assert rest == 0
+    network = wide_skip_network(
+        (2, 1, 1),
+        np.eye(2, dtype=int).reshape(2, 2, 1, 1),
+        (0, 0),
+        np.array([first - x, first + 1 - x]),
+        np.ones(2, int),
+        shift,
+    )
+    conv, *others = network.nodes
+    alone = dataclasses.replace(
+        conv.requantize, multiplier=np.full(2, 3), skip=None, skip_multiplier=None
+    )
+    conv = dataclasses.replace(conv, requantize=alone)
+    network = dataclasses.replace(network, nodes=(conv, *others))
+    inputs = np.full((1, 2, 1, 1), x)
+    assert integer_network.logits(network, inputs).tolist() == [[result - 1, result]]
+
+
 def test_logits_beyond_float64_equal_the_bit_serial_reference():
     rng = np.random.default_rng(12)
     network = wide_skip_network(
