@@ -170,6 +170,38 @@ class TestSystem:
         assert found.found == f"perl ended with status 2: {complaint}"
         assert found.mend == "sudo apt-get install perl"
 
+    def test_zlib_header_missing(self, path):
+        complaint = "zlib.cpp:2:10: fatal error: zlib.h: No such file or directory"
+        put(path, "c++", f'#!/bin/sh\necho "{complaint}" >&2\nexit 1\n')
+        found = system.check_zlib()
+        assert found.status is Status.OPTIONAL_MISSING
+        assert not found.prevents_simulation
+        assert complaint in found.found
+        assert "`make replay`" in found.found
+        assert found.mend == "sudo apt-get install zlib1g-dev"
+
+    def test_zlib_is_compiled_linked_and_asked(self, path, tmp_path):
+        # The shell's own words alone: PATH has nothing else.
+        script = (
+            "#!/bin/sh\n"
+            f'while read -r line; do echo "$line"; done < "$1" > {tmp_path}/seen\n'
+            f'echo "$*" > {tmp_path}/arguments\n'
+            'for word in "$@"; do program="$word"; done\n'
+            "printf '#!/bin/sh\\necho 1.2.13\\n' > \"$program\"\n"
+            '/bin/chmod +x "$program"\n'
+        )
+        put(path, "c++", script)
+        assert system.check_zlib() == Finding(
+            "zlib", Status.OK, f"1.2.13, {path / 'c++'} finds zlib.h"
+        )
+        assert "#include <zlib.h>" in (tmp_path / "seen").read_text()
+        assert " -lz " in (tmp_path / "arguments").read_text()
+
+    def test_zlib_without_a_compiler(self, path):
+        found = system.check_zlib()
+        assert found.status is Status.OPTIONAL_MISSING
+        assert found.found == f"not tried: no command c++ on PATH ({path})"
+
     def test_old_python(self, monkeypatch):
         monkeypatch.setattr(system.sys, "version_info", (3, 10, 12, "final", 0))
         found = system.check_python()

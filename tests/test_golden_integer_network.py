@@ -19,9 +19,10 @@ from golden.network import (
     MaxPool2d,
     Network,
     NetworkError,
+    Requantize,
     Rescale,
 )
-from tests.golden_networks import digits_like_network, networks, random_inputs
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def torch_run(network, inputs):
@@ -163,6 +164,104 @@ def test_float32_is_left_where_it_would_round(last):
     assert integer_network.run(network, inputs).logits.tolist() == [[last]]
 
 
+def wide_skip_network(shape, weight, padding, bias, skip_multiplier, shift):
+    """A convolution whose skip connection takes its requantization beyond float64."""
+    channels, height, width = shape
+    target = ActivationFormat(bits=16, signed=False, scale=1.0)
+    return Network(
+        name="wide-skip",
+        input_shape=shape,
+        input_format=target,
+        nodes=(
+            Conv2d(
+                name="conv",
+                input=INPUT,
+                weight=weight,
+                weight_bits=16,
+                bias=bias,
+                stride=(1, 1),
+                padding=padding,
+                requantize=Requantize(
+                    multiplier=np.ones(channels, int),
+                    shift=shift,
+                    format=target,
+                    skip=INPUT,
+                    skip_multiplier=skip_multiplier,
+                ),
+            ),
+            Flatten(name="flatten", input="conv"),
+            Linear(
+                name="logits",
+                input="flatten",
+                weight=np.eye(channels * height * width, dtype=int),
+                weight_bits=2,
+                bias=np.zeros(channels * height * width, int),
+                requantize=None,
+            ),
+        ),
+    )
+
+
+def test_float64_is_left_where_it_would_round():
+    # Weights and multipliers of 1, an activation x: x + bias + x*M_skip + 2^40 = total.
+    x, shift, result = 2**15 + 1, 41, 2**14
+    biases, skip_multipliers = [], []
+    # float64 has even numbers alone there, and would round the first one up to the next result.
+    for total in (result * 2**shift - 1, result * 2**shift):
+        skip_multiplier, bias = divmod(total - 2 ** (shift - 1) - x, x)
+        biases.append(bias)
+        skip_multipliers.append(skip_multiplier)
+    network = wide_skip_network(
+        (2, 1, 1),
+        np.eye(2, dtype=int).reshape(2, 2, 1, 1),
+        (0, 0),
+        np.array(biases),
+        np.array(skip_multipliers),
+        shift,
+    )
+    inputs = np.full((1, 2, 1, 1), x)
+    assert integer_network.logits(network, inputs).tolist() == [[result - 1, result]]
+
+
+def test_float64_is_left_without_a_skip_connection_too():
+    # 3 * accumulator + 2^40 is one short of a result, and two beyond it.
+    x, shift, result = 7, 41, 8191
+    first, rest = divmod(result * 2**shift - 1 - 2 ** (shift - 1), 3)
+    assert rest == 0
+    network = wide_skip_network(
+        (2, 1, 1),
+        np.eye(2, dtype=int).reshape(2, 2, 1, 1),
+        (0, 0),
+        np.array([first - x, first + 1 - x]),
+        np.ones(2, int),
+        shift,
+    )
+    conv, *others = network.nodes
+    alone = dataclasses.replace(
+        conv.requantize, multiplier=np.full(2, 3), skip=None, skip_multiplier=None
+    )
+    conv = dataclasses.replace(conv, requantize=alone)
+    network = dataclasses.replace(network, nodes=(conv, *others))
+    inputs = np.full((1, 2, 1, 1), x)
+    assert integer_network.logits(network, inputs).tolist() == [[result - 1, result]]
+
+
+def test_logits_beyond_float64_equal_the_bit_serial_reference():
+    rng = np.random.default_rng(12)
+    network = wide_skip_network(
+        (3, 4, 5),
+        rng.integers(-(2**15), 2**15, (3, 3, 3, 3)),
+        (1, 1),
+        rng.integers(-(2**30), 2**30, 3),
+        rng.integers(2**42, 2**44, 3),
+        45,
+    )
+    inputs = random_inputs(network, rng, 2)
+    logits = integer_network.logits(network, inputs)
+    np.testing.assert_array_equal(logits, integer_network_reference.run(network, inputs).logits)
+    assert len(np.unique(logits)) > 60
+
+
 def test_equal_logits_give_the_lowest_class():
     network = linear_network([[1], [3], [3]], ActivationFormat(bits=4, signed=True, scale=1.0))
     trace = integer_network.run(network, np.array([2, 0, -1]).reshape(3, 1, 1, 1))
@@ -176,6 +275,26 @@ def test_logits_in_small_batches_equal_the_trace(monkeypatch, threads):
     inputs = random_inputs(network, np.random.default_rng(9), 30)
     logits = integer_network.logits(network, inputs, threads=threads)
     np.testing.assert_array_equal(logits, integer_network.run(network, inputs).logits)
+    assert logits.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("images", "threads", "sizes"),
+    [(30, 3, [10, 10, 10]), (10, 3, [4, 4, 2]), (2, 3, [1, 1]), (150, 2, [64, 64, 22])],
+)
+def test_images_are_spread_over_threads(monkeypatch, images, threads, sizes):
+    seen = []
+
+    def record(network, inputs):
+        seen.append(len(inputs))
+        return inputs[:, :, 0, 0]
+
+    monkeypatch.setattr(integer_network, "_logits", record)
+    network = digits_like_network()
+    inputs = random_inputs(network, np.random.default_rng(2), images)
+    logits = integer_network.logits(network, inputs, threads=threads)
+    assert sorted(seen, reverse=True) == sizes
+    np.testing.assert_array_equal(logits, inputs[:, :, 0, 0])
 
 
 def test_convolution_in_small_parts_equals_one_part(monkeypatch):
@@ -185,6 +304,24 @@ def test_convolution_in_small_parts_equals_one_part(monkeypatch):
     # 8 positions of 72 rows of 7 images in float32 are 16128 bytes: two rows of the output a part.
     monkeypatch.setattr(integer_network, "UNROLLED_BYTES", 40_000)
     assert_same(whole.accumulators, integer_network.run(network, inputs).accumulators)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (1, 2), (2, 1)])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 1), (1, 2), (3, 3)])
+def test_small_kernels_equal_torchs_convolution(kernel, stride, padding, groups):
+    rng = np.random.default_rng([*kernel, *stride, *padding, groups])
+    builder = NetworkBuilder(rng, (4, 5, 6), ActivationFormat(bits=4, signed=True, scale=1.0))
+    builder.conv(6, kernel, stride, padding, groups=groups)
+    network = builder.network(classes=2)
+    inputs = random_inputs(network, rng, 3)
+    accumulators, _ = torch_run(network, inputs)
+    for name, total in integer_network.run(network, inputs).accumulators.items():
+        np.testing.assert_array_equal(total, accumulators[name].numpy())
+        assert total.dtype == np.int64
+    logits = integer_network.logits(network, inputs)
+    np.testing.assert_array_equal(logits, accumulators[network.nodes[-1].name].numpy())
 
 
 def test_im2col_order_by_hand():

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from golden import integer_network
 from golden.mapper import (
@@ -10,6 +12,7 @@ from golden.mapper import (
     assemble,
     operands,
     plan_layer,
+    plan_matrix,
     weight_block,
 )
 from golden.network import INPUT, ActivationFormat
@@ -78,6 +81,21 @@ def test_plan_by_hand():
     assert plan.weight_loads == 12
 
 
+def test_a_matrix_is_planned_by_its_sizes_alone():
+    tile = TileParameters(rows=32, columns=16, partial_sums=50)
+    plan = plan_matrix(
+        "conv2",
+        rows=72,
+        shape=(8, 8, 8),
+        weight_bits=4,
+        activation_bits=4,
+        signed=False,
+        vectors=64,
+        tile=tile,
+    )
+    assert plan == plan_layer(digits_like_network(4), "conv2", 64, tile)
+
+
 def test_rows_beyond_a_job_take_another():
     # 72 rows are five blocks of 16, two of which a job accumulates.
     tile = TileParameters(rows=16, columns=32, row_blocks=2, partial_sums=64)
@@ -114,6 +132,25 @@ def test_groups_that_fit_share_a_job(rows, blocks):
         for job in plan.jobs
     ]
     assert spans == blocks
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 128), (40, 32), (16, 128), (18, 16), (7, 16)])
+@pytest.mark.parametrize(("groups", "outputs"), [(5, 2), (4, 3), (3, 20)])
+def test_jobs_of_groups_give_torchs_convolution(rows, columns, groups, outputs):
+    network = grouped_network(groups, 2, outputs)
+    layer = network["conv0"]
+    inputs = random_inputs(network, np.random.default_rng(4), 2)
+    tile = TileParameters(rows=rows, columns=columns, partial_sums=5)
+    _, total = mapped_accumulators(network, layer, inputs, tile)
+    expected = functional.conv2d(
+        torch.from_numpy(inputs.astype(np.float64)),
+        torch.from_numpy(layer.weight.astype(np.float64)),
+        torch.from_numpy(layer.bias.astype(np.float64)),
+        padding=1,
+        groups=groups,
+    )
+    np.testing.assert_array_equal(total, expected.numpy())
+    assert total.dtype == np.int64
 
 
 def test_layer_of_one_row_block_ignores_the_partial_sum_buffer():

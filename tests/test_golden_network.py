@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from golden.formats import integers
 from golden.network import (
     INPUT,
     ActivationFormat,
@@ -184,6 +185,31 @@ def test_wrong_requantize(changes, message):
 def test_wrong_scale(scale):
     with raises("it must be a positive number"):
         ActivationFormat(bits=4, signed=False, scale=scale)
+
+
+@pytest.mark.parametrize("bits", [0, 17])
+def test_wrong_activation_bits(bits):
+    with raises(rf"^activations of {bits} bits: they have 1 to 16 bits$"):
+        ActivationFormat(bits=bits, signed=True, scale=1.0)
+
+
+def test_arrays_are_checked_by_dtype_shape_and_range():
+    array = integers(np.asfortranarray([[-128, 127], [0, 1]]), np.int8, 2, "table")
+    assert (array.dtype, array.tolist()) == (np.int8, [[-128, 127], [0, 1]])
+    assert array.flags.c_contiguous
+    assert not array.flags.writeable
+    assert integers([[3]], np.int8, 2, "table").tolist() == [[3]]
+    for wrong, message in (
+        ([0.5], "table is float64: it must be of integers"),
+        ([1], "table has shape (1,): it must have 2 dimensions, none of them 0"),
+        ([[128]], "table spans 128 to 128, which int8 does not hold"),
+        ([[-129, 5]], "table spans -129 to 5, which int8 does not hold"),
+    ):
+        with pytest.raises(NetworkError) as error:
+            integers(np.array(wrong), np.int8, 2, "table")
+        assert str(error.value) == message
+    with raises(r"^table has shape \(0, 2\): it must have 2 dimensions, none of them 0$"):
+        integers(np.zeros((0, 2), int), np.int8, 2, "table")
 
 
 def test_wrong_pool_padding():

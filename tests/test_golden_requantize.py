@@ -68,12 +68,62 @@ def test_each_channel_has_its_multiplier():
     assert requantize(accumulators, parameters).tolist() == expected
 
 
+def test_the_largest_shift_by_hand():
+    # Nothing but the rounding term and one unit more: 2^61 is a half.
+    values = [2**61, 2**61 - 1, -(2**61), -(2**61) - 1]
+    assert requantized(values, 1, 62) == [1, 0, 0, -1]
+    for shift in (-1, 63):
+        with pytest.raises(NetworkError, match=rf"^shift {shift}: it must be 0 to 62$"):
+            requantized([0], 1, shift)
+
+
+def test_multipliers_are_copies_in_their_own_types():
+    multiplier, skip_multiplier = np.array([3, -4]), np.array([2**40, -5])
+    parameters = Requantize(
+        multiplier=multiplier,
+        shift=1,
+        format=SIGNED,
+        skip="skip",
+        skip_multiplier=skip_multiplier,
+    )
+    multiplier[:] = skip_multiplier[:] = 7
+    assert (parameters.multiplier.dtype, parameters.multiplier.tolist()) == (np.int16, [3, -4])
+    skips = parameters.skip_multiplier
+    assert (skips.dtype, skips.tolist()) == (np.int64, [2**40, -5])
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "skip_multiplier", "message"),
+    [
+        ([2**15], [1], "multiplier spans 32768 to 32768, which int16 does not hold"),
+        ([1], [0.5], "skip multiplier is float64: it must be of integers"),
+        (
+            [1],
+            [[1]],
+            "skip multiplier has shape (1, 1): it must have 1 dimensions, none of them 0",
+        ),
+        ([1], [1, 2], "skip multiplier has 2 channels, multiplier 1: they must be equal"),
+    ],
+)
+def test_multipliers_that_make_no_sense(multiplier, skip_multiplier, message):
+    with pytest.raises(NetworkError) as error:
+        Requantize(
+            multiplier=np.array(multiplier),
+            shift=1,
+            format=SIGNED,
+            skip="skip",
+            skip_multiplier=np.array(skip_multiplier),
+        )
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize(
     ("real", "multiplier", "shift"),
     [
         ([0.5], [2**14], 15),
         ([1.0, -0.25], [2**14, -(2**12)], 14),
         ([32767.0], [32767], 0),
+        ([2.0**-48], [2**14], 62),
         ([0.0, 0.0], [0, 0], 0),
         # Rounds up to 2^15 at the finer shift, which int16 does not hold.
         ([0.99999], [2**14], 14),
@@ -97,6 +147,7 @@ def test_multiplier_and_shift_use_the_whole_range(real):
     ("real", "message"),
     [
         ([40000.0], "a largest multiplier of 40000 needs a shift of -1"),
+        ([2.0**-49], "a largest multiplier of 1.77636e-15 needs a shift of 63"),
         ([1e-30], "a largest multiplier of 1e-30 needs a shift of 114"),
         ([np.nan], "multipliers [nan]: they must be finite"),
     ],

@@ -9,13 +9,22 @@ import adq
 from adq.config import DataConfig
 from adq.data import load
 from adq.models import build
-from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.integers import ExportError, _requantize, integer_network
 from adq.quantization.layers import LogitsStage
 from adq.quantization.quantizers import Activation
 from adq.quantization.stages import InputStage, Stage
 from golden.integer_network import run
-from golden.network import Rescale
-from tests.user_networks import Functional, Residual
+from golden.network import (
+    INPUT,
+    ActivationFormat,
+    AveragePool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Rescale,
+)
+from tests.user_networks import Functional, Pooled, Residual
 
 PRECISIONS = [(16, 16, 16, 16), (16, 2, 2, 16), (16, 5, 3, 16), (8, 8, 8, 8), (2, 2, 2, 2)]
 """Of the digits network; other networks repeat the middle ones."""
@@ -39,6 +48,7 @@ NETWORKS = {
     "digits": lambda: build("digits", (1, 8, 8), 10),
     "residual": lambda: Residual(channels=1),
     "functional": lambda: Functional(channels=1),
+    "pooled": lambda: Pooled(channels=1),
 }
 
 
@@ -150,13 +160,39 @@ def test_every_layer_reads_its_own_bits_and_a_skip_has_those_of_the_layer_that_i
         assert net.formats[skip].bits == prepared.bits[name]
     assert joins["block3.conv3"] == "block3.downsample.0"
     assert net.formats["block3.downsample.0"].signed
-    assert any(isinstance(node, Rescale) for node in net.nodes)
+    rescales = [node.name for node in net.nodes if isinstance(node, Rescale)]
+    assert rescales == ["block2.conv3.skip", "block3.downsample.0.input"]
+
+
+def test_nodes_of_a_tensor_that_poolings_and_a_layer_read(images):
+    net = integer_network(network("pooled", images, (16, 5, 3, 16)), name="pooled")
+    nodes = [
+        (type(node), node.name, node.input, getattr(getattr(node, "requantize", 0), "skip", None))
+        for node in net.nodes
+    ]
+    assert nodes == [
+        (Conv2d, "first", INPUT, None),
+        (Rescale, "second.input", "first", None),
+        (Conv2d, "second", "second.input", None),
+        (AveragePool2d, "avg_pool2d", "first", "second"),
+        (MaxPool2d, "max_pool2d", "first", None),
+        (Rescale, "add_1", "avg_pool2d", "max_pool2d"),
+        (MaxPool2d, "max_pool2d_1", "add_1", None),
+        (Flatten, "flatten", "max_pool2d_1", None),
+        (Linear, "last", "flatten", None),
+    ]
+    for name in ("avg_pool2d", "max_pool2d", "max_pool2d_1"):
+        assert (net[name].kernel, net[name].stride) == ((2, 2), (2, 2))
+    assert net["second"].stride == (2, 2)
+    assert net.formats["max_pool2d"] == net.formats["first"]
 
 
 def test_a_channel_without_gamma_is_its_beta(images):
     prepared = network("digits", images, (16, 4, 4, 16))
     net = integer_network(prepared, name="digits")
     assert (net["conv2"].weight[0] == 0).all()
+    # As fine as it can be, for its bias.
+    assert net["conv2"].requantize.multiplier[0] == 1
     inputs = prepared.input_integers(images.test_batch(slice(None))).numpy()
     outputs = run(net, inputs).outputs["conv2"][:, 0]
     beta = prepared.model.network.norm2.bias[0].item()
@@ -188,9 +224,41 @@ def test_logits_share_one_scale(images):
     assert (scale == scale[0]).all()
 
 
-def test_a_layer_that_holds_no_numbers_is_named(images):
+@pytest.mark.parametrize("parameter", ["weight", "bias"])
+def test_a_layer_that_holds_no_numbers_is_named(images, parameter):
     prepared = network("digits", images, (16, 4, 4, 16))
     with torch.no_grad():
-        prepared.model.network.norm2.weight[3] = torch.nan
-    with pytest.raises(ExportError, match=r"^conv2 has no integers: .*finite"):
+        getattr(prepared.model.network.norm2, parameter)[3] = torch.nan
+    with pytest.raises(ExportError) as error:
         integer_network(prepared, name="digits")
+    assert str(error.value) == (
+        "conv2 has no integers: its weights or its batch norm are no finite numbers: train again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("real", "skip_ratio", "multiplier", "shift", "skip_multiplier"),
+    [
+        ([0.5, -0.25], None, [2**14, -(2**13)], 15, None),
+        ([0.5, -0.25], 1.5, [2**14, -(2**13)], 15, 3 * 2**14),
+        ([2.0**-30], None, [2**14], 44, None),
+        # A skip connection's multiplier is to stay within int64: S is 40 at most.
+        ([2.0**-30], 1.5, [2**10], 40, 3 * 2**39),
+        # Nothing but a skip connection or an offset.
+        ([0.0, 0.0], None, [0, 0], 16, None),
+        ([0.0, 0.0], 0.75, [0, 0], 16, 3 * 2**14),
+    ],
+)
+def test_multipliers_beside_that_of_a_skip_connection(
+    real, skip_ratio, multiplier, shift, skip_multiplier
+):
+    skip = {} if skip_ratio is None else {"skip": "block", "skip_ratio": skip_ratio}
+    target = ActivationFormat(bits=8, signed=False, scale=0.5)
+    found = _requantize(np.array(real), target, **skip)
+    assert (found.multiplier.tolist(), found.shift) == (multiplier, shift)
+    assert found.format == target
+    assert found.skip == skip.get("skip")
+    if skip_multiplier is None:
+        assert found.skip_multiplier is None
+    else:
+        assert found.skip_multiplier.tolist() == [skip_multiplier] * len(real)

@@ -18,10 +18,13 @@ if sys.argv[1] == "run":
     assert Path("src/adq/quantization/integers.py").exists() and Path("golden/mapper.py").exists()
     assert "only_mutate" in Path("pyproject.toml").read_text()
     print("ran", *sys.argv[2:])
+    with open("calls", "a") as calls:
+        print(*sys.argv[4:], file=calls)
     sys.exit({status})
 print("    golden.requantize.x_round__mutmut_1: killed")
 print("    golden.requantize.xǁRequantizeǁapply__mutmut_2: survived")
 print("    golden.mapper.x_plan__mutmut_1: timeout")
+print("    golden.mapper.x_plan__mutmut_2: killed")
 print("    adq.quantization.integers.x_scale__mutmut_7: no tests")
 print("    adq.quantization.integers.x_scale__mutmut_8: not checked")
 print("a line that is none of these: killed")
@@ -53,14 +56,38 @@ def test_fates_are_counted_by_module(mutmut, tmp_path):
     assert told.exit_code == 1, told.output
     found = json.loads((tmp_path / "out" / "mutation-python.json").read_text())
     # What was not checked this time does not count.
-    assert (found["killed"], found["mutants"], found["score"]) == (2, 4, 0.5)
+    assert (found["killed"], found["mutants"], found["score"]) == (3, 5, 0.6)
     assert [(m["module"], m["killed"], m["mutants"]) for m in found["modules"]] == [
         ("golden.requantize", 1, 2),
-        ("golden.mapper", 1, 1),
+        ("golden.mapper", 2, 2),
         ("adq.quantization.integers", 0, 1),
     ]
     assert [mutant["fate"] for mutant in found["alive"]] == ["survived", "no tests"]
-    assert "2 of 4 mutants killed" in told.output
+    assert "3 of 5 mutants killed" in told.output
+
+
+def test_what_lived_is_tried_again_where_a_test_is_new(mutmut, tmp_path):
+    mutmut()
+    work = tmp_path / "out" / "work"
+
+    def calls():
+        adq(tmp_path)
+        lines = (work / "calls").read_text().splitlines()
+        (work / "calls").unlink()
+        return lines
+
+    alive = (
+        "golden.requantize.xǁRequantizeǁapply__mutmut_2 adq.quantization.integers.x_scale__mutmut_7"
+    )
+    assert calls() == ["", alive]  # the fake one has results before it is run
+    assert calls() == [""]
+    memory = json.loads((work / "tests.json").read_text())
+    (work / "tests.json").write_text(json.dumps(memory | {"tests": "others"}))
+    assert calls() == ["", alive]
+    # Broken off behind the first of the two, it goes on with the second.
+    (work / "tests.json").write_text(json.dumps(memory | {"again": ["golden.mapper.x_plan"]}))
+    assert calls() == ["", "golden.mapper.x_plan"]
+    assert calls() == [""]
 
 
 def test_mutmut_is_asked_for_and_its_failure_said(mutmut, tmp_path):

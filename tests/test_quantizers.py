@@ -97,22 +97,24 @@ def test_only_a_relu_takes_the_gradient_from_zero(rectifies):
     quantizer = ActivationQuantizer(bits=2, signed=False, learned=True, rectifies=rectifies).eval()
     with torch.no_grad():
         quantizer.range.fill_(3.0)
-    x = torch.tensor([0.0, 1.0, 3.0], requires_grad=True)
+    # What float32 leaves of a sum that is 0 in integers, up to 2^-20 of the range, is 0 as well.
+    least = 3 * 2.0**-20
+    x = torch.tensor([0.0, least / 3, least, 4 * least / 3, 1.0, 3.0], requires_grad=True)
     quantize(quantizer, x).sum().backward()
-    assert x.grad.tolist() == [0.0 if rectifies else 1.0, 1.0, 1.0]
+    assert x.grad.tolist() == [0.0 if rectifies else 1.0] * 3 + [1.0] * 3
 
 
 def test_gradient_of_weights_by_the_weight_and_by_the_factor():
     """Against differences of the same function without its rounding."""
     quantizer = WeightQuantizer(bits=3, per_channel=True)
-    weight = torch.tensor([[0.9, -0.3, 0.05], [4.0, 1.0, -0.5]], requires_grad=True)
+    weight = torch.tensor([[0.9, -0.3, 0.05, 0.1], [4.0, 1.0, -0.5, -4.0]], requires_grad=True)
     scale = torch.tensor([0.3, 0.5])
     factor = torch.tensor([0.3, 2.0], requires_grad=True)
-    incoming = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    incoming = torch.tensor([[1.0, 2.0, 3.0, 7.0], [4.0, 5.0, 6.0, 8.0]])
     (quantizer.scaled(weight, scale, factor) * incoming).sum().backward()
-    # 4.0 / 0.5 = 8 is beyond the largest integer, 3.
-    assert weight.grad.tolist() == [[1.0, 2.0, 3.0], [0.0, 20.0, 24.0]]
-    integers = torch.tensor([[3.0, -1.0, 0.0], [3.0, 2.0, -1.0]])
+    # 4.0 / 0.5 = 8 is beyond the largest integer, 3, and -8 beyond the smallest.
+    assert weight.grad.tolist() == [[1.0, 2.0, 3.0, 7.0], [0.0, 20.0, 24.0, 0.0]]
+    integers = torch.tensor([[3.0, -1.0, 0.0, 0.0], [3.0, 2.0, -1.0, -3.0]])
     assert torch.allclose(factor.grad, (integers * incoming).sum(1))
 
 

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
+from adq.regressions import under_way
 from adq.report.content import gather
 from adq.report.page import render
 from adq.report.sources import SOURCES
@@ -48,6 +49,47 @@ def test_each_section_says_what_its_file_holds(build):
     assert sections["mutation"]["summary"] == "2 of 3 that are not equivalent killed, seed 1"
     assert sections["regression"]["data"]["seeds"] == [1, 7]
     assert sections["injection"]["summary"] == "100 faults, 30 of them silent corruptions, seed 1"
+
+
+def change(build, name, changes):
+    file = build / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_what_was_run_in_part_has_not_failed(build):
+    points = json.loads((build / "testplan.json").read_text())["testpoints"]
+    points[1] |= {"outcome": "not run", "evidence": {"tile.contracts": "not run"}}
+    change(build, "testplan.json", {"testpoints": points})
+    tests = json.loads((build / "regression/regression.json").read_text())["tests"][1:]
+    cut_off = {"tests": tests, "failed": 0, "not_run": ["tile-4x16-seed8", "tile-4x16-seed9"]}
+    change(build, "regression/regression.json", cut_off)
+    content = gather(build)
+    sections = content["sections"]
+    assert (sections["testplan"]["state"], sections["testplan"]["summary"]) == (
+        "incomplete",
+        "1 passed, 0 failed, 1 not run",
+    )
+    assert (sections["regression"]["state"], sections["regression"]["summary"]) == (
+        "incomplete",
+        "41 passed, 0 failed, 2 not run; 1 seed",
+    )
+    assert 'class="state incomplete"' in render(content)
+
+
+def test_a_regression_that_was_cut_off_has_not_passed(build):
+    (build / "nightly").mkdir()
+    (build / "nightly/nightly.json").write_text(json.dumps(under_way()))
+    section = gather(build)["sections"]["nightly"]
+    assert (section["state"], section["summary"]) == ("incomplete", "under way, or cut off")
+
+
+def test_almost_everything_is_not_100_percent(build):
+    block = {"instance": "tile", "line": {"hit": 0, "total": 0}}
+    block |= {kind: {"hit": 19_999, "total": 20_000} for kind in ("branch", "toggle")}
+    change(build, "coverage/coverage.json", {"blocks": [block]})
+    section = gather(build)["sections"]["coverage"]
+    assert section["state"] == "failed"
+    assert section["summary"] == "line -, branch 99.9%, toggle 99.9%, functional 98.4%"
 
 
 def test_what_was_not_run_is_said_with_its_command(tmp_path):

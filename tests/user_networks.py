@@ -81,6 +81,23 @@ class Functional(nn.Module):
         return self.last(self.dropout(functional.relu(x)))
 
 
+class Pooled(nn.Module):
+    """A tensor that an average, a maximum pooling and a layer read, and additions behind both."""
+
+    def __init__(self, channels: int = 3, classes: int = 10):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 6, 3, padding=1)
+        self.second = nn.Conv2d(6, 6, 3, padding=1, stride=2)
+        self.last = nn.Linear(24, classes)
+
+    def forward(self, x):
+        x = functional.relu(self.first(x))
+        y = functional.relu(self.second(x))
+        y = functional.relu(functional.avg_pool2d(x, 2) + y)
+        y = y + functional.max_pool2d(x, 2)
+        return self.last(functional.max_pool2d(y, 2).flatten(1))
+
+
 def pruned_half(groups, channels) -> dict[str, int]:
     """Half of the channels of every group of layers."""
     return {group[0]: channels[group[0]] // 2 for group in groups}

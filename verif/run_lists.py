@@ -96,8 +96,8 @@ def seeds_of(tests: Sequence[dict]) -> dict[str, int]:
 
 COVERED_TILES = (
     SMALL_TILE,
-    # Two rows a beat, half a beat too many, and no partial sums.
-    TileParameters(rows=33, columns=16, row_blocks=1, partial_sums=0, vectors=12),
+    # Two rows a beat, half a beat too many, and no partial sums; counters that wrap, too.
+    TileParameters(rows=33, columns=16, row_blocks=1, partial_sums=0, vectors=12, counter_bits=9),
 )
 """Tiles whose structural coverage is counted: small ones, of both kinds that are generated."""
 

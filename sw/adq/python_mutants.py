@@ -4,6 +4,8 @@ mutmut names a module by its path, so that what it mutates stands in a folder as
 ``golden`` at the top, ``adq`` in ``src``. It copies from there, and remembers what it has done.
 """
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adq.files import write_text
+from adq.files import write_json, write_text
 
 __all__ = ["MODULES", "PythonMutant", "PythonMutantError", "by_module", "run_mutmut"]
 
@@ -30,20 +32,25 @@ MODULES = {
 """What is mutated, and where it stands in the folder."""
 
 TESTS = (
-    "golden_attacks",
     "golden_integer_network",
     "golden_mapper",
     "golden_network",
     "golden_requantize",
     "golden_utilization",
     "integers",
-    "prepare",
     "quantizers",
-    "export",
+    "stages",
 )
-"""Tests that use those modules and take seconds."""
+"""Tests of those modules themselves, which take seconds: a mutant that lives runs all of those that
+reach it."""
 
-COPIED = {"golden": "golden", "rtl": "rtl", "verif": "verif", "tests": "tests", "sw/adq": "src/adq"}
+COPIED = {
+    **{name: name for name in ("golden", "rtl", "verif", "configs", "tests")},
+    "sw/adq": "src/adq",
+}
+
+MEMORY = "tests.json"
+"""File that says under which tests mutants lived."""
 
 CONFIGURATION = """\
 [tool.pytest.ini_options]
@@ -53,7 +60,7 @@ markers = ["slow: takes minutes"]
 [tool.mutmut]
 source_paths = ["golden", "src/adq/quantization"]
 only_mutate = {modules}
-also_copy = ["rtl", "verif", "golden", "src"]
+also_copy = ["rtl", "verif", "configs", "golden", "src"]
 pytest_add_cli_args_test_selection = {tests}
 # The texts of messages.
 do_not_mutate_patterns = ['^\\s*f?"']
@@ -85,8 +92,8 @@ class PythonMutant:
 
 
 def run_mutmut(folder: Path, only: Sequence[str], *, processes: int) -> list[PythonMutant]:
-    """Mutate in a folder, and run the tests that reach each mutant; what was done before counts
-    as long as neither the function nor its tests have changed.
+    """Mutate in a folder, and run the tests that reach each mutant; what was done before counts as
+    long as the function has not changed, and for those that lived, no test.
 
     Parameters
     ----------
@@ -111,11 +118,45 @@ def run_mutmut(folder: Path, only: Sequence[str], *, processes: int) -> list[Pyt
     tests = [f"tests/test_{name}.py" for name in TESTS]
     text = CONFIGURATION.format(modules=list(MODULES.values()), tests=tests)
     write_text(folder / "pyproject.toml", text)
-    names = [f"{name}*" for name in only]
+    # mutmut itself takes no notice of new tests.
+    again = _to_try_again(program, folder)
+    _mutmut(program, folder, processes, [f"{name}*" for name in only])
+    if again and not only:
+        _mutmut(program, folder, processes, again)
+        _remember(folder, [])
+    return read_results(program, folder)
+
+
+def _mutmut(program: Path, folder: Path, processes: int, names: Sequence[str]) -> None:
     command = [str(program), "run", "--max-children", str(processes), *names]
     if subprocess.run(command, cwd=folder, check=False).returncode:
         raise PythonMutantError(f"mutmut broke off in {folder}: its last lines say why")
-    return read_results(program, folder)
+
+
+def _to_try_again(program: Path, folder: Path) -> list[str]:
+    """Mutants that lived under other tests than those that there are now."""
+    try:
+        before = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
+    except OSError:
+        before = {"tests": "", "again": []}
+    if before["tests"] == _digest(folder):
+        return before["again"]
+    told = read_results(program, folder)
+    again = [mutant.name for mutant in told if not mutant.killed and mutant.fate != "not checked"]
+    _remember(folder, again)
+    return again
+
+
+def _remember(folder: Path, again: list[str]) -> None:
+    write_json(folder / MEMORY, {"tests": _digest(folder), "again": again})
+
+
+def _digest(folder: Path) -> str:
+    """Of all tests in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted((folder / "tests").glob("*.py")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def read_results(program: Path, folder: Path) -> list[PythonMutant]:

@@ -15,7 +15,8 @@ def doctor(
 ) -> None:
     """Check this machine's tools, and give the command that mends each problem.
 
-    Exit status 0 if `make sim` can work, 2 if not. What only training needs does not count.
+    Exit status 0 if `make sim` can work, 2 if not. What only training or replaying
+    needs does not count.
     """
     if json is not None and not json.absolute().parent.is_dir():
         raise typer.BadParameter(

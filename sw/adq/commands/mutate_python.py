@@ -47,7 +47,7 @@ def mutate_python(
     for module, fates in by_module(mutants).items():
         own = [mutant for mutant in mutants if mutant.module == module]
         killed = sum(mutant.killed for mutant in own)
-        modules.append({"module": module, "mutants": len(own), "killed": killed, **fates})
+        modules.append({**fates, "module": module, "mutants": len(own), "killed": killed})
         score = f"{killed / len(own):.1%}"
         row = (len(own), killed, fates["survived"], fates["no tests"], score)
         table.add_row(module, *map(str, row))

@@ -82,35 +82,36 @@ def regress(
                 progress=reporter.progress,
                 finished=reporter.finished,
             )
-        failures_small(result, models, out, console)
-
-    simulated = result.others.get("networks", [])
-    summary = {}
-    if simulated:
-        summary = report_networks(simulated, console)
-        summary["simulations"] = summary.pop("runs")
-    networks_tests = network_tests(simulated, plan)
-    for test in networks_tests:
-        if test["message"]:
-            console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
-    assessments = result.assess(plan, networks_tests)
-    print_failed_testpoints(assessments, console)
-    whole = not result.not_run and bool(simulated) == bool(artifacts)
-    summary |= summary_of(result, assessments, simulated, [*result.tests(), *networks_tests])
-    summary |= {
-        "state": "finished" if whole else "ended behind a failure",
-        "tile": f"{parameters.rows}x{parameters.columns}",
-        "seed": seed,
-    }
-    write_json(out / "regression.json", summary)
-    console.print(
-        f"{parameters.rows}x{parameters.columns} tile, seed {seed}; logs in {out}", highlight=False
-    )
-    if not whole:
-        left = [*summary["not_run"], *([] if simulated or not artifacts else ["networks"])]
-        console.print(f"Not run: {', '.join(left)}", style="yellow", highlight=False)
-    failed = summary["failed"]
-    line = f"{summary['passed']} passed, {failed} failed"
-    console.print(line, style="red" if failed else "green")
-    if failed:
-        raise typer.Exit(1)
+        simulated = result.others.get("networks", [])
+        summary = {}
+        if simulated:
+            summary = report_networks(simulated, console)
+            summary["simulations"] = summary.pop("runs")
+        networks_tests = network_tests(simulated, plan)
+        for test in networks_tests:
+            if test["message"]:
+                console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
+        assessments = result.assess(plan, networks_tests)
+        print_failed_testpoints(assessments, console)
+        whole = not result.not_run and bool(simulated) == bool(artifacts)
+        summary |= summary_of(result, assessments, simulated, [*result.tests(), *networks_tests])
+        summary |= {
+            "state": "finished" if whole else "ended behind a failure",
+            "tile": f"{parameters.rows}x{parameters.columns}",
+            "seed": seed,
+        }
+        write_json(out / "regression.json", summary)
+        console.print(
+            f"{parameters.rows}x{parameters.columns} tile, seed {seed}; logs in {out}",
+            highlight=False,
+        )
+        if not whole:
+            left = [*summary["not_run"], *([] if simulated or not artifacts else ["networks"])]
+            console.print(f"Not run: {', '.join(left)}", style="yellow", highlight=False)
+        failed = summary["failed"]
+        line = f"{summary['passed']} passed, {failed} failed"
+        console.print(line, style="red" if failed else "green")
+        if failed:
+            # Last of all: what failed is told, and written, before its jobs are made fewer.
+            failures_small(result, models, out, console)
+            raise typer.Exit(1)

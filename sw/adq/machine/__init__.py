@@ -28,6 +28,7 @@ def examine(build_folder: Path) -> list[Finding]:
         system.check_compiler,
         system.check_make,
         system.check_perl,
+        system.check_zlib,
         packages.check_verilator,
         packages.check_cocotb,
         packages.check_libpython,

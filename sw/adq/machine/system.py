@@ -21,6 +21,13 @@ int main() { return std::suspend_never{}.await_ready() ? 0 : 1; }
 """
 """What Verilator's models ask of a compiler: C++20's coroutines, and a library to link."""
 
+ZLIB = """\
+#include <cstdio>
+#include <zlib.h>
+int main() { return std::puts(zlibVersion()) < 0; }
+"""
+"""What writes waveforms, FST, packs them with."""
+
 PERL_MODULES = ("Cwd", "FindBin", "Getopt::Long", "IO::File", "Pod::Usage")
 """What the ``verilator`` script uses; Debian's ``perl-base`` lacks some of them."""
 
@@ -86,6 +93,23 @@ def check_perl() -> Finding:
     if not works:
         return Finding("Perl", Status.BROKEN, text, mend)
     return Finding("Perl", Status.OK, f"{text}, {perl}")
+
+
+def check_zlib() -> Finding:
+    """The compiler finds zlib's header, and its library links."""
+    tool, mend = "zlib", "sudo apt-get install zlib1g-dev"
+    compiler = shutil.which("c++")
+    if compiler is None:
+        return Finding(tool, Status.OPTIONAL_MISSING, f"not tried: {not_on_path('c++')}", mend)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "zlib.cpp")
+        source.write_text(ZLIB)
+        program = source.with_suffix("")
+        works, text = answer([compiler, source, "-lz", "-o", program])
+        works, text = answer([program]) if works else (works, text)
+    if not works:
+        return Finding(tool, Status.OPTIONAL_MISSING, f"{text}; only `make replay` needs it", mend)
+    return Finding(tool, Status.OK, f"{text}, {compiler} finds zlib.h")
 
 
 def check_build_folder(folder: Path) -> Finding:

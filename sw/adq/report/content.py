@@ -21,13 +21,16 @@ TOOLS = (
 FIGURE = ("name", "tile", "value", "unit", "at_least", "at_most", "met")
 
 PASSED, FAILED, NOT_RUN, UNREADABLE = "passed", "failed", "not run", "unreadable"
+INCOMPLETE = "incomplete"
+"""Nothing has failed, and something was not run."""
 
 
 def gather(folder: Path) -> dict:
     """Read what commands left below a folder of builds, and put it in order.
 
-    A section is a ``title``, a ``state`` (``passed``, ``failed``, ``not run``, ``unreadable``), a
-    ``summary``, the ``command`` that makes it, and ``data``, None where there is none.
+    A section is a ``title``, a ``state`` (``passed``, ``failed``, ``incomplete``, ``not run``,
+    ``unreadable``), a ``summary``, the ``command`` that makes it, and ``data``, None where there is
+    none.
     """
     sources = read_sources(folder)
     energy = next(
@@ -61,21 +64,27 @@ def gather(folder: Path) -> dict:
     }
 
 
-def _section(title: str, source: Source, build: Callable[[dict], tuple[bool, str, dict]]) -> dict:
+def _section(title: str, source: Source, build: Callable[[dict], tuple[str, str, dict]]) -> dict:
     section = {"title": title, "command": source.command, "file": str(source.path), "data": None}
     if source.problem:
         return section | {"state": UNREADABLE, "summary": source.problem}
     if source.document is None:
         return section | {"state": NOT_RUN, "summary": ""}
     try:
-        good, summary, data = build(source.document)
+        state, summary, data = build(source.document)
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         what = f"no results that this version wrote ({type(error).__name__}: {error})"
         return section | {"state": UNREADABLE, "summary": what}
-    return section | {"state": PASSED if good else FAILED, "summary": summary, "data": data}
+    return section | {"state": state, "summary": summary, "data": data}
 
 
-def _testplan(document: dict) -> tuple[bool, str, dict]:
+def _state(*, failed: bool, whole: bool = True) -> str:
+    if failed:
+        return FAILED
+    return PASSED if whole else INCOMPLETE
+
+
+def _testplan(document: dict) -> tuple[str, str, dict]:
     testpoints = [
         {
             "name": point["name"],
@@ -92,10 +101,11 @@ def _testplan(document: dict) -> tuple[bool, str, dict]:
         for state in (PASSED, FAILED, NOT_RUN)
     }
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return counts[PASSED] == len(testpoints), said, {"testpoints": testpoints, "counts": counts}
+    state = _state(failed=counts[FAILED] > 0, whole=counts[PASSED] == len(testpoints))
+    return state, said, {"testpoints": testpoints, "counts": counts}
 
 
-def _regression(document: dict) -> tuple[bool, str, dict]:
+def _regression(document: dict) -> tuple[str, str, dict]:
     failed = [
         {key: test.get(key) for key in ("name", "run", "seed", "message", "replay")}
         for test in document["tests"]
@@ -111,11 +121,15 @@ def _regression(document: dict) -> tuple[bool, str, dict]:
         "state": document.get("state", ""),
     }
     said = f"{document['passed']} passed, {document['failed']} failed"
-    good = not document["failed"] and not data["not_run"]
-    return good, f"{said}; {len(seeds)} seed{'s' * (len(seeds) != 1)}", data
+    if data["not_run"]:
+        said += f", {len(data['not_run'])} not run"
+    if not document["tests"]:  # it is under way, or was cut off
+        return INCOMPLETE, data["state"], data
+    state = _state(failed=document["failed"] > 0, whole=not data["not_run"])
+    return state, f"{said}; {len(seeds)} seed{'s' * (len(seeds) != 1)}", data
 
 
-def _coverage(document: dict) -> tuple[bool, str, dict]:
+def _coverage(document: dict) -> tuple[str, str, dict]:
     totals = {}
     for kind in ("line", "branch", "toggle"):
         hit = sum(block[kind]["hit"] for block in document["blocks"])
@@ -129,19 +143,20 @@ def _coverage(document: dict) -> tuple[bool, str, dict]:
     good = all(total["hit"] == total["total"] for total in totals.values())
     said = ", ".join(f"{kind} {_percent(t['hit'], t['total'])}" for kind, t in totals.items())
     data = {key: document[key] for key in ("blocks", "functional", "missing", "excluded")}
-    return good, said, data | {"totals": totals}
+    return _state(failed=not good), said, data | {"totals": totals}
 
 
-def _proofs(document: dict) -> tuple[bool, str, dict]:
+def _proofs(document: dict) -> tuple[str, str, dict]:
     proofs = [
         {key: proof[key] for key in ("name", "claim", "mode", "depth", "result", "seconds")}
         for proof in document["proofs"]
     ]
     good = sum(proof["result"] in ("proved", "holds") for proof in proofs)
-    return good == len(proofs), f"{good} of {len(proofs)} hold", {"proofs": proofs}
+    state = _state(failed=good < len(proofs))
+    return state, f"{good} of {len(proofs)} hold", {"proofs": proofs}
 
 
-def _mutation(document: dict) -> tuple[bool, str, dict]:
+def _mutation(document: dict) -> tuple[str, str, dict]:
     fates = ("killed", "equivalent", "survived", "undecided")
     parts: dict[str, dict[str, int]] = {}
     for mutant in document["mutants"]:
@@ -162,10 +177,10 @@ def _mutation(document: dict) -> tuple[bool, str, dict]:
         "seed": document["seed"],
         "seconds": document["seconds"],
     }
-    return not alive, said, data
+    return _state(failed=bool(alive)), said, data
 
 
-def _mutation_python(document: dict) -> tuple[bool, str, dict]:
+def _mutation_python(document: dict) -> tuple[str, str, dict]:
     said = f"{document['killed']} of {document['mutants']} killed"
     keys = ("killed", "mutants", "score", "alive")
     modules = [
@@ -173,10 +188,11 @@ def _mutation_python(document: dict) -> tuple[bool, str, dict]:
         for module in document["modules"]
     ]
     good = document["score"] is not None and document["score"] >= 0.9
-    return good, said, {key: document[key] for key in keys} | {"modules": modules}
+    data = {key: document[key] for key in keys} | {"modules": modules}
+    return _state(failed=not good), said, data
 
 
-def _injection(document: dict) -> tuple[bool, str, dict]:
+def _injection(document: dict) -> tuple[str, str, dict]:
     effects = ("masked", "detected", "silent")
     rates = [
         {
@@ -191,10 +207,10 @@ def _injection(document: dict) -> tuple[bool, str, dict]:
     faults = sum(rate["faults"] for rate in rates)
     silent = sum(rate["effects"]["silent"]["count"] for rate in rates)
     said = f"{faults} faults, {silent} of them silent corruptions, seed {document['seed']}"
-    return True, said, {"rates": rates, "seed": document["seed"]}
+    return PASSED, said, {"rates": rates, "seed": document["seed"]}
 
 
-def _energy(document: dict) -> tuple[bool, str, dict]:
+def _energy(document: dict) -> tuple[str, str, dict]:
     costs = [
         {"name": cost["name"], "layers": list(cost["layers"]), "total": dict(cost["total"])}
         for cost in document["costs"]
@@ -206,17 +222,19 @@ def _energy(document: dict) -> tuple[bool, str, dict]:
         cost["share"] = cost["total"]["compute_pj"] / most
     said = "; ".join(f"{c['name']}: {c['total']['fj_per_mac']:,.1f} fJ a MAC" for c in costs)
     how = document.get("energy", {})
-    return True, said, {"costs": costs, "name": how.get("name", ""), "node": how.get("node", "")}
+    return PASSED, said, {"costs": costs, "name": how.get("name", ""), "node": how.get("node", "")}
 
 
-def _bench(document: dict) -> tuple[bool, str, dict]:
+def _bench(document: dict) -> tuple[str, str, dict]:
     figures = [{key: figure.get(key) for key in FIGURE} for figure in document["figures"]]
     missed = sum(figure["met"] is False for figure in figures)
-    return not missed, f"{len(figures)} figures, {missed} miss their target", {"figures": figures}
+    said = f"{len(figures)} figures, {missed} miss their target"
+    return _state(failed=missed > 0), said, {"figures": figures}
 
 
 def _percent(hit: int, total: int) -> str:
-    return f"{hit / total:.1%}" if total else "-"
+    # Down, so that nothing short of all of them is 100 %.
+    return f"{1000 * hit // total / 10:.1f}%" if total else "-"
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge
 
 from rtl.interface import Counter
 from rtl.pim_tile.counters import WORD
-from verif.cocotb.bench import TILE
+from verif.cocotb.bench import TILE, left_out
 from verif.cocotb.plans import MOST_VECTORS, malformed_plans
 from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
 from verif.cocotb.tile.bench import TileBench
@@ -251,7 +251,7 @@ async def row_blocks_accumulate(dut, idle, stall):
         await bench.check(random_jobs(bench, 1, **given))
 
 
-@cocotb.test(skip=TILE.row_blocks == 1)
+@cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def a_sum_is_read_as_it_is_written(dut, weight_bits):
     """A lone vector of one bit, both of its weight blocks there before its job: the second block
@@ -470,6 +470,32 @@ async def a_stream_held_back_is_counted(dut, held, counter):
     for cycles, later in zip(waits, counts, strict=True):
         moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
         expected = [wrapped(cycles - waits[0]) * (other is counter) for other in Counter]
+        assert moved == expected, cycles
+
+
+@cocotb.test()
+async def a_result_held_back_is_counted(dut):
+    """One cycle more in which it waits is one cycle more in its counter, and in no other."""
+    bench = TileBench(dut)
+    await bench.start()
+    [job] = random_jobs(bench, 1, row_blocks=1, vectors=1)
+    held = True
+    bench.sinks["results"].pause = lambda waiting: held
+    counts = []
+    waits = [HIGHEST * part // 6 for part in range(8)]
+    for cycles in waits:
+        await bench.reset()
+        held = True
+        bench.send([job])
+        while not bench.monitors["results"].waited:
+            await bench.cycle()
+        await bench.cycles(cycles)
+        held = False
+        await bench.compare([job])
+        counts.append([await bench.counter(counter) for counter in Counter])
+    for cycles, later in zip(waits, counts, strict=True):
+        moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
+        expected = [wrapped(cycles) * (other is Counter.STALLED_ON_RESULTS) for other in Counter]
         assert moved == expected, cycles
 
 
