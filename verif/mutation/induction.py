@@ -145,8 +145,8 @@ class Induction:
 
     def check_lemmas(self, circuit: Aig) -> None:
         """Show that all lemmas together are inductive; raises MutantError if not. Where a register
-        that they speak of has gone, as where mutants stand in its logic, those are kept that are
-        inductive without its clauses.
+        that they speak of has lost its name to a mutant, those clauses are kept that are inductive
+        without the ones about it.
         """
         said = sum(map(len, lemmas(self.parameters).values()))
         whole = len(self._all_lemmas()) == said

@@ -61,6 +61,11 @@ class Mutant:
     place: str
     sources: tuple[str, ...]
 
+    @property
+    def at_register(self) -> bool:
+        """Whether it stands between a register and the wire that has the register's name."""
+        return re.search(r"\.Q\[\d+\]", self.place) is not None
+
     def as_dict(self) -> dict:
         """The same for programs."""
         return asdict(self)
