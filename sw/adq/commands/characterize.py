@@ -43,11 +43,9 @@ def characterize(
     import dataclasses
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from adq.energy.characterization import Case, RandomCase, random_cases, write_for_analyzers
-    from adq.energy.characterization import characterize as run
-    from adq.energy.characterization_table import characterization_table
+    from adq.energy.characterization_table import characterization_table, characterize_with_bar
     from adq.energy.layer_cases import real_cases
     from adq.files import write_json
 
@@ -56,21 +54,9 @@ def characterize(
     cases: list[Case] = [*random_cases()]
     for artifact in artifacts or []:
         cases += real_cases(artifact)
-    with Progress(console=console) as bar:
-        task = bar.add_task("starting", total=len(cases))
-
-        def show(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
-
-        found = run(
-            parameters,
-            liberty,
-            cases,
-            directory=out / "runs",
-            cache=CACHE.parent,
-            processes=processes,
-            progress=show,
-        )
+    found = characterize_with_bar(
+        parameters, liberty, cases, console, directory=out / "runs", processes=processes
+    )
     found["library"]["name"] = name or found["library"]["name"]
     console.print(characterization_table(found))
     size = f"{parameters.rows}x{parameters.columns}"

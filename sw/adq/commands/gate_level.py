@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
+from adq.tile_options import ColumnsOption, RowsOption, TileOption, read_tile
 
 
 def gate_level(
@@ -34,11 +34,9 @@ def gate_level(
     import dataclasses
 
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress
 
     from adq.console import print_whole
-    from adq.energy.characterization import characterize
+    from adq.energy.characterization_table import characterize_with_bar
     from adq.energy.coefficients import Coefficients, coefficients_of
     from adq.energy.gate_networks import gate_network, gate_table
     from adq.energy.layer_cases import network_cases
@@ -48,22 +46,11 @@ def gate_level(
     parameters = read_tile(tile, rows, columns)
     single = dataclasses.replace(parameters, row_blocks=1, partial_sums=0)
     console = Console()
-    with Progress(console=console) as bar:
-        task = bar.add_task("reading", total=None)
+    with console.status("reading"):
         cases = [case for path in artifacts for case in network_cases(path, parameters, images)]
-
-        def show(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=escape(name))
-
-        found = characterize(
-            single,
-            liberty,
-            cases,
-            directory=out / "runs",
-            cache=CACHE.parent,
-            processes=processes,
-            progress=show,
-        )
+    found = characterize_with_bar(
+        single, liberty, cases, console, directory=out / "runs", processes=processes
+    )
     if coefficients is None:
         model = coefficients_of(found["library"]["sha256"], single)
     else:

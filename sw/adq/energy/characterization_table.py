@@ -1,14 +1,48 @@
-"""A tile's characterization for people."""
+"""A tile's characterization for people: its progress, and what it found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
+from adq.energy.characterization import Case, characterize
 from adq.energy.terms import CLOCK
+from adq.tile_options import CACHE
+from rtl.parameters import TileParameters
 from verif.activity import BLOCKS
 
-__all__ = ["characterization_table"]
+__all__ = ["characterization_table", "characterize_with_bar"]
+
+
+def characterize_with_bar(
+    parameters: TileParameters,
+    liberty: Path,
+    cases: Sequence[Case],
+    console: Console,
+    *,
+    directory: Path,
+    processes: int,
+) -> dict[str, Any]:
+    """:func:`adq.energy.characterization.characterize`, with a bar that shows how far it is."""
+    with Progress(console=console) as bar:
+        task = bar.add_task("starting", total=len(cases))
+
+        def show(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=escape(name))
+
+        return characterize(
+            parameters,
+            liberty,
+            cases,
+            directory=directory,
+            cache=CACHE.parent,
+            processes=processes,
+            progress=show,
+        )
 
 
 def characterization_table(found: Mapping[str, Any]) -> Table:
