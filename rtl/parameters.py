@@ -59,10 +59,6 @@ class TileParameters:
 
     max_activation_bits: ClassVar[int] = 16
 
-    segment: ClassVar[int] = 4
-    """Bits of an accumulator or a result that are clocked together: those above the width that a
-    job can reach are not."""
-
     banks: ClassVar[int] = 2
     """Weight banks: one computes while the other loads."""
 
@@ -200,20 +196,17 @@ class TileParameters:
             most = 2 ** (columns - 1) * self.rows - 1
         return most.bit_length() + 1
 
-    def vector_width(self, weight_bits: int, activation_bits: int = max_activation_bits) -> int:
-        """Bits of the signed sum of ``rows`` products of weights and activations.
+    def plane_width(self, weight_bits: int) -> int:
+        """Bits of the signed sum of ``rows`` weights: ``-2**(weight_bits - 1) * rows`` at the least.
 
-        The lowest, of unsigned activations, is ``-2**(weight_bits - 1) * (2**activation_bits - 1)
-        * rows``; the highest, of signed ones, ``2**(weight_bits + activation_bits - 2) * rows``,
-        is as far from zero only at one bit.
+        A plane gives such a sum, and half of two together, which an accumulator holds between two
+        planes, is one again.
         """
-        lowest = -(2 ** (weight_bits - 1)) * (2**activation_bits - 1) * self.rows
-        highest = 2 ** (weight_bits + activation_bits - 2) * self.rows
-        return max(-1 - lowest, highest).bit_length() + 1
+        return (2 ** (weight_bits - 1) * self.rows - 1).bit_length() + 1
 
-    def segments(self, width: int) -> int:
-        """Segments of a number of ``width`` bits."""
-        return -(-width // self.segment)
+    def total_width(self, weight_bits: int) -> int:
+        """Bits of what an accumulator holds and the sum of a plane, of either sign, together."""
+        return self.plane_width(weight_bits) + 1
 
     def result_width(self, weight_bits: int) -> int:
         """Bits of a result: the sum of up to ``row_blocks`` vector sums."""
@@ -231,10 +224,9 @@ class TileParameters:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
         Row lines and results are registers; so are the sums of wider weights than the narrowest,
-        before they accumulate, and accumulated sums to which partial sums are added.
+        before they accumulate.
         """
-        fused = weight_bits != self.weight_widths[0]
-        return 2 + fused + (self.partial_sums > 0)
+        return 2 + (weight_bits != self.weight_widths[0])
 
     store_latency: ClassVar[int] = 2
     """Cycles from that in which a weight block's last beat is taken to the first in which the

@@ -21,13 +21,11 @@ class PlaneTag(data.Struct):
     last_vector: 1  # of its row block
     bank: 1
     weight_bits: 4  # one-hot of 2, 4, 8, 16
-    segments: 4  # of an accumulator, which the sum of the vector can reach
     status: Status
 
 
 OF_VECTOR = (
     "weight_bits",
-    "segments",
     "status",
     "bank",
     "first_block",

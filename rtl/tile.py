@@ -103,7 +103,9 @@ class Tile(wiring.Component):
             counters.job_done.eq(sequencer.job_done),
         ]
         with m.If(sequencer.take):
-            m.d.comb += counters.planes_skipped.eq(Mux(feeder.first, feeder.skipped, feeder.zero))
+            m.d.comb += counters.planes_skipped.eq(
+                Mux(feeder.first, feeder.skipped, 0) + (feeder.zero & ~feeder.last)
+            )
         with m.If(~advance):
             m.d.comb += counters.activity.eq(Counter.STALLED_ON_RESULTS)
         with m.Elif(sequencer.take):

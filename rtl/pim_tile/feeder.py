@@ -1,6 +1,6 @@
 """Bit-plane feeder: activation words in, bit planes out."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,11 +11,11 @@ __all__ = ["BitPlaneFeeder"]
 
 
 class BitPlaneFeeder(wiring.Component):
-    """Holds one activation vector and gives its bit planes, most significant first.
+    """Holds one activation vector and gives its bit planes, least significant first.
 
-    Leading planes with no bit set are passed over at no cost; a vector of zeros has one plane.
-    A vector comes in one beat, in the cycle in which the last plane of the one before is taken or
-    later, so that vectors follow each other without a gap.
+    Leading planes with no bit set cost nothing: the highest that has one is the last. A vector of
+    zeros has one plane. A vector comes in one beat, in the cycle in which the last plane of the one
+    before is taken or later, so that vectors follow each other without a gap.
 
     Latency: a vector accepted in cycle ``t`` offers its first plane in cycle ``t + 1``.
     Throughput: a plane a cycle.
@@ -39,7 +39,7 @@ class BitPlaneFeeder(wiring.Component):
     index : Out
         Its bit weight.
     skipped : Out
-        Leading planes that were passed over in front of it, where it is the first.
+        Leading planes of the vector, which are passed over.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -54,7 +54,7 @@ class BitPlaneFeeder(wiring.Component):
                 "loaded": Out(1),
                 "plane": Out(parameters.rows),
                 "zero": Out(1),
-                "first": Out(1, init=1),
+                "first": Out(1),
                 "last": Out(1),
                 "index": Out(range(bits)),
                 "skipped": Out(range(bits)),
@@ -79,26 +79,25 @@ class BitPlaneFeeder(wiring.Component):
                 m.d.sync += plane.eq(Cat(word[bit] for word in self.activations.payload))
             planes.append(plane)
 
-        # The first plane is the highest that has a bit set, or the lowest of all.
+        # The last plane is the highest that has a bit set, or the lowest of all.
         populated = Signal(p.max_activation_bits)
         highest = Signal(range(p.max_activation_bits))
-        remaining = Signal(range(p.max_activation_bits))
         m.d.comb += populated.eq(Cat(plane.any() for plane in planes) & used)
         for bit in range(1, p.max_activation_bits):
             with m.If(populated[bit]):
                 m.d.comb += highest.eq(bit)
         m.d.comb += [
-            self.index.eq(Mux(self.first, highest, remaining)),
-            self.last.eq(self.index == 0),
+            self.first.eq(self.index == 0),
+            self.last.eq(self.index == highest),
             self.zero.eq(~populated.bit_select(self.index, 1)),
             self.plane.eq(Array(planes)[self.index]),
-            self.skipped.eq(self.activation_bits - 1 - self.index),
+            self.skipped.eq(self.activation_bits - 1 - highest),
         ]
 
         with m.If(self.take):
-            m.d.sync += [self.first.eq(self.last), remaining.eq(self.index - 1)]
+            m.d.sync += self.index.eq(self.index + 1)
             with m.If(self.last):
-                m.d.sync += self.loaded.eq(0)
+                m.d.sync += [self.index.eq(0), self.loaded.eq(0)]
         with m.If(accept):
             m.d.sync += self.loaded.eq(1)
 

@@ -1,6 +1,6 @@
 """Sequencer: runs jobs over row blocks, vectors and planes."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,6 @@ class Sequencer(wiring.Component):
         status = Signal(Status)
         weight_bits = Signal(len(p.weight_widths))
         signed = Signal()
-        segments = Signal(self.tag.segments.shape())
         last_vector_index = Signal(range(p.vectors))
         last_block_index = Signal(range(p.row_blocks))
         vector, block = Signal.like(last_vector_index), Signal.like(last_block_index)
@@ -110,7 +109,6 @@ class Sequencer(wiring.Component):
             self.tag.last_vector.eq(runs & last_vector),
             self.tag.bank.eq(bank),
             self.tag.weight_bits.eq(weight_bits),
-            self.tag.segments.eq(segments),
             self.tag.status.eq(status),
         ]
 
@@ -133,14 +131,6 @@ class Sequencer(wiring.Component):
                 last_vector_index.eq(job.vectors - 1),
                 last_block_index.eq(job.row_blocks - 1),
             ]
-            with m.Switch(job.weight_bits):
-                for n in p.weight_widths:
-                    widths = [
-                        p.vector_width(n, max(1, k)) for k in range(p.max_activation_bits + 1)
-                    ]
-                    with m.Case(n):
-                        reached = Array(p.segments(width) for width in widths)
-                        m.d.sync += segments.eq(reached[job.activation_bits])
             for wrong, what in reversed(self.status_of(job)):
                 with m.If(wrong):
                     m.d.sync += [status.eq(what), weight_bits.eq(0)]

@@ -1,12 +1,14 @@
 """Accumulation over the bit planes of an activation vector."""
 
-from amaranth.hdl import Module, Signal
+import operator
+from functools import reduce
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl import bit_slice
 from rtl.bit_slice import spread
-from rtl.shift_add.low_runs import LowRuns
 
 __all__ = ["Accumulator"]
 
@@ -15,13 +17,15 @@ LONGEST_RIPPLE = 16
 
 
 class Accumulator(wiring.Component):
-    """``acc = 2*acc + sum``, lane by lane, for planes that come most significant first.
+    """``total = acc + sum`` and ``acc = total >> 1``, lane by lane, for planes that come least
+    significant first.
 
-    Because the next plane always weighs half of the one before, the shift is by one: no barrel
-    shifter. The sum comes from one of several sources, one a precision. Segments that the sum of a
-    vector cannot reach are not clocked; what they hold means nothing.
+    The next plane weighs twice as much as the one before, so that the lowest bit of a total is
+    final: it leaves, and the adder is no wider than the sum of a plane, however many planes there
+    are. The sum comes from one of several sources, one a precision; words that its precision does
+    not use are not clocked, and what they hold means nothing.
 
-    Latency: one cycle. Throughput: a plane a cycle.
+    Latency: none to the totals, a cycle to the accumulators. Throughput: a plane a cycle.
 
     Parameters
     ----------
@@ -29,10 +33,8 @@ class Accumulator(wiring.Component):
         Accumulators side by side.
     sources : dict of int to int
         Width of the sum at each precision (weight bits) that uses these lanes.
-    width : int
-        Width of the accumulator.
-    segment : int
-        Words that are clocked together.
+    widths : dict of int to int
+        Width of the accumulator at each of them.
 
     Members
     -------
@@ -41,109 +43,75 @@ class Accumulator(wiring.Component):
     select_<n> : In
         Whether the sums at ``n``-bit weights are meant; at most one of them.
     step, zero, first, negative : In
-        Add a plane; it has no bit set; it starts a vector; it counts negatively.
-    live : a bit a segment, In
-        Whether it is clocked.
-    totals : array of ``width`` words of ``lanes`` bits, Out
-        What a step would make of the accumulators.
-    accumulators : array of ``width`` words of ``lanes`` bits, Out
+        Hold the total, without its lowest bit; the plane has no bit set; it starts a vector; it
+        counts negatively.
+    totals : array of ``max(widths) + 1`` words of ``lanes`` bits, Out
+        What the accumulators held and the sum of the plane; at ``n`` bits the lowest
+        ``widths[n] + 1`` words are meant.
+    accumulators : array of ``max(widths)`` words of ``lanes`` bits, Out
     """
 
-    def __init__(self, *, lanes: int, sources: dict[int, int], width: int, segment: int):
+    def __init__(self, *, lanes: int, sources: dict[int, int], widths: dict[int, int]):
         self.lanes = lanes
         self.sources = sources
-        self.width = width
-        self.segment = segment
+        self.widths = widths
+        self.width = max(widths.values())
         super().__init__(
             {
-                **{
-                    f"sum_{n}": In(data.ArrayLayout(lanes, sum_width))
-                    for n, sum_width in sources.items()
-                },
+                **{f"sum_{n}": In(data.ArrayLayout(lanes, width)) for n, width in sources.items()},
                 **{f"select_{n}": In(1) for n in sources},
                 "step": In(1),
                 "zero": In(1),
                 "first": In(1),
                 "negative": In(1),
-                "live": In(-(-width // segment)),
-                "totals": Out(data.ArrayLayout(lanes, width)),
-                "accumulators": Out(data.ArrayLayout(lanes, width)),
+                "totals": Out(data.ArrayLayout(lanes, self.width + 1)),
+                "accumulators": Out(data.ArrayLayout(lanes, self.width)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.lanes
+        lanes, widths = self.lanes, self.widths
+        select = {n: getattr(self, f"select_{n}") for n in self.sources}
 
-        selected = {n: Signal(name=f"selected_{n}") for n in self.sources}
-        negative = Signal(lanes, name="negative_lanes")
-        live, keep = (
-            [Signal(lanes, name=f"{name}_lanes_{i}") for i in range(len(self.live))]
-            for name in ("live", "keep")
-        )
-        m.d.comb += [
-            *(selected[n].eq(getattr(self, f"select_{n}") & ~self.zero) for n in self.sources),
-            negative.eq(spread(self.negative & ~self.zero, lanes)),
-        ]
-        for segment, bit in enumerate(self.live):
-            # What segments hold that are not live is not doubled into those that are.
-            m.d.comb += [
-                live[segment].eq(spread(bit, lanes)),
-                keep[segment].eq(spread(~self.first & bit, lanes)),
-            ]
-        width = max(self.sources.values())
-        terms = []
-        for j in range(width):
-            term = Signal(lanes, name=f"term_{j}")
-            word = 0
-            for n in self.sources:
-                source = bit_slice.resize(list(getattr(self, f"sum_{n}")), width)
-                word |= source[j] & spread(selected[n], lanes)
-            m.d.comb += term.eq(word ^ negative)
-            terms.append(term)
+        def used(word):
+            """Whether the precision that is meant has a word."""
+            return Cat(select[n] for n in select if widths[n] > word).any()
 
+        adds, negative = {n: Signal(name=f"adds_{n}") for n in select}, Signal(lanes)
+        m.d.comb += [adds[n].eq(select[n] & ~self.zero) for n in select]
+        m.d.comb += negative.eq(spread(self.negative & ~self.zero, lanes))
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
-        doubled = [None]
-        for j, word in enumerate(stored[:-1], 1):
-            term = Signal(lanes, name=f"doubled_{j}")
-            m.d.comb += term.eq(word & keep[j // self.segment])
-            doubled.append(term)
-        # The word above the highest is the carry.
-        splits = [width // 2, 3 * width // 4] if width > LONGEST_RIPPLE else []
-        *total, carry = bit_slice.add_select(
-            m, doubled[:width], terms, negative, width=width, splits=splits, name="add"
-        )
-        total += self._add_sign(m, doubled[width:], terms[-1], carry, live)
-        for j, (q, word) in enumerate(zip(stored, total, strict=True)):
-            with m.If(self.step & self.live[j // self.segment]):
-                m.d.sync += q.eq(word)
-        m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
-        m.d.comb += [word.eq(q) for word, q in zip(self.totals, total, strict=True)]
-        return m
+        # Words that are not used stay where they are, and out of the sum.
+        keeps = {}
+        for j in (0, *sorted(widths.values())[:-1]):
+            keeps[j] = Signal(lanes, name=f"keep_{j}")
+            m.d.comb += keeps[j].eq(spread(~self.first & used(j), lanes))
 
-    def _add_sign(self, m, words: list, sign, carry, live: list) -> list:
-        """``words + carry - sign``, above the highest word of a sum, of which only the sign is
-        there. Words that are not live are 0, and stay so.
-
-        Where carry and sign differ, the words go up by one through all their low ones, or down by
-        one through all their low zeros. Which words would change is known before the carry, which
-        passes all of them at once; and where it equals the sign, which is almost always, none
-        toggles.
-        """
-        lanes, first = self.lanes, self.width - len(words)
-        up, down = Signal(lanes, name="up"), Signal(lanes, name="down")
-        m.d.comb += [up.eq(carry & ~sign), down.eq(sign & ~carry)]
-        m.submodules.low_runs = runs = LowRuns(lanes=lanes, width=len(words))
-        total = []
-        for j, word in enumerate(words):
-            m.d.comb += [
-                runs.words[j].eq(word),
-                runs.live[j].eq(live[(first + j) // self.segment]),
+        kept, terms = [], []
+        for j in range(self.width + 1):
+            # Both operands have their sign once more, above the highest word of a precision.
+            ends = [n for n in select if widths[n] == j]
+            held = stored[j - 1] if ends else stored[j]
+            if ends and j < self.width:
+                held = Mux(select[ends[0]], held, stored[j])
+            keep = keeps[max(low for low in keeps if low <= j - len(ends))]
+            kept.append(Signal(lanes, name=f"kept_{j}"))
+            m.d.comb += kept[-1].eq(held & keep)
+            chosen = [
+                getattr(self, f"sum_{n}")[min(j, widths[n] - 1)] & spread(adds[n], lanes)
+                for n in select
+                if widths[n] >= j
             ]
-            changes = up | down
-            if j:
-                changes = (up & runs.ones[j - 1]) | (down & runs.zeros[j - 1])
-            result = Signal(lanes, name=f"extend_{j}_sum")
-            m.d.comb += result.eq(word ^ changes)
-            total.append(result)
-        return total
+            terms.append(Signal(lanes, name=f"term_{j}"))
+            m.d.comb += terms[-1].eq(reduce(operator.or_, chosen) ^ negative)
+        splits = [3 * self.width // 4] if self.width > LONGEST_RIPPLE else []
+        *totals, _ = bit_slice.add_select(
+            m, kept, terms, negative, width=self.width + 1, splits=splits, name="add"
+        )
+        for j, word in enumerate(stored):
+            with m.If(self.step & used(j)):
+                m.d.sync += word.eq(totals[j + 1])
+        m.d.comb += [word.eq(total) for word, total in zip(self.totals, totals, strict=True)]
+        m.d.comb += [word.eq(q) for word, q in zip(self.accumulators, stored, strict=True)]
+        return m

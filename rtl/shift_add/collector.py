@@ -1,15 +1,14 @@
 """Collector: row blocks accumulate, and sums become results."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import result_layout
+from rtl.interface import Status, result_layout
 from rtl.parameters import TileParameters
 from rtl.plane_tag import PlaneTag
 from rtl.shift_add.partial_sums import PartialSumBuffer
-from rtl.shift_add.result_register import ResultRegister
-from rtl.shift_add.segments import live_segments, sign_extend, sums_layout
+from rtl.shift_add.result_register import ResultRegister, totals_layout
 
 __all__ = ["Collector"]
 
@@ -18,19 +17,17 @@ class Collector(wiring.Component):
     """Adds the vector sums of a row block to those of the blocks before it. The sums of the last
     block become a result; those of the others go to the partial sum buffer.
 
-    Latency: one cycle. Throughput: a vector a cycle.
+    Latency: one cycle. Throughput: a plane a cycle.
 
     Members
     -------
     advance : In
-        Whether the pipeline moves.
-    entering : :class:`rtl.plane_tag.PlaneTag`, In
-        Of the plane that enters the accumulators: where it is the last of its vector, its partial
-        sums are needed in the next cycle. Without a partial sum buffer it is not looked at.
+        Whether the pipeline moves: a result that is taken, or none, makes room for the next.
     tag : :class:`rtl.plane_tag.PlaneTag`, In
-        Of the plane that the sums end with.
-    sums : a signed number a lane, In
-        Of the planes of a vector so far.
+        Of the plane that the totals end with.
+    index : In
+        Its number in the vector.
+    totals : :func:`rtl.shift_add.result_register.totals_layout`, In
     results : stream of :func:`rtl.interface.result_layout`, Out
     """
 
@@ -39,9 +36,9 @@ class Collector(wiring.Component):
         super().__init__(
             {
                 "advance": In(1),
-                "entering": In(PlaneTag),
                 "tag": In(PlaneTag),
-                "sums": In(sums_layout(parameters, parameters.vector_width)),
+                "index": In(range(parameters.max_activation_bits)),
+                "totals": In(totals_layout(parameters)),
                 "results": Out(stream.Signature(result_layout(parameters))),
             }
         )
@@ -49,44 +46,64 @@ class Collector(wiring.Component):
     def elaborate(self, platform):
         p = self.parameters
         m = Module()
-
-        done, leaving = Signal(), Signal()
-        m.d.comb += [
-            done.eq(self.advance & self.tag.valid & self.tag.last),
-            leaving.eq(done & self.tag.last_block),
-        ]
-        totals = Signal(sums_layout(p, p.result_width))
-        if p.partial_sums:
-            buffer = PartialSumBuffer(width=totals.shape().size, depth=p.partial_sums)
-            m.submodules.partial_sums = buffer
-            read = self.advance & self.entering.valid & self.entering.last
-            m.d.comb += [
-                buffer.read.eq(read & ~self.entering.first_block),
-                buffer.read_last.eq(self.entering.last_vector),
-                buffer.write.eq(done & ~self.tag.last_block),
-                buffer.write_last.eq(self.tag.last_vector),
-                buffer.next_sums.eq(totals),
-            ]
-            # The adders see the sum of a vector, not those of the planes that lead to it.
-            sums, earlier = Signal(self.sums.shape()), Signal(totals.shape())
-            with m.If(self.tag.valid & self.tag.last):
-                m.d.comb += sums.eq(self.sums)
-                with m.If(~self.tag.first_block):
-                    m.d.comb += earlier.eq(buffer.sums)
-            most = p.segments(p.vector_width(p.group_columns))
-            live = live_segments(m, self.tag.segments, most, name="live")
-            for lane in totals.shape().members:
-                whole = sign_extend(m, sums[lane], live, bits=p.segment, name=f"sum_{lane}")
-                m.d.comb += totals[lane].eq(whole + earlier[lane])
-        else:
-            m.d.comb += [totals[lane].eq(self.sums[lane]) for lane in totals.shape().members]
-
         m.submodules.result_register = register = ResultRegister(p)
-        wiring.connect(m, wiring.flipped(self.results), register.results)
         m.d.comb += [
             register.advance.eq(self.advance),
-            register.leaving.eq(leaving),
             register.tag.eq(self.tag),
-            register.totals.eq(totals),
+            register.index.eq(self.index),
+            register.totals.eq(self.totals),
+        ]
+
+        ends = Signal()
+        m.d.comb += ends.eq(self.tag.valid & self.tag.last)
+        with m.If(self.advance):
+            m.d.sync += self.results.valid.eq(ends & self.tag.last_block)
+        with m.If(self.advance & ends & self.tag.last_block):
+            m.d.sync += [
+                self.results.payload.last.eq(self.tag.last_vector | (self.tag.status != Status.OK)),
+                self.results.payload.status.eq(self.tag.status),
+            ]
+
+        sums = register.sums
+        if p.partial_sums:
+            sums = self.add_partial_sums(m, sums, ends)
+        m.d.comb += [
+            output.eq(sums[str(lane)]) for lane, output in enumerate(self.results.payload.outputs)
         ]
         return m
+
+    def add_partial_sums(self, m, sums, ends):
+        """What the earlier blocks left is read for a vector's last plane, and added to its sum in
+        the next cycle, at whose end it is written back unless it is a result.
+        """
+        p = self.parameters
+        totals = Signal(
+            data.StructLayout(
+                {
+                    str(lane): signed(p.result_width(p.lane_weight_bits(lane)))
+                    for lane in range(p.lanes)
+                }
+            )
+        )
+        m.submodules.partial_sums = buffer = PartialSumBuffer(
+            width=totals.shape().size, depth=p.partial_sums
+        )
+        adds, writes, last_vector = Signal(), Signal(), Signal()
+        with m.If(self.advance):
+            m.d.sync += writes.eq(ends & ~self.tag.last_block)
+            with m.If(ends):
+                m.d.sync += [adds.eq(~self.tag.first_block), last_vector.eq(self.tag.last_vector)]
+        m.d.comb += [
+            buffer.read.eq(self.advance & ends & ~self.tag.first_block),
+            buffer.read_last.eq(self.tag.last_vector),
+            buffer.write.eq(writes),
+            buffer.write_last.eq(last_vector),
+            buffer.next_sums.eq(totals),
+        ]
+        earlier = Signal(totals.shape())
+        m.d.comb += earlier.eq(Mux(adds, buffer.sums, 0))
+        m.d.comb += [
+            total.eq(sums[lane] + earlier[lane])
+            for lane, total in ((lane, totals[lane]) for lane in totals.shape().members)
+        ]
+        return totals

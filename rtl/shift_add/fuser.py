@@ -16,15 +16,14 @@ class Fuser(wiring.Component):
 
         counts -> pairs -+-> kw=2
                          |
-                         +-> quads | -> kw=4
-                                   |
-                                   | -> octets -+-> kw=8
-                                   |            |
-                                   |            +-> sixteens -> kw=16
-                               register
+                         +-> quads -+-> | -> kw=4
+                                    |
+                                    +-> octets -> | -+-> kw=8
+                                                     |
+                                                     +-> sixteens -> kw=16
 
-    Pairs are not held: at 2 bits the register behind quads is not clocked, and all that follows it
-    holds still.
+    ``|`` is a register. Each precision holds the fewest bits that it can: pairs are not held, quads
+    are at 4 bits, octets at 8 and 16.
 
     Latency: none at 2 bits, a cycle at the others. Throughput: a plane a cycle.
 
@@ -35,7 +34,7 @@ class Fuser(wiring.Component):
     weight_bits : one bit each of 2, 4, 8, 16, In
         One-hot: precision of the counts.
     step : In
-        Clocks the register.
+        Clocks the register of the precision.
     fused_2, fused_4, fused_8, fused_16 : array of ``fused_width(n)`` words of ``columns / n`` bits
         Bit slices of the signed sums of ``n`` columns, Out.
     """
@@ -103,9 +102,10 @@ class Fuser(wiring.Component):
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
         fused = {2: pair}
-        quad = bit_slice.register(m, join_halves(pair, 4), self.step, name="quad")
-        fused[4] = quad
-        fused[8] = join_halves(quad, 8)
+        quad = join_halves(pair, 4)
+        octet = join_halves(quad, 8)
+        fused[4] = bit_slice.register(m, quad, self.step & self.weight_bits[1], name="quad")
+        fused[8] = bit_slice.register(m, octet, self.step & ~self.weight_bits[1], name="octet")
         fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")

@@ -1,78 +1,135 @@
-"""Result register: the last sums of a vector wait here to be taken."""
+"""Result register: the sum of a vector, put together from the bits that left its planes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Status, result_layout
+from rtl.bit_slice import spread
 from rtl.parameters import TileParameters
 from rtl.plane_tag import PlaneTag
-from rtl.shift_add.segments import live_segments, sign_extend, sums_layout
 
-__all__ = ["ResultRegister"]
+__all__ = ["ResultRegister", "totals_layout"]
+
+
+PLACES = 4
+"""Places that the lowest bit of a plane's total may go to, by the plane's number."""
+
+
+def totals_layout(parameters: TileParameters) -> data.StructLayout:
+    """The total of a plane, a signed number a lane, for the widest weights that use the lane."""
+    return data.StructLayout(
+        {
+            str(lane): signed(parameters.total_width(parameters.lane_weight_bits(lane)))
+            for lane in range(parameters.lanes)
+        }
+    )
 
 
 class ResultRegister(wiring.Component):
-    """Holds a result until it is taken. Of its lanes and segments, those that the job uses are
-    clocked.
+    """Keeps the lowest bit of each plane's total, which is final, at the place of the plane, and
+    the whole total of a vector's last plane. The sum of the vector is that, as many places up as
+    there were planes before it, with their bits below::
 
-    Latency: one cycle. Throughput: a result a cycle.
+        sum = total * 2**index + low bits
+
+    Only what the precision of the job uses is clocked. The bits of the next vector come into the
+    same registers, from the cycle on in which the sum has been taken.
+
+    Latency: one cycle. Throughput: a plane a cycle.
 
     Members
     -------
     advance : In
-        Whether the pipeline moves: a result that is taken, or none, makes room for the next.
-    leaving : In
-        The totals are a result; low while ``advance`` is.
+        Whether the pipeline moves.
     tag : :class:`rtl.plane_tag.PlaneTag`, In
-        Of the last plane of its vector.
-    totals : a signed number a lane, In
-    results : stream of :func:`rtl.interface.result_layout`, Out
+        Of the plane that the totals end with.
+    index : In
+        Its number in the vector, which is its bit weight.
+    totals : :func:`totals_layout`, In
+        At planes before the last the lowest bit of each counts alone.
+    sums : a signed number of 15 bits more a lane, Out
+        Of the vector that ended last.
     """
 
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
+        totals = totals_layout(parameters)
         super().__init__(
             {
                 "advance": In(1),
-                "leaving": In(1),
                 "tag": In(PlaneTag),
-                "totals": In(sums_layout(parameters, parameters.result_width)),
-                "results": Out(stream.Signature(result_layout(parameters))),
+                "index": In(range(parameters.max_activation_bits)),
+                "totals": In(totals),
+                "sums": Out(
+                    data.StructLayout(
+                        {
+                            lane: signed(shape.width + parameters.max_activation_bits - 1)
+                            for lane, shape in totals.members.items()
+                        }
+                    )
+                ),
             }
         )
 
     def elaborate(self, platform):
         p = self.parameters
         m = Module()
+        places = p.max_activation_bits - 1
 
-        # Sums over row blocks can reach any segment.
-        most = p.segments(p.accumulator_width)
-        segments, held_segments = Signal(range(most + 1)), Signal(range(most + 1))
-        one_block = self.tag.first_block & self.tag.last_block
-        m.d.comb += segments.eq(Mux(one_block, self.tag.segments, most))
-        with m.If(self.advance):
-            m.d.sync += self.results.valid.eq(self.leaving)
-        with m.If(self.leaving):
-            m.d.sync += [
-                held_segments.eq(segments),
-                self.results.payload.last.eq(self.tag.last_vector | (self.tag.status != Status.OK)),
-                self.results.payload.status.eq(self.tag.status),
-            ]
+        keep_low, ends = Signal(places), Signal()
+        moves = self.advance & self.tag.valid
+        m.d.comb += ends.eq(moves & self.tag.last)
+        with m.If(moves & ~self.tag.last):
+            m.d.comb += keep_low.eq(1 << self.index)
 
-        changing = live_segments(m, Mux(self.leaving, segments, 0), most, name="changing")
-        step = {n: Signal(most, name=f"step_{n}") for n in p.weight_widths}
-        for widest, steps in step.items():
-            used = Cat(self.tag.weight_bits[p.weight_widths.index(n)] for n in step if n <= widest)
-            m.d.comb += steps.eq(changing & used.any().replicate(most))
-        live = live_segments(m, held_segments, most, name="live")
-        held = Signal(self.totals.shape(), reset_less=True)
+        last_index = Signal.like(self.index)
+        weight_bits = Signal(len(p.weight_widths))
+        with m.If(ends):
+            m.d.sync += [last_index.eq(self.index), weight_bits.eq(self.tag.weight_bits)]
+        below = Signal(places)
+        m.d.comb += below.eq(Cat(last_index > place for place in range(places)))
+
+        # Lowest bits reach four places at a time, so that the inputs of the others hold still.
+        low = [Signal(p.lanes, name=f"low_{place}", reset_less=True) for place in range(places)]
+        lowest = Cat(self.totals[str(lane)][0] for lane in range(p.lanes))
+        for first in range(0, places, PLACES):
+            near = Signal(p.lanes, name=f"lowest_{first}")
+            m.d.comb += near.eq(lowest & spread(self.index[2:] == first // PLACES, p.lanes))
+            for place in range(first, min(first + PLACES, places)):
+                with m.If(keep_low[place]):
+                    m.d.sync += low[place].eq(near)
         for lane in range(p.lanes):
-            total, result = self.totals[str(lane)], held[str(lane)]
-            for segment in range(p.segments(len(total))):
-                bits = slice(segment * p.segment, (segment + 1) * p.segment)
-                with m.If(step[p.lane_weight_bits(lane)][segment]):
-                    m.d.sync += result[bits].eq(total[bits])
-            whole = sign_extend(m, result, live, bits=p.segment, name=f"result_{lane}")
-            m.d.comb += self.results.payload.outputs[lane].eq(whole)
+            high = self.held(m, lane, ends, weight_bits)
+            low_bits = Cat(word[lane] for word in low) & below
+            m.d.comb += self.sums[str(lane)].eq(self.place(m, lane, high, low_bits, last_index))
         return m
+
+    def held(self, m, lane: int, ends, weight_bits):
+        """Register of the last total of a lane, and its sign above what its precision uses."""
+        p = self.parameters
+        total = self.totals[str(lane)]
+        register = Signal(total.shape(), name=f"total_{lane}", reset_less=True)
+        number = []
+        for n in (n for n in p.weight_widths if n <= p.lane_weight_bits(lane)):
+            part = slice(len(number), p.total_width(n))
+            upward = slice(
+                p.weight_widths.index(n), p.weight_widths.index(p.lane_weight_bits(lane)) + 1
+            )
+            with m.If(ends & self.tag.weight_bits[upward].any()):
+                m.d.sync += register[part].eq(total[part])
+            bits = register[part]
+            if number:
+                bits = Signal(len(bits), name=f"total_{lane}_{n}")
+                m.d.comb += bits.eq(
+                    Mux(weight_bits[upward].any(), register[part], number[-1].replicate(len(bits)))
+                )
+            number += list(bits)
+        return Cat(number).as_signed()
+
+    def place(self, m, lane: int, number, low_bits, index):
+        """A number as many places up as ``index`` says, and bits below it."""
+        for level, up in enumerate(index):
+            shifted = Signal(signed(len(number) + 2**level), name=f"placed_{lane}_{level}")
+            m.d.comb += shifted.eq(Mux(up, number << 2**level, number))
+            number = shifted
+        return number | low_bits

@@ -3,7 +3,7 @@
 import functools
 import operator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,6 @@ from rtl.plane_tag import PlaneTag, follow
 from rtl.shift_add.accumulator import Accumulator
 from rtl.shift_add.collector import Collector
 from rtl.shift_add.fuser import Fuser
-from rtl.shift_add.segments import live_segments
 
 __all__ = ["ShiftAdd"]
 
@@ -80,40 +79,41 @@ class ShiftAdd(wiring.Component):
             fuser.step.eq(advance & self.tag.valid & waits & ~self.tag.zero),
         ]
 
+        # Planes are counted here again: their number goes no further than to the results.
+        counted = Signal(range(p.max_activation_bits))
+        index = Signal.like(counted)
+        m.d.comb += index.eq(Mux(entering.first, 0, counted))
+        with m.If(advance & entering.valid & ~entering.last):
+            m.d.sync += counted.eq(index + 1)
+
         # 2-bit weights have accumulators of their own, so that their sums, which come last, meet a
         # short adder only. Of the others, the lowest lanes are used at every precision, the upper
         # half at 4 bits only: lanes that serve the same precisions share an accumulator.
-        ended = entering
-        if p.partial_sums:
-            ended = follow(m, entering, advance, name="summed_tag")
         narrow, *wider = p.weight_widths
-        sums = {lane: [] for lane in range(p.lanes)}
+        choices = {lane: [] for lane in range(p.lanes)}
         first = 0
         for widest in (*reversed(wider), narrow):
             precisions = [n for n in wider if n <= widest] or [narrow]
             lanes = slice(0 if widest == narrow else first, p.outputs(widest))
             first = lanes.stop
-            accumulator = self.accumulator(m, fuser, entering, precisions, lanes)
-            used = Cat(ended.weight_bits[p.weight_widths.index(n)] for n in precisions).any()
-            if p.partial_sums:
-                words = list(accumulator.accumulators)
-            else:
-                words = list(accumulator.totals)
-                if widest != narrow:
-                    # Until the last plane the inputs of the result register hold still. At 2 bits
-                    # that would cost more than it saves: planes are few, and lanes many.
-                    used &= ended.valid & ended.last
+            tag = self.tag if widest == narrow else waiting
+            accumulator = self.accumulator(m, fuser, tag, precisions, lanes)
+            used = (
+                tag.valid & Cat(tag.weight_bits[p.weight_widths.index(n)] for n in precisions).any()
+            )
+            # Until the last plane the inputs of the result register hold still but for the lowest
+            # bit. At 2 bits that would cost more than it saves: planes are few, and lanes many.
+            whole = used if widest == narrow else used & tag.last
             for lane, natural_lane in enumerate(p.sliced_lanes[lanes]):
-                sums[natural_lane].append((bit_slice.lane_value(words, lane), used))
-        for lane, choices in sums.items():
-            width = len(collector.sums[str(lane)])
-            chosen = [value & used.replicate(width).as_signed() for value, used in choices]
-            m.d.comb += collector.sums[str(lane)].eq(functools.reduce(operator.or_, chosen))
+                total = Cat(word[lane] for word in accumulator.totals)
+                choices[natural_lane].append(total & Cat(used, whole.replicate(len(total) - 1)))
+        for lane, totals in choices.items():
+            m.d.comb += collector.totals[str(lane)].eq(functools.reduce(operator.or_, totals))
 
         m.d.comb += [
             collector.advance.eq(advance),
-            collector.entering.eq(entering),
-            collector.tag.eq(ended),
+            collector.tag.eq(entering),
+            collector.index.eq(index),
         ]
         return m
 
@@ -124,11 +124,8 @@ class ShiftAdd(wiring.Component):
         m.submodules[f"accumulator_{widest}"] = accumulator = Accumulator(
             lanes=lanes.stop - lanes.start,
             sources={n: p.fused_width(n) for n in precisions},
-            width=p.vector_width(widest),
-            segment=p.segment,
+            widths={n: p.plane_width(n) for n in precisions},
         )
-        most = len(accumulator.live)
-        live = live_segments(m, tag.segments, most, name=f"live_{widest}")
         selects = []
         for n in precisions:
             fused = bit_slice.lanes_of(list(getattr(fuser, f"fused_{n}")), lanes)
@@ -136,14 +133,11 @@ class ShiftAdd(wiring.Component):
             selects.append(getattr(accumulator, f"select_{n}"))
             m.d.comb += [word.eq(q) for word, q in zip(words, fused, strict=True)]
             m.d.comb += selects[-1].eq(tag.weight_bits[p.weight_widths.index(n)])
-        # The last sum goes to the result at once, and no further plane needs it; where partial sums
-        # are added it waits for them.
-        held = Const(1) if p.partial_sums else ~tag.last
+        # The last total goes to the result, and no further plane needs it.
         m.d.comb += [
-            accumulator.step.eq(self.advance & tag.valid & Cat(selects).any() & held),
+            accumulator.step.eq(self.advance & tag.valid & Cat(selects).any() & ~tag.last),
             accumulator.zero.eq(tag.zero),
             accumulator.first.eq(tag.first),
             accumulator.negative.eq(tag.negative),
-            accumulator.live.eq(live),
         ]
         return accumulator
