@@ -197,7 +197,7 @@ class TileParameters:
         return most.bit_length() + 1
 
     def plane_width(self, weight_bits: int) -> int:
-        """Bits of the signed sum of ``rows`` weights: ``-2**(weight_bits - 1) * rows`` at the least.
+        """Bits of the signed sum of ``rows`` weights, at least ``-2**(weight_bits - 1) * rows``.
 
         A plane gives such a sum, and half of two together, which an accumulator holds between two
         planes, is one again.

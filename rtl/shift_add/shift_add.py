@@ -27,9 +27,9 @@ class ShiftAdd(wiring.Component):
                                         partial sum buffer
 
     Latency: from the cycle in which counts and their tag stand at the input to the one in which
-    the result is valid, 1 cycle at 2 bits and 2 at the others, and one more where there is a
-    partial sum buffer. Throughput: a plane a cycle, so at one-bit activations a result a cycle. A
-    job must not follow one of wider weights without a cycle in between.
+    the result is valid, 1 cycle at 2 bits and 2 at the others. Throughput: a plane a cycle, so at
+    one-bit activations a result a cycle. A job must not follow one of wider weights without a cycle
+    in between.
 
     Members
     -------
