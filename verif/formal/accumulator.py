@@ -27,7 +27,7 @@ class AccumulatesPlanes(Elaboratable):
         m = Module()
         m.submodules.dut = acc = self.accumulator
         drive_inputs(m, acc)
-        selects = {n: getattr(acc, f"select_{n}") for n in acc.sources}
+        selects = {n: getattr(acc, f"select_{n}") for n in acc.widths}
         select = Cat(selects.values())
         m.d.comb += Assume(sum(selects.values()) <= 1)
 
@@ -55,7 +55,7 @@ class AccumulatesPlanes(Elaboratable):
             ]
         for n, width in acc.widths.items():
             for lane, held in enumerate(expected):
-                fused = lane_value(list(getattr(acc, f"sum_{n}"))[:width], lane)
+                fused = lane_value(list(getattr(acc, f"sum_{n}")), lane)
                 term = Signal(signed(width + 1), name=f"term_{n}_{lane}")
                 total = Signal(signed(width + 1), name=f"total_{n}_{lane}")
                 m.d.comb += [
