@@ -81,12 +81,12 @@ class PutsSumsTogether(Elaboratable):
                 m.d.sync += came.eq(0)
             with m.Else():
                 m.d.sync += came.eq(plane + 1)
-        known, precision, planes = Signal(), Signal.like(tag.weight_bits), Signal.like(came)
+        known, precision, before = Signal(), Signal.like(tag.weight_bits), Signal.like(index)
         with m.If(ends):
             m.d.sync += [
                 known.eq(complete),
                 precision.eq(tag.weight_bits),
-                planes.eq(plane + 1),
+                before.eq(plane),
             ]
         with m.Elif(moves):
             m.d.sync += known.eq(0)
@@ -101,34 +101,58 @@ class PutsSumsTogether(Elaboratable):
             m.d.comb += below.eq(Mux(tag.first, 0, left))
             with m.If(moves & ~tag.last):
                 m.d.sync += left.eq(below | (total[0] << index))
-            for n in (n for n in p.weight_widths if n <= p.lane_weight_bits(lane)):
-                meant = p.weight_widths.index(n)
-                number = total[: p.total_width(n)].as_signed()
-                expected = Signal(signed(p.total_width(n) + most - 1), name=f"sum_{n}_{lane}")
-                with m.If(complete & tag.weight_bits[meant]):
-                    m.d.sync += expected.eq((number << index) | below)
-                with m.If(known & precision[meant]):
-                    m.d.comb += Assert(result == expected)
-                if lane == 0:
-                    with m.If(known & precision[meant] & (planes == most)):
-                        m.d.comb += [Cover(expected < 0), Cover(expected > 0)]
-            # Inside, for induction.
+            # The bits that left before the last plane, and its total.
+            ended_left = Signal(most, name=f"ended_left_{lane}")
+            ended_total = Signal(len(total), name=f"ended_total_{lane}")
+            with m.If(ends):
+                m.d.sync += [ended_left.eq(below), ended_total.eq(total)]
+            expected = {
+                n: Signal(signed(p.total_width(n) + most - 1), name=f"sum_{n}_{lane}")
+                for n in p.weight_widths
+                if n <= p.lane_weight_bits(lane)
+            }
+            with m.Switch(before):
+                for count in range(most):
+                    with m.Case(count):
+                        m.d.comb += [
+                            value.eq(
+                                Cat(ended_left[:count], ended_total[: p.total_width(n)]).as_signed()
+                            )
+                            for n, value in expected.items()
+                        ]
+            held = Value.cast(inside[f"total_{lane}"])
+            for n, value in expected.items():
+                with m.If(known & precision[p.weight_widths.index(n)]):
+                    m.d.comb += Assert(result == value)
+                    # Inside, for induction.
+                    width = p.total_width(n)
+                    m.d.comb += Assert(held[:width] == ended_total[:width])
+                    if lane == 0:
+                        for sign in (0, 1):
+                            m.d.comb += Cover((before == most - 1) & (value[-1] == sign))
             with m.If(came > 0):
                 m.d.comb += Assert(left >> came == 0)
-                for place, bits in enumerate(low):
-                    with m.If(came > place):
-                        m.d.comb += Assert(bits[lane] == left[place])
+            for place, bits in enumerate(low):
+                with m.If(came > place):
+                    m.d.comb += Assert(bits[lane] == left[place])
+                with m.If(known & (before > place)):
+                    m.d.comb += Assert(bits[lane] == ended_left[place])
+        with m.If(known):
+            m.d.comb += [
+                Assert(inside["last_index"] == before),
+                Assert(inside["weight_bits"] == precision),
+            ]
 
         since_reset = Signal()
         m.d.sync += since_reset.eq(1)
         for place, bits in enumerate(low):
             comes = previous(m, moves & ~tag.last & (index == place), name=f"comes_{place}")
-            before = previous(m, bits, name=f"low_before_{place}")
+            earlier = previous(m, bits, name=f"low_before_{place}")
             with m.If(since_reset & ~comes):
-                m.d.comb += Assert(bits == before)
+                m.d.comb += Assert(bits == earlier)
         for lane in range(p.lanes):
             held = Value.cast(inside[f"total_{lane}"])
-            before = previous(m, held, name=f"total_before_{lane}")
+            earlier = previous(m, held, name=f"total_before_{lane}")
             narrower = 0
             for n in (n for n in p.weight_widths if n <= p.lane_weight_bits(lane)):
                 part = slice(narrower, p.total_width(n))
@@ -139,6 +163,6 @@ class PutsSumsTogether(Elaboratable):
                 ).any()
                 clocked = previous(m, ends & uses, name=f"clocked_{n}_{lane}")
                 with m.If(since_reset & ~clocked):
-                    m.d.comb += Assert(held[part] == before[part])
+                    m.d.comb += Assert(held[part] == earlier[part])
                 narrower = p.total_width(n)
         return m
