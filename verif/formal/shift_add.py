@@ -137,6 +137,9 @@ class GivesResults(Elaboratable):
             name="next_index",
         )
         m.d.comb += Assert(inside["counted"] == next_index)
+        if shift_add.parameters.partial_sums:
+            # A sum goes to the buffer once: it never waits, as a result may.
+            m.d.comb += Assert(~(collector["write"] & results.valid))
 
         m.d.comb += [
             Cover(length == most),
