@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from adq.cli import main
 from rtl.parameters import TileParameters
 from rtl.pim_tile import feeder, weight_array
-from rtl.shift_add import accumulator, fuser, shift_add
+from rtl.shift_add import accumulator, fuser, result_register, shift_add
 from verif.formal import catalog
 from verif.formal.accumulator import AccumulatesPlanes
 from verif.formal.feeder import GivesPlanes
 from verif.formal.fuser import FusesColumns
 from verif.formal.product import SumsProducts
 from verif.formal.proof import Proof
+from verif.formal.result_register import PutsSumsTogether
 from verif.formal.runner import Result, check
 from verif.formal.shift_add import GivesResults
 from verif.formal.weight_array import KeepsWeights
@@ -50,7 +51,9 @@ def fails_with_a_trace(design, tmp_path):
 
 def test_a_top_column_of_the_wrong_sign_is_found(tmp_path):
     wrong = with_fault(fuser, "self.weight_bits[:2].any()", "self.weight_bits[0]")
-    found = fails_with_a_trace(lambda: FusesColumns(wrong.Fuser(TILE), weight_bits=4), tmp_path)
+    # In a single row both signs are the same, modulo what a sum of one weight can be.
+    tile = TileParameters(rows=3, columns=16)
+    found = fails_with_a_trace(lambda: FusesColumns(wrong.Fuser(tile), weight_bits=4), tmp_path)
     assert "formal/fuser.py:" in found
 
 
@@ -80,33 +83,67 @@ def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        # A segment that is not live moves; a sign goes on although a carry makes up for it.
-        ("self.step & self.live[j // self.segment]", "self.step"),
-        ("down.eq(sign & ~carry)", "down.eq(sign)"),
+        # A total that is not halved; the sign bit of an accumulator lost; words that no precision
+        # uses moved; a plane added to what the vector before left.
+        ("word.eq(totals[j + 1])", "word.eq(totals[j])"),
+        ("held = stored[j - 1] if ends else stored[j]", "held = stored[j - (j == self.width)]"),
+        ("self.step & used(j)", "self.step"),
+        ("spread(~self.first & used(j), lanes)", "spread(used(j), lanes)"),
     ],
 )
-def test_what_happens_above_a_sum_is_found(tmp_path, right, wrong):
+def test_a_total_put_away_wrongly_is_found(tmp_path, right, wrong):
     faulty = with_fault(accumulator, right, wrong)
-    sizes = {"sources": {2: TILE.fused_width(2)}, "width": TILE.vector_width(2)}
-    fails_with_a_trace(
-        lambda: AccumulatesPlanes(
-            faulty.Accumulator(lanes=1, segment=TILE.segment, **sizes),
-        ),
-        tmp_path,
+    widths = {n: TILE.plane_width(n) for n in (4, 8)}
+    found = fails_with_a_trace(
+        lambda: AccumulatesPlanes(faulty.Accumulator(lanes=1, widths=widths)), tmp_path
     )
+    assert "formal/accumulator.py:" in found
 
 
-class NarrowSums(TileParameters):
-    """A bit short where every activation is -1: an error that the tile once had."""
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # A bit place off by one, bits of a longer vector before, a lost lowest bit, a total that is
+        # as many places up as the next plane would be, a sign of another precision.
+        ("1 << self.index", "2 << self.index"),
+        ("last_index > place for", "last_index >= place for"),
+        (
+            "with m.If(moves & ~self.tag.last):",
+            "with m.If(moves & ~self.tag.last & ~self.tag.zero):",
+        ),
+        ("last_index.eq(self.index)", "last_index.eq(self.index + 1)"),
+        ("number[-1].replicate(len(bits))", "number[-2].replicate(len(bits))"),
+    ],
+)
+def test_a_sum_put_together_wrongly_is_found(tmp_path, right, wrong):
+    faulty = with_fault(result_register, right, wrong)
+    found = fails_with_a_trace(lambda: PutsSumsTogether(faulty.ResultRegister(TILE)), tmp_path)
+    assert "formal/result_register.py:" in found
 
-    def vector_width(self, weight_bits, activation_bits=16):
-        most = 2 ** (weight_bits - 1) * (2**activation_bits - 1) * self.rows
-        return (most - 1).bit_length() + 1
+
+def test_planes_that_are_counted_wrongly_are_found(tmp_path):
+    wrong = with_fault(shift_add, "advance & entering.valid & ~entering.last", "entering.valid")
+    fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
 
 
-def test_a_sum_of_too_few_bits_is_found(tmp_path):
-    narrow = NarrowSums(rows=1, columns=16, row_blocks=1, partial_sums=0)
-    size = {"weight_bits": 4, "most_bits": 1}
+class NarrowPlanes(TileParameters):
+    """As if the lowest weight were no further from zero than the highest."""
+
+    def plane_width(self, weight_bits):
+        return ((2 ** (weight_bits - 1) - 1) * self.rows).bit_length() + 1
+
+
+class NarrowTotals(TileParameters):
+    """As if what earlier planes left were added for nothing."""
+
+    def total_width(self, weight_bits):
+        return self.plane_width(weight_bits)
+
+
+@pytest.mark.parametrize(("parameters", "most_bits"), [(NarrowPlanes, 1), (NarrowTotals, 2)])
+def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
+    narrow = parameters(rows=3, columns=16, row_blocks=1, partial_sums=0)
+    size = {"weight_bits": 2, "most_bits": most_bits}
     claim = proof(
         lambda: SumsProducts(narrow, **size),
         mode="bmc",

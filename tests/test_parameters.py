@@ -23,22 +23,47 @@ def test_widths_are_the_least_that_hold_the_extremes(rows, columns):
         unsigned = 2**weight_bits - 1
         high = weight_high if weight_bits == 16 else unsigned
         assert p.fused_width(weight_bits) == bits_for(weight_low * rows, high * rows)
+        assert p.plane_width(weight_bits) == bits_for(weight_low * rows, weight_high * rows)
+        # A plane of either sign is added to what earlier ones left, which is near a plane's sum.
+        totals = (2 * weight_low * rows, (weight_high - weight_low) * rows)
+        assert p.total_width(weight_bits) == bits_for(*totals)
         most = 2**16 - 1
         extremes = (weight_low * most * rows, weight_high * most * rows)
-        assert p.vector_width(weight_bits) == bits_for(*extremes)
         blocks = tuple(extreme * p.row_blocks for extreme in extremes)
         assert p.result_width(weight_bits) == bits_for(*blocks)
     assert p.accumulator_width == p.result_width(16)
 
 
-@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64, 256])
-def test_a_sum_fits_at_every_precision_and_sign(rows):
+@pytest.mark.parametrize("rows", range(1, 8))
+def test_no_vector_leaves_an_accumulator_too_narrow(rows):
+    """All that an accumulator can ever hold, from all sums that a plane of all weights can give."""
     p = TileParameters(rows=rows, columns=16)
-    for weight_bits, activation_bits in itertools.product(p.weight_widths, range(1, 17)):
-        weights = (-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1)
-        activations = (-(2 ** (activation_bits - 1)), 0, 2**activation_bits - 1)
-        sums = [rows * w * x for w in weights for x in activations]
-        assert p.vector_width(weight_bits, activation_bits) == bits_for(min(sums), max(sums))
+    for weight_bits in (2, 4):
+        weights = range(-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1))
+        sums = {0}
+        for _ in range(rows):
+            sums |= {earlier + weight for earlier in sums for weight in weights}
+        assert p.plane_width(weight_bits) == bits_for(min(sums), max(sums))
+        held, totals = {0}, set()
+        while new := {acc + plane for acc in held for plane in sums} - totals:
+            totals |= new
+            held |= {total // 2 for total in new}
+        # The sign plane is the last: what is left of it is a result, and goes no further.
+        assert p.plane_width(weight_bits) == bits_for(min(held), max(held))
+        totals |= {acc - plane for acc in held for plane in sums}
+        assert p.total_width(weight_bits) == bits_for(min(totals), max(totals))
+
+
+@pytest.mark.parametrize("weight_bits", TileParameters.weight_widths)
+@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64, 256])
+def test_the_sum_of_a_vector_is_its_last_total_and_the_bits_that_left(rows, weight_bits):
+    p = TileParameters(rows=rows, columns=16)
+    extremes = (-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1) - 1)
+    for weight, activation_bits in itertools.product(extremes, range(1, 17)):
+        low, high = -(2 ** (activation_bits - 1)), 2**activation_bits - 1
+        for activation in (low, low + 1, 0, high // 2, high):
+            last = (rows * weight * activation) >> (activation_bits - 1)
+            assert bits_for(last, last) <= p.total_width(weight_bits)
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
@@ -130,22 +155,23 @@ def test_a_file_replaces_defaults(tmp_path):
 def test_cycles_of_a_sequence_by_hand():
     p = TileParameters(rows=4, columns=16)
     assert p.weight_beats == 4
-    # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 3 cycles later.
-    assert p.sequence_cycles([(2, [10])]) == 14 + 3 + 1
-    assert p.sequence_cycles([(4, [10])]) == 14 + 4 + 1
-    assert p.sequence_cycles([(16, [10])]) == 14 + 4 + 1
-    # Without a partial sum buffer a cycle sooner.
+    # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 2 cycles later,
+    # or 3.
+    assert p.sequence_cycles([(2, [10])]) == 14 + 2 + 1
+    assert p.sequence_cycles([(4, [10])]) == 14 + 3 + 1
+    assert p.sequence_cycles([(16, [10])]) == 14 + 3 + 1
+    # A partial sum buffer costs none.
     short = TileParameters(rows=4, columns=16, row_blocks=1, partial_sums=0)
     assert short.sequence_cycles([(2, [10])]) == 14 + 2 + 1
     assert short.sequence_cycles([(16, [10])]) == 14 + 3 + 1
     # The second block, in beats 4 to 7, waits for the array; a job's own fetch costs a cycle.
-    assert p.sequence_cycles([(2, [10, 10])]) == 24 + 3 + 1
-    assert p.sequence_cycles([(2, [10]), (2, [10])]) == 25 + 3 + 1
+    assert p.sequence_cycles([(2, [10, 10])]) == 24 + 2 + 1
+    assert p.sequence_cycles([(2, [10]), (2, [10])]) == 25 + 2 + 1
     # Blocks of one plane: used in 5 and 9; the third, in beats 8 to 11, in 13.
-    assert p.sequence_cycles([(2, [1, 1, 1])]) == 13 + 3 + 1
+    assert p.sequence_cycles([(2, [1, 1, 1])]) == 13 + 2 + 1
     # Nothing can load while both banks are in use: the third block, behind the first one's last
     # plane in cycle 104, in beats 106 to 109, is used in 111.
-    assert p.sequence_cycles([(2, [100, 1, 1])]) == 111 + 3 + 1
+    assert p.sequence_cycles([(2, [100, 1, 1])]) == 111 + 2 + 1
 
 
 @pytest.mark.parametrize("row_blocks", [1, 10])

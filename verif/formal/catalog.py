@@ -11,6 +11,7 @@ from rtl.pim_tile.weight_array import WeightArray
 from rtl.shift_add.accumulator import Accumulator
 from rtl.shift_add.fuser import Fuser
 from rtl.shift_add.partial_sums import PartialSumBuffer
+from rtl.shift_add.result_register import ResultRegister
 from rtl.shift_add.shift_add import ShiftAdd
 from rtl.tile import Tile
 from verif.formal.accumulator import AccumulatesPlanes
@@ -21,6 +22,7 @@ from verif.formal.fuser import FusesColumns
 from verif.formal.partial_sums import KeepsEntries
 from verif.formal.product import SumsProducts
 from verif.formal.proof import FormalError, Proof
+from verif.formal.result_register import PutsSumsTogether
 from verif.formal.sequencer import RunsJobs
 from verif.formal.shift_add import GivesResults
 from verif.formal.tile import KeepsContracts, RunsJob
@@ -46,12 +48,7 @@ def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
     """
     narrow, *wider = parameters.weight_widths
     precisions = [n for n in wider if n <= widest] or [narrow]
-    return Accumulator(
-        lanes=2,
-        sources={n: parameters.fused_width(n) for n in precisions},
-        width=parameters.vector_width(widest),
-        segment=parameters.segment,
-    )
+    return Accumulator(lanes=2, widths={n: parameters.plane_width(n) for n in precisions})
 
 
 def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
@@ -105,13 +102,21 @@ PROOFS = (
     *(
         Proof(
             name=f"accumulator.up_to_{widest}_bits",
-            claim="an accumulator is twice what it was plus or minus the sum, while segments live",
+            claim="a total and the bits that left are the sum of the planes by bit weight",
             design=lambda widest=widest: AccumulatesPlanes(accumulator(tile(3), widest)),
             mode="prove",
             depth=2,
             cover_depth=4,
         )
         for widest in TileParameters.weight_widths
+    ),
+    Proof(
+        name="result_register.sums",
+        claim="a sum is its last total, in place, and the bits below, until the next bit comes",
+        design=lambda: PutsSumsTogether(ResultRegister(tile(3))),
+        mode="prove",
+        depth=2,
+        cover_depth=18,
     ),
     *(
         Proof(
@@ -176,7 +181,7 @@ PROOFS = (
     ),
     Proof(
         name="shift_add.results_of_one_block",
-        claim="the same of a tile without a partial sum buffer, which has a stage less",
+        claim="the same of a tile without a partial sum buffer",
         design=lambda: GivesResults(ShiftAdd(tile(1, row_blocks=1, partial_sums=0))),
         mode="prove",
         depth=2,

@@ -27,7 +27,7 @@ def use_of_bits(m, check, *, activation_bits, take, loaded, accepted, vector_bit
 
 
 class GivesPlanes(Elaboratable):
-    """Every vector accepted is offered as its bit planes, most significant first from its highest
+    """Every vector accepted is offered as its bit planes, least significant first up to its highest
     plane with a bit set, each until it is taken; and none is offered that was not accepted.
     """
 
@@ -46,21 +46,21 @@ class GivesPlanes(Elaboratable):
 
         accepted = feeder.activations.valid & feeder.activations.ready
         used = [feeder.activation_bits > bit for bit in range(bits)]
-        loaded, first, index = Signal(), Signal(), Signal(range(bits))
+        loaded, index, highest = Signal(), Signal(range(bits)), Signal(range(bits))
         vector_bits = Signal.like(feeder.activation_bits)
         planes = [Signal(p.rows, name=f"plane_{bit}") for bit in range(bits)]
         with m.If(feeder.take):
-            m.d.sync += [index.eq(index - 1), first.eq(0)]
-            with m.If(index == 0):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == highest):
                 m.d.sync += loaded.eq(0)
         with m.If(accepted):
-            m.d.sync += [loaded.eq(1), first.eq(1), index.eq(0)]
+            m.d.sync += [loaded.eq(1), index.eq(0), highest.eq(0)]
             m.d.sync += vector_bits.eq(feeder.activation_bits)
             for bit, plane in enumerate(planes):
                 incoming = Cat(word[bit] for word in feeder.activations.payload)
                 m.d.sync += plane.eq(incoming)
                 with m.If(used[bit] & incoming.any()):
-                    m.d.sync += index.eq(bit)
+                    m.d.sync += highest.eq(bit)
 
         use_of_bits(
             m,
@@ -85,26 +85,26 @@ class GivesPlanes(Elaboratable):
                 Assert(feeder.plane == plane),
                 Assert(feeder.index == index),
                 Assert(feeder.zero == ~plane.any()),
-                Assert(feeder.first == first),
-                Assert(feeder.last == (index == 0)),
-                Assert(index < vector_bits),
+                Assert(feeder.first == (index == 0)),
+                Assert(feeder.last == (index == highest)),
+                Assert(feeder.skipped == vector_bits - 1 - highest),
+                Assert(index <= highest),
+                Assert(highest < vector_bits),
+                # The last plane has a bit set, or is the only one.
+                Assert(~feeder.last | ~feeder.zero | feeder.first),
             ]
-            with m.If(first):
-                m.d.comb += Assert(feeder.skipped == vector_bits - 1 - index)
             # Inside, for induction.
             for bit in range(bits):
                 with m.If(vector_bits > bit):
                     m.d.comb += Assert(inside[f"vector_{bit}"] == planes[bit])
-            with m.If(first):
-                for bit in range(bits):
-                    with m.If((index < bit) & (vector_bits > bit)):
-                        m.d.comb += Assert(planes[bit] == 0)
-                m.d.comb += Assert(plane.any() | (index == 0))
+                with m.If((highest < bit) & (vector_bits > bit)):
+                    m.d.comb += Assert(planes[bit] == 0)
+            m.d.comb += Assert(Array(planes)[highest].any() | (highest == 0))
         with m.Else():
             m.d.comb += Assert(feeder.first)
         m.d.comb += [
-            Cover(loaded & ~first & feeder.zero & (index > 0)),
-            Cover(loaded & first & feeder.last & (vector_bits == bits)),
-            Cover(loaded & ~first & accepted),
+            Cover(loaded & feeder.zero & ~feeder.last & (index > 0)),
+            Cover(loaded & feeder.first & feeder.last & (vector_bits == bits)),
+            Cover(loaded & (index > 0) & accepted),
         ]
         return m

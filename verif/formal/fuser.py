@@ -1,6 +1,6 @@
 """Properties of the fuser."""
 
-from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Signal, signed
+from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Signal
 
 from rtl.bit_slice import lane_value
 from rtl.shift_add.fuser import Fuser
@@ -11,7 +11,8 @@ __all__ = ["FusesColumns"]
 
 class FusesColumns(Elaboratable):
     """At one precision, each lane has the sum of its columns' counts by their bit weights, the top
-    one negatively: at 2 bits of the counts that are there, at the others of those of the last step.
+    one negatively, and no bit is lost: at 2 bits of the counts that are there, at the others of
+    those of the last step.
     """
 
     def __init__(self, fuser: Fuser, *, weight_bits: int):
@@ -39,7 +40,7 @@ class FusesColumns(Elaboratable):
             columns = range(lane * n, (lane + 1) * n)
             weights = [*(1 << i for i in range(n - 1)), -(1 << (n - 1))]
             total = sum(counts[c] * w for c, w in zip(columns, weights, strict=True))
-            expected = Signal(signed(p.fused_width(n)), name=f"expected_{lane}", reset_less=True)
+            expected = Signal(total.shape(), name=f"expected_{lane}", reset_less=True)
             if registered:
                 with m.If(fuser.step):
                     m.d.sync += expected.eq(total)

@@ -12,11 +12,10 @@ from amaranth.hdl import (
     Signal,
     signed,
 )
-from amaranth.lib import data
 
+from rtl.bit_slice import lane_value
 from rtl.parameters import TileParameters
 from rtl.pim_tile.column_counter import ColumnCounter
-from rtl.shift_add.segments import sums_layout
 from rtl.shift_add.shift_add import ShiftAdd
 from verif.formal.environment import any_value, never_reset, previous
 from verif.formal.inside import Inside
@@ -29,9 +28,9 @@ class SumsProducts(Elaboratable):
     sign too: the result is the sum of the products.
 
     Planes enter one a cycle from the first on, and the result is taken at once: the whole job lies
-    in ``cycles`` cycles, so that a proof of that depth is complete for it. In a tile with partial
-    sums the accumulators hold, after each plane, the products with the activations as far as they
-    have come, which is claimed as well, so that a solver meets one addition at a time.
+    in ``cycles`` cycles, so that a proof of that depth is complete for it. After each plane
+    the accumulators and the bits that left them are the products with the activations as far as
+    they have come, which is claimed as well, so that a solver meets one addition at a time.
     """
 
     def __init__(self, parameters: TileParameters, *, weight_bits: int, most_bits: int):
@@ -60,30 +59,25 @@ class SumsProducts(Elaboratable):
         negative = any_value(m, 1, name="signed")
         m.d.comb += Assume((bits > 0) & (bits <= self.most_bits))
 
-        # One plane a cycle: ``left`` are to come, and those above ``bits`` do not enter.
-        left = Signal(range(self.most_bits + 1), init=self.most_bits)
-        m.d.sync += left.eq(Mux(left == 0, 0, left - 1))
-        plane, segments = Signal(p.rows), Signal(shift_add.tag.segments.shape())
-        with m.Switch(left):
-            for n in range(1, self.most_bits + 1):
+        # One plane a cycle, and those from ``bits`` on do not enter.
+        index = Signal(range(self.most_bits + 1))
+        m.d.sync += index.eq(Mux(index == self.most_bits, index, index + 1))
+        plane = Signal(p.rows)
+        with m.Switch(index):
+            for n in range(self.most_bits):
                 with m.Case(n):
-                    m.d.comb += plane.eq(Cat(word[n - 1] for word in words))
-        with m.Switch(bits):
-            for n in range(1, self.most_bits + 1):
-                with m.Case(n):
-                    m.d.comb += segments.eq(p.segments(p.vector_width(kw, n)))
+                    m.d.comb += plane.eq(Cat(word[n] for word in words))
         tag = shift_add.tag
         m.d.comb += [
-            tag.valid.eq((left > 0) & (left <= bits)),
+            tag.valid.eq(index < bits),
             tag.zero.eq(plane == 0),
-            tag.first.eq(left == bits),
-            tag.last.eq(left == 1),
-            tag.negative.eq(negative & tag.first),
+            tag.first.eq(index == 0),
+            tag.last.eq(index == bits - 1),
+            tag.negative.eq(negative & tag.last),
             tag.first_block.eq(1),
             tag.last_block.eq(1),
             tag.last_vector.eq(1),
             tag.weight_bits.eq(1 << p.weight_widths.index(kw)),
-            tag.segments.eq(segments),
             shift_add.results.ready.eq(1),
         ]
         m.d.comb += [
@@ -98,58 +92,45 @@ class SumsProducts(Elaboratable):
         # output, which is unknown: what holds for it holds for all.
         output = any_value(m, range(p.outputs(kw)), name="output")
         m.d.comb += Assume(output < p.outputs(kw))
-        products, prefixes = [], []
+        products = []
         for row, word in enumerate(weights):
-            bit, first = plane[row], Mux(negative, Mux(plane[row], -1, 0), plane[row])
-            prefix = Signal(signed(self.most_bits + 1), name=f"prefix_{row}")
             weight = any_value(m, signed(kw), name=f"weight_{row}")
             m.d.comb += Assume(word.word_select(output, kw) == weight.as_unsigned())
+            value = Signal(signed(self.most_bits + 1), name=f"value_{row}")
             product = Signal(signed(kw + self.most_bits), name=f"product_{row}")
-            term = Mux(bit, weight, 0)
-            with m.If(tag.valid):
+            sign = Mux(tag.negative, -1, 1)
+            with m.If(tag.valid & plane[row]):
                 m.d.sync += [
-                    prefix.eq(Mux(tag.first, first, Cat(bit, prefix).as_signed())),
-                    product.eq(Mux(tag.first, Mux(negative, -term, term), 2 * product + term)),
+                    value.eq(value + (sign << index)),
+                    product.eq(product + ((sign * weight) << index)),
                 ]
-            m.d.comb += Assert(product == weight * prefix)
-            prefixes.append(prefix)
+            m.d.comb += Assert(product == weight * value)
+            with m.If(index == self.most_bits), m.Switch(bits):
+                for n in range(1, self.most_bits + 1):
+                    with m.Case(n):
+                        whole = Mux(negative, words[row][:n].as_signed(), words[row][:n])
+                        m.d.comb += Assert(value == whole)
             products.append(product)
-        # The same as they reach the accumulators, and then the results.
+        # The same as they reach the accumulators and the results.
         stages = p.latency(kw) - 1
-        chain, entered = [sum(products)], [previous(m, tag.valid, name="entered_0")]
+        expected, entered = sum(products), index
         for stage in range(1, stages):
-            chain.append(previous(m, chain[-1], name=f"products_{stage}"))
-            entered.append(previous(m, entered[-1], name=f"entered_{stage}"))
-
-        if p.partial_sums:
-            sums = data.View(sums_layout(p, p.vector_width), inside["sums"])
-            held = Signal(signed(p.vector_width(kw)))
-            m.d.comb += held.eq(
-                Array(sums[str(o * kw // 2)][: len(held)] for o in range(p.outputs(kw)))[output]
-            )
-            whole = Signal(held.shape())
-            m.d.comb += whole.eq(chain[stages - 2])
-            with m.If(entered[stages - 2]):
-                for segment in range(p.segments(len(held))):
-                    bits_of_it = slice(segment * p.segment, (segment + 1) * p.segment)
-                    with m.If(segment < segments):
-                        m.d.comb += Assert(held[bits_of_it] == whole[bits_of_it])
-        with m.If(left == 0):
-            for word, prefix in zip(words, prefixes, strict=True):
-                with m.Switch(bits):
-                    for n in range(1, self.most_bits + 1):
-                        with m.Case(n):
-                            value = Mux(negative, word[:n].as_signed(), word[:n])
-                            m.d.comb += Assert(prefix == value)
+            expected = previous(m, expected, name=f"products_{stage}")
+            entered = previous(m, entered, name=f"entered_{stage}")
+        held, left = self.so_far(inside)
+        for n in range(1, self.most_bits):
+            with m.If((entered == n) & (n < bits)):
+                below = Array(bits_left[:n] for bits_left in left)[output]
+                m.d.comb += Assert((Array(held)[output] << n) + below == expected)
 
         results = shift_add.results
-        due = previous(m, left == 1, name="due_0")
+        due = previous(m, tag.valid & tag.last, name="due_0")
         for stage in range(1, stages):
             due = previous(m, due, name=f"due_{stage}")
         m.d.comb += Assert(results.valid == due)
         with m.If(results.valid):
             lanes = [results.payload.outputs[o * kw // 2] for o in range(p.outputs(kw))]
-            m.d.comb += Assert(Array(lanes)[output] == chain[stages - 1])
+            m.d.comb += Assert(Array(lanes)[output] == expected)
             m.d.comb += [
                 Assert(results.payload.last),
                 Assert(results.payload.status.as_value() == 0),
@@ -160,3 +141,21 @@ class SumsProducts(Elaboratable):
             for sign in (0, 1)
         ]
         return m
+
+    def so_far(self, inside):
+        """Of each output, the accumulator and the bits that left it."""
+        p, kw = self.parameters, self.weight_bits
+        narrow, *wider = p.weight_widths
+        accumulators = {}
+        for widest in [n for n in reversed(wider) if n >= kw] if kw != narrow else [narrow]:
+            part = inside.part(f"accumulator_{widest}")
+            words = [part[f"acc_{word}"] for word in range(p.plane_width(kw))]
+            for lane in range(len(words[0])):
+                accumulators[p.sliced_lanes[len(accumulators)]] = lane_value(words, lane)
+        register = inside.part("collector").part("result_register")
+        low = [register[f"low_{place}"] for place in range(p.max_activation_bits - 1)]
+        lanes = [output * kw // 2 for output in range(p.outputs(kw))]
+        return (
+            [accumulators[lane] for lane in lanes],
+            [Cat(word[lane] for word in low) for lane in lanes],
+        )

@@ -9,6 +9,7 @@ from rtl.plane_tag import OF_VECTOR, PlaneTag
 from rtl.shift_add.shift_add import ShiftAdd
 from verif.formal.environment import drive_inputs, hold_offers
 from verif.formal.inside import Inside
+from verif.formal.result_register import number_of_planes
 
 __all__ = ["GivesResults", "order_of_tags", "tags_of_vectors"]
 
@@ -66,7 +67,8 @@ def tags_of_vectors(m, check, *, tag, advance, name: str) -> PlaneTag:
 
 class GivesResults(Elaboratable):
     """Each vector that leaves gives one result, in order, with its status and whether it is the
-    last of its job; the result stays as it is until it is taken.
+    last of its job; the result stays as it is until it is taken. Planes reach the
+    result register numbered.
     """
 
     def __init__(self, shift_add: ShiftAdd):
@@ -92,10 +94,7 @@ class GivesResults(Elaboratable):
 
         # A queue of what is on its way, the oldest first: a result is its head.
         waiting = PlaneTag(inside["waiting_tag"])
-        stages = [waiting]
-        if shift_add.parameters.partial_sums:
-            stages.insert(0, PlaneTag(inside["summed_tag"]))
-        most = len(stages) + 1
+        most = 2
         queue = [Signal(4, name=f"queue_{place}") for place in range(most + 1)]
         length = Signal(range(most + 2))
         taken, enters = Signal(), Signal()
@@ -115,22 +114,32 @@ class GivesResults(Elaboratable):
                 queue[0] == Cat(results.payload.last, results.payload.status.as_value())
             )
 
-        # Inside, for induction: every stage holds its place in the queue.
-        place = results.valid
-        for stage in stages:
-            with m.If(leaves(stage)):
-                m.d.comb += Assert(Array(queue)[place] == marks(stage))
-            place = place + leaves(stage)
-        m.d.comb += Assert(length == place)
+        # Inside, for induction: a result and the stage in front of it hold their places.
+        with m.If(leaves(waiting)):
+            m.d.comb += Assert(Array(queue)[results.valid] == marks(waiting))
+        m.d.comb += Assert(length == results.valid + leaves(waiting))
         m.d.comb += Assert(waiting.valid == behind_longer)
         # What is said of a vector is copied with its first tag, and stays behind it.
         with m.If(takes_longer(vector)):
             m.d.comb += Assert(of_vector(waiting) == of_vector(vector))
         with m.Else():
             m.d.comb += Assert(~waiting.valid)
-        for stage in stages[:-1]:
-            with m.If(~(waiting.valid & waiting.first)):
-                m.d.comb += Assert(of_vector(stage) == of_vector(vector))
+
+        # Planes reach the result register numbered one by one.
+        collector = inside.part("collector")
+        collected = PlaneTag(collector["tag"])
+        next_index = number_of_planes(
+            m,
+            Assert,
+            tag=collected,
+            index=collector["index"],
+            moves=shift_add.advance & collected.valid,
+            name="next_index",
+        )
+        m.d.comb += Assert(inside["counted"] == next_index)
+        if shift_add.parameters.partial_sums:
+            # A sum goes to the buffer once: it never waits, as a result may.
+            m.d.comb += Assert(~(collector["write"] & results.valid))
 
         m.d.comb += [
             Cover(length == most),
