@@ -24,8 +24,7 @@ def accumulator(parameters: TileParameters, precisions: list[int], *, lanes: int
     return Accumulator(
         lanes=lanes,
         sources={n: parameters.fused_width(n) for n in precisions},
-        width=parameters.vector_width(max(precisions)),
-        segment=parameters.segment,
+        widths={n: parameters.plane_width(n) for n in precisions},
     )
 
 
