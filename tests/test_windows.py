@@ -220,6 +220,10 @@ def test_features_are_what_the_tile_does(harness, tmp_path):
     assert features["accumulator_toggles"] == sum(
         of(compute, "shift_add", accumulator, start="acc_") for accumulator in accumulated
     )
+    assert features["result_toggles"] == sum(
+        of(compute, "shift_add", "collector", "result_register", start=register)
+        for register in ("low_", "total_")
+    )
 
 
 def test_inputs_stand_apart(harness):

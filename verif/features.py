@@ -24,7 +24,7 @@ FEATURES: dict[str, str] = {
     "jobs": "jobs",
     "vectors": "vectors, each once a row block",
     "planes": "planes that the array computes",
-    "zero_planes": "planes with no bit set behind the first of their vector",
+    "zero_planes": "planes with no bit set that cost a cycle",
     "skipped_planes": "leading planes that cost no cycle",
     "vector_bits": "register bits of the feeder that are clocked",
     "vector_toggles": "those that change",
@@ -34,17 +34,19 @@ FEATURES: dict[str, str] = {
     "adder_toggles": "sums and carries of the column adders that change",
     "fused_bits": "register bits behind the fusing adders that are clocked",
     "pair_toggles": "bits of the sums of column pairs that change",
-    "quad_toggles": "bits of the register behind the fusing adders that change",
+    "quad_toggles": "bits of the sums of two pairs that change",
+    "octet_toggles": "bits of the sums of two quads that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
     "term_toggles": "bits of what a plane adds to the accumulators that change",
     "total_toggles": "bits of the accumulators' sums, for every plane, that change",
-    "extend_toggles": "those of them above what a plane adds",
+    "lowest_toggles": "those of them that leave",
     "negative_sums": "sums of whole weights that a plane subtracts",
     "addend_toggles": "bits of what the planes before add to them that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
     "result_toggles": "those that change",
+    "output_toggles": "bits of the results at the port that change",
     "blocks": "weight blocks loaded",
     "beats": "beats of weights",
     "beat_bits": "register bits of the beat on its way to storage that are clocked",
@@ -73,6 +75,7 @@ class _Run:
         self.features = dict.fromkeys(FEATURES, 0.0)
         self.registers: dict[str, np.ndarray] = {}
         self.blocks = 0
+        self.output_bits = parameters.accumulator_width
         planes = [[_Planes.of(job, block) for block in range(len(job.activations))] for job in jobs]
         sequence = [
             (job.weight_bits, [len(block.bits) for block in blocks])
@@ -113,13 +116,6 @@ class _Run:
     def _job(self, job: "Job", blocks: list["_Planes"], follows: list[bool]) -> None:
         p = self.parameters
         kw, kx = job.weight_bits, job.activation_bits
-        # Lanes that serve wider weights, too, have wider registers.
-        widest = [p.lane_weight_bits(output * kw // 2) for output in range(p.outputs(kw))]
-        reached = p.segments(p.vector_width(kw, kx)) * p.segment
-        # Accumulators of the narrowest weights stand apart.
-        held = [n if kw > p.weight_widths[0] else kw for n in widest]
-        widths = np.array([min(reached, p.vector_width(n)) for n in held])
-        term_widths = np.array([p.fused_width(n) for n in held])
         states, totals = [], 0
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
@@ -140,14 +136,10 @@ class _Run:
             states.append((taken, bits))
             if len(taken):
                 self._fuse(taken, weights, bits, kw)
-            totals = totals + self._accumulate(planes, weights, job, widths, term_widths)
+            # Sums of row blocks are at the port as they accumulate.
+            totals = totals + self._accumulate(planes, weights, job)
+            self._add("output_toggles", self._changes("output", totals, self.output_bits, p.lanes))
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
-        # Sums over row blocks can reach any bit.
-        if len(blocks) > 1:
-            reached = p.result_width(p.group_columns)
-        widths = np.array([min(reached, p.result_width(n)) for n in widest])
-        self._add("result_bits", len(totals) * widths.sum())
-        self._add("result_toggles", self._changes("result", totals, widths, p.lanes))
 
     def _load(self, bits: np.ndarray) -> None:
         """Load a block of weight bits (R, C), beat by beat."""
@@ -190,11 +182,11 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Sums of pairs and whole weights; and, but for 2 bits, the register of the quads between
-        them.
+        """Sums of pairs, quads, octets and whole weights. Quads are held at 4 bits, octets at 8 and
+        16.
         """
         p = self.parameters
-        for columns, name in ((2, "pair"), (4, "quad")):
+        for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
             if columns > kw:
                 continue
             grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
@@ -203,50 +195,53 @@ class _Run:
             factors[kw // columns - 1 :: kw // columns, -1] *= -1
             sums = _product(taken, (grouped * factors).sum(axis=2))
             width = p.fused_width(columns)
-            if columns == 4:
-                self._add("fused_bits", sums.size * width)
+            if columns == min(kw, 8) > 2:
+                self._add("fused_bits", sums.size * p.plane_width(columns))
             self._add(f"{name}_toggles", self._changes(name, sums, width))
         fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
-    def _accumulate(
-        self,
-        planes: "_Planes",
-        weights: np.ndarray,
-        job: "Job",
-        widths: np.ndarray,
-        term_widths: np.ndarray,
-    ) -> np.ndarray:
+    def _accumulate(self, planes: "_Planes", weights: np.ndarray, job: "Job") -> np.ndarray:
         """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
-        p = self.parameters
+        p, kw = self.parameters, job.weight_bits
+        width = p.total_width(kw)
         sums = _product(planes.bits, weights)  # (planes, outputs)
         negative = np.zeros(len(sums), bool)
         if job.signed:
             negative = (planes.index == job.activation_bits - 1) & planes.computed
         # A plane that counts negatively enters inverted, and with a carry.
         terms = np.where(negative[:, None], ~sums, sums)
-        self._add("term_toggles", self._changes("term", terms, term_widths, p.lanes))
-        sums[negative] *= -1
-        for step in range(1, int(planes.count.max())):
-            at = planes.start[planes.count > step] + step
-            sums[at] += 2 * sums[at - 1]
-        last = planes.start + planes.count - 1
-        self._add("total_toggles", self._changes("total", sums, widths, p.lanes))
-        above = np.maximum(0, widths - term_widths)
-        extended = self._changes("extended", sums >> term_widths, above, p.lanes)
-        self._add("extend_toggles", extended)
+        self._add("term_toggles", self._changes("term", terms, width, p.lanes))
         self._add("negative_sums", np.count_nonzero(negative) * sums.shape[1])
-        # The first plane of a vector has none before it.
-        before = np.insert(sums[:-1], 0, 0, axis=0)
-        before[planes.start] = 0
-        self._add("addend_toggles", self._changes("addend", before, widths, p.lanes))
-        # The last sum is held where it waits for partial sums, and otherwise goes to the result.
-        held = sums if p.partial_sums else np.delete(sums, last, axis=0)
-        name = "narrow" if job.weight_bits == p.weight_widths[0] else "wide"
-        toggles = self._changes(f"accumulator_{name}", held, widths, p.lanes)
-        self._add("accumulator_bits", len(held) * widths.sum())
+        sums[negative] *= -1
+        vectors = np.zeros((len(planes.start), sums.shape[1]), np.int64)
+        addends = np.zeros_like(sums)
+        for step in range(int(planes.count.max())):
+            at = planes.start[planes.count > step] + step
+            vectors[planes.count > step] += sums[at] << step
+            if step:
+                addends[at] = (sums[at - 1] + addends[at - 1]) >> 1
+        totals = sums + addends
+        self._add("addend_toggles", self._changes("addend", addends, width, p.lanes))
+        self._add("total_toggles", self._changes("total", totals, width, p.lanes))
+
+        # The last total goes to the result; of the others the lowest bit does, at its place.
+        ends = planes.start + planes.count - 1
+        held = np.delete(totals, ends, axis=0) >> 1
+        name = "narrow" if kw == p.weight_widths[0] else "wide"
+        self._add("accumulator_bits", held.size * (width - 1))
+        toggles = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
         self._add("accumulator_toggles", toggles)
-        return sums[last]
+        self._add("result_bits", len(ends) * sums.shape[1] * width + len(held) * p.lanes)
+        self._add("result_toggles", self._changes("result", totals[ends], width, p.lanes))
+        lowest = np.zeros((len(totals), p.lanes), np.int64)
+        lowest[:, :: p.lanes // sums.shape[1]] = totals & 1
+        self._add("lowest_toggles", self._changes("lowest", lowest, 1))
+        leaves = np.delete(np.arange(len(totals)), ends)
+        for place in range(p.max_activation_bits - 1):
+            at = leaves[planes.index[leaves] == place]
+            self._add("result_toggles", self._changes(f"low_{place}", lowest[at], 1))
+        return vectors
 
 
 class _Planes:
@@ -268,8 +263,7 @@ class _Planes:
         self.count = np.maximum(1, np.frexp(highest.astype(float))[1])
         self.start = np.cumsum(self.count) - self.count
         vector = np.repeat(np.arange(len(words)), self.count)
-        within = np.arange(len(vector)) - self.start[vector]
-        self.index = self.count[vector] - 1 - within
+        self.index = np.arange(len(vector)) - self.start[vector]
         self.bits = (words[vector] >> self.index[:, None] & 1).astype(bool)
         self.computed = self.bits.any(axis=1)
         self.skipped = len(words) * activation_bits - len(self.bits)

@@ -31,14 +31,13 @@ class Accumulator(wiring.Component):
     ----------
     lanes : int
         Accumulators side by side.
-    sources : dict of int to int
-        Width of the sum at each precision (weight bits) that uses these lanes.
     widths : dict of int to int
-        Width of the accumulator at each of them.
+        Width of the sum of a plane, and of the accumulator, at each precision (weight bits) that
+        uses these lanes.
 
     Members
     -------
-    sum_<n> : array of ``sources[n]`` words of ``lanes`` bits, In
+    sum_<n> : array of ``widths[n]`` words of ``lanes`` bits, In
         Bit slice of the signed sums at ``n``-bit weights.
     select_<n> : In
         Whether the sums at ``n``-bit weights are meant; at most one of them.
@@ -51,15 +50,14 @@ class Accumulator(wiring.Component):
     accumulators : array of ``max(widths)`` words of ``lanes`` bits, Out
     """
 
-    def __init__(self, *, lanes: int, sources: dict[int, int], widths: dict[int, int]):
+    def __init__(self, *, lanes: int, widths: dict[int, int]):
         self.lanes = lanes
-        self.sources = sources
         self.widths = widths
         self.width = max(widths.values())
         super().__init__(
             {
-                **{f"sum_{n}": In(data.ArrayLayout(lanes, width)) for n, width in sources.items()},
-                **{f"select_{n}": In(1) for n in sources},
+                **{f"sum_{n}": In(data.ArrayLayout(lanes, width)) for n, width in widths.items()},
+                **{f"select_{n}": In(1) for n in widths},
                 "step": In(1),
                 "zero": In(1),
                 "first": In(1),
@@ -72,7 +70,7 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes, widths = self.lanes, self.widths
-        select = {n: getattr(self, f"select_{n}") for n in self.sources}
+        select = {n: getattr(self, f"select_{n}") for n in widths}
 
         def used(word):
             """Whether the precision that is meant has a word."""

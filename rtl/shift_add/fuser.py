@@ -35,7 +35,7 @@ class Fuser(wiring.Component):
         One-hot: precision of the counts.
     step : In
         Clocks the register of the precision.
-    fused_2, fused_4, fused_8, fused_16 : array of ``fused_width(n)`` words of ``columns / n`` bits
+    fused_2, fused_4, fused_8, fused_16 : array of ``plane_width(n)`` words of ``columns / n`` bits
         Bit slices of the signed sums of ``n`` columns, Out.
     """
 
@@ -48,7 +48,7 @@ class Fuser(wiring.Component):
                 "step": In(1),
                 **{
                     f"fused_{n}": Out(
-                        data.ArrayLayout(parameters.outputs(n), parameters.fused_width(n))
+                        data.ArrayLayout(parameters.outputs(n), parameters.plane_width(n))
                     )
                     for n in parameters.weight_widths
                 },
@@ -80,9 +80,9 @@ class Fuser(wiring.Component):
             return low[:shift] + upper
 
         def join_halves(words, columns):
-            """A lower half without its sign: where these sums are used, no top column is in it."""
+            """A lower half without a sign: where these sums are used, no top column is in it."""
             low, high = halves(words)
-            return join(low[:-1], high, columns)
+            return join(low[: p.fused_width(columns // 2) - 1], high, columns)
 
         # Of every pair of columns the high one can be the top of a weight. All of them are at 2
         # bits; at each further precision it is the upper half of the lanes of the one before.
@@ -101,13 +101,20 @@ class Fuser(wiring.Component):
         # sign of its inverse and the one to add.
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
-        fused = {2: pair}
         quad = join_halves(pair, 4)
         octet = join_halves(quad, 8)
-        fused[4] = bit_slice.register(m, quad, self.step & self.weight_bits[1], name="quad")
-        fused[8] = bit_slice.register(m, octet, self.step & ~self.weight_bits[1], name="octet")
+
+        def held(words, columns, enable, name):
+            return bit_slice.register(m, words[: p.plane_width(columns)], enable, name=name)
+
+        at_4_bits = self.weight_bits[1]
+        fused = {
+            2: pair,
+            4: held(quad, 4, self.step & at_4_bits, "quad"),
+            8: held(octet, 8, self.step & ~at_4_bits, "octet"),
+        }
         fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")
-            m.d.comb += [word.eq(q) for word, q in zip(port, words, strict=True)]
+            m.d.comb += [word.eq(q) for word, q in zip(port, words, strict=False)]
         return m

@@ -119,7 +119,7 @@ class ResultRegister(wiring.Component):
                 m.d.sync += register[part].eq(total[part])
             bits = register[part]
             if number:
-                bits = Signal(len(bits), name=f"total_{lane}_{n}")
+                bits = Signal(len(bits), name=f"extended_{lane}_{n}")
                 m.d.comb += bits.eq(
                     Mux(weight_bits[upward].any(), register[part], number[-1].replicate(len(bits)))
                 )

@@ -123,7 +123,6 @@ class ShiftAdd(wiring.Component):
         widest = max(precisions)
         m.submodules[f"accumulator_{widest}"] = accumulator = Accumulator(
             lanes=lanes.stop - lanes.start,
-            sources={n: p.fused_width(n) for n in precisions},
             widths={n: p.plane_width(n) for n in precisions},
         )
         selects = []
