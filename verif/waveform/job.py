@@ -177,7 +177,7 @@ def draw_job() -> str:
         Group(
             "shift-add: output 0",
             [
-                Words("sum of a plane", seen.lane("sum", TILE.fused_width(WEIGHT_BITS))),
+                Words("sum of a plane", seen.lane("sum", TILE.plane_width(WEIGHT_BITS))),
                 Words("total", seen.lane("total", TILE.total_width(WEIGHT_BITS))),
                 # Words above those of the precision are not clocked, nor any with a vector's last
                 # plane: its total is the result, above the lowest bits of those before it.

@@ -71,7 +71,7 @@ class AccumulatorBench(Bench):
                     inputs[f"select_{n}"] = int(n == vector.weight_bits)
                 if sums is not None:
                     name = f"sum_{vector.weight_bits}"
-                    inputs[name] = to_slice(sums, TILE.fused_width(vector.weight_bits))
+                    inputs[name] = to_slice(sums, TILE.plane_width(vector.weight_bits))
                 await self.cycle(**inputs)
                 self.compare_held()
                 if sums is not None:

@@ -61,7 +61,7 @@ class FuserBench(Bench):
             outputs = TILE.outputs(weight_bits)
             found = from_slice(
                 self.read(f"fused_{weight_bits}"),
-                TILE.fused_width(weight_bits),
+                TILE.plane_width(weight_bits),
                 outputs,
                 signed=True,
             )
