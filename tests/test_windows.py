@@ -19,6 +19,7 @@ from verif.windows import check_sums, count_jobs, saif_of, window_sums
 
 TILE = TileParameters(rows=5, columns=16, row_blocks=4, partial_sums=4)
 SEED = 6
+RESULTS = ("shift_add", "collector", "result_register")
 ARRAY = ("row lines", "AND plane", "column adders", "fusing", "accumulators")
 
 
@@ -221,9 +222,22 @@ def test_features_are_what_the_tile_does(harness, tmp_path):
         of(compute, "shift_add", accumulator, start="acc_") for accumulator in accumulated
     )
     assert features["result_toggles"] == sum(
-        of(compute, "shift_add", "collector", "result_register", start=register)
-        for register in ("low_", "total_")
+        of(compute, *RESULTS, start=register) for register in ("low_", "total_")
     )
+
+
+@pytest.mark.parametrize("weight_bits", TILE.weight_widths)
+def test_features_of_results_are_what_the_tile_does(harness, tmp_path, weight_bits):
+    """Vectors of any number of planes, one after the other, over two blocks of weights."""
+    rng = np.random.default_rng([SEED, weight_bits])
+    job = random_job(
+        TILE, rng, weight_bits=weight_bits, activation_bits=16, signed=True, vectors=4, row_blocks=2
+    )
+    words = np.asarray(job.activations) >> rng.integers(0, 16, (2, 4, 1))
+    job = Job(weight_bits, 16, True, job.weights, words)
+    counts = count_jobs(*harness, TILE, [job], directory=tmp_path, separate=False)
+    placed = of(counts["compute"], *RESULTS, start="placed_")
+    assert features_of(TILE, [job])["placed_toggles"] == placed > 0
 
 
 def test_inputs_stand_apart(harness):

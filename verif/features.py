@@ -2,7 +2,7 @@
 
 Nothing is simulated: the order in which planes reach the array is known, and with it what every
 register and every adder of the array holds. Where a feature is a count of toggles it is exact,
-`tests/test_features.py` and `adq activity` hold it against the tile's RTL.
+`tests/test_windows.py` and `adq activity` hold it against the tile's RTL.
 
 The tile is taken as it is after reset: zeros in both banks, all registers at zero.
 """
@@ -29,6 +29,7 @@ FEATURES: dict[str, str] = {
     "vector_bits": "register bits of the feeder that are clocked",
     "vector_toggles": "those that change",
     "plane_toggles": "bits that differ from the plane offered before",
+    "plane_bits": "bits that are set in the planes offered",
     "line_toggles": "row lines that change",
     "product_toggles": "products of the array that change",
     "adder_toggles": "sums and carries of the column adders that change",
@@ -46,7 +47,8 @@ FEATURES: dict[str, str] = {
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
     "result_toggles": "those that change",
-    "output_toggles": "bits of the results at the port that change",
+    "placed_toggles": "bits that change where totals are put in their place",
+    "output_toggles": "bits of the sums of vectors, in the making too, that change",
     "blocks": "weight blocks loaded",
     "beats": "beats of weights",
     "beat_bits": "register bits of the beat on its way to storage that are clocked",
@@ -75,7 +77,7 @@ class _Run:
         self.features = dict.fromkeys(FEATURES, 0.0)
         self.registers: dict[str, np.ndarray] = {}
         self.blocks = 0
-        self.output_bits = parameters.accumulator_width
+        self.last_index = 0
         planes = [[_Planes.of(job, block) for block in range(len(job.activations))] for job in jobs]
         sequence = [
             (job.weight_bits, [len(block.bits) for block in blocks])
@@ -96,6 +98,10 @@ class _Run:
     def _add(self, name: str, value: float) -> None:
         self.features[name] += float(value)
 
+    def _held(self, register: str, words: int) -> np.ndarray:
+        """What a register holds."""
+        return self.registers.setdefault(register, np.zeros(words, np.int64))
+
     def _changes(
         self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
     ) -> int:
@@ -106,7 +112,7 @@ class _Run:
         they can.
         """
         words = values.shape[1]
-        held = self.registers.setdefault(register, np.zeros(size or words, np.int64))
+        held = self._held(register, size or words)
         held = held[:: len(held) // words]  # a view
         mask = np.left_shift(1, np.asarray(bits, np.int64)) - 1
         sequence = np.concatenate([held[None], (values & mask) | (held & ~mask)])
@@ -116,7 +122,7 @@ class _Run:
     def _job(self, job: "Job", blocks: list["_Planes"], follows: list[bool]) -> None:
         p = self.parameters
         kw, kx = job.weight_bits, job.activation_bits
-        states, totals = [], 0
+        states = []
         for block, planes in enumerate(blocks):
             weights = np.asarray(job.weights[block], dtype=np.int64)
             bits = _weight_bits(weights, kw)  # (R, C)
@@ -128,6 +134,7 @@ class _Run:
             self._add("skipped_planes", planes.skipped)
             self._add("vector_bits", len(planes.start) * kx * p.rows)
             self._add("vector_toggles", self._changes("vector", planes.words, kx))
+            self._add("plane_bits", np.count_nonzero(planes.bits))
             self._add("plane_toggles", self._changes("plane", planes.bits, 1))
             self._lines(taken)
             # The lines of a block that follows at once rise as those of the one before fall.
@@ -136,9 +143,7 @@ class _Run:
             states.append((taken, bits))
             if len(taken):
                 self._fuse(taken, weights, bits, kw)
-            # Sums of row blocks are at the port as they accumulate.
-            totals = totals + self._accumulate(planes, weights, job)
-            self._add("output_toggles", self._changes("output", totals, self.output_bits, p.lanes))
+            self._accumulate(planes, weights, job)
         self._array([*states, (np.zeros((1, p.rows), bool), bits)])
 
     def _load(self, bits: np.ndarray) -> None:
@@ -201,8 +206,8 @@ class _Run:
         fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
-    def _accumulate(self, planes: "_Planes", weights: np.ndarray, job: "Job") -> np.ndarray:
-        """Accumulate the planes of a block; the sum of each vector, (vectors, outputs)."""
+    def _accumulate(self, planes: "_Planes", weights: np.ndarray, job: "Job") -> None:
+        """Accumulate the planes of a block."""
         p, kw = self.parameters, job.weight_bits
         width = p.total_width(kw)
         sums = _product(planes.bits, weights)  # (planes, outputs)
@@ -214,34 +219,57 @@ class _Run:
         self._add("term_toggles", self._changes("term", terms, width, p.lanes))
         self._add("negative_sums", np.count_nonzero(negative) * sums.shape[1])
         sums[negative] *= -1
-        vectors = np.zeros((len(planes.start), sums.shape[1]), np.int64)
         addends = np.zeros_like(sums)
-        for step in range(int(planes.count.max())):
+        for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
-            vectors[planes.count > step] += sums[at] << step
-            if step:
-                addends[at] = (sums[at - 1] + addends[at - 1]) >> 1
+            addends[at] = (sums[at - 1] + addends[at - 1]) >> 1
         totals = sums + addends
         self._add("addend_toggles", self._changes("addend", addends, width, p.lanes))
         self._add("total_toggles", self._changes("total", totals, width, p.lanes))
-
-        # The last total goes to the result; of the others the lowest bit does, at its place.
-        ends = planes.start + planes.count - 1
-        held = np.delete(totals, ends, axis=0) >> 1
+        held = totals[~planes.ends] >> 1
         name = "narrow" if kw == p.weight_widths[0] else "wide"
         self._add("accumulator_bits", held.size * (width - 1))
         toggles = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
         self._add("accumulator_toggles", toggles)
-        self._add("result_bits", len(ends) * sums.shape[1] * width + len(held) * p.lanes)
-        self._add("result_toggles", self._changes("result", totals[ends], width, p.lanes))
+        self._collect(planes, totals, width)
+
+    def _collect(self, planes: "_Planes", totals: np.ndarray, width: int) -> None:
+        """The last total of a vector goes to the result register; of the others the lowest bit
+        does, at its place, in all lanes at once.
+        """
+        p = self.parameters
+        outputs = totals.shape[1]
         lowest = np.zeros((len(totals), p.lanes), np.int64)
-        lowest[:, :: p.lanes // sums.shape[1]] = totals & 1
+        lowest[:, :: p.lanes // outputs] = totals & 1
+        last = totals[planes.ends]
         self._add("lowest_toggles", self._changes("lowest", lowest, 1))
-        leaves = np.delete(np.arange(len(totals)), ends)
+        self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * p.lanes)
+        self._add("result_toggles", self._changes("result", last, width, p.lanes))
+
+        # What stands in the register after each plane.
+        before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
+        index = np.where(before < 0, self.last_index, planes.count[before] - 1)[:, None]
+        held = self._held("last", p.lanes)[:: p.lanes // outputs]
+        sums = np.where(before[:, None] < 0, held, last[before]) << index
+        held[:], self.last_index = last[-1], planes.count[-1] - 1
         for place in range(p.max_activation_bits - 1):
-            at = leaves[planes.index[leaves] == place]
-            self._add("result_toggles", self._changes(f"low_{place}", lowest[at], 1))
-        return vectors
+            at = np.flatnonzero((planes.index == place) & ~planes.ends)
+            name = f"low_{place}"
+            bits = np.concatenate([self._held(name, p.lanes)[None], lowest[at]])
+            self._add("result_toggles", self._changes(name, lowest[at], 1))
+            written = np.searchsorted(at, np.arange(len(totals)), side="right")
+            sums |= np.where(index > place, bits[written][:, :: p.lanes // outputs] << place, 0)
+        self._add("output_toggles", self._changes("output", sums, p.accumulator_width, p.lanes))
+        index = index[planes.ends]
+        widths = [
+            p.total_width(p.lane_weight_bits(output * p.lanes // outputs))
+            for output in range(outputs)
+        ]
+        for level in range((p.max_activation_bits - 1).bit_length()):
+            reach = 2 ** (level + 1)
+            placed, reached = last << index % reach, np.array(widths) + reach - 1
+            toggles = self._changes(f"placed_{level}", placed, reached, p.lanes)
+            self._add("placed_toggles", toggles)
 
 
 class _Planes:
@@ -254,6 +282,7 @@ class _Planes:
     index : (planes,), bit weight of each
     start, count : (vectors,), where the planes of each vector begin, and how many there are
     computed : bool (planes,), whether a bit is set
+    ends : bool (planes,), whether it is the last of its vector
     skipped : leading planes of all vectors that cost no cycle
     """
 
@@ -266,6 +295,8 @@ class _Planes:
         self.index = np.arange(len(vector)) - self.start[vector]
         self.bits = (words[vector] >> self.index[:, None] & 1).astype(bool)
         self.computed = self.bits.any(axis=1)
+        self.ends = np.zeros(len(vector), bool)
+        self.ends[self.start + self.count - 1] = True
         self.skipped = len(words) * activation_bits - len(self.bits)
 
     @classmethod

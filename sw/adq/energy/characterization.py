@@ -64,6 +64,7 @@ class RandomCase:
     signed : whether activations are
     used : share of the rows that have weights and activations at all
     loads : jobs, each with weights of its own; if several, they are short
+    words : ``uniform``, any but 0; or ``small``, as activations are: the larger, the rarer
     """
 
     weights: str
@@ -73,6 +74,7 @@ class RandomCase:
     signed: bool = False
     used: float = 1.0
     loads: int = 1
+    words: str = "uniform"
     seed: int = 1
 
     @property
@@ -82,7 +84,10 @@ class RandomCase:
         signed = ", signed" if self.signed else ""
         used = f", {self.used:.0%} of the rows" if self.used < 1 else ""
         loads = f", {self.loads} jobs" if self.loads > 1 else ""
-        return f"{self.weights} weights, {bits}, density {self.density:g}{signed}{used}{loads}"
+        small = ", small words" if self.words == "small" else ""
+        return (
+            f"{self.weights} weights, {bits}, density {self.density:g}{signed}{used}{loads}{small}"
+        )
 
     @property
     def identity(self) -> str:
@@ -99,6 +104,8 @@ class RandomCase:
         vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits) // self.loads)
         high = 2**self.activation_bits
         words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
+        if self.words == "small":
+            words = np.minimum(1 + rng.exponential(high / 8, words.shape).astype(int), high - 1)
         words -= high // 2 * (self.signed & (words >= high // 2)) * 2
         words *= rng.random(words.shape) < self.density
         limit = 2 ** (self.weight_bits - 1)
@@ -114,7 +121,8 @@ class RandomCase:
 
 def random_cases() -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
-    rows, as first layers are; and short jobs that overwrite each other's weights.
+    rows, as first layers are; short jobs that overwrite each other's weights; and words whose upper
+    planes are emptier than their lower ones.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -128,6 +136,10 @@ def random_cases() -> list[RandomCase]:
         cases += [
             RandomCase("normal", *bits, density, loads=LOADS, used=used)
             for density, used in ((0.5, 1.0), (0.25, 1.0), (0.5, FEW))
+        ]
+        cases += [
+            RandomCase("normal", *bits, density, used=used, words="small")
+            for density, used in ((0.1, 1.0), (0.5, 1.0), (1.0, FEW))
         ]
     return cases
 

@@ -15,16 +15,21 @@ CLOCK = "clock"
 """Block of what the clock's edges take, in every block's registers and clock gates."""
 
 COMPUTE: dict[str, tuple[str, ...]] = {
-    "row lines": ("line_loads", "plane_toggles", "planes"),
+    "row lines": ("line_loads", "plane_toggles", "plane_bits", "planes"),
     "AND plane": ("product_toggles", "line_loads"),
     "column adders": ("adder_toggles", "product_toggles"),
-    "fusing": ("pair_toggles", "quad_toggles", "fused_toggles", "adder_toggles"),
+    "fusing": (
+        *("pair_toggles", "quad_toggles", "octet_toggles", "fused_toggles", "adder_toggles"),
+    ),
     "accumulators": (
         *("term_toggles", "total_toggles", "addend_toggles", "accumulator_toggles"),
-        *("extend_toggles", "negative_sums", "zero_planes", "planes"),
+        *("negative_sums", "zero_planes", "planes"),
     ),
-    "collector": ("result_toggles", "total_toggles", "vectors"),
-    "feeder": ("vector_toggles", "plane_toggles", "planes", "vectors"),
+    "collector": (
+        *("result_toggles", "placed_toggles", "output_toggles"),
+        *("total_toggles", "lowest_toggles", "vectors"),
+    ),
+    "feeder": ("vector_toggles", "plane_toggles", "plane_bits", "planes", "vectors"),
     "control": ("cycles", "planes", "vectors", "jobs"),
     CLOCK: ("cycles", "fused_bits", "accumulator_bits", "result_bits", "vector_bits"),
 }
