@@ -47,6 +47,8 @@ FEATURES: dict[str, str] = {
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
     "result_toggles": "those that change",
+    "last_bits": "bits that are set in the totals of last planes, which pass for a cycle",
+    "index_toggles": "bits of the number of a vector's last plane that change",
     "placed_toggles": "bits that change where totals are put in their place",
     "output_toggles": "bits of the sums of vectors, in the making too, that change",
     "blocks": "weight blocks loaded",
@@ -245,10 +247,13 @@ class _Run:
         self._add("lowest_toggles", self._changes("lowest", lowest, 1))
         self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * p.lanes)
         self._add("result_toggles", self._changes("result", last, width, p.lanes))
+        self._add("last_bits", _toggles((last & (1 << width) - 1).view(np.uint64)))
 
         # What stands in the register after each plane.
         before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
         index = np.where(before < 0, self.last_index, planes.count[before] - 1)[:, None]
+        numbers = np.insert(planes.count - 1, 0, self.last_index)
+        self._add("index_toggles", _toggles(numbers[1:] ^ numbers[:-1]))
         held = self._held("last", p.lanes)[:: p.lanes // outputs]
         sums = np.where(before[:, None] < 0, held, last[before]) << index
         held[:], self.last_index = last[-1], planes.count[-1] - 1

@@ -22,7 +22,6 @@ read_rtlil design.il
 hierarchy -top {name}
 proc
 {adders}
-setattr -mod -set keep_hierarchy 1 {apart}
 flatten
 # State that matters has a reset; flip-flops of a library have no initial value.
 setattr -unset init w:*
@@ -41,15 +40,9 @@ dfflibmap -liberty library.lib
 opt_clean
 setundef -zero
 abc -liberty library.lib -script abc.script {unusable}
-setattr -mod -unset keep_hierarchy {apart}
-flatten
 opt_clean
 write_json netlist.json
 """
-
-APART = ("low_runs",)
-"""Components that ABC optimizes by themselves: what they tell is there long before a carry, of
-which ABC knows nothing."""
 
 LEAST_GATED = 4
 """Flip-flops from which on a clock gate takes less than a multiplexer for each of them."""
@@ -164,7 +157,6 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         name=f"{name}.{part}" if part else name,
         clock_gates=gating if library.clock_gates() else "",
         adders=extraction if adders else "",
-        apart=" ".join(f"*.{component}" for component in APART),
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
     )
     with tempfile.TemporaryDirectory() as folder:

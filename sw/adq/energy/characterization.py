@@ -49,6 +49,9 @@ VECTORS = 48
 
 LEAST_VECTORS = 16
 
+GREYS = 16
+"""Levels of a grey image."""
+
 LOADS = 4
 """Jobs that follow each other, each of which overwrites the weights of the one before the last."""
 
@@ -64,7 +67,8 @@ class RandomCase:
     signed : whether activations are
     used : share of the rows that have weights and activations at all
     loads : jobs, each with weights of its own; if several, they are short
-    words : ``uniform``, any but 0; or ``small``, as activations are: the larger, the rarer
+    words : ``uniform``, any but 0; ``small``, as activations are: the larger, the rarer; or
+        ``grey``, as images are: 16 levels, bright in some vectors and dark in others
     """
 
     weights: str
@@ -84,9 +88,9 @@ class RandomCase:
         signed = ", signed" if self.signed else ""
         used = f", {self.used:.0%} of the rows" if self.used < 1 else ""
         loads = f", {self.loads} jobs" if self.loads > 1 else ""
-        small = ", small words" if self.words == "small" else ""
+        words = f", {self.words} words" if self.words != "uniform" else ""
         return (
-            f"{self.weights} weights, {bits}, density {self.density:g}{signed}{used}{loads}{small}"
+            f"{self.weights} weights, {bits}, density {self.density:g}{signed}{used}{loads}{words}"
         )
 
     @property
@@ -106,6 +110,10 @@ class RandomCase:
         words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
         if self.words == "small":
             words = np.minimum(1 + rng.exponential(high / 8, words.shape).astype(int), high - 1)
+        elif self.words == "grey":
+            brightest = rng.integers(1, GREYS, (1, vectors, 1))
+            levels = rng.integers(1, brightest + 1, words.shape)
+            words = np.maximum(1, levels * (high - 1) // (GREYS - 1))
         words -= high // 2 * (self.signed & (words >= high // 2)) * 2
         words *= rng.random(words.shape) < self.density
         limit = 2 ** (self.weight_bits - 1)
@@ -121,8 +129,8 @@ class RandomCase:
 
 def random_cases() -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
-    rows, as first layers are; short jobs that overwrite each other's weights; and words whose upper
-    planes are emptier than their lower ones.
+    rows, as first layers are; short jobs that overwrite each other's weights; and words of which
+    some planes are emptier than others.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -138,8 +146,11 @@ def random_cases() -> list[RandomCase]:
             for density, used in ((0.5, 1.0), (0.25, 1.0), (0.5, FEW))
         ]
         cases += [
-            RandomCase("normal", *bits, density, used=used, words="small")
-            for density, used in ((0.1, 1.0), (0.5, 1.0), (1.0, FEW))
+            RandomCase("normal", *bits, density, used=used, words=words)
+            for density, used, words in (
+                *((0.1, 1.0, "small"), (0.5, 1.0, "small")),
+                *((0.5, 1.0, "grey"), (0.5, FEW, "grey")),
+            )
         ]
     return cases
 

@@ -26,7 +26,7 @@ COMPUTE: dict[str, tuple[str, ...]] = {
         *("negative_sums", "zero_planes", "planes"),
     ),
     "collector": (
-        *("result_toggles", "placed_toggles", "output_toggles"),
+        *("result_toggles", "last_bits", "index_toggles", "placed_toggles", "output_toggles"),
         *("total_toggles", "lowest_toggles", "vectors"),
     ),
     "feeder": ("vector_toggles", "plane_toggles", "plane_bits", "planes", "vectors"),
