@@ -28,8 +28,8 @@ FAULTS = {
     ),
     "an off-by-one plane count": (
         "rtl/pim_tile/feeder.py",
-        "self.activation_bits - 1 - self.index",
-        "self.activation_bits - self.index",
+        "self.activation_bits - 1 - highest",
+        "self.activation_bits - highest",
         "planes.skipped",
     ),
 }

@@ -21,12 +21,7 @@ __all__ = ["Workbench"]
 
 def accumulator(parameters: TileParameters, precisions: list[int], *, lanes: int) -> Accumulator:
     """Accumulator of some precisions, as the shift-add builds it."""
-    return Accumulator(
-        lanes=lanes,
-        sources={n: parameters.fused_width(n) for n in precisions},
-        width=parameters.vector_width(max(precisions)),
-        segment=parameters.segment,
-    )
+    return Accumulator(lanes=lanes, widths={n: parameters.plane_width(n) for n in precisions})
 
 
 class Workbench(wiring.Component):

@@ -48,15 +48,12 @@ class JobPlan:
                 for index in indices:
                     yield {
                         "first": int(index == indices[0]),
-                        "last": int(index == 0),
+                        "last": int(index == indices[-1]),
                         "negative": int(self.signed and index == self.activation_bits - 1),
                         "first_block": int(block == 0),
                         "last_block": int(block == self.row_blocks - 1),
                         "last_vector": int(vector == self.vectors - 1),
                         "weight_bits": 1 << TILE.weight_widths.index(self.weight_bits),
-                        "segments": TILE.segments(
-                            TILE.vector_width(self.weight_bits, self.activation_bits)
-                        ),
                         "status": Status.OK.value,
                     }
 
@@ -67,8 +64,7 @@ def random_plan(
     """A job whose vectors have any number of planes."""
     bits = activation_bits or random.randint(1, TILE.max_activation_bits)
     planes = [
-        [list(reversed(range(random.randint(1, bits)))) for _ in range(vectors)]
-        for _ in range(row_blocks)
+        [list(range(random.randint(1, bits))) for _ in range(vectors)] for _ in range(row_blocks)
     ]
     return JobPlan(
         weight_bits=random.choice(TILE.weight_widths),

@@ -48,6 +48,7 @@ class _Observed:
             "plane": inside.feeder.plane,
             "index": inside.feeder.index,
             "sum": shift_add.fuser.fused_8,
+            "total": shift_add.accumulator_16.totals,
             "accumulator": shift_add.accumulator_16.accumulators,
             **{
                 f"output {output}": self.tile.results.payload.outputs[output * WEIGHT_BITS // 2]
@@ -176,13 +177,11 @@ def draw_job() -> str:
         Group(
             "shift-add: output 0",
             [
-                Words("sum of a plane", seen.lane("sum", TILE.fused_width(WEIGHT_BITS))),
-                # Words above those that the job can reach are not clocked, nor any with a vector's
-                # last plane: its total is the result.
-                Words(
-                    "accumulator",
-                    seen.lane("accumulator", TILE.vector_width(WEIGHT_BITS, ACTIVATION_BITS)),
-                ),
+                Words("sum of a plane", seen.lane("sum", TILE.plane_width(WEIGHT_BITS))),
+                Words("total", seen.lane("total", TILE.total_width(WEIGHT_BITS))),
+                # Words above those of the precision are not clocked, nor any with a vector's last
+                # plane: its total is the result, above the lowest bits of those before it.
+                Words("accumulator", seen.lane("accumulator", TILE.plane_width(WEIGHT_BITS))),
                 Span(
                     taken[-1] + 0.5,
                     taken[-1] + TILE.latency(WEIGHT_BITS) + 0.5,

@@ -1,12 +1,13 @@
 """Bench of the collector."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from rtl.interface import Status
-from rtl.shift_add.segments import sums_layout
+from rtl.shift_add.result_register import totals_layout
 from verif import beats
 from verif.cocotb.bench import TILE, Bench, pack
 from verif.cocotb.plans import JobPlan, tag_beat
@@ -17,13 +18,16 @@ __all__ = ["CollectorBench", "Stage"]
 
 @dataclass
 class Stage:
-    """A plane in the pipeline: its tag, with the sums of each output where it ends a vector, and
-    the result that it must give, if any.
+    """A plane in the pipeline: its tag and number, what its total tells of the sum of each output,
+    and the result that it must give, if any.
     """
 
     tag: dict[str, int]
     weight_bits: int = 0
-    sums: list[int] | None = None
+    index: int = 0
+    totals: list[int] | None = None
+    """The lowest bit of each where it is not the last plane of its vector, the total where it is.
+    """
     result: list[int] | None = None
 
 
@@ -32,72 +36,79 @@ class CollectorBench(Bench):
 
     block = "collector"
     streams = ("results",)
-    quiet: ClassVar = {"advance": 1, "entering": 0, "tag": 0, "results__ready": 0}
+    quiet: ClassVar = {"advance": 1, "tag": 0, "results__ready": 0}
 
     def __init__(self, dut, *, idle: str = "never", stall: str = "never"):
         super().__init__(dut)
         self.no_plane = BACK_PRESSURES[idle](self.random)
         self.pause = BACK_PRESSURES[stall](self.random)
 
-    def stages(self, job: JobPlan, *, extreme: bool = False) -> list[Stage]:
-        """Planes of a job, with random or extreme sums."""
+    def lowest_sum(self, weight_bits: int, planes: int) -> int:
+        """Of a vector of unsigned activations, which is as far from zero as any can be."""
+        return -(2 ** (weight_bits - 1)) * TILE.rows * (2**planes - 1)
+
+    def random_sum(self, weight_bits: int, planes: int) -> int:
+        """A sum that a vector can have."""
+        lowest = self.lowest_sum(weight_bits, planes)
+        return self.random.randint(lowest, -lowest - 1)
+
+    def stages(self, job: JobPlan, sum_of: Callable[[int, int], int] | None = None) -> list[Stage]:
+        """Planes of a job, with sums by weight bits and planes; random ones where not said."""
         if job.status != Status.OK:
             return [Stage(tag) for tag in job.tags()]
-        most = 2 ** (job.weight_bits - 1) * TILE.rows * (2**job.activation_bits - 1)
-        outputs = TILE.outputs(job.weight_bits)
-        totals = [[0] * outputs for _ in range(job.vectors)]
-        stages, vector = [], 0
-        for tag in job.tags():
-            stage = Stage(tag, job.weight_bits)
-            if tag["last"]:
-                stage.sums = [
-                    -most if extreme else self.random.randint(-most, most - 1)
-                    for _ in range(outputs)
-                ]
-                totals[vector] = [t + s for t, s in zip(totals[vector], stage.sums, strict=True)]
-                if tag["last_block"]:
-                    stage.result = totals[vector]
-                vector = (vector + 1) % job.vectors
-            stages.append(stage)
+        sum_of = sum_of or self.random_sum
+        results = [[0] * TILE.outputs(job.weight_bits) for _ in range(job.vectors)]
+        tags, stages = job.tags(), []
+        for block in job.planes:
+            for vector, planes in enumerate(block):
+                sums = [sum_of(job.weight_bits, len(planes)) for _ in results[vector]]
+                results[vector] = [r + s for r, s in zip(results[vector], sums, strict=True)]
+                for index in planes:
+                    left = [s >> index for s in sums]
+                    last = index == planes[-1]
+                    totals = left if last else [total & 1 for total in left]
+                    stages.append(Stage(next(tags), job.weight_bits, index, totals))
+                if stages[-1].tag["last_block"]:
+                    stages[-1].result = results[vector]
         return stages
 
-    def sums_beat(self, stage: Stage | None) -> int:
-        """Sums as the accumulators give them: noise in what the job does not use."""
-        layout = sums_layout(TILE, TILE.vector_width)
+    def inputs(self, stage: Stage | None) -> dict[str, int]:
+        """A plane as it comes: noise in what the job does not use."""
+        layout = totals_layout(TILE)
         values = {name: self.random.getrandbits(60) for name, _ in layout}
-        if stage and stage.sums:
-            bits = TILE.segment * stage.tag["segments"]  # above them an accumulator is not clocked
-            for output, total in enumerate(stage.sums):
+        index = self.noise("index")
+        if stage and stage.totals:
+            index = stage.index
+            # Below the last plane nothing but the lowest bit counts.
+            bits = TILE.total_width(stage.weight_bits) if stage.tag["last"] else 1
+            for output, total in enumerate(stage.totals):
                 lane = str(output * stage.weight_bits // 2)
                 values[lane] = (values[lane] >> bits << bits) | (total & (2**bits - 1))
-        return pack(layout, values)
+        tag = tag_beat(self.random, stage and stage.tag)
+        return {"tag": tag, "index": index, "totals": pack(layout, values)}
 
     async def check(self, stages: list[Stage], *, cycles: int | None = None):
-        """Send planes through the pipeline; every result must come in the cycle after its sums, and
-        wait there until it is taken. With ``cycles``, stop after so many.
+        """Send planes through the pipeline; every result must come in the cycle after its last
+        plane, and wait there until it is taken, whatever stands at the input. With ``cycles``, stop
+        after so many.
         """
         waiting = list(stages)
-        entering = summed = result = None
+        entering = result = None
         cycle = 0
-        while waiting or entering or summed or result:
+        while waiting or entering or result:
             if cycle == cycles:
                 return
             ready = not self.pause(result is not None)
             advance = result is None or ready
             await self.cycle(
-                advance=int(advance),
-                results__ready=int(ready),
-                entering=tag_beat(self.random, entering and entering.tag),
-                tag=tag_beat(self.random, summed and summed.tag),
-                sums=self.sums_beat(summed),
+                advance=int(advance), results__ready=int(ready), **self.inputs(entering)
             )
             assert self.read("results__valid") == (result is not None)
             if result:
                 self.compare(result)
             if advance:
-                ends = summed and summed.tag["last"] and summed.tag["last_block"]
-                result = summed if ends else None
-                summed = entering
+                ends = entering and entering.tag["last"] and entering.tag["last_block"]
+                result = entering if ends else None
                 entering = waiting.pop(0) if waiting and not self.no_plane(True) else None
             cycle += 1
 

@@ -1,11 +1,15 @@
 """The collector, against sums of Python's integers."""
 
+import itertools
+
 import cocotb
 
 from verif.cocotb.bench import TILE
 from verif.cocotb.collector.bench import CollectorBench
-from verif.cocotb.plans import MOST_VECTORS, malformed_plans, random_plan
+from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from verif.cocotb.streams import BACK_PRESSURES, IDLES
+
+EVERY_NUMBER_OF_PLANES = range(1, TILE.max_activation_bits + 1)
 
 
 def random_jobs(bench: CollectorBench, count: int) -> list:
@@ -21,6 +25,18 @@ def random_jobs(bench: CollectorBench, count: int) -> list:
     ]
 
 
+def plan_of(weight_bits: int, planes: list[list[int]]) -> JobPlan:
+    """A job whose vectors have so many planes, block by block."""
+    return JobPlan(
+        weight_bits,
+        activation_bits=TILE.max_activation_bits,
+        signed=0,
+        vectors=len(planes[0]),
+        row_blocks=len(planes),
+        planes=[[list(range(count)) for count in block] for block in planes],
+    )
+
+
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES), extreme=[False, True])
 async def row_blocks_accumulate(dut, idle, stall, extreme):
@@ -29,7 +45,68 @@ async def row_blocks_accumulate(dut, idle, stall, extreme):
     await bench.start()
     jobs = random_jobs(bench, 20) + bench.random.sample(malformed_plans(), 5)
     bench.random.shuffle(jobs)
-    await bench.check([s for job in jobs for s in bench.stages(job, extreme=extreme)])
+    sum_of = bench.lowest_sum if extreme else None
+    await bench.check([s for job in jobs for s in bench.stages(job, sum_of)])
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=["never", "often"])
+async def every_place(dut, stall):
+    """Sums whose lowest bits are all 1, all 0, or one of either in the middle, below totals that
+    are -1, 0 or anything: at every precision, of every number of planes. Each stands alone, behind
+    a vector of 16 planes and wider weights, and in front of one: what such a vector left above the
+    places or the widths of the next is in no sum, and the bits of the next come while a result
+    waits.
+    """
+    bench = CollectorBench(dut, stall=stall)
+    await bench.start()
+    most = TILE.max_activation_bits
+    widest = TILE.weight_widths[-1]
+
+    def sum_of(weight_bits: int, planes: int) -> int:
+        ones = 2 ** (planes - 1) - 1
+        one = 2 ** bench.random.randrange(planes) & ones
+        low = bench.random.choice((0, ones, one, ones ^ one))
+        total = bench.random.choice((0, -1, bench.random_sum(weight_bits, planes) >> (planes - 1)))
+        return (total << (planes - 1)) | low
+
+    def opposite(weight_bits: int, planes: int) -> int:
+        """All bits below the sign 0, or all 1."""
+        return bench.random.choice((-1, bench.lowest_sum(weight_bits, 1) << (planes - 1)))
+
+    stages = []
+    cases = list(itertools.product(TILE.weight_widths, EVERY_NUMBER_OF_PLANES))
+    bench.random.shuffle(cases)
+    for weight_bits, planes in cases:
+        vectors = [most, planes, planes, most, planes][: TILE.vectors]
+        stages += bench.stages(plan_of(widest, [[most]]), opposite)
+        for count in vectors:
+            stages += bench.stages(plan_of(weight_bits, [[count]]), sum_of)
+        stages += bench.stages(plan_of(weight_bits, [vectors]), sum_of)
+    await bench.check(stages)
+
+
+@cocotb.test()
+@cocotb.parametrize(stall=["never", "often"])
+async def partial_sums_meet_every_place(dut, stall):
+    """Over row blocks whose vectors have different numbers of planes, in either order, at every
+    precision: what the earlier blocks left is added to totals and to the bits below them alike.
+    """
+    bench = CollectorBench(dut, stall=stall)
+    await bench.start()
+    vectors, blocks = min(MOST_VECTORS, 3), min(TILE.row_blocks, 3)
+    stages = []
+    for weight_bits, planes in itertools.product(TILE.weight_widths, EVERY_NUMBER_OF_PLANES):
+        counts = [
+            [bench.random.choice((planes, 1, TILE.max_activation_bits)) for _ in range(vectors)]
+            for _ in range(blocks)
+        ]
+        counts[bench.random.randrange(blocks)][0] = planes
+        # Carries run from the lowest bit on where one is added to all ones.
+        beside_zero = bench.random.random() < 0.5
+        sum_of = (lambda *_: bench.random.choice((-1, 0, 1))) if beside_zero else None
+        stages += bench.stages(plan_of(weight_bits, counts), sum_of)
+    await bench.check(stages)
 
 
 @cocotb.test()
@@ -40,15 +117,11 @@ async def longest_jobs(dut):
     bench = CollectorBench(dut)
     await bench.start()
     most = min(TILE.row_blocks, 1000)
-    jobs = [
-        random_plan(bench.random, vectors=vectors, row_blocks=row_blocks, activation_bits=bits)
-        for vectors, row_blocks in (
-            (min(MOST_VECTORS, 1000), min(TILE.row_blocks, 2)),
-            (1, most),
-        )
-        for bits in (1, TILE.max_activation_bits)
-    ]
-    await bench.check([s for job in jobs for s in bench.stages(job, extreme=True)])
+    for vectors, row_blocks in ((min(MOST_VECTORS, 1000), min(TILE.row_blocks, 2)), (1, most)):
+        for planes in (1, TILE.max_activation_bits):
+            weight_bits = bench.random.choice(TILE.weight_widths)
+            plan = plan_of(weight_bits, [[planes] * vectors] * row_blocks)
+            await bench.check(bench.stages(plan, bench.lowest_sum))
 
 
 @cocotb.test()

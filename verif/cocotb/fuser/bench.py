@@ -32,7 +32,8 @@ class FuserBench(Bench):
 
     async def check(self, planes: list[tuple[int, np.ndarray]]):
         """Weight bits and counts of planes, a plane a cycle except for pauses: the sums of 2 bits
-        must come at once, the others a cycle later, and stay until the next but of 2 bits.
+        must come at once, the others a cycle later. Those of 4 bits stay until the next of 4 bits,
+        those of 8 and 16 until the next of either.
         """
         planes = list(planes)
         while planes:
@@ -48,8 +49,9 @@ class FuserBench(Bench):
             await self.cycle(**inputs)
             self.compare(self.held | ({2: sums} if weight_bits == 2 else {}))
             if inputs["step"]:
-                # Wide sums share their adders.
-                self.held = {weight_bits: sums}
+                # Those of 8 and 16 bits share a register.
+                kept = {n: held for n, held in self.held.items() if (n == 4) != (weight_bits == 4)}
+                self.held = kept | {weight_bits: sums}
         await self.cycle(step=0)
         self.compare(self.held)
 
@@ -59,7 +61,7 @@ class FuserBench(Bench):
             outputs = TILE.outputs(weight_bits)
             found = from_slice(
                 self.read(f"fused_{weight_bits}"),
-                TILE.fused_width(weight_bits),
+                TILE.plane_width(weight_bits),
                 outputs,
                 signed=True,
             )

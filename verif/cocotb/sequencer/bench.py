@@ -61,15 +61,14 @@ class SequencerBench(Bench):
             for number in range(TILE.banks):
                 banks[number] |= number != leaving and not self.no_weights(True)
             advance = not self.pause(True)
-            index = loaded[0] if loaded else self.noise("index")
             await self.cycle(
                 advance=int(advance),
                 full=sum(full << number for number, full in enumerate(banks)),
                 loaded=int(bool(loaded)),
                 zero=self.noise("zero"),
                 first=int(first) if loaded else self.noise("first"),
-                last=int(index == 0),
-                index=index,
+                last=int(len(loaded) == 1) if loaded else self.noise("last"),
+                index=loaded[0] if loaded else self.noise("index"),
             )
             take, fetch, job_done = self.read("take"), self.read("fetch"), False
             tag = fields(PlaneTag, self.read("tag"))

@@ -73,7 +73,7 @@ async def every_precision(dut):
     await bench.start()
     await bench.check(
         [
-            JobPlan(weight_bits, bits, signed, 1, 1, planes=[[list(reversed(range(bits)))]])
+            JobPlan(weight_bits, bits, signed, 1, 1, planes=[[list(range(bits))]])
             for weight_bits in TILE.weight_widths
             for bits in range(1, TILE.max_activation_bits + 1)
             for signed in (0, 1)

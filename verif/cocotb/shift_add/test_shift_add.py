@@ -16,7 +16,7 @@ MOST_EXHAUSTED = 512
 
 def plain_plan(weight_bits: int, activation_bits: int, signed: int, vectors: int = 1) -> JobPlan:
     """A job of one row block whose vectors have all their planes."""
-    planes = [[list(reversed(range(activation_bits)))] * vectors]
+    planes = [[list(range(activation_bits))] * vectors]
     return JobPlan(weight_bits, activation_bits, signed, vectors, 1, planes=planes)
 
 
@@ -62,6 +62,42 @@ async def every_precision(dut, weight_bits):
             for extreme in (False, True)
         ]
     )
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
+async def empty_planes(dut, weight_bits, stall):
+    """Vectors of 1 to 16 planes, those of zeros among them, whose planes are empty from the bottom
+    up, in the middle, all but the ends, or nowhere. Jobs of single vectors of every length, and of
+    several in which one of a single plane follows one of 16 in the next cycle.
+    """
+    bench = ShiftAddBench(dut, stall=stall)
+    await bench.start()
+    most = TILE.max_activation_bits
+
+    def empty_of(planes: int) -> range:
+        """Planes to be empty; the last one of a vector is not, unless it is of zeros."""
+        ends = sorted(bench.random.randrange(planes) for _ in range(2))
+        some = [range(ends[0]), range(*ends), range(1, planes - 1), range(0)]
+        return bench.random.choice(some if planes > 1 else [range(1), range(0)])
+
+    jobs = []
+    for length in bench.random.sample(range(1, most + 1), most):
+        for several in (False, True):
+            lengths = [length, most, 1, 1, most, length] if several else [length]
+            lengths = lengths[: min(TILE.vectors, MOST_VECTORS)]
+            row_blocks = min(TILE.row_blocks, 2) if several else 1
+            blocks = [lengths, lengths[::-1]][:row_blocks]
+            planes = [[list(range(count)) for count in block] for block in blocks]
+            signed = bench.random.randrange(2)
+            plan = JobPlan(weight_bits, most, signed, len(lengths), row_blocks, planes=planes)
+            counts = bench.rng.integers(0, TILE.rows + 1, (sum(map(sum, blocks)), TILE.columns))
+            first = 0
+            for count in itertools.chain(*blocks):
+                counts[[first + index for index in empty_of(count)]] = 0
+                first += count
+            jobs.append(ShiftAddJob(plan, counts))
+    await bench.check(jobs)
 
 
 def vectors_of_all(weight_bits: int, activation_bits: int) -> int:

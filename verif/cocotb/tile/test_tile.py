@@ -124,8 +124,8 @@ async def extremes(dut, weight_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def sums_cross_zero(dut, weight_bits, signed):
-    """Small activations in wide accumulators: with each plane the sum can change its sign, which
-    then has to reach the highest bit.
+    """Small activations of up to 16 planes: with each plane the total can change its sign, the last
+    one of words below zero among them, which then has to reach the highest bit of the result.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -142,8 +142,8 @@ async def sums_cross_zero(dut, weight_bits, signed):
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def carries_reach_every_word(dut, weight_bits, signed):
     """Sums beside zero and beside powers of two, which come from one side and end on the other: a
-    carry runs through all the ones below, a borrow through all the zeros, to any bit of an
-    accumulator, in every lane, beside lanes in which none does.
+    carry runs through all the ones below, a borrow through all the zeros, to any bit of a total,
+    in every lane, beside lanes in which none does.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -265,6 +265,67 @@ async def a_sum_is_read_as_it_is_written(dut, weight_bits):
     await bench.cycles(2 * TILE.weight_beats + 4)
     bench.send([job], only="jobs")
     await bench.compare([job])
+
+
+@cocotb.test() if TILE.row_blocks > 1 else left_out
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
+async def row_blocks_cancel(dut, weight_bits, signed):
+    """The second row block takes away what the first gave, but for little: a carry or a borrow runs
+    through all of a sum, the bits of its lower planes and its total, whatever their number.
+    """
+    bench = TileBench(dut)
+    await bench.start()
+    given = {"weight_bits": weight_bits, "signed": signed, "vectors": min(MOST_VECTORS, 6)}
+    jobs = [
+        random_job(TILE, bench.rng, **given, activation_bits=activation_bits, row_blocks=2)
+        for activation_bits in range(1, TILE.max_activation_bits + 1)
+    ]
+    low = -(2 ** (weight_bits - 1))
+    for job in jobs:
+        job.activations[1] = job.activations[0]
+        little = bench.rng.integers(-1, 2, job.weights[0].shape)
+        some = bench.rng.random(little.shape) < 2 / TILE.rows
+        job.weights[1] = (little * some - job.weights[0]).clip(low, -1 - low)
+    await bench.check(jobs)
+
+
+@cocotb.test()
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
+async def vectors_of_every_length(dut, weight_bits, stall):
+    """Vectors of 1 to 16 planes in one job, one of a single plane or of zeros behind one of 16 and
+    in front of it: their lower planes are empty from the bottom up, in the middle, or nowhere.
+    """
+    bench = TileBench(dut, stall=stall)
+    await bench.start()
+    most = TILE.max_activation_bits
+    for signed in (False, True):
+        jobs = []
+        for length in bench.random.sample(range(1, most + 1), most):
+            lengths = [length, most, 1, most, 0, length][: min(TILE.vectors, MOST_VECTORS)]
+            given = {"weight_bits": weight_bits, "activation_bits": most, "signed": signed}
+            row_blocks = min(TILE.row_blocks, bench.random.choice((1, 2)))
+            [job] = random_jobs(bench, 1, **given, vectors=len(lengths), row_blocks=row_blocks)
+            for block in job.activations:
+                for number, planes in enumerate(bench.random.sample(lengths, len(lengths))):
+                    block[number] = words_of(bench, planes, signed=signed and planes == most)
+            jobs.append(job)
+        await bench.check(jobs)
+
+
+def words_of(bench: TileBench, planes: int, *, signed: bool) -> np.ndarray:
+    """A vector whose highest plane that is not empty is the last of so many. With ``signed`` that
+    is the one of the sign.
+    """
+    if not planes:
+        return np.zeros(TILE.rows, int)
+    top = planes - 1
+    ends = sorted(bench.random.randrange(planes) for _ in range(2))
+    empty = bench.random.choice([range(ends[0]), range(*ends), range(1, top), range(0)])
+    kept = sum(1 << index for index in range(top) if index not in empty)
+    words = bench.rng.integers(0, 2**planes, TILE.rows)
+    words[bench.random.randrange(TILE.rows)] |= 1 << top
+    words &= kept | 1 << top
+    return words - ((words >> top) << planes if signed else 0)
 
 
 @cocotb.test()
@@ -521,9 +582,10 @@ async def results_that_wait_are_counted(dut, stall):
 
 
 @cocotb.test()
-async def skipped_planes_carry(dut):
+@cocotb.parametrize(lowest_empty=[False, True])
+async def skipped_planes_carry(dut, lowest_empty):
     """As many planes as can be skipped at once, each number of them where the lowest word of their
-    counter overflows.
+    counter overflows: the leading planes of a vector, or those and its lowest.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -538,7 +600,8 @@ async def skipped_planes_carry(dut):
             [job] = random_jobs(bench, 1, **given, signed=False)
             job.activations[:] = 0
             job.activations[0, :, bench.random.randrange(TILE.rows)] = [
-                2 ** (most + 1 - skip) - 1 for skip in some
+                2 ** (most + 2 - skip) - 2 if lowest_empty and skip else 2 ** (most + 1 - skip) - 1
+                for skip in some
             ]
             await bench.check([job])
             skipped += sum(some)
