@@ -39,6 +39,7 @@ setundef -init -zero
 setundef -zero
 techmap
 opt -fast
+setundef -zero
 dffunmap
 opt_clean
 aigmap

@@ -136,8 +136,9 @@ class Induction:
         found = []
         for text in clause:
             name = text.removeprefix("~")
-            place = self.registers.get(f"right.{name}")
-            place = place or self.registers.get(f"right.{name.removesuffix('[0]')}")
+            # Of the tile, or of the comparison itself.
+            places = (f"right.{name}", f"right.{name.removesuffix('[0]')}", name)
+            place = next((self.registers[p] for p in places if p in self.registers), None)
             if place is None:
                 return None
             found.append(2 * place[0] + (place[1] ^ text.startswith("~")))

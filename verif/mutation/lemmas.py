@@ -5,9 +5,10 @@ the ports, and they hold where all registers have their initial values. That is 
 tile that is compared (:mod:`verif.mutation.induction`); none is an assumption.
 """
 
-from itertools import combinations
+from collections.abc import Iterable
+from itertools import combinations, product
 
-from rtl.interface import Status
+from rtl.interface import Status, job_layout
 from rtl.parameters import TileParameters
 
 __all__ = ["Clause", "guards", "lemmas"]
@@ -16,15 +17,28 @@ Clause = tuple[str, ...]
 """Bits of registers by name, ``~`` before those that are low: at least one of them."""
 
 SEQUENCER = "sequencer"
+VECTOR = f"{SEQUENCER}.$like"
+"""The vector's index."""
+
 PLANE = "plane_tag"
 WAITING = "shift_add.waiting_tag"
-SUMMED = "shift_add.summed_tag"
-ARRAY = "weight_array"
-FIRST = "feeder.first"
-"""Low within a vector: between two planes of it."""
+TAGS = (PLANE, WAITING)
+"""Of the stages behind the sequencer."""
 
-HELD = "shift_add.collector.result_register.held_segments"
-RESULT = "results__payload.status"
+ARRAY = "weight_array"
+LOADED = "feeder.loaded"
+COUNTED = "shift_add.counted"
+"""The number of a vector's next plane in the shift-add."""
+
+LAST_INDEX = "shift_add.collector.result_register.last_index"
+HELD = "shift_add.collector.result_register.weight_bits"
+"""Precision of the sum that is put together. Nothing reads the lowest bit: it is not there."""
+
+VALID = "results__valid"
+RESULT = "results__payload"
+WRITES = "shift_add.collector.partial_sums.write"
+ADDS = "shift_add.collector.$signal$18"
+"""The collector's ``adds``."""
 
 
 def bits(name: str, count: int) -> list[str]:
@@ -32,9 +46,30 @@ def bits(name: str, count: int) -> list[str]:
     return [f"{name}[{bit}]" for bit in range(count)]
 
 
+def inverse(name: str) -> str:
+    """Of a bit."""
+    return name.removeprefix("~") if name.startswith("~") else f"~{name}"
+
+
 def differs(register: list[str], value: int) -> Clause:
     """A register has not this value."""
     return tuple(("~" if value >> bit & 1 else "") + name for bit, name in enumerate(register))
+
+
+def equals(register: list[str], value: int, *unless: str) -> list[Clause]:
+    """A register has this value, unless one of some holds."""
+    return [(*unless, inverse(bit)) for bit in differs(register, value)]
+
+
+def at_most(register: list[str], value: int) -> list[Clause]:
+    """A register is no more than this: none of the numbers above it, by the highest bit in which
+    they differ from it.
+    """
+    return [
+        (f"~{name}", *differs(register[bit + 1 :], value >> bit + 1))
+        for bit, name in enumerate(register)
+        if not value >> bit & 1
+    ]
 
 
 def equal(left: str, right: str, *unless: str) -> list[Clause]:
@@ -52,65 +87,112 @@ def weight_bits(stage: str) -> list[str]:
     return bits(f"{stage}.weight_bits", len(TileParameters.weight_widths))
 
 
-def segments(stage: str) -> list[str]:
-    """Of an accumulator that are live."""
-    return bits(f"{stage}.segments", 4)
+def held(precision: int) -> Clause:
+    """The sum that is put together is not of this precision."""
+    low, *others = TileParameters.weight_widths
+    if precision == low:
+        return tuple(bits(HELD, len(others) + 1)[1:])
+    return (f"~{HELD}[{TileParameters.weight_widths.index(precision)}]",)
 
 
-def stages_of_pipeline(p: TileParameters) -> tuple[str, ...]:
-    """Tags behind the sequencer."""
-    return (PLANE, WAITING, SUMMED) if p.partial_sums else (PLANE, WAITING)
+def index_bits(name: str) -> list[str]:
+    """The number of a plane."""
+    return bits(name, (TileParameters.max_activation_bits - 1).bit_length())
+
+
+def activation_bits() -> list[str]:
+    """Of the job in progress."""
+    return bits(f"{SEQUENCER}.activation_bits", TileParameters.max_activation_bits.bit_length())
+
+
+INDEX = index_bits("feeder.index")
+
+
+def within(*clause: str) -> list[Clause]:
+    """Between two planes of a vector: where the next one is not the lowest."""
+    return [(f"~{bit}", *clause) for bit in INDEX]
 
 
 def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
     """By name, clauses of a tile."""
-    tags = stages_of_pipeline(p)
-    stages = (SEQUENCER, *tags)
-    shared = (*weight_bits(""), *segments(""))  # by all planes of a vector
-    indices = range((p.vectors - 1).bit_length())
+    stages = (SEQUENCER, *TAGS)
+    held_bits = bits(HELD, len(p.weight_widths))[1:]
     return {
         "a job has at most one precision, and none if it is malformed": [
-            clause
-            for stage in stages
-            for clause in (
-                *((f"~{a}", f"~{b}") for a, b in combinations(weight_bits(stage), 2)),
-                *((f"~{a}", f"~{b}") for a in status(stage) for b in weight_bits(stage)),
-            )
+            *(
+                clause
+                for stage in stages
+                for clause in (
+                    *((f"~{a}", f"~{b}") for a, b in combinations(weight_bits(stage), 2)),
+                    *((f"~{a}", f"~{b}") for a in status(stage) for b in weight_bits(stage)),
+                )
+            ),
+            *((f"~{a}", f"~{b}") for a, b in combinations(held_bits, 2)),
+            *((f"~{VALID}", f"~{a}", f"~{b}") for a in status(RESULT) for b in held_bits),
         ],
         "a job has a precision, or is malformed": [
-            *((f"~{tag}.valid", *status(tag), *weight_bits(tag)) for tag in tags),
+            *((f"~{tag}.valid", *status(tag), *weight_bits(tag)) for tag in TAGS),
             (f"~{SEQUENCER}.active", *status(SEQUENCER), *weight_bits(SEQUENCER)),
-            (
-                f"~{SEQUENCER}.active",
-                *status(SEQUENCER),
-                *bits(f"{SEQUENCER}.activation_bits", p.max_activation_bits.bit_length()),
+            (f"~{SEQUENCER}.active", *status(SEQUENCER), *activation_bits()),
+            *(
+                (f"~{SEQUENCER}.active", *status(SEQUENCER), *clause)
+                for clause in at_most(activation_bits(), p.max_activation_bits)
             ),
-        ],
-        "segments are those that the precision can reach": [
-            (f"~{precision}", *differs(segments(stage), count))
-            for stage in stages
-            for n, precision in zip(p.weight_widths, weight_bits(stage), strict=True)
-            for count in {*range(16)} - {*range(1, p.segments(p.vector_width(n)) + 1)}
         ],
         "the tag of a malformed job is its only one, and zero": [
             *(
                 (f"~{bit}", f"{tag}.{mark}")
-                for tag in tags
+                for tag in TAGS
                 for bit in status(tag)
-                for mark in ("first_block", "last_block", *(["first"] if tag != SUMMED else []))
+                for mark in ("first_block", "last_block", "first")
             ),
             *(
-                (f"~{tag}.valid", f"~{bit}", f"{tag}.zero")
-                for tag in (PLANE, WAITING)
+                (f"~{tag}.valid", f"~{bit}", f"{tag}.{mark}")
+                for tag in TAGS
                 for bit in status(tag)
+                for mark in ("zero", "last")
             ),
         ],
         "a vector is of a job that is well formed and goes on": [
-            (FIRST, "feeder.loaded"),
-            (FIRST, f"{SEQUENCER}.active"),
-            ("~feeder.loaded", f"{SEQUENCER}.active"),
-            *(("~feeder.loaded", f"~{bit}") for bit in status(SEQUENCER)),
-            *((FIRST, f"~{bit}") for bit in status(PLANE)),
+            *within(LOADED),
+            (f"~{LOADED}", f"{SEQUENCER}.active"),
+            *((f"~{LOADED}", f"~{bit}") for bit in status(SEQUENCER)),
+            *(clause for bit in status(PLANE) for clause in within(f"~{bit}")),
+        ],
+        "planes of a vector follow each other without a gap": [
+            *within(f"{SEQUENCER}.bank", f"{ARRAY}.full[0]"),
+            *within(f"~{SEQUENCER}.bank", f"{ARRAY}.full[1]"),
+            *within(f"{PLANE}.valid"),
+            *within(f"~{PLANE}.last"),
+            (f"~{PLANE}.valid", f"{PLANE}.last", *INDEX),
+            *(
+                (f"~{WAITING}.valid", f"{WAITING}.last", mark)
+                for mark in (f"{PLANE}.valid", f"~{PLANE}.first", f"~{PLANE}.weight_bits[0]")
+            ),
+            (
+                *(f"~{PLANE}.valid", f"{PLANE}.first", f"{PLANE}.weight_bits[0]"),
+                f"{WAITING}.valid",
+            ),
+            (
+                *(f"~{PLANE}.valid", f"{PLANE}.first", f"{PLANE}.weight_bits[0]"),
+                f"~{WAITING}.last",
+            ),
+        ],
+        "a plane that is not the last has one with a bit set above it": [
+            (
+                *differs(INDEX, index),
+                *differs(activation_bits(), count),
+                *(
+                    f"feeder.vector_{bit}[{row}]"
+                    for bit in range(index, count)
+                    for row in range(p.rows)
+                ),
+            )
+            for index in range(1, p.max_activation_bits)
+            for count in range(1, p.max_activation_bits + 1)
+        ],
+        "planes are numbered alike in all stages": [
+            clause for index in range(1, p.max_activation_bits) for clause in _numbers(index)
         ],
         "sums of 2-bit weights do not wait, and meet none that do": [
             (f"~{WAITING}.weight_bits[0]",),
@@ -119,37 +201,40 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
                 f"~{PLANE}.valid",
                 f"{PLANE}.weight_bits[0]",
                 f"~{SEQUENCER}.weight_bits[0]",
-                "~feeder.loaded",
+                f"~{LOADED}",
             ),
-            (FIRST, f"{PLANE}.valid", f"~{PLANE}.weight_bits[0]", f"~{WAITING}.valid"),
         ],
         "planes of a vector share what their tags say of it": [
-            *equal(f"{PLANE}.bank", f"{SEQUENCER}.bank", FIRST),
             *(
                 clause
-                for field in shared
-                for later, earlier, unless in (
-                    (PLANE, SEQUENCER, (FIRST,)),
-                    (WAITING, PLANE, (f"{PLANE}.first", f"{PLANE}.weight_bits[0]")),
-                    (WAITING, PLANE, (FIRST, f"{PLANE}.valid", f"{PLANE}.weight_bits[0]")),
-                    (SUMMED, WAITING, (f"~{WAITING}.valid", f"{WAITING}.first")),
-                    (SUMMED, PLANE, (f"{PLANE}.first", f"~{PLANE}.valid", f"{WAITING}.valid")),
-                    (SUMMED, SEQUENCER, (FIRST, f"{PLANE}.valid", f"{WAITING}.valid")),
-                )
-                if p.partial_sums or later != SUMMED
-                for clause in equal(later + field, earlier + field, *unless)
+                for same in equal(f"{PLANE}.bank", f"{SEQUENCER}.bank")
+                for clause in within(*same)
             ),
             *(
                 clause
-                for bit in indices
-                for clause in equal(
-                    f"{SEQUENCER}.$like[{bit}]",  # the vector's index
-                    f"{SEQUENCER}.last_vector_index[{bit}]",
-                    FIRST,
-                    f"~{PLANE}.last_vector",
+                for bit in range(len(p.weight_widths))
+                for same in equal(weight_bits(PLANE)[bit], weight_bits(SEQUENCER)[bit])
+                for clause in within(*same)
+            ),
+            *(
+                clause
+                for field in (
+                    *weight_bits("")[1:],
+                    *status(""),
+                    ".first_block",
+                    ".last_block",
+                    ".last_vector",
                 )
+                for clause in equal(
+                    WAITING + field, PLANE + field, f"{PLANE}.first", f"{PLANE}.weight_bits[0]"
+                )
+            ),
+            *_same_vector(p, f"{PLANE}.last_vector", VECTOR, "last_vector_index", p.vectors),
+            *_same_vector(
+                p, f"{PLANE}.last_block", f"{SEQUENCER}.block", "last_block_index", p.row_blocks
             ),
         ],
+        "a stage works on the job that is as old as those that end before it are many": _jobs(p),
         "a bank computes only while it is full, and loads only while it is not": [
             *(
                 (f"{ARRAY}.full[{bank}]", f"{ARRAY}.row_lines_{bank}[{row}]")
@@ -170,35 +255,143 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
     }
 
 
+def _numbers(index: int) -> Iterable[Clause]:
+    """What the next plane's being of this number says of the planes before it."""
+    here = differs(INDEX, index)
+    narrow, wide = f"{PLANE}.weight_bits[0]", f"~{PLANE}.weight_bits[0]"
+    yield (*here, f"{PLANE}.first" if index == 1 else f"~{PLANE}.first")
+    if index > 1:
+        yield (*here, narrow, f"{WAITING}.first" if index == 2 else f"~{WAITING}.first")
+        yield from equals(index_bits(COUNTED), index - 1, *here, wide)
+    if index > 2:
+        yield from equals(index_bits(COUNTED), index - 2, *here, narrow)
+    if index == TileParameters.max_activation_bits - 1:
+        # The highest plane is the last, and the one before it is followed by the last.
+        counted = differs(index_bits(COUNTED), index)
+        yield (f"~{PLANE}.valid", f"{PLANE}.first", wide, *counted, f"{PLANE}.last")
+        yield (f"~{WAITING}.valid", f"{WAITING}.first", *counted, f"{WAITING}.last")
+        before = differs(index_bits(COUNTED), index - 1)
+        yield (
+            *(f"~{WAITING}.valid", f"{WAITING}.first", f"{WAITING}.last"),
+            *(*before, f"{PLANE}.last"),
+        )
+
+
+def _same_vector(
+    p: TileParameters, mark: str, count: str, last: str, most: int
+) -> Iterable[Clause]:
+    """The sequencer's count is at the last one within a vector if the mark says so, and only
+    then.
+    """
+    counts, lasts = (bits(name, (most - 1).bit_length()) for name in (count, f"{SEQUENCER}.{last}"))
+    for pair in zip(counts, lasts, strict=True):
+        for same in equal(*pair):
+            yield from within(f"~{mark}", *same)
+    for value in range(2 ** len(counts)):
+        yield from within(mark, *differs(counts, value), *differs(lasts, value))
+
+
+def _jobs(p: TileParameters) -> list[Clause]:
+    """Jobs end in their order: which of those inside each stage works on, and how many there are.
+    The comparison keeps their precisions, the oldest first.
+    """
+    ends = [
+        (f"{tag}.valid", f"{tag}.last", f"{tag}.last_block", f"{tag}.last_vector") for tag in TAGS
+    ]
+    malformed = [[(f"{tag}.valid", bit) for bit in status(tag)] for tag in TAGS]
+    # Of each stage, from the oldest: situations, and whether a job ends in them.
+    situations = [[((VALID, f"{RESULT}.last"), 1), ((f"~{VALID}",), 0), ((f"~{RESULT}.last",), 0)]]
+    for tag, end, other in reversed(list(zip(TAGS, ends, malformed, strict=True))):
+        situations.append(
+            [
+                (end, 1),
+                *((cube, 1) for cube in other),
+                ((f"~{tag}.valid",), 0),
+                *(((inverse(mark), *(inverse(bit) for bit in status(tag))), 0) for mark in end[1:]),
+            ]
+        )
+    width = job_layout(p)["weight_bits"].shape.width
+    found = []
+
+    def precision_of(place, *unless, selected):
+        for n, bit in zip(p.weight_widths, selected, strict=True):
+            found.extend(equals(bits(f"precision_{place}", width), n, *unless, bit))
+
+    for stage, before in ((WAITING, 1), (PLANE, 2), (SEQUENCER, 3)):
+        there = f"~{stage}.valid" if stage != SEQUENCER else f"~{stage}.active"
+        selected = [f"~{bit}" for bit in weight_bits(stage)]
+        for combination in product(*situations[:before]):
+            unless = [inverse(bit) for cube, _ in combination for bit in cube]
+            place = sum(ended for _, ended in combination)
+            precision_of(place, there, *unless, selected=selected)
+            if stage == SEQUENCER:
+                for active in (0, 1):
+                    mark = f"~{SEQUENCER}.active" if active else f"{SEQUENCER}.active"
+                    found.extend(equals(bits("inside", 4), place + active, mark, *unless))
+    # A stage whose job does not end in it is followed by more of that job.
+    marks = (VALID, f"{WAITING}.valid", f"{PLANE}.valid")
+    for first, mark in enumerate(marks):
+        go_on = [[cube for cube, ended in some if not ended] for some in situations[first:]]
+        for combination in product(*go_on):
+            unless = dict.fromkeys(inverse(bit) for cube in combination for bit in cube)
+            if mark not in unless:
+                found.append(tuple(dict.fromkeys((f"~{mark}", *unless, f"{SEQUENCER}.active"))))
+    for n in p.weight_widths:
+        unless = (f"~{VALID}", *status(RESULT), *held(n))
+        found.extend(equals(bits("precision_0", width), n, *unless))
+    return found
+
+
 def guards(p: TileParameters) -> list[Clause]:
     """Situations in which a register may not matter, as clauses that hold there: where nothing is
-    said of a stage, where its job is malformed or of another precision, where a segment is not
-    live, where a bank does not compute. Which of them excuse a difference is found out.
+    said of a stage, where its job is malformed or of another precision, where a place is not below
+    the last plane, where a bank does not compute. Which of them excuse a difference is found out.
     """
-    tags = stages_of_pipeline(p)
     singles = [
         f"{SEQUENCER}.active",
-        *(bit for stage in (SEQUENCER, *tags) for bit in (*status(stage), *weight_bits(stage))),
-        *(f"{tag}.{mark}" for tag in tags for mark in ("valid", "last")),
-        *(f"{tag}.{mark}" for tag in (PLANE, WAITING) for mark in ("zero", "first")),
-        *bits(RESULT, 3),
+        *(bit for stage in (SEQUENCER, *TAGS) for bit in (*status(stage), *weight_bits(stage))),
+        *(f"{tag}.{mark}" for tag in TAGS for mark in ("valid", "last", "zero", "first")),
+        *(f"{tag}.{mark}" for tag in TAGS for mark in ("first_block", "last_block")),
+        *status(RESULT),
+        *bits(HELD, len(p.weight_widths))[1:],
         *bits(f"{ARRAY}.full", p.banks),
         f"{ARRAY}.beat_valid",
         f"{ARRAY}.beat_bank",
-        FIRST,
-        "feeder.loaded",
-        "results__valid",
+        *INDEX,
+        LOADED,
+        VALID,
+        *((WRITES, ADDS) if p.partial_sums else ()),
     ]
     found = [(low + single,) for single in singles for low in ("", "~")]
-    found += [tuple(status(stage)) for stage in (SEQUENCER, *tags)] + [tuple(bits(RESULT, 3))]
-    for tag in tags:
+    found += [tuple(status(stage)) for stage in (SEQUENCER, *TAGS)] + [tuple(status(RESULT))]
+    found.append(tuple(INDEX))
+    for tag in TAGS:
         for precision in weight_bits(tag):
             other = f"~{precision}"
             found.append((f"~{tag}.valid", other))
-            found += [(*differs(segments(tag), count), other) for count in range(10)]
-            if tag != SUMMED:
-                found += [(other, f"{tag}.zero"), (f"~{tag}.valid", other, f"{tag}.zero")]
-        if tag != SUMMED:
-            found.append((f"~{tag}.valid", f"{tag}.zero"))
-        found += [differs(segments(tag), count) for count in range(10)]
-    return found + [differs(bits(HELD, 4), count) for count in range(10)]
+            found += [(other, f"{tag}.zero"), (f"~{tag}.valid", other, f"{tag}.zero")]
+            found += [(f"~{tag}.valid", f"{tag}.first", other)]
+        found += [(f"~{tag}.valid", f"{tag}.{mark}") for mark in ("zero", "first")]
+    places = range(p.max_activation_bits - 1)
+
+    def above(register):
+        return dict.fromkeys(c for place in places for c in at_most(index_bits(register), place))
+
+    # A sum that is put together, to be a result or to be written back, from places below the last.
+    for meant in (f"~{VALID}", *((f"~{WRITES}", f"~{ADDS}") if p.partial_sums else ())):
+        found += [(meant, *held(n)) for n in p.weight_widths]
+        if meant != f"~{ADDS}":
+            found += [(meant, *clause) for clause in above(LAST_INDEX)]
+            found += [
+                (meant, *held(n), *clause) for n in p.weight_widths for clause in above(LAST_INDEX)
+            ]
+    # One that planes still come to, from places before them.
+    for n in range(len(p.weight_widths)):
+        tag = WAITING if n else PLANE
+        unless = (f"~{tag}.valid", f"{tag}.first", f"~{weight_bits(tag)[n]}")
+        found += [(*unless, *clause) for clause in above(COUNTED)]
+    planes = range(p.max_activation_bits)
+    found += dict.fromkeys(
+        (f"~{LOADED}", *clause) for plane in planes for clause in at_most(activation_bits(), plane)
+    )
+    return found
