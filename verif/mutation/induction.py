@@ -23,7 +23,7 @@ from pysat.solvers import Solver
 from rtl.interface import job_layout
 from rtl.parameters import TileParameters
 from verif.mutation.aiger import Aig
-from verif.mutation.lemmas import Clause, guards, lemmas
+from verif.mutation.lemmas import ORDER_OF_JOBS, Clause, guards, lemmas
 from verif.mutation.mutants import MutantError
 
 __all__ = ["Induction"]
@@ -169,8 +169,9 @@ class Induction:
             raise MutantError(f"lemma not {'inductive' if at_first else 'true at first'}: {name}")
         return False
 
-    def _all_lemmas(self) -> list[tuple[int, ...]]:
-        return [clause for clauses in self.lemmas.values() for clause in clauses]
+    def _all_lemmas(self, but: str = "") -> list[tuple[int, ...]]:
+        several = (clauses for name, clauses in self.lemmas.items() if name != but)
+        return [clause for clauses in several for clause in clauses]
 
     def decide(self, circuit: Aig, *, seconds: float) -> tuple[bool | None, str]:
         """Whether a mutant can be told from the tile, and why: ``None`` where that is open.
@@ -183,7 +184,7 @@ class Induction:
         differs, reason = None, ""
         for most in (FEW_GUARDS, len(self.guards)):
             if differs is None:
-                differs, reason = self._decide(circuit, most, time.monotonic() + seconds)
+                differs, reason = self._decide(circuit, most, time.process_time() + seconds)
         return differs, reason
 
     def _decide(self, circuit: Aig, most: int, ends: float) -> tuple[bool | None, str]:
@@ -214,7 +215,7 @@ class Induction:
                 del always[changed]
                 claims += guarded(changed, right)
         while True:
-            step = _Step(circuit.merged(always), self._all_lemmas())
+            step = _Step(circuit.merged(always), self._all_lemmas(but=ORDER_OF_JOBS))
             claims += [
                 Claim(right, changed)
                 for changed, right in always.items()
@@ -229,6 +230,8 @@ class Induction:
             for claim in broken:
                 del always[claim.changed]
                 claims += guarded(claim.changed, claim.right)
+        # What a result means depends on the order of jobs; no register's next value does.
+        step.believe(self.lemmas.get(ORDER_OF_JOBS, ()))
         if step.outputs_can_differ(claims):
             return None, "no claims that are inductive exclude it"
         return False, f"{len(touched)} registers that it reaches are equal wherever they matter"
@@ -290,6 +293,10 @@ class _Step:
         self.solver.add_clause([-1])
         self.variables = circuit.first_and + len(circuit.ands)
         self.known = set()
+        self.believe(lemmas)
+
+    def believe(self, lemmas: Iterable[tuple[int, ...]]) -> None:
+        """That these hold in the first cycle."""
         for clause in lemmas:
             self.solver.add_clause([self.before(literal) for literal in clause])
 
@@ -372,7 +379,7 @@ class _Step:
                 while suspect in kept and self.solve(
                     [failed[suspect], *(assumed[claim] for claim in guarded)]
                 ):
-                    if time.monotonic() > ends:
+                    if time.process_time() > ends:
                         return None, broken
                     settled = False
                     model = self.solver.get_model()
@@ -385,7 +392,7 @@ class _Step:
                     kept.difference_update(fallen)
                     guarded.difference_update(fallen)
                     broken += (claim for claim in fallen if not claim.guard)
-                if time.monotonic() > ends:
+                if time.process_time() > ends:
                     return None, broken
         self.assumed = {claim: assumed[claim] for claim in kept}
         return [claim for claim in claims if claim in kept], broken

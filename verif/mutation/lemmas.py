@@ -11,7 +11,7 @@ from itertools import combinations, product
 from rtl.interface import Status, job_layout
 from rtl.parameters import TileParameters
 
-__all__ = ["Clause", "guards", "lemmas"]
+__all__ = ["ORDER_OF_JOBS", "Clause", "guards", "lemmas"]
 
 Clause = tuple[str, ...]
 """Bits of registers by name, ``~`` before those that are low: at least one of them."""
@@ -33,6 +33,9 @@ COUNTED = "shift_add.counted"
 LAST_INDEX = "shift_add.collector.result_register.last_index"
 HELD = "shift_add.collector.result_register.weight_bits"
 """Precision of the sum that is put together. Nothing reads the lowest bit: it is not there."""
+
+ORDER_OF_JOBS = "a stage works on the job that is as old as those that end before it are many"
+"""The lemma that says what the lanes of a result mean. It has many clauses."""
 
 VALID = "results__valid"
 RESULT = "results__payload"
@@ -234,7 +237,7 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
                 p, f"{PLANE}.last_block", f"{SEQUENCER}.block", "last_block_index", p.row_blocks
             ),
         ],
-        "a stage works on the job that is as old as those that end before it are many": _jobs(p),
+        ORDER_OF_JOBS: _jobs(p),
         "a bank computes only while it is full, and loads only while it is not": [
             *(
                 (f"{ARRAY}.full[{bank}]", f"{ARRAY}.row_lines_{bank}[{row}]")
