@@ -369,15 +369,32 @@ class _Step:
             for literal in claim.guard:
                 self.solver.add_clause([-failed[claim], -self.after(literal)])
         kept, broken = set(claims), []
-        guarded = {claim for claim in claims if claim.guard}
+        # A claim says no more than one of the same registers whose guard excuses less: while that
+        # is kept, nothing is asked about it.
+        stronger = {}
+        for claim in claims:
+            same = stronger.setdefault((claim.right, claim.changed), {})
+            same[claim] = [other for other in same if set(other.guard) < set(claim.guard)]
+            for other, those in same.items():
+                if set(claim.guard) < set(other.guard):
+                    those.append(claim)
+
+        def implied(claim: Claim) -> bool:
+            return not kept.isdisjoint(stronger[claim.right, claim.changed][claim])
+
+        def assumptions() -> list[int]:
+            return [assumed[c] for c in claims if c.guard and c in kept and not implied(c)]
+
         # One after the other: what refutes a claim is mostly close to it. Where one falls, those
         # before it may have stood on it alone.
-        settled = False
+        settled, standing = False, assumptions()
         while not settled and len(broken) <= MOST_BROKEN:
             settled = True
             for suspect in claims:
-                while suspect in kept and self.solve(
-                    [failed[suspect], *(assumed[claim] for claim in guarded)]
+                while (
+                    suspect in kept
+                    and not implied(suspect)
+                    and self.solve([failed[suspect], *standing])
                 ):
                     if time.process_time() > ends:
                         return None, broken
@@ -390,7 +407,7 @@ class _Step:
                         and not any(_true(model, self.after(literal)) for literal in claim.guard)
                     ]
                     kept.difference_update(fallen)
-                    guarded.difference_update(fallen)
+                    standing = assumptions()
                     broken += (claim for claim in fallen if not claim.guard)
                 if time.process_time() > ends:
                     return None, broken
