@@ -437,6 +437,24 @@ async def malformed_jobs(dut, idle, stall):
     await bench.check(jobs)
 
 
+@cocotb.test() if TILE.row_blocks > 1 else left_out
+@cocotb.parametrize(weight_bits=list(TILE.weight_widths))
+async def a_malformed_job_follows_sums_that_wait(dut, weight_bits):
+    """Directly behind a job's last vector, of a single plane, which stands in the pipeline while
+    results wait: its sum over row blocks is complete nevertheless.
+    """
+    bench = TileBench(dut)
+    await bench.start()
+    held = itertools.cycle((True, True, False))
+    bench.sinks["results"].pause = lambda waiting: next(held)
+    given = {"weight_bits": weight_bits, "activation_bits": 1, "density": 1.0}
+    shape = {"vectors": min(MOST_VECTORS, 4), "row_blocks": 2}
+    jobs = []
+    for malformed in malformed_plans():
+        jobs += [*random_jobs(bench, 1, **given, **shape), malformed]
+    await bench.check(jobs)
+
+
 @cocotb.test()
 @cocotb.parametrize(idle=["never", "often"], stall=["never", "often"])
 async def reset_at_any_moment(dut, idle, stall):
