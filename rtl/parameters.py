@@ -54,6 +54,10 @@ class TileParameters:
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
     """Weight precisions in hardware, in bits."""
 
+    direct_widths: ClassVar[tuple[int, ...]] = (2, 4)
+    """Those of which sums accumulate in the cycle of their counts; sums of the others are held in
+    between."""
+
     group_columns: ClassVar[int] = 16
     """Columns that can fuse into one weight."""
 
@@ -223,10 +227,10 @@ class TileParameters:
     def latency(self, weight_bits: int) -> int:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
-        Row lines and results are registers; so are the sums of wider weights than the narrowest,
-        before they accumulate.
+        Row lines and results are registers; so are the sums of weights that are not of
+        ``direct_widths``, before they accumulate.
         """
-        return 2 + (weight_bits != self.weight_widths[0])
+        return 2 + (weight_bits not in self.direct_widths)
 
     store_latency: ClassVar[int] = 2
     """Cycles from that in which a weight block's last beat is taken to the first in which the
