@@ -182,6 +182,14 @@ class TileParameters:
         """Widest weights whose results use a lane: every lane serves 2 bits, every eighth 16."""
         return max(n for n in self.weight_widths if lane % (n // 2) == 0)
 
+    def accumulator_weight_bits(self, widest: int) -> list[int]:
+        """Weights whose sums the accumulator of those of ``widest`` bits takes: ``direct_widths``
+        have one each, on the lanes of the others the widest serve all that are narrower.
+        """
+        if widest in self.direct_widths:
+            return [widest]
+        return [n for n in self.weight_widths if n <= widest and n not in self.direct_widths]
+
     # Widths. Each is the least that holds its extreme values.
 
     @property

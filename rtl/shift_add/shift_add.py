@@ -90,15 +90,14 @@ class ShiftAdd(wiring.Component):
         # Narrow weights have accumulators of their own, so that their sums, which come last, meet a
         # short adder only. Of the others, the lower half of the lanes serves both: lanes that serve
         # the same precisions share an accumulator.
-        wide = [n for n in p.weight_widths if n not in p.direct_widths]
         choices = {lane: [] for lane in range(p.lanes)}
-        groups = [(n, [n], slice(0, p.outputs(n))) for n in p.direct_widths]
         first = 0
-        for widest in reversed(wide):
+        for widest in reversed(p.weight_widths):
+            precisions = p.accumulator_weight_bits(widest)
+            if widest in p.direct_widths:
+                first = 0
             lanes = slice(first, p.outputs(widest))
-            groups.append((widest, [n for n in wide if n <= widest], lanes))
             first = lanes.stop
-        for widest, precisions, lanes in groups:
             tag = self.tag if widest in p.direct_widths else waiting
             accumulator = self.accumulator(m, fuser, tag, precisions, lanes)
             weight_bits = Cat(tag.weight_bits[p.weight_widths.index(n)] for n in precisions)
