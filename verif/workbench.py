@@ -40,9 +40,8 @@ class Workbench(wiring.Component):
             "sequencer": Sequencer(p),
             "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
             "fuser": Fuser(p),
-            # That of the narrowest weights, and that of lanes which serve more than one precision.
-            "accumulator_2": accumulator(p, p.weight_widths[0]),
-            "accumulator_16": accumulator(p, p.group_columns),
+            # Those of one precision, and that of lanes which serve several.
+            **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),
         }
