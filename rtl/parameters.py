@@ -54,6 +54,10 @@ class TileParameters:
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
     """Weight precisions in hardware, in bits."""
 
+    direct_widths: ClassVar[tuple[int, ...]] = (2, 4)
+    """Those of which sums accumulate in the cycle of their counts; sums of the others are held in
+    between."""
+
     group_columns: ClassVar[int] = 16
     """Columns that can fuse into one weight."""
 
@@ -178,6 +182,14 @@ class TileParameters:
         """Widest weights whose results use a lane: every lane serves 2 bits, every eighth 16."""
         return max(n for n in self.weight_widths if lane % (n // 2) == 0)
 
+    def accumulator_weight_bits(self, widest: int) -> list[int]:
+        """Weights whose sums the accumulator of those of ``widest`` bits takes: ``direct_widths``
+        have one each, on the lanes of the others the widest serve all that are narrower.
+        """
+        if widest in self.direct_widths:
+            return [widest]
+        return [n for n in self.weight_widths if n <= widest and n not in self.direct_widths]
+
     # Widths. Each is the least that holds its extreme values.
 
     @property
@@ -223,10 +235,10 @@ class TileParameters:
     def latency(self, weight_bits: int) -> int:
         """Cycles from that in which a vector's last plane is taken to that of its result.
 
-        Row lines and results are registers; so are the sums of wider weights than the narrowest,
-        before they accumulate.
+        Row lines and results are registers; so are the sums of weights that are not of
+        ``direct_widths``, before they accumulate.
         """
-        return 2 + (weight_bits != self.weight_widths[0])
+        return 2 + (weight_bits not in self.direct_widths)
 
     store_latency: ClassVar[int] = 2
     """Cycles from that in which a weight block's last beat is taken to the first in which the

@@ -74,8 +74,8 @@ def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
 def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
     wrong = with_fault(
         shift_add,
-        "~self.tag.weight_bits[0] | (self.tag.status != Status.OK)",
-        "~self.tag.weight_bits[0] & (self.tag.status == Status.OK)",
+        "waits.eq(~direct | (self.tag.status != Status.OK))",
+        "waits.eq(~direct & (self.tag.status == Status.OK))",
     )
     fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
 

@@ -189,9 +189,7 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Sums of pairs, quads, octets and whole weights. Quads are held at 4 bits, octets at 8 and
-        16.
-        """
+        """Sums of pairs, quads, octets and whole weights. Octets are held."""
         p = self.parameters
         for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
             if columns > kw:
@@ -202,7 +200,7 @@ class _Run:
             factors[kw // columns - 1 :: kw // columns, -1] *= -1
             sums = _product(taken, (grouped * factors).sum(axis=2))
             width = p.fused_width(columns)
-            if columns == min(kw, 8) > 2:
+            if columns == 8:
                 self._add("fused_bits", sums.size * p.plane_width(columns))
             self._add(f"{name}_toggles", self._changes(name, sums, width))
         fused = _product(taken, weights)
@@ -229,7 +227,7 @@ class _Run:
         self._add("addend_toggles", self._changes("addend", addends, width, p.lanes))
         self._add("total_toggles", self._changes("total", totals, width, p.lanes))
         held = totals[~planes.ends] >> 1
-        name = "narrow" if kw == p.weight_widths[0] else "wide"
+        name = kw if kw in p.direct_widths else "wide"
         self._add("accumulator_bits", held.size * (width - 1))
         toggles = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
         self._add("accumulator_toggles", toggles)
@@ -237,15 +235,17 @@ class _Run:
 
     def _collect(self, planes: "_Planes", totals: np.ndarray, width: int) -> None:
         """The last total of a vector goes to the result register; of the others the lowest bit
-        does, at its place, in all lanes at once.
+        does, at its place, in all lanes at once, or in those alone that serve wide weights.
         """
         p = self.parameters
         outputs = totals.shape[1]
-        lowest = np.zeros((len(totals), p.lanes), np.int64)
-        lowest[:, :: p.lanes // outputs] = totals & 1
+        wide = [p.outputs(n) for n in p.weight_widths if n not in p.direct_widths]
+        lanes = max(wide) if outputs in wide else p.lanes
+        lowest = np.zeros((len(totals), lanes), np.int64)
+        lowest[:, :: lanes // outputs] = totals & 1
         last = totals[planes.ends]
-        self._add("lowest_toggles", self._changes("lowest", lowest, 1))
-        self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * p.lanes)
+        self._add("lowest_toggles", self._changes("lowest", lowest, 1, p.lanes))
+        self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * lanes)
         self._add("result_toggles", self._changes("result", last, width, p.lanes))
         self._add("last_bits", _toggles((last & (1 << width) - 1).view(np.uint64)))
 
@@ -260,10 +260,12 @@ class _Run:
         for place in range(p.max_activation_bits - 1):
             at = np.flatnonzero((planes.index == place) & ~planes.ends)
             name = f"low_{place}"
-            bits = np.concatenate([self._held(name, p.lanes)[None], lowest[at]])
-            self._add("result_toggles", self._changes(name, lowest[at], 1))
+            bits = np.concatenate(
+                [self._held(name, p.lanes)[None, :: p.lanes // lanes], lowest[at]]
+            )
+            self._add("result_toggles", self._changes(name, lowest[at], 1, p.lanes))
             written = np.searchsorted(at, np.arange(len(totals)), side="right")
-            sums |= np.where(index > place, bits[written][:, :: p.lanes // outputs] << place, 0)
+            sums |= np.where(index > place, bits[written][:, :: lanes // outputs] << place, 0)
         self._add("output_toggles", self._changes("output", sums, p.accumulator_width, p.lanes))
         index = index[planes.ends]
         widths = [

@@ -19,9 +19,11 @@ from rtl.shift_add.shift_add import ShiftAdd
 __all__ = ["Workbench"]
 
 
-def accumulator(parameters: TileParameters, precisions: list[int], *, lanes: int) -> Accumulator:
-    """Accumulator of some precisions, as the shift-add builds it."""
-    return Accumulator(lanes=lanes, widths={n: parameters.plane_width(n) for n in precisions})
+def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
+    """Accumulator of weights of up to ``widest`` bits, in as many lanes as those use."""
+    precisions = parameters.accumulator_weight_bits(widest)
+    widths = {n: parameters.plane_width(n) for n in precisions}
+    return Accumulator(lanes=parameters.outputs(widest), widths=widths)
 
 
 class Workbench(wiring.Component):
@@ -31,7 +33,6 @@ class Workbench(wiring.Component):
 
     def __init__(self, parameters: TileParameters):
         p = parameters
-        narrow, *wider = p.weight_widths
         self.blocks = {
             "column_counter": ColumnCounter(p),
             "weight_array": WeightArray(p),
@@ -39,9 +40,8 @@ class Workbench(wiring.Component):
             "sequencer": Sequencer(p),
             "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
             "fuser": Fuser(p),
-            # That of 2-bit weights, and of the others that of the lanes which serve them all.
-            "accumulator_2": accumulator(p, [narrow], lanes=p.outputs(narrow)),
-            "accumulator_16": accumulator(p, wider, lanes=p.outputs(p.group_columns)),
+            # Those of one precision, and that of lanes which serve several.
+            **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),
         }

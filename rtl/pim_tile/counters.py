@@ -9,7 +9,7 @@ from rtl.interface import Counter
 __all__ = ["WORD", "PerformanceCounters"]
 
 WORD = 8
-"""Bits of a counter that are clocked together."""
+"""Lowest bits of a counter; those above are clocked when these overflow."""
 
 
 class PerformanceCounters(wiring.Component):
@@ -51,10 +51,10 @@ class PerformanceCounters(wiring.Component):
         counters = Array(Signal(self.bits, name=counter.name.lower()) for counter in Counter)
 
         def count(counter, amount, when):
-            """Add to a counter, whose upper words are clocked when a lower one overflows."""
+            """Add to a counter, whose upper bits are clocked when the lower ones overflow."""
             bits = counters[counter.value]
             carry, moves = amount, when
-            for word in (bits[i : i + WORD] for i in range(0, len(bits), WORD)):
+            for word in (bits[:WORD], bits[WORD:]):
                 total = Signal(len(word) + 1)
                 m.d.comb += total.eq(word + carry)
                 with m.If(moves):

@@ -16,16 +16,15 @@ class Fuser(wiring.Component):
 
         counts -> pairs -+-> kw=2
                          |
-                         +-> quads -+-> | -> kw=4
+                         +-> quads -+-> kw=4
                                     |
                                     +-> octets -> | -+-> kw=8
                                                      |
                                                      +-> sixteens -> kw=16
 
-    ``|`` is a register. Each precision holds the fewest bits that it can: pairs are not held, quads
-    are at 4 bits, octets at 8 and 16.
+    ``|`` is a register: at 8 and 16 bits sums are held where they are fewest.
 
-    Latency: none at 2 bits, a cycle at the others. Throughput: a plane a cycle.
+    Latency: none at 2 and 4 bits, a cycle at 8 and 16. Throughput: a plane a cycle.
 
     Members
     -------
@@ -34,7 +33,7 @@ class Fuser(wiring.Component):
     weight_bits : one bit each of 2, 4, 8, 16, In
         One-hot: precision of the counts.
     step : In
-        Clocks the register of the precision.
+        Clocks the register.
     fused_2, fused_4, fused_8, fused_16 : array of ``plane_width(n)`` words of ``columns / n`` bits
         Bit slices of the signed sums of ``n`` columns, Out.
     """
@@ -102,17 +101,8 @@ class Fuser(wiring.Component):
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
         quad = join_halves(pair, 4)
-        octet = join_halves(quad, 8)
-
-        def held(words, columns, enable, name):
-            return bit_slice.register(m, words[: p.plane_width(columns)], enable, name=name)
-
-        at_4_bits = self.weight_bits[1]
-        fused = {
-            2: pair,
-            4: held(quad, 4, self.step & at_4_bits, "quad"),
-            8: held(octet, 8, self.step & ~at_4_bits, "octet"),
-        }
+        octet = join_halves(quad, 8)[: p.plane_width(8)]
+        fused = {2: pair, 4: quad, 8: bit_slice.register(m, octet, self.step, name="octet")}
         fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")

@@ -90,14 +90,22 @@ class ResultRegister(wiring.Component):
         m.d.comb += below.eq(Cat(last_index > place for place in range(places)))
 
         # Lowest bits reach four places at a time, so that the inputs of the others hold still.
+        # Lanes of narrow weights alone are clocked apart.
         low = [Signal(p.lanes, name=f"low_{place}", reset_less=True) for place in range(places)]
         lowest = Cat(self.totals[str(lane)][0] for lane in range(p.lanes))
+        lanes = {True: [], False: []}
+        for lane in range(p.lanes):
+            lanes[p.lane_weight_bits(lane) in p.direct_widths].append(lane)
+        narrow = Cat(self.tag.weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()
         for first in range(0, places, PLACES):
             near = Signal(p.lanes, name=f"lowest_{first}")
             m.d.comb += near.eq(lowest & spread(self.index[2:] == first // PLACES, p.lanes))
             for place in range(first, min(first + PLACES, places)):
-                with m.If(keep_low[place]):
-                    m.d.sync += low[place].eq(near)
+                for apart, members in lanes.items():
+                    with m.If(keep_low[place] & (narrow if apart else 1)):
+                        m.d.sync += Cat(low[place][lane] for lane in members).eq(
+                            Cat(near[lane] for lane in members)
+                        )
         for lane in range(p.lanes):
             high = self.held(m, lane, ends, weight_bits)
             low_bits = Cat(word[lane] for word in low) & below

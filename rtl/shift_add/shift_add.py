@@ -27,9 +27,9 @@ class ShiftAdd(wiring.Component):
                                         partial sum buffer
 
     Latency: from the cycle in which counts and their tag stand at the input to the one in which
-    the result is valid, 1 cycle at 2 bits and 2 at the others. Throughput: a plane a cycle, so at
-    one-bit activations a result a cycle. A job must not follow one of wider weights without a cycle
-    in between.
+    the result is valid, 1 cycle at 2 and 4 bits and 2 at 8 and 16. Throughput: a plane a cycle, so
+    at one-bit activations a result a cycle. A job must not follow one of wider weights without a
+    cycle in between.
 
     Members
     -------
@@ -63,11 +63,12 @@ class ShiftAdd(wiring.Component):
         m.d.comb += advance.eq(~self.results.valid | self.results.ready)
         wiring.connect(m, wiring.flipped(self.results), collector.results)
 
-        # Sums of 2-bit weights enter the accumulators a stage earlier than wider ones. The empty
+        # Sums of narrow weights enter the accumulators a stage earlier than wide ones. The empty
         # stage between jobs keeps the two from meeting. There is none before the tag of a malformed
         # job, which therefore takes the longer way.
+        direct = Cat(self.tag.weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()
         waits = Signal()
-        m.d.comb += waits.eq(~self.tag.weight_bits[0] | (self.tag.status != Status.OK))
+        m.d.comb += waits.eq(~direct | (self.tag.status != Status.OK))
         waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
         entering = Signal(PlaneTag, name="entering_tag")
         m.d.comb += entering.eq(Mux(waiting.valid, waiting, self.tag))
@@ -86,24 +87,24 @@ class ShiftAdd(wiring.Component):
         with m.If(advance & entering.valid & ~entering.last):
             m.d.sync += counted.eq(index + 1)
 
-        # 2-bit weights have accumulators of their own, so that their sums, which come last, meet a
-        # short adder only. Of the others, the lowest lanes are used at every precision, the upper
-        # half at 4 bits only: lanes that serve the same precisions share an accumulator.
-        narrow, *wider = p.weight_widths
+        # Narrow weights have accumulators of their own, so that their sums, which come last, meet a
+        # short adder only. Of the others, the lower half of the lanes serves both: lanes that serve
+        # the same precisions share an accumulator.
         choices = {lane: [] for lane in range(p.lanes)}
         first = 0
-        for widest in (*reversed(wider), narrow):
-            precisions = [n for n in wider if n <= widest] or [narrow]
-            lanes = slice(0 if widest == narrow else first, p.outputs(widest))
+        for widest in reversed(p.weight_widths):
+            precisions = p.accumulator_weight_bits(widest)
+            if widest in p.direct_widths:
+                first = 0
+            lanes = slice(first, p.outputs(widest))
             first = lanes.stop
-            tag = self.tag if widest == narrow else waiting
+            tag = self.tag if widest in p.direct_widths else waiting
             accumulator = self.accumulator(m, fuser, tag, precisions, lanes)
-            used = (
-                tag.valid & Cat(tag.weight_bits[p.weight_widths.index(n)] for n in precisions).any()
-            )
+            weight_bits = Cat(tag.weight_bits[p.weight_widths.index(n)] for n in precisions)
+            used = tag.valid & weight_bits.any()
             # Until the last plane the inputs of the result register hold still but for the lowest
             # bit. At 2 bits that would cost more than it saves: planes are few, and lanes many.
-            whole = used if widest == narrow else used & tag.last
+            whole = used if widest == p.weight_widths[0] else used & tag.last
             for lane, natural_lane in enumerate(p.sliced_lanes[lanes]):
                 total = Cat(word[lane] for word in accumulator.totals)
                 choices[natural_lane].append(total & Cat(used, whole.replicate(len(total) - 1)))

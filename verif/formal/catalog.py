@@ -43,11 +43,8 @@ class TwoBeats(TileParameters):
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
-    """Two lanes of the accumulators that serve weights up to ``widest`` bits, but for those of the
-    narrowest, which have their own.
-    """
-    narrow, *wider = parameters.weight_widths
-    precisions = [n for n in wider if n <= widest] or [narrow]
+    """Two lanes of the accumulators that serve weights up to ``widest`` bits."""
+    precisions = parameters.accumulator_weight_bits(widest)
     return Accumulator(lanes=2, widths={n: parameters.plane_width(n) for n in precisions})
 
 

@@ -11,8 +11,8 @@ __all__ = ["FusesColumns"]
 
 class FusesColumns(Elaboratable):
     """At one precision, each lane has the sum of its columns' counts by their bit weights, the top
-    one negatively, and no bit is lost: at 2 bits of the counts that are there, at the others of
-    those of the last step.
+    one negatively, and no bit is lost: at 2 and 4 bits of the counts that are there, at the
+    others of those of the last step.
     """
 
     def __init__(self, fuser: Fuser, *, weight_bits: int):
@@ -32,7 +32,7 @@ class FusesColumns(Elaboratable):
         }
         m.d.comb += [Assume(count <= p.rows) for count in counts.values()]
         fused = list(getattr(fuser, f"fused_{n}"))
-        registered = n != p.weight_widths[0]
+        registered = n not in p.direct_widths
         known = Signal(init=not registered)
         with m.If(fuser.step):
             m.d.sync += known.eq(1)

@@ -145,9 +145,10 @@ class SumsProducts(Elaboratable):
     def so_far(self, inside):
         """Of each output, the accumulator and the bits that left it."""
         p, kw = self.parameters, self.weight_bits
-        narrow, *wider = p.weight_widths
         accumulators = {}
-        for widest in [n for n in reversed(wider) if n >= kw] if kw != narrow else [narrow]:
+        for widest in reversed(p.weight_widths):
+            if kw not in p.accumulator_weight_bits(widest):
+                continue
             part = inside.part(f"accumulator_{widest}")
             words = [part[f"acc_{word}"] for word in range(p.plane_width(kw))]
             for lane in range(len(words[0])):

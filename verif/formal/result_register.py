@@ -91,6 +91,19 @@ class PutsSumsTogether(Elaboratable):
         with m.Elif(moves):
             m.d.sync += known.eq(0)
 
+        # Planes of a vector share its precision.
+        under_way = Signal.like(tag.weight_bits)
+        with m.If(moves & tag.first):
+            m.d.sync += under_way.eq(tag.weight_bits)
+        with m.If(tag.valid & ~tag.first & (came > 0)):
+            m.d.comb += Assume(tag.weight_bits == under_way)
+
+        def keeps(weight_bits, lane):
+            """Whether low bits of a lane are kept: of lanes of narrow weights, for those alone."""
+            if p.lane_weight_bits(lane) not in p.direct_widths:
+                return 1
+            return Cat(weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()
+
         m.d.comb += Assert(came <= most)
         low = [inside[f"low_{place}"] for place in range(most - 1)]
         with m.If(came > 0):
@@ -133,9 +146,9 @@ class PutsSumsTogether(Elaboratable):
             with m.If(came > 0):
                 m.d.comb += Assert(left >> came == 0)
             for place, bits in enumerate(low):
-                with m.If(came > place):
+                with m.If((came > place) & keeps(under_way, lane)):
                     m.d.comb += Assert(bits[lane] == left[place])
-                with m.If(known & (before > place)):
+                with m.If(known & (before > place) & keeps(precision, lane)):
                     m.d.comb += Assert(bits[lane] == ended_left[place])
         with m.If(known):
             m.d.comb += [
@@ -150,6 +163,10 @@ class PutsSumsTogether(Elaboratable):
             earlier = previous(m, bits, name=f"low_before_{place}")
             with m.If(since_reset & ~comes):
                 m.d.comb += Assert(bits == earlier)
+            for lane in range(p.lanes):
+                kept = previous(m, keeps(tag.weight_bits, lane), name=f"kept_{place}_{lane}")
+                with m.If(since_reset & ~kept):
+                    m.d.comb += Assert(bits[lane] == earlier[lane])
         for lane in range(p.lanes):
             held = Value.cast(inside[f"total_{lane}"])
             earlier = previous(m, held, name=f"total_before_{lane}")

@@ -15,8 +15,8 @@ __all__ = ["GivesResults", "order_of_tags", "tags_of_vectors"]
 
 
 def takes_longer(tag):
-    """Whether a tag takes the longer way: that of all but 2 bits, and of a malformed job."""
-    return ~tag.weight_bits[0] | (tag.status != Status.OK)
+    """Whether a tag takes the longer way: that of wide weights, and of a malformed job."""
+    return ~tag.weight_bits[:2].any() | (tag.status != Status.OK)
 
 
 def of_vector(tag):

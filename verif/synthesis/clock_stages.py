@@ -36,14 +36,20 @@ def stage_clock_gates(netlist: Netlist, library: Library):
     for gate in gates:
         by_block[gate.block].append(gate)
     for block, members in by_block.items():
-        while True:
-            found = _most_common(members, implied, library)
-            if found is None:
-                break
-            (net, value), behind = found
-            _insert(netlist, library, block, net, value, behind)
-            chosen = {id(gate) for gate in behind}
-            members = [gate for gate in members if id(gate) not in chosen]
+        _stage(netlist, library, implied, block, members, frozenset())
+
+
+def _stage(netlist, library, implied, block: str, members: list[Instance], known: frozenset):
+    """Stage gates whose clocks already imply what is known."""
+    while True:
+        found = _most_common(members, implied, library, known)
+        if found is None:
+            break
+        (net, value), behind = found
+        _insert(netlist, library, block, net, value, behind)
+        _stage(netlist, library, implied, block, behind, known | implied.by((net, value)))
+        chosen = {id(gate) for gate in behind}
+        members = [gate for gate in members if id(gate) not in chosen]
 
 
 def _pin(instance: Instance, library: Library, role: str) -> str:
@@ -51,12 +57,12 @@ def _pin(instance: Instance, library: Library, role: str) -> str:
     return next(pin.name for pin in pins if pin.role == role)
 
 
-def _most_common(gates, implied, library) -> tuple[Literal, list[Instance]] | None:
+def _most_common(gates, implied, library, known) -> tuple[Literal, list[Instance]] | None:
     """The signal that most enables imply, and the gates that do."""
     of_gate = {
         id(gate): implied.by((gate.pins[_pin(gate, library, "enable")], True)) for gate in gates
     }
-    count = Counter(literal for literals in of_gate.values() for literal in literals)
+    count = Counter(literal for literals in of_gate.values() for literal in literals - known)
     most = max(count.values(), default=0)
     if most < LEAST_GATES:
         return None

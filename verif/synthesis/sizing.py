@@ -12,7 +12,7 @@ from verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["buffer_nets", "drive_strengths", "size_cells"]
 
-MAX_FANOUT = 16
+MAX_FANOUT = 12
 """Pins on a net, from which on it gets buffers."""
 
 CLOSE = 0.03

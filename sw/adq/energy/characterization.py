@@ -63,7 +63,7 @@ class RandomCase:
     Attributes
     ----------
     weights : ``uniform`` or ``normal``
-    density : share of activation words that are not zero
+    density : share of the activation words of each vector that are not zero
     signed : whether activations are
     used : share of the rows that have weights and activations at all
     loads : jobs, each with weights of its own; if several, they are short
@@ -115,7 +115,9 @@ class RandomCase:
             levels = rng.integers(1, brightest + 1, words.shape)
             words = np.maximum(1, levels * (high - 1) // (GREYS - 1))
         words -= high // 2 * (self.signed & (words >= high // 2)) * 2
-        words *= rng.random(words.shape) < self.density
+        # As many of each vector as the density says, in places of their own.
+        places = rng.permuted(np.broadcast_to(np.arange(rows), (1, vectors, rows)), axis=2)
+        words[:, :, :rows] *= places < round(self.density * rows)
         limit = 2 ** (self.weight_bits - 1)
         shape = (1, tile.rows, tile.outputs(self.weight_bits))
         if self.weights == "normal":

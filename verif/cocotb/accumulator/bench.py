@@ -10,7 +10,7 @@ from verif.cocotb.streams import BACK_PRESSURES
 
 __all__ = ["PRECISIONS", "AccumulatorBench", "Vector"]
 
-PRECISIONS = {2: TILE.weight_widths[:1], 16: TILE.weight_widths[1:]}
+PRECISIONS = {widest: TILE.accumulator_weight_bits(widest) for widest in (2, 4, 16)}
 """Of each accumulator, by its widest weights."""
 
 

@@ -22,6 +22,11 @@ def sums_of(weight_bits: int) -> range:
     return range(-most * TILE.rows, (most - 1) * TILE.rows + 1)
 
 
+def accumulator_of(weight_bits: int) -> int:
+    """Widest weights of the accumulator that takes sums of a precision."""
+    return next(widest for widest, precisions in PRECISIONS.items() if weight_bits in precisions)
+
+
 def random_vector(bench, *, extreme: bool = False) -> Vector:
     """A vector of any precision and any number of planes."""
     weight_bits = bench.random.choice(bench.precisions)
@@ -59,7 +64,7 @@ async def any_precision(dut, widest, stall, extreme):
 async def every_sum(dut, weight_bits):
     """Every pair of sums of two planes, signed and not."""
     sums = sums_of(weight_bits)
-    bench = AccumulatorBench(dut, min(w for w in PRECISIONS if w >= weight_bits))
+    bench = AccumulatorBench(dut, accumulator_of(weight_bits))
     await bench.start()
     lanes = bench.lanes
     pairs = np.array(list(itertools.product(sums, repeat=2)))  # (cases, planes)
@@ -91,7 +96,7 @@ async def carries_reach_every_word(dut, weight_bits):
     """Accumulators and sums of planes beside powers of two and beside zero: carries begin and end
     at every word of the totals, in every lane beside lanes with others.
     """
-    bench = AccumulatorBench(dut, min(w for w in PRECISIONS if w >= weight_bits))
+    bench = AccumulatorBench(dut, accumulator_of(weight_bits))
     await bench.start()
     sums = sums_of(weight_bits)
     ends = beside_powers(sums)

@@ -31,9 +31,8 @@ class FuserBench(Bench):
         self.held = {}
 
     async def check(self, planes: list[tuple[int, np.ndarray]]):
-        """Weight bits and counts of planes, a plane a cycle except for pauses: the sums of 2 bits
-        must come at once, the others a cycle later. Those of 4 bits stay until the next of 4 bits,
-        those of 8 and 16 until the next of either.
+        """Weight bits and counts of planes, a plane a cycle except for pauses: the sums of 2 and 4
+        bits must come at once, the others a cycle later, and stay until the next of those.
         """
         planes = list(planes)
         while planes:
@@ -45,13 +44,12 @@ class FuserBench(Bench):
                 sums = fused_sums(counts, weight_bits)
                 inputs["weight_bits"] = 1 << TILE.weight_widths.index(weight_bits)
                 inputs["counts"] = to_slice(counts[TILE.sliced_columns], TILE.count_width)
-                inputs["step"] = int(weight_bits > 2)
+                inputs["step"] = int(weight_bits not in TILE.direct_widths)
             await self.cycle(**inputs)
-            self.compare(self.held | ({2: sums} if weight_bits == 2 else {}))
+            direct = weight_bits in TILE.direct_widths
+            self.compare(self.held | ({weight_bits: sums} if direct else {}))
             if inputs["step"]:
-                # Those of 8 and 16 bits share a register.
-                kept = {n: held for n, held in self.held.items() if (n == 4) != (weight_bits == 4)}
-                self.held = kept | {weight_bits: sums}
+                self.held = {weight_bits: sums}
         await self.cycle(step=0)
         self.compare(self.held)
 
