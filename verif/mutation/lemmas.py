@@ -90,6 +90,11 @@ def weight_bits(stage: str) -> list[str]:
     return bits(f"{stage}.weight_bits", len(TileParameters.weight_widths))
 
 
+def narrow(p: TileParameters, stage: str) -> list[str]:
+    """Bits of the precisions whose sums do not wait."""
+    return [weight_bits(stage)[p.weight_widths.index(n)] for n in p.direct_widths]
+
+
 def held(precision: int) -> Clause:
     """The sum that is put together is not of this precision."""
     low, *others = TileParameters.weight_widths
@@ -170,14 +175,17 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
             (f"~{PLANE}.valid", f"{PLANE}.last", *INDEX),
             *(
                 (f"~{WAITING}.valid", f"{WAITING}.last", mark)
-                for mark in (f"{PLANE}.valid", f"~{PLANE}.first", f"~{PLANE}.weight_bits[0]")
+                for mark in (
+                    *(f"{PLANE}.valid", f"~{PLANE}.first"),
+                    *(f"~{bit}" for bit in narrow(p, PLANE)),
+                )
             ),
             (
-                *(f"~{PLANE}.valid", f"{PLANE}.first", f"{PLANE}.weight_bits[0]"),
+                *(f"~{PLANE}.valid", f"{PLANE}.first", *narrow(p, PLANE)),
                 f"{WAITING}.valid",
             ),
             (
-                *(f"~{PLANE}.valid", f"{PLANE}.first", f"{PLANE}.weight_bits[0]"),
+                *(f"~{PLANE}.valid", f"{PLANE}.first", *narrow(p, PLANE)),
                 f"~{WAITING}.last",
             ),
         ],
@@ -195,16 +203,14 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
             for count in range(1, p.max_activation_bits + 1)
         ],
         "planes are numbered alike in all stages": [
-            clause for index in range(1, p.max_activation_bits) for clause in _numbers(index)
+            clause for index in range(1, p.max_activation_bits) for clause in _numbers(p, index)
         ],
-        "sums of 2-bit weights do not wait, and meet none that do": [
-            (f"~{WAITING}.weight_bits[0]",),
-            (f"~{WAITING}.valid", f"~{PLANE}.valid", f"~{PLANE}.weight_bits[0]"),
-            (
-                f"~{PLANE}.valid",
-                f"{PLANE}.weight_bits[0]",
-                f"~{SEQUENCER}.weight_bits[0]",
-                f"~{LOADED}",
+        "sums of narrow weights do not wait, and meet none that do": [
+            *((f"~{bit}",) for bit in narrow(p, WAITING)),
+            *((f"~{WAITING}.valid", f"~{PLANE}.valid", f"~{bit}") for bit in narrow(p, PLANE)),
+            *(
+                (f"~{PLANE}.valid", *narrow(p, PLANE), f"~{bit}", f"~{LOADED}")
+                for bit in narrow(p, SEQUENCER)
             ),
         ],
         "planes of a vector share what their tags say of it": [
@@ -222,14 +228,14 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
             *(
                 clause
                 for field in (
-                    *weight_bits("")[1:],
+                    *weight_bits(""),
                     *status(""),
                     ".first_block",
                     ".last_block",
                     ".last_vector",
                 )
                 for clause in equal(
-                    WAITING + field, PLANE + field, f"{PLANE}.first", f"{PLANE}.weight_bits[0]"
+                    WAITING + field, PLANE + field, f"{PLANE}.first", *narrow(p, PLANE)
                 )
             ),
             *_same_vector(p, f"{PLANE}.last_vector", VECTOR, "last_vector_index", p.vectors),
@@ -258,20 +264,22 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
     }
 
 
-def _numbers(index: int) -> Iterable[Clause]:
+def _numbers(p: TileParameters, index: int) -> Iterable[Clause]:
     """What the next plane's being of this number says of the planes before it."""
     here = differs(INDEX, index)
-    narrow, wide = f"{PLANE}.weight_bits[0]", f"~{PLANE}.weight_bits[0]"
+    direct = narrow(p, PLANE)
     yield (*here, f"{PLANE}.first" if index == 1 else f"~{PLANE}.first")
     if index > 1:
-        yield (*here, narrow, f"{WAITING}.first" if index == 2 else f"~{WAITING}.first")
-        yield from equals(index_bits(COUNTED), index - 1, *here, wide)
+        yield (*here, *direct, f"{WAITING}.first" if index == 2 else f"~{WAITING}.first")
+        for bit in direct:
+            yield from equals(index_bits(COUNTED), index - 1, *here, f"~{bit}")
     if index > 2:
-        yield from equals(index_bits(COUNTED), index - 2, *here, narrow)
-    if index == TileParameters.max_activation_bits - 1:
+        yield from equals(index_bits(COUNTED), index - 2, *here, *direct)
+    if index == p.max_activation_bits - 1:
         # The highest plane is the last, and the one before it is followed by the last.
         counted = differs(index_bits(COUNTED), index)
-        yield (f"~{PLANE}.valid", f"{PLANE}.first", wide, *counted, f"{PLANE}.last")
+        for bit in direct:
+            yield (f"~{PLANE}.valid", f"{PLANE}.first", f"~{bit}", *counted, f"{PLANE}.last")
         yield (f"~{WAITING}.valid", f"{WAITING}.first", *counted, f"{WAITING}.last")
         before = differs(index_bits(COUNTED), index - 1)
         yield (
@@ -389,8 +397,8 @@ def guards(p: TileParameters) -> list[Clause]:
                 (meant, *held(n), *clause) for n in p.weight_widths for clause in above(LAST_INDEX)
             ]
     # One that planes still come to, from places before them.
-    for n in range(len(p.weight_widths)):
-        tag = WAITING if n else PLANE
+    for n, precision in enumerate(p.weight_widths):
+        tag = PLANE if precision in p.direct_widths else WAITING
         unless = (f"~{tag}.valid", f"{tag}.first", f"~{weight_bits(tag)[n]}")
         found += [(*unless, *clause) for clause in above(COUNTED)]
     planes = range(p.max_activation_bits)
