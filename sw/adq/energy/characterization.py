@@ -45,7 +45,7 @@ FEW = 1 / 7
 """Share of the rows that a first layer uses: those of a 3x3 kernel on a grey image, of 64."""
 
 VECTORS = 48
-"""Of a job: enough for its first and last cycles not to matter."""
+"""Of a job of up to 8 activation bits: enough for its first and last cycles not to matter."""
 
 LEAST_VECTORS = 16
 
@@ -96,7 +96,12 @@ class RandomCase:
     @property
     def identity(self) -> str:
         """All that the jobs follow from, beside the tile."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(asdict(self) | {"vectors": self.vectors}, sort_keys=True)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a job."""
+        return max(LEAST_VECTORS, VECTORS * 8 // max(8, self.activation_bits) // self.loads)
 
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
@@ -105,7 +110,7 @@ class RandomCase:
 
     def _job(self, tile: TileParameters, rng: np.random.Generator) -> Job:
         rows = max(1, round(self.used * tile.rows))
-        vectors = max(LEAST_VECTORS, VECTORS * 4 // max(4, self.activation_bits) // self.loads)
+        vectors = self.vectors
         high = 2**self.activation_bits
         words = rng.integers(1, high, (1, vectors, tile.rows))  # none of them 0
         if self.words == "small":
