@@ -236,7 +236,8 @@ def test_drawn_features_are_close_to_those_of_a_whole_layer(partial_sums):
                 for g in groups
             ]
     whole = features_of(tile, jobs)
-    rare = {"zero_planes", "skipped_planes"}
+    # Vectors of other lengths than the longest are few, and each drawn job begins at reset.
+    rare = {"zero_planes", "skipped_planes", "index_toggles"}
     assert {name for name in FEATURES if whole[name] and not layer.features[name]} <= rare
     for name in FEATURES.keys() - rare:
         value = whole[name]

@@ -34,9 +34,9 @@ FEATURES: dict[str, str] = {
     "product_toggles": "products of the array that change",
     "adder_toggles": "sums and carries of the column adders that change",
     "fused_bits": "register bits behind the fusing adders that are clocked",
-    "pair_toggles": "bits of the sums of column pairs that change",
-    "quad_toggles": "bits of the sums of two pairs that change",
-    "octet_toggles": "bits of the sums of two quads that change",
+    "pair_toggles": "bits of the sums of column pairs, of wider weights, that change",
+    "quad_toggles": "bits of the sums of two pairs, of wider weights, that change",
+    "octet_toggles": "bits of the sums of two quads, of wider weights, that change",
     "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
     "term_toggles": "bits of what a plane adds to the accumulators that change",
     "total_toggles": "bits of the accumulators' sums, for every plane, that change",
@@ -189,20 +189,21 @@ class _Run:
                 self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
 
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
-        """Sums of pairs, quads, octets and whole weights. Octets are held."""
+        """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
+        octets are held.
+        """
         p = self.parameters
         for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
-            if columns > kw:
+            if columns >= kw:
                 continue
             grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
             scale = 1 << np.arange(columns)
             factors = np.broadcast_to(scale, grouped.shape[1:]).copy()
             factors[kw // columns - 1 :: kw // columns, -1] *= -1
             sums = _product(taken, (grouped * factors).sum(axis=2))
-            width = p.fused_width(columns)
-            if columns == 8:
-                self._add("fused_bits", sums.size * p.plane_width(columns))
-            self._add(f"{name}_toggles", self._changes(name, sums, width))
+            self._add(f"{name}_toggles", self._changes(name, sums, p.fused_width(columns)))
+        if kw not in p.direct_widths:
+            self._add("fused_bits", len(taken) * p.outputs(8) * p.plane_width(8))
         fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import Coefficients, EnergyError, reading
-from adq.energy.terms import CLOCK, COMPUTE, LOAD, terms_of
+from adq.energy.terms import CLOCK, COMPUTE, LOAD, OF_ANY_WEIGHTS, terms_of
 from rtl.parameters import TileParameters
 
 __all__ = ["Error", "Records", "errors", "fit"]
@@ -99,9 +99,11 @@ def fit(
     if not runs:
         raise EnergyError("every run is held out: nothing is left to fit to")
     windows: dict[str, dict[int, dict[str, dict[str, float]]]] = {"compute": {}, "load": {}}
+    of_all = _fit_window(records.tile, runs, "compute", {})
+    shared = {block: of_all[block] for block in OF_ANY_WEIGHTS if block in of_all}
     for weight_bits in sorted({run["weight_bits"] for run in runs}):
         of_bits = [run for run in runs if run["weight_bits"] == weight_bits]
-        compute = _fit_window(records.tile, of_bits, "compute", {})
+        compute = _fit_window(records.tile, of_bits, "compute", {}) | shared
         # What every cycle takes is known from computing; a load that is hidden behind it takes no
         # cycle of its own.
         every_cycle = {block: terms.get("cycles", 0.0) for block, terms in compute.items()}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rtl.parameters import TileParameters
 
-__all__ = ["CLOCK", "COMPUTE", "LOAD", "terms_of"]
+__all__ = ["CLOCK", "COMPUTE", "LOAD", "OF_ANY_WEIGHTS", "terms_of"]
 
 CLOCK = "clock"
 """Block of what the clock's edges take, in every block's registers and clock gates."""
@@ -36,6 +36,9 @@ COMPUTE: dict[str, tuple[str, ...]] = {
 """Terms of which each block's energy while computing is made. No two of a block are in proportion
 on all jobs of a tile, so that jobs can tell them apart: bits of the row lines' registers, say, are
 clocked with those behind the fusing adders."""
+
+OF_ANY_WEIGHTS = ("row lines", "AND plane", "feeder")
+"""Blocks that know nothing of the weights' precision: jobs of any tell their terms apart."""
 
 LOAD: dict[str, tuple[str, ...]] = {
     "storage": ("storage_toggles", "beat_loads"),

@@ -238,12 +238,8 @@ class _Drawn:
         for block in range(job.blocks.start, job.blocks.stop):
             rows = min(tile.rows, plan.rows - block * tile.rows)
             features = self._block(job, rows, weight_bits, density)
-            last = block == job.blocks.stop - 1
             for name in FEATURES.keys() - {"cycles", "jobs"}:
-                if name in _OF_LOADING:
-                    total[name] += features[name]
-                elif last or not name.startswith("result_"):
-                    total[name] += features[name] * vectors
+                total[name] += features[name] * (1 if name in _OF_LOADING else vectors)
             cycles.append(round(features["plane_cycles"] * vectors))
         jobs = [(job.weight_bits, cycles)]
         # From the third job on one is like the other, whether it waits for weights or not.
@@ -272,7 +268,6 @@ class _Drawn:
             features = features_of(self.tile, drawn)
             features["plane_cycles"] = features["planes"] + features["zero_planes"]
             divisors = dict.fromkeys(_OF_LOADING, blocks)
-            divisors |= {"result_bits": vectors, "result_toggles": vectors}
             self.known[key] = {
                 name: value / divisors.get(name, blocks * vectors) / count
                 for name, value in features.items()
