@@ -33,10 +33,10 @@ def test_nothing_toggles_but_the_counter_of_idle_cycles(windows, name):
 def test_only_flags_and_that_counter_are_clocked(windows, name):
     """Seven bits say whether something is there: a beat to be stored, weights in each of two banks,
     what each of two stages of the pipeline holds, a sum to be stored, and a result; of those that
-    count idle cycles eight are clocked, and eight more when they overflow.
+    count idle cycles eight are clocked, and the 24 above when they overflow.
     """
     window = windows[name]
     clocked = {block: n for block, n in window.clocked.items() if n}
     overflows = window.idle_to // 256 - window.idle_from // 256
-    assert sum(clocked.values()) == (7 + 8) * CYCLES + 8 * overflows
+    assert sum(clocked.values()) == (7 + 8) * CYCLES + 24 * overflows
     assert set(clocked) == {"storage", "collector", "partial sum buffer", "control"}

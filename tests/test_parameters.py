@@ -158,7 +158,8 @@ def test_cycles_of_a_sequence_by_hand():
     # Beats in cycles 0 to 3, used from 5 on: 10 planes in 5 to 14, the result 2 cycles later,
     # or 3.
     assert p.sequence_cycles([(2, [10])]) == 14 + 2 + 1
-    assert p.sequence_cycles([(4, [10])]) == 14 + 3 + 1
+    assert p.sequence_cycles([(4, [10])]) == 14 + 2 + 1
+    assert p.sequence_cycles([(8, [10])]) == 14 + 3 + 1
     assert p.sequence_cycles([(16, [10])]) == 14 + 3 + 1
     # A partial sum buffer costs none.
     short = TileParameters(rows=4, columns=16, row_blocks=1, partial_sums=0)
