@@ -1,11 +1,14 @@
 """The tag that goes through the pipeline beside each bit plane."""
 
-from amaranth.hdl import Signal
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Signal, Value
 from amaranth.lib import data
 
 from rtl.interface import Status
+from rtl.parameters import TileParameters
 
-__all__ = ["PlaneTag", "follow"]
+__all__ = ["PlaneTag", "follow", "is_one_of"]
 
 
 class PlaneTag(data.Struct):
@@ -33,6 +36,11 @@ OF_VECTOR = (
     "last_vector",
 )
 """Fields that all planes of a vector share."""
+
+
+def is_one_of(weight_bits, widths: Iterable[int]) -> Value:
+    """Whether the precision of a tag's ``weight_bits`` is one of some."""
+    return Cat(weight_bits[TileParameters.weight_widths.index(n)] for n in widths).any()
 
 
 def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:

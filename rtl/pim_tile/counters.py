@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.interface import Counter
 
-__all__ = ["WORD", "PerformanceCounters"]
+__all__ = ["LOW_BITS", "PerformanceCounters"]
 
-WORD = 8
+LOW_BITS = 8
 """Lowest bits of a counter; those above are clocked when these overflow."""
 
 
@@ -54,7 +54,7 @@ class PerformanceCounters(wiring.Component):
             """Add to a counter, whose upper bits are clocked when the lower ones overflow."""
             bits = counters[counter.value]
             carry, moves = amount, when
-            for word in (bits[:WORD], bits[WORD:]):
+            for word in (bits[:LOW_BITS], bits[LOW_BITS:]):
                 total = Signal(len(word) + 1)
                 m.d.comb += total.eq(word + carry)
                 with m.If(moves):

@@ -88,7 +88,9 @@ class Collector(wiring.Component):
         m.submodules.partial_sums = buffer = PartialSumBuffer(
             width=totals.shape().size, depth=p.partial_sums
         )
-        adds, writes, last_vector = Signal(), Signal(), Signal()
+        adds = Signal()
+        writes = Signal()
+        last_vector = Signal()
         with m.If(self.advance):
             m.d.sync += writes.eq(ends & ~self.tag.last_block)
             with m.If(ends):
@@ -102,8 +104,5 @@ class Collector(wiring.Component):
         ]
         earlier = Signal(totals.shape())
         m.d.comb += earlier.eq(Mux(adds, buffer.sums, 0))
-        m.d.comb += [
-            total.eq(sums[lane] + earlier[lane])
-            for lane, total in ((lane, totals[lane]) for lane in totals.shape().members)
-        ]
+        m.d.comb += [totals[lane].eq(sums[lane] + earlier[lane]) for lane in totals.shape().members]
         return totals

@@ -106,5 +106,5 @@ class Fuser(wiring.Component):
         fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")
-            m.d.comb += [word.eq(q) for word, q in zip(port, words, strict=False)]
+            m.d.comb += [word.eq(q) for word, q in zip(port, words[: len(port)], strict=True)]
         return m

@@ -3,16 +3,17 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from rtl.bit_slice import spread
 from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag
+from rtl.plane_tag import PlaneTag, is_one_of
 
 __all__ = ["ResultRegister", "totals_layout"]
 
 
 PLACES = 4
-"""Places that the lowest bit of a plane's total may go to, by the plane's number."""
+"""Places that the lowest bit of a plane's total is offered to at a time; a power of two."""
 
 
 def totals_layout(parameters: TileParameters) -> data.StructLayout:
@@ -96,10 +97,12 @@ class ResultRegister(wiring.Component):
         lanes = {True: [], False: []}
         for lane in range(p.lanes):
             lanes[p.lane_weight_bits(lane) in p.direct_widths].append(lane)
-        narrow = Cat(self.tag.weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()
+        narrow = is_one_of(self.tag.weight_bits, p.direct_widths)
         for first in range(0, places, PLACES):
             near = Signal(p.lanes, name=f"lowest_{first}")
-            m.d.comb += near.eq(lowest & spread(self.index[2:] == first // PLACES, p.lanes))
+            m.d.comb += near.eq(
+                lowest & spread(self.index[exact_log2(PLACES) :] == first // PLACES, p.lanes)
+            )
             for place in range(first, min(first + PLACES, places)):
                 for apart, members in lanes.items():
                     with m.If(keep_low[place] & (narrow if apart else 1)):
@@ -118,18 +121,21 @@ class ResultRegister(wiring.Component):
         total = self.totals[str(lane)]
         register = Signal(total.shape(), name=f"total_{lane}", reset_less=True)
         number = []
-        for n in (n for n in p.weight_widths if n <= p.lane_weight_bits(lane)):
+        widths = [n for n in p.weight_widths if n <= p.lane_weight_bits(lane)]
+        for n in widths:
             part = slice(len(number), p.total_width(n))
-            upward = slice(
-                p.weight_widths.index(n), p.weight_widths.index(p.lane_weight_bits(lane)) + 1
-            )
-            with m.If(ends & self.tag.weight_bits[upward].any()):
+            using = [other for other in widths if other >= n]
+            with m.If(ends & is_one_of(self.tag.weight_bits, using)):
                 m.d.sync += register[part].eq(total[part])
             bits = register[part]
             if number:
                 bits = Signal(len(bits), name=f"extended_{lane}_{n}")
                 m.d.comb += bits.eq(
-                    Mux(weight_bits[upward].any(), register[part], number[-1].replicate(len(bits)))
+                    Mux(
+                        is_one_of(weight_bits, using),
+                        register[part],
+                        number[-1].replicate(len(bits)),
+                    )
                 )
             number += list(bits)
         return Cat(number).as_signed()

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from rtl import bit_slice
 from rtl.interface import Status, result_layout
 from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag, follow
+from rtl.plane_tag import PlaneTag, follow, is_one_of
 from rtl.shift_add.accumulator import Accumulator
 from rtl.shift_add.collector import Collector
 from rtl.shift_add.fuser import Fuser
@@ -66,7 +66,7 @@ class ShiftAdd(wiring.Component):
         # Sums of narrow weights enter the accumulators a stage earlier than wide ones. The empty
         # stage between jobs keeps the two from meeting. There is none before the tag of a malformed
         # job, which therefore takes the longer way.
-        direct = Cat(self.tag.weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()
+        direct = is_one_of(self.tag.weight_bits, p.direct_widths)
         waits = Signal()
         m.d.comb += waits.eq(~direct | (self.tag.status != Status.OK))
         waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
@@ -100,8 +100,7 @@ class ShiftAdd(wiring.Component):
             first = lanes.stop
             tag = self.tag if widest in p.direct_widths else waiting
             accumulator = self.accumulator(m, fuser, tag, precisions, lanes)
-            weight_bits = Cat(tag.weight_bits[p.weight_widths.index(n)] for n in precisions)
-            used = tag.valid & weight_bits.any()
+            used = tag.valid & is_one_of(tag.weight_bits, precisions)
             # Until the last plane the inputs of the result register hold still but for the lowest
             # bit. At 2 bits that would cost more than it saves: planes are few, and lanes many.
             whole = used if widest == p.weight_widths[0] else used & tag.last

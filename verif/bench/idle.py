@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rtl.parameters import TileParameters
-from rtl.pim_tile.counters import WORD
+from rtl.pim_tile.counters import LOW_BITS
 from verif.activity import CountedDesign
 from verif.jobs import random_job, streams_of
 from verif.simulator import Build, SimulationError
@@ -46,8 +46,9 @@ class IdleWindow:
         # What toggles at the beginning of a cycle is counted at its end.
         counts = range(self.idle_from - 1, self.idle_to)
         counter = _toggles(counts)
-        for low in range(0, 32, WORD):
-            counter += _toggles((count >> low) % 2**WORD + 1 for count in counts)
+        # What each part of it would become: its lowest bits, and those above.
+        counter += _toggles(count % 2**LOW_BITS + 1 for count in counts)
+        counter += _toggles((count >> LOW_BITS) + 1 for count in counts)
         return sum(self.toggles.values()) - counter - _toggles(counts)
 
 

@@ -40,8 +40,7 @@ ORDER_OF_JOBS = "a stage works on the job that is as old as those that end befor
 VALID = "results__valid"
 RESULT = "results__payload"
 WRITES = "shift_add.collector.partial_sums.write"
-ADDS = "shift_add.collector.$signal$18"
-"""The collector's ``adds``."""
+ADDS = "shift_add.collector.adds"
 
 
 def bits(name: str, count: int) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from rtl.interface import Counter
-from rtl.pim_tile.counters import WORD
+from rtl.pim_tile.counters import LOW_BITS
 from verif.cocotb.bench import TILE, left_out
 from verif.cocotb.plans import MOST_VECTORS, malformed_plans
 from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
@@ -602,15 +602,15 @@ async def results_that_wait_are_counted(dut, stall):
 @cocotb.test()
 @cocotb.parametrize(lowest_empty=[False, True])
 async def skipped_planes_carry(dut, lowest_empty):
-    """As many planes as can be skipped at once, each number of them where the lowest word of their
-    counter overflows: the leading planes of a vector, or those and its lowest.
+    """As many planes as can be skipped at once, each number of them where the lowest bits of their
+    counter overflow: the leading planes of a vector, or those and its lowest.
     """
     bench = TileBench(dut)
     await bench.start()
     most = TILE.max_activation_bits - 1
     skipped = 0
     for number in range(1, most + 1):
-        left = -(skipped + bench.random.randint(1, number)) % 2**WORD
+        left = -(skipped + bench.random.randint(1, number)) % 2**LOW_BITS
         skips = [most] * (left // most) + [left % most, number]
         size = min(TILE.vectors, 32)
         for some in (skips[n : n + size] for n in range(0, len(skips), size)):
