@@ -14,7 +14,8 @@ from rtl.tile import Tile
 from verif.mutation import campaign, induction
 from verif.mutation.aiger import Aig
 from verif.mutation.equivalence import Equivalence, Verdict
-from verif.mutation.lemmas import guards, lemmas
+from verif.mutation.guards import guards
+from verif.mutation.lemmas import lemmas
 from verif.mutation.mutants import FlatDesign, Mutant, MutantError
 
 TINY = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=2, counter_bits=8)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtl.parameters import TileParameters
+from verif.array_toggles import array_toggles, toggles
+from verif.bit_planes import BitPlanes
 
 if TYPE_CHECKING:
     from verif.jobs import Job
@@ -60,9 +62,6 @@ FEATURES: dict[str, str] = {
 }
 """Names of the features, and what each counts. From ``blocks`` on they are of loading weights."""
 
-CHUNK_BYTES = 2**22
-"""Products that are held at a time."""
-
 
 def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
     """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
@@ -80,7 +79,9 @@ class _Run:
         self.registers: dict[str, np.ndarray] = {}
         self.blocks = 0
         self.last_index = 0
-        planes = [[_Planes.of(job, block) for block in range(len(job.activations))] for job in jobs]
+        planes = [
+            [BitPlanes.of(job, block) for block in range(len(job.activations))] for job in jobs
+        ]
         sequence = [
             (job.weight_bits, [len(block.bits) for block in blocks])
             for job, blocks in zip(jobs, planes, strict=True)
@@ -119,9 +120,9 @@ class _Run:
         mask = np.left_shift(1, np.asarray(bits, np.int64)) - 1
         sequence = np.concatenate([held[None], (values & mask) | (held & ~mask)])
         held[:] = sequence[-1]
-        return _toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
+        return toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
 
-    def _job(self, job: "Job", blocks: list["_Planes"], follows: list[bool]) -> None:
+    def _job(self, job: "Job", blocks: list[BitPlanes], follows: list[bool]) -> None:
         p = self.parameters
         kw, kx = job.weight_bits, job.activation_bits
         states = []
@@ -146,7 +147,9 @@ class _Run:
             if len(taken):
                 self._fuse(taken, weights, bits, kw)
             self._accumulate(planes, weights, job)
-        self._array([*states, (np.zeros((1, p.rows), bool), bits)])
+        products, adders = array_toggles([*states, (np.zeros((1, p.rows), bool), bits)])
+        self._add("product_toggles", products)
+        self._add("adder_toggles", adders)
 
     def _load(self, bits: np.ndarray) -> None:
         """Load a block of weight bits (R, C), beat by beat."""
@@ -169,25 +172,6 @@ class _Run:
         sequence = np.concatenate([low, taken, low])
         self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
 
-    def _array(self, states: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Products and column adders of consecutive row lines (times, R), each with the weights
-        (R, C) that they meet.
-        """
-        p = self.parameters
-        step = max(2, CHUNK_BYTES * 8 // (p.rows * p.columns))
-        last = None
-        for lines, bits in states:
-            words = _packed(bits)  # (R, words)
-            for start in range(0, len(lines), step):
-                products = lines[start : start + step].T[:, :, None] * words[:, None]
-                if last is not None:
-                    products = np.concatenate([last, products], axis=1)
-                last = products[:, -1:]  # (R, times, words)
-                self._add("product_toggles", _toggles(products[:, 1:] ^ products[:, :-1]))
-                nets: list[np.ndarray] = []
-                _count(list(products), nets)
-                self._add("adder_toggles", sum(_toggles(net[1:] ^ net[:-1]) for net in nets))
-
     def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
         """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
         octets are held.
@@ -207,7 +191,7 @@ class _Run:
         fused = _product(taken, weights)
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
-    def _accumulate(self, planes: "_Planes", weights: np.ndarray, job: "Job") -> None:
+    def _accumulate(self, planes: BitPlanes, weights: np.ndarray, job: "Job") -> None:
         """Accumulate the planes of a block."""
         p, kw = self.parameters, job.weight_bits
         width = p.total_width(kw)
@@ -230,11 +214,11 @@ class _Run:
         held = totals[~planes.ends] >> 1
         name = kw if kw in p.direct_widths else "wide"
         self._add("accumulator_bits", held.size * (width - 1))
-        toggles = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
-        self._add("accumulator_toggles", toggles)
+        changed = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
+        self._add("accumulator_toggles", changed)
         self._collect(planes, totals, width)
 
-    def _collect(self, planes: "_Planes", totals: np.ndarray, width: int) -> None:
+    def _collect(self, planes: BitPlanes, totals: np.ndarray, width: int) -> None:
         """The last total of a vector goes to the result register; of the others the lowest bit
         does, at its place, in all lanes at once, or in those alone that serve wide weights.
         """
@@ -248,13 +232,13 @@ class _Run:
         self._add("lowest_toggles", self._changes("lowest", lowest, 1, p.lanes))
         self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * lanes)
         self._add("result_toggles", self._changes("result", last, width, p.lanes))
-        self._add("last_bits", _toggles((last & (1 << width) - 1).view(np.uint64)))
+        self._add("last_bits", toggles((last & (1 << width) - 1).view(np.uint64)))
 
         # What stands in the register after each plane.
         before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
         index = np.where(before < 0, self.last_index, planes.count[before] - 1)[:, None]
         numbers = np.insert(planes.count - 1, 0, self.last_index)
-        self._add("index_toggles", _toggles(numbers[1:] ^ numbers[:-1]))
+        self._add("index_toggles", toggles(numbers[1:] ^ numbers[:-1]))
         held = self._held("last", p.lanes)[:: p.lanes // outputs]
         sums = np.where(before[:, None] < 0, held, last[before]) << index
         held[:], self.last_index = last[-1], planes.count[-1] - 1
@@ -276,45 +260,8 @@ class _Run:
         for level in range((p.max_activation_bits - 1).bit_length()):
             reach = 2 ** (level + 1)
             placed, reached = last << index % reach, np.array(widths) + reach - 1
-            toggles = self._changes(f"placed_{level}", placed, reached, p.lanes)
-            self._add("placed_toggles", toggles)
-
-
-class _Planes:
-    """The planes of a row block, in order.
-
-    Attributes
-    ----------
-    words : (vectors, R), the bits that are read
-    bits : bool (planes, R)
-    index : (planes,), bit weight of each
-    start, count : (vectors,), where the planes of each vector begin, and how many there are
-    computed : bool (planes,), whether a bit is set
-    ends : bool (planes,), whether it is the last of its vector
-    skipped : leading planes of all vectors that cost no cycle
-    """
-
-    def __init__(self, words: np.ndarray, activation_bits: int):
-        self.words = words
-        highest = np.bitwise_or.reduce(words, axis=1)
-        self.count = np.maximum(1, np.frexp(highest.astype(float))[1])
-        self.start = np.cumsum(self.count) - self.count
-        vector = np.repeat(np.arange(len(words)), self.count)
-        self.index = np.arange(len(vector)) - self.start[vector]
-        self.bits = (words[vector] >> self.index[:, None] & 1).astype(bool)
-        self.computed = self.bits.any(axis=1)
-        self.ends = np.zeros(len(vector), bool)
-        self.ends[self.start + self.count - 1] = True
-        self.skipped = len(words) * activation_bits - len(self.bits)
-
-    @classmethod
-    def of(cls, job: "Job", block: int) -> "_Planes":
-        words = np.asarray(job.activations[block], dtype=np.int64)
-        return cls(words & (2**job.activation_bits - 1), job.activation_bits)
-
-
-def _toggles(differences: np.ndarray) -> int:
-    return int(np.bitwise_count(differences).sum(dtype=np.int64))
+            changed = self._changes(f"placed_{level}", placed, reached, p.lanes)
+            self._add("placed_toggles", changed)
 
 
 def _product(bits: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -326,36 +273,3 @@ def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
     """Bits (R, C) of weights (R, outputs), least significant first."""
     bits = weights[:, :, None] >> np.arange(weight_bits) & 1
     return bits.reshape(len(weights), -1).astype(np.uint8)
-
-
-def _packed(bits: np.ndarray) -> np.ndarray:
-    """Bits (R, C) as words (R, C / word), of the widest word that divides C."""
-    octets = np.packbits(bits, axis=1)
-    return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[1] % n == 0))
-
-
-def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
-    """Population count as the column counter computes it, whose nets are appended to ``nets``; see
-    :func:`rtl.bit_slice.count`.
-    """
-    if len(words) == 1:
-        return words
-    if len(words) == 2:
-        nets += [words[0] ^ words[1], words[0] & words[1]]
-        return nets[-2:]
-    middle = (len(words) + 1) // 2
-    low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
-    total, carry = [], words[0]
-    for place in range(len(words).bit_length()):
-        terms = [*high[place : place + 1], *low[place : place + 1]]
-        if carry is not None:
-            terms.append(carry)
-        carry = None
-        if len(terms) > 1:
-            a, b, *c = terms
-            total.append(a ^ b ^ c[0] if c else a ^ b)
-            carry = (a & b) | (c[0] & (a | b)) if c else a & b
-            nets += [total[-1], carry]
-        else:
-            total += terms
-    return total

@@ -1,7 +1,7 @@
 """Proofs that a mutant equals the tile: by induction, register by register.
 
 Tile and mutant run side by side on the same inputs. A register and its counterpart in the mutant
-are said to be equal, always or wherever a *guard* is low (:func:`verif.mutation.lemmas.guards`);
+are said to be equal, always or wherever a *guard* is low (:func:`verif.mutation.guards.guards`);
 which of these claims to make is read off a simulation. Then a solver looks for a state in which all
 claims and all lemmas hold, and an input, after which one does not. Claims that fail are given up,
 or guarded, until those left are inductive. If no output can differ where they hold, the mutant is
@@ -23,8 +23,10 @@ from pysat.solvers import Solver
 from rtl.interface import job_layout
 from rtl.parameters import TileParameters
 from verif.mutation.aiger import Aig
-from verif.mutation.lemmas import ORDER_OF_JOBS, Clause, guards, lemmas
+from verif.mutation.guards import guards
+from verif.mutation.lemmas import ORDER_OF_JOBS, lemmas
 from verif.mutation.mutants import MutantError
+from verif.mutation.registers import Clause
 
 __all__ = ["Induction"]
 

@@ -8,116 +8,41 @@ tile that is compared (:mod:`verif.mutation.induction`); none is an assumption.
 from collections.abc import Iterable
 from itertools import combinations, product
 
-from rtl.interface import Status, job_layout
+from rtl.interface import job_layout
 from rtl.parameters import TileParameters
+from verif.mutation.registers import (
+    ARRAY,
+    COUNTED,
+    HELD,
+    INDEX,
+    LOADED,
+    PLANE,
+    RESULT,
+    SEQUENCER,
+    TAGS,
+    VALID,
+    VECTOR,
+    WAITING,
+    Clause,
+    activation_bits,
+    at_most,
+    bits,
+    differs,
+    equal,
+    equals,
+    held,
+    index_bits,
+    inverse,
+    narrow,
+    status,
+    weight_bits,
+    within,
+)
 
-__all__ = ["ORDER_OF_JOBS", "Clause", "guards", "lemmas"]
-
-Clause = tuple[str, ...]
-"""Bits of registers by name, ``~`` before those that are low: at least one of them."""
-
-SEQUENCER = "sequencer"
-VECTOR = f"{SEQUENCER}.$like"
-"""The vector's index."""
-
-PLANE = "plane_tag"
-WAITING = "shift_add.waiting_tag"
-TAGS = (PLANE, WAITING)
-"""Of the stages behind the sequencer."""
-
-ARRAY = "weight_array"
-LOADED = "feeder.loaded"
-COUNTED = "shift_add.counted"
-"""The number of a vector's next plane in the shift-add."""
-
-LAST_INDEX = "shift_add.collector.result_register.last_index"
-HELD = "shift_add.collector.result_register.weight_bits"
-"""Precision of the sum that is put together. Nothing reads the lowest bit: it is not there."""
+__all__ = ["ORDER_OF_JOBS", "lemmas"]
 
 ORDER_OF_JOBS = "a stage works on the job that is as old as those that end before it are many"
 """The lemma that says what the lanes of a result mean. It has many clauses."""
-
-VALID = "results__valid"
-RESULT = "results__payload"
-WRITES = "shift_add.collector.partial_sums.write"
-ADDS = "shift_add.collector.adds"
-
-
-def bits(name: str, count: int) -> list[str]:
-    """Bits of a register."""
-    return [f"{name}[{bit}]" for bit in range(count)]
-
-
-def inverse(name: str) -> str:
-    """Of a bit."""
-    return name.removeprefix("~") if name.startswith("~") else f"~{name}"
-
-
-def differs(register: list[str], value: int) -> Clause:
-    """A register has not this value."""
-    return tuple(("~" if value >> bit & 1 else "") + name for bit, name in enumerate(register))
-
-
-def equals(register: list[str], value: int, *unless: str) -> list[Clause]:
-    """A register has this value, unless one of some holds."""
-    return [(*unless, inverse(bit)) for bit in differs(register, value)]
-
-
-def at_most(register: list[str], value: int) -> list[Clause]:
-    """A register is no more than this: none of the numbers above it, by the highest bit in which
-    they differ from it.
-    """
-    return [
-        (f"~{name}", *differs(register[bit + 1 :], value >> bit + 1))
-        for bit, name in enumerate(register)
-        if not value >> bit & 1
-    ]
-
-
-def equal(left: str, right: str, *unless: str) -> list[Clause]:
-    """Two bits are the same, unless one of some holds."""
-    return [(*unless, left, f"~{right}"), (*unless, f"~{left}", right)]
-
-
-def status(stage: str) -> list[str]:
-    """Bits that are all low where a job is not malformed."""
-    return bits(f"{stage}.status", Status.as_shape().width)
-
-
-def weight_bits(stage: str) -> list[str]:
-    """One-hot."""
-    return bits(f"{stage}.weight_bits", len(TileParameters.weight_widths))
-
-
-def narrow(p: TileParameters, stage: str) -> list[str]:
-    """Bits of the precisions whose sums do not wait."""
-    return [weight_bits(stage)[p.weight_widths.index(n)] for n in p.direct_widths]
-
-
-def held(precision: int) -> Clause:
-    """The sum that is put together is not of this precision."""
-    low, *others = TileParameters.weight_widths
-    if precision == low:
-        return tuple(bits(HELD, len(others) + 1)[1:])
-    return (f"~{HELD}[{TileParameters.weight_widths.index(precision)}]",)
-
-
-def index_bits(name: str) -> list[str]:
-    """The number of a plane."""
-    return bits(name, (TileParameters.max_activation_bits - 1).bit_length())
-
-
-def activation_bits() -> list[str]:
-    """Of the job in progress."""
-    return bits(f"{SEQUENCER}.activation_bits", TileParameters.max_activation_bits.bit_length())
-
-
-INDEX = index_bits("feeder.index")
-
-
-def within(*clause: str) -> list[Clause]:
-    """Between two planes of a vector: where the next one is not the lowest."""
-    return [(f"~{bit}", *clause) for bit in INDEX]
 
 
 def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
@@ -349,59 +274,4 @@ def _jobs(p: TileParameters) -> list[Clause]:
     for n in p.weight_widths:
         unless = (f"~{VALID}", *status(RESULT), *held(n))
         found.extend(equals(bits("precision_0", width), n, *unless))
-    return found
-
-
-def guards(p: TileParameters) -> list[Clause]:
-    """Situations in which a register may not matter, as clauses that hold there: where nothing is
-    said of a stage, where its job is malformed or of another precision, where a place is not below
-    the last plane, where a bank does not compute. Which of them excuse a difference is found out.
-    """
-    singles = [
-        f"{SEQUENCER}.active",
-        *(bit for stage in (SEQUENCER, *TAGS) for bit in (*status(stage), *weight_bits(stage))),
-        *(f"{tag}.{mark}" for tag in TAGS for mark in ("valid", "last", "zero", "first")),
-        *(f"{tag}.{mark}" for tag in TAGS for mark in ("first_block", "last_block")),
-        *status(RESULT),
-        *bits(HELD, len(p.weight_widths))[1:],
-        *bits(f"{ARRAY}.full", p.banks),
-        f"{ARRAY}.beat_valid",
-        f"{ARRAY}.beat_bank",
-        *INDEX,
-        LOADED,
-        VALID,
-        *((WRITES, ADDS) if p.partial_sums else ()),
-    ]
-    found = [(low + single,) for single in singles for low in ("", "~")]
-    found += [tuple(status(stage)) for stage in (SEQUENCER, *TAGS)] + [tuple(status(RESULT))]
-    found.append(tuple(INDEX))
-    for tag in TAGS:
-        for precision in weight_bits(tag):
-            other = f"~{precision}"
-            found.append((f"~{tag}.valid", other))
-            found += [(other, f"{tag}.zero"), (f"~{tag}.valid", other, f"{tag}.zero")]
-            found += [(f"~{tag}.valid", f"{tag}.first", other)]
-        found += [(f"~{tag}.valid", f"{tag}.{mark}") for mark in ("zero", "first")]
-    places = range(p.max_activation_bits - 1)
-
-    def above(register):
-        return dict.fromkeys(c for place in places for c in at_most(index_bits(register), place))
-
-    # A sum that is put together, to be a result or to be written back, from places below the last.
-    for meant in (f"~{VALID}", *((f"~{WRITES}", f"~{ADDS}") if p.partial_sums else ())):
-        found += [(meant, *held(n)) for n in p.weight_widths]
-        if meant != f"~{ADDS}":
-            found += [(meant, *clause) for clause in above(LAST_INDEX)]
-            found += [
-                (meant, *held(n), *clause) for n in p.weight_widths for clause in above(LAST_INDEX)
-            ]
-    # One that planes still come to, from places before them.
-    for n, precision in enumerate(p.weight_widths):
-        tag = PLANE if precision in p.direct_widths else WAITING
-        unless = (f"~{tag}.valid", f"{tag}.first", f"~{weight_bits(tag)[n]}")
-        found += [(*unless, *clause) for clause in above(COUNTED)]
-    planes = range(p.max_activation_bits)
-    found += dict.fromkeys(
-        (f"~{LOADED}", *clause) for plane in planes for clause in at_most(activation_bits(), plane)
-    )
     return found
