@@ -236,12 +236,13 @@ def test_drawn_features_are_close_to_those_of_a_whole_layer(partial_sums):
                 for g in groups
             ]
     whole = features_of(tile, jobs)
-    # Vectors of other lengths than the longest are few, and each drawn job begins at reset.
-    rare = {"zero_planes", "skipped_planes", "index_toggles"}
+    rare = {"zero_planes", "skipped_planes"}
     assert {name for name in FEATURES if whole[name] and not layer.features[name]} <= rare
     for name in FEATURES.keys() - rare:
         value = whole[name]
-        assert layer.features[name] == pytest.approx(value, rel=0.08, abs=70), name
+        # Each drawn job begins at reset, as if behind a vector of one plane.
+        few = 2 * 128 if name == "index_toggles" else 70
+        assert layer.features[name] == pytest.approx(value, rel=0.08, abs=few), name
     assert layer.features["blocks"] == whole["blocks"]
     assert layer.features["cycles"] == pytest.approx(whole["cycles"], rel=0.02)
 
