@@ -14,7 +14,7 @@ from rtl.tile import Tile
 from verif.mutation import campaign, induction
 from verif.mutation.aiger import Aig
 from verif.mutation.equivalence import Equivalence, Verdict
-from verif.mutation.guards import guards
+from verif.mutation.guards import Guards
 from verif.mutation.lemmas import lemmas
 from verif.mutation.mutants import FlatDesign, Mutant, MutantError
 
@@ -56,7 +56,7 @@ def evaluate(aig: Aig, inputs: dict[str, int], state: list[int]) -> tuple[list[i
 
     for high, low in aig.ands:
         values.append(of(high) & of(low))
-    return [of(output) for output in aig.outputs], [of(following) for following, _ in aig.latches]
+    return [of(output) for output in aig.outputs.values()], [of(following) for following, _ in aig.latches]
 
 
 def test_a_constant_input_leaves_the_circuit_that_it_selects():
@@ -66,7 +66,7 @@ def test_a_constant_input_leaves_the_circuit_that_it_selects():
         (q, a), (q + 1, a + 1), (12 + 1, 10 + 1), (14, s), (q + 1, a), (18, s + 1),
         (20 + 1, 16 + 1), (a + 1, s + 1), (24, b),
     ]  # fmt: skip
-    whole = Aig(("s", "a", "b"), [(24 + 1, 0)], [22 + 1, 26], ands, {})
+    whole = Aig(("s", "a", "b"), [(24 + 1, 0)], {"y": 22 + 1, "z": 26}, ands, {})
     assert Aig.read(whole.write()) == whole
     for selected in (0, 1):
         chosen = whole.with_inputs({"s": selected})
@@ -81,7 +81,7 @@ def test_a_constant_input_leaves_the_circuit_that_it_selects():
 
 def test_long_numbers_survive_writing():
     ands = [(4, 2)] + [(2 * variable, 2) for variable in range(3, 400)]
-    aig = Aig(("first", "second[3]"), [], [798], ands, {})
+    aig = Aig(("first", "second[3]"), [], {"y": 798}, ands, {})
     assert Aig.read(aig.write()) == aig
 
 
@@ -89,7 +89,7 @@ def test_a_merged_circuit_computes_the_same_while_merged_latches_are_the_same():
     # Latches 3 and 4 both take on a & b, one as ~(~a | ~b); 5 the inverse of 3. Output: 3 & ~4 | 5.
     a, b, p, q, r = 2, 4, 6, 8, 10
     ands = [(b, a), (b, a), (q + 1, p), (r + 1, 16 + 1)]
-    whole = Aig(("a", "b"), [(12, 0), (14, 0), (p + 1, 0)], [18 + 1], ands, {})
+    whole = Aig(("a", "b"), [(12, 0), (14, 0), (p + 1, 0)], {"y": 18 + 1}, ands, {})
     merged = whole.merged({1: 0})
     assert merged.latches[0][0] == merged.latches[1][0]
     small = merged.pruned()
@@ -122,7 +122,7 @@ def test_every_register_of_lemmas_and_guards_is_there_and_lemmas_hold(tmp_path):
     proofs = Equivalence(tile, tile.mutants(1, seed=1), tmp_path, seconds=0).induction
     said = [clause for clauses in lemmas(campaign.TILE).values() for clause in clauses]
     assert sum(map(len, proofs.lemmas.values())) == len(said) > 300
-    assert len(proofs.guards) == len(guards(campaign.TILE))
+    assert len(proofs.guards) == len(Guards(campaign.TILE).all)
 
 
 def test_mutants_that_take_the_names_of_registers_cost_others_no_lemma(tmp_path):

@@ -58,11 +58,11 @@ class PartialSumBuffer(wiring.Component):
             write_port.en.eq(self.write),
             write_port.data.eq(self.next_sums),
         ]
-        for port, move, last in (
-            (read_port, self.read, self.read_last),
-            (write_port, self.write, self.write_last),
+        for name, port, move, last in (
+            ("read_entry", read_port, self.read, self.read_last),
+            ("write_entry", write_port, self.write, self.write_last),
         ):
-            entry = Signal(range(self.depth))
+            entry = Signal(range(self.depth), name=name)
             m.d.comb += port.addr.eq(entry)
             with m.If(move):
                 m.d.sync += entry.eq(Mux(last, 0, entry + 1))

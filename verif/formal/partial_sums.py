@@ -28,7 +28,8 @@ class KeepsEntries(Elaboratable):
         watched = any_value(m, range(buffer.depth), name="watched")
         m.d.comb += Assume(watched < buffer.depth)
         entries = {}
-        for move, address in zip(("read", "write"), inside.named("entry"), strict=True):
+        for move in ("read", "write"):
+            [address] = inside.named(f"{move}_entry")
             entries[move] = entry = Signal(range(buffer.depth), name=f"{move}_entry")
             moves, last = getattr(buffer, move), getattr(buffer, f"{move}_last")
             with m.If(moves):

@@ -5,8 +5,9 @@ are numbered in the order inputs, latches, ANDs.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 __all__ = ["Aig"]
 
@@ -21,8 +22,8 @@ class Aig:
         Names.
     latches : list of (int, int)
         Next state, a literal, and the value at reset.
-    outputs : list of int
-        Literals.
+    outputs : dict of str to int
+        Literals, by name.
     ands : list of (int, int)
         Literals of the operands.
     registers : dict of int to tuple of str
@@ -31,23 +32,23 @@ class Aig:
 
     inputs: tuple[str, ...]
     latches: list[tuple[int, int]]
-    outputs: list[int]
+    outputs: dict[str, int]
     ands: list[tuple[int, int]]
     registers: dict[int, tuple[str, ...]]
 
-    @property
+    @cached_property
     def first_latch(self) -> int:
         """Variable of the first latch."""
         return 1 + len(self.inputs)
 
-    @property
+    @cached_property
     def first_and(self) -> int:
         """Variable of the first AND."""
         return self.first_latch + len(self.latches)
 
     @classmethod
     def read(cls, content: bytes) -> "Aig":
-        """Parse a file with symbols for all inputs and latches."""
+        """Parse a file with symbols for all inputs, latches and outputs."""
         header, _, rest = content.partition(b"\n")
         _, inputs, latches, outputs, ands = map(int, header.split()[1:6])
         lines = rest.split(b"\n", latches + outputs)
@@ -72,15 +73,18 @@ class Aig:
         for index in range(ands):
             left = 2 * (1 + inputs + latches + index) - number()
             operands.append((left, left - number()))
-        names = dict(re.findall(rb"^i(\d+) (\S+)", body[place:], re.MULTILINE))
+        names = {
+            (kind, int(index)): name.decode()
+            for kind, index, name in re.findall(rb"^([io])(\d+) (\S+)", body[place:], re.MULTILINE)
+        }
         registers = {
             int(index): tuple(several.decode().split())
             for index, several in re.findall(rb"^l(\d+) (.+)$", body[place:], re.MULTILINE)
         }
         return cls(
-            tuple(names[b"%d" % index].decode() for index in range(inputs)),
+            tuple(names[b"i", index] for index in range(inputs)),
             states,
-            [int(line) for line in lines[latches:]],
+            {names[b"o", index]: int(line) for index, line in enumerate(lines[latches:])},
             operands,
             registers,
         )
@@ -108,7 +112,7 @@ class Aig:
                 became.append(2 * (free + len(kept)))
                 kept.append((high, low))
         latches = [(now(following), reset) for following, reset in self.latches]
-        outputs = [now(output) for output in self.outputs]
+        outputs = {name: now(output) for name, output in self.outputs.items()}
         return replace(self, inputs=tuple(left), latches=latches, outputs=outputs, ands=kept)
 
     def merged(self, pairs: Mapping[int, int]) -> "Aig":
@@ -138,26 +142,30 @@ class Aig:
         return replace(
             self,
             latches=[(now(following), reset) for following, reset in self.latches],
-            outputs=[now(output) for output in self.outputs],
+            outputs={name: now(output) for name, output in self.outputs.items()},
             ands=list(places),
         )
 
-    def cone(self, literals: Iterable[int]) -> set[int]:
-        """Variables of the ANDs from which literals follow in the same cycle."""
+    def cone(self, literals: Iterable[int], but: Set[int] = frozenset()) -> set[int]:
+        """Variables of the ANDs from which literals follow in the same cycle, but for some and what
+        those follow from.
+        """
         seen: set[int] = set()
+        first, ands = self.first_and, self.ands
         left = [literal >> 1 for literal in literals]
         while left:
             variable = left.pop()
-            if variable >= self.first_and and variable not in seen:
+            if variable >= first and variable not in seen and variable not in but:
                 seen.add(variable)
-                left += (operand >> 1 for operand in self.ands[variable - self.first_and])
+                one, other = ands[variable - first]
+                left += (one >> 1, other >> 1)
         return seen
 
     def pruned(self) -> "Aig":
         """Without latches and ANDs on which no output depends."""
         latches: set[int] = set()
-        ands = new = self.cone(self.outputs)
-        roots = set(self.outputs)
+        ands = new = self.cone(self.outputs.values())
+        roots = set(self.outputs.values())
         while roots:
             read = {operand >> 1 for v in new for operand in self.ands[v - self.first_and]}
             read |= {root >> 1 for root in roots}
@@ -177,18 +185,18 @@ class Aig:
         return replace(
             self,
             latches=[(now(following), reset) for following, reset in states],
-            outputs=[now(output) for output in self.outputs],
+            outputs={name: now(output) for name, output in self.outputs.items()},
             ands=[(high, low) for low, high in map(sorted, pairs)],
             registers={},
         )
 
     def write(self) -> bytes:
-        """The file, with symbols for the inputs."""
+        """The file, with symbols for inputs and outputs."""
         first = 1 + len(self.inputs) + len(self.latches)
         sizes = (first - 1 + len(self.ands), len(self.inputs), len(self.latches))
         lines = [f"aig {' '.join(map(str, (*sizes, len(self.outputs), len(self.ands))))}"]
         lines += [f"{following} {reset}" for following, reset in self.latches]
-        lines += [str(output) for output in self.outputs]
+        lines += [str(output) for output in self.outputs.values()]
         body = bytearray()
         for index, (high, low) in enumerate(self.ands):
             for value in (2 * (first + index) - high, high - low):
@@ -197,6 +205,7 @@ class Aig:
                     value >>= 7
                 body.append(value)
         symbols = [f"i{place} {name}" for place, name in enumerate(self.inputs)]
+        symbols += [f"o{place} {name}" for place, name in enumerate(self.outputs)]
         return b"".join(
             ("\n".join(part) + "\n").encode() if isinstance(part, list) else bytes(part)
             for part in (lines, body, symbols)

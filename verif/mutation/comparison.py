@@ -18,8 +18,12 @@ from amaranth.lib import data, wiring
 
 from rtl.interface import Status, job_layout, result_layout
 from rtl.tile import Tile
+from verif.mutation.partial_sums import PartialSumHistory
 
-__all__ = ["Comparison"]
+__all__ = ["DIFFERS", "HOLDS", "Comparison"]
+
+DIFFERS, HOLDS = "differs", "holds"
+"""Outputs."""
 
 JOBS_INSIDE = 8
 """More jobs than a tile holds between taking one and giving its last result."""
@@ -43,8 +47,11 @@ class Comparison(Elaboratable):
     ----------
     right, changed : str
         Inputs: what is selected in the tile that is right, and in the one compared with it.
+    watched : list of str
+        Wires inside the tile that its instances have as outputs.
     ports : list of Signal
-        Inputs of the tiles; those two; and ``differs``, an output.
+        Inputs of the tiles; those two; and as outputs ``differs``, and ``holds``, which is high in
+        every state that can be reached.
     """
 
     right: ClassVar[str] = "right_select"
@@ -65,8 +72,11 @@ class Comparison(Elaboratable):
             else:
                 for instance, outputs in self.outputs.items():
                     outputs[name] = Signal(shape, name=f"{instance}_{name}")
-        self.differs = Signal()
-        self.ports = [*self.inputs.values(), *self.selects.values(), self.differs]
+        self.history = PartialSumHistory(self.parameters) if self.parameters.partial_sums else None
+        self.watched = [*self.history.watched] if self.history else []
+        self.differs, self.holds = Signal(name=DIFFERS), Signal(name=HOLDS)
+        outputs = [self.differs, self.holds]
+        self.ports = [*self.inputs.values(), *self.selects.values(), *outputs]
 
     def elaborate(self, platform):
         p = self.parameters
@@ -76,7 +86,13 @@ class Comparison(Elaboratable):
         for name, select in self.selects.items():
             outputs = {f"o_{port}": signal for port, signal in self.outputs[name].items()}
             more = {f"i_{self.select}": select}
+            if name == "right":
+                outputs |= {f"o_{wire}": self.history.watched[wire] for wire in self.watched}
             m.submodules[name] = Instance(self.module, **clock, **inputs, **outputs, **more)
+        m.d.comb += self.holds.eq(1)
+        if self.history:
+            m.submodules.history = self.history
+            m.d.comb += self.holds.eq(self.history.holds)
 
         right, changed = self.outputs["right"], self.outputs["changed"]
         job = data.View(job_layout(p), self.inputs["jobs__payload"])

@@ -19,7 +19,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from verif.mutation.aiger import Aig
-from verif.mutation.comparison import Comparison
+from verif.mutation.comparison import DIFFERS, Comparison
 from verif.mutation.induction import Induction
 from verif.mutation.mutants import SELECT, FlatDesign, Mutant
 
@@ -122,9 +122,14 @@ class Equivalence:
         bench = Comparison(tile.component, module=MODULE, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
-        inserted = "\n".join(tile.insertion(self.mutants, width=self.bits, module=MODULE))
+        script = [
+            f"rename {tile.name} {MODULE}",
+            *tile.insertion(self.mutants, width=self.bits, module=MODULE),
+            *(f"expose {MODULE}/w:{name}" for name in bench.watched),
+            "read_rtlil comparison.il",
+        ]
         tile.run(
-            f"rename {tile.name} {MODULE}\n{inserted}\nread_rtlil comparison.il\n{TO_GATES}",
+            "\n".join(script) + TO_GATES,
             self.directory,
             "compare mutants",
         )
@@ -162,7 +167,7 @@ class Equivalence:
             found = {True: Verdict.DIFFERS, False: Verdict.EQUAL, None: Verdict.UNDECIDED}
             return number, found[differs], reason
         small = self.induction.reduced(circuit)
-        if small.outputs == [0]:
+        if small.outputs == {DIFFERS: 0}:
             return number, Verdict.EQUAL, "it reaches no output"
         with tempfile.TemporaryDirectory(dir=self.directory) as name:
             folder = Path(name)

@@ -1,7 +1,7 @@
 """Proofs that a mutant equals the tile: by induction, register by register.
 
 Tile and mutant run side by side on the same inputs. A register and its counterpart in the mutant
-are said to be equal, always or wherever a *guard* is low (:func:`verif.mutation.guards.guards`);
+are said to be equal, always or wherever a *guard* is low (:class:`verif.mutation.guards.Guards`);
 which of these claims to make is read off a simulation. Then a solver looks for a state in which all
 claims and all lemmas hold, and an input, after which one does not. Claims that fail are given up,
 or guarded, until those left are inductive. If no output can differ where they hold, the mutant is
@@ -14,8 +14,9 @@ This is signal correspondence (van Eijk, 2000) under invariants and with observa
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 from operator import or_
 
 from pysat.solvers import Solver
@@ -23,7 +24,8 @@ from pysat.solvers import Solver
 from rtl.interface import job_layout
 from rtl.parameters import TileParameters
 from verif.mutation.aiger import Aig
-from verif.mutation.guards import guards
+from verif.mutation.comparison import DIFFERS, HOLDS
+from verif.mutation.guards import Guards
 from verif.mutation.lemmas import ORDER_OF_JOBS, lemmas
 from verif.mutation.mutants import MutantError
 from verif.mutation.registers import Clause
@@ -129,7 +131,18 @@ class Induction:
             name: [clause for text in clauses if (clause := self._latches(text))]
             for name, clauses in lemmas(parameters).items()
         }
-        self.guards = [guard for text in guards(parameters) if (guard := self._latches(text))]
+        known = Guards(parameters)
+        self.guards = {
+            text: guard for text in known.all if (guard := self._latches(text)) is not None
+        }
+        everywhere = [self.guards[text] for text in known.everywhere if text in self.guards]
+        self.guards_of: dict[int, list[tuple[int, ...]]] = {}
+        """By the tile's latch: those that are tried."""
+        for latch in self.pairs.values():
+            alone = known.of(of("right.", latch))
+            self.guards_of[latch] = (
+                everywhere if alone is None else [self.guards[t] for t in alone if t in self.guards]
+            )
 
     def _latches(self, clause: Clause) -> tuple[int, ...] | None:
         """Twice the place of each bit's latch, plus one where the latch is to be low; nothing where
@@ -151,10 +164,14 @@ class Induction:
         that they speak of has lost its name to a mutant, those clauses are kept that are inductive
         without the ones about it.
         """
+        if not _value(circuit.outputs[HOLDS], _values(circuit), ALL):
+            raise MutantError("what is said of the partial sum buffer is not true at first")
         said = sum(map(len, lemmas(self.parameters).values()))
         whole = len(self._all_lemmas()) == said
         while True:
             step = _Step(circuit, self._all_lemmas())
+            if step.solve([-step.later(circuit.outputs[HOLDS])]):
+                raise MutantError("what is said of the partial sum buffer is not inductive")
             kept = {
                 name: [clause for clause in clauses if self._holds(name, clause, step, whole)]
                 for name, clauses in self.lemmas.items()
@@ -182,40 +199,53 @@ class Induction:
         ----------
         circuit
             The comparison with one mutant selected.
+        seconds
+            Of a processor, for each attempt.
         """
-        differs, reason = None, ""
-        for most in (FEW_GUARDS, len(self.guards)):
-            if differs is None:
-                differs, reason = self._decide(circuit, most, time.process_time() + seconds)
-        return differs, reason
-
-    def _decide(self, circuit: Aig, most: int, ends: float) -> tuple[bool | None, str]:
-        """The same by claims with so many guards."""
         alike, circuit = self._untouched(circuit)
-        touched = {changed: right for changed, right in self.pairs.items() if changed not in alike}
-        states, differs = self._simulate(circuit)
+        traces, differs = self._simulate(circuit)
         if differs:
             return True, f"told from the tile after {differs} cycles of random jobs"
+        touched = {changed: right for changed, right in self.pairs.items() if changed not in alike}
         # Those that excuse least come first.
+        everything = (1 << LANES * CYCLES) - 1
         allowed = {
-            guard: [ALL & ~reduce(or_, (_value(bit, state) for bit in guard)) for state in states]
-            for guard in self.guards
+            guard: everything & ~reduce(or_, (_value(bit, traces, everything) for bit in guard))
+            for guard in self.guards.values()
         }
-        strict = sorted(allowed, key=lambda g: -sum(word.bit_count() for word in allowed[g]))
-
-        def guarded(changed: int, right: int) -> list[Claim]:
-            differ = [state[right] ^ state[changed] for state in states]
-            return [
+        count = {guard: word.bit_count() for guard, word in allowed.items()}
+        excused = {
+            (right, changed): [
                 Claim(right, changed, guard)
-                for guard in strict
-                if not any(a & b for a, b in zip(differ, allowed[guard], strict=True))
-            ][:most]
+                for guard in sorted(self.guards_of[right], key=count.get, reverse=True)
+                if not (traces[right] ^ traces[changed]) & allowed[guard]
+            ]
+            for changed, right in touched.items()
+        }
+        differ = {changed for changed, right in touched.items() if traces[right] != traces[changed]}
+        reason = ""
+        for most in (FEW_GUARDS, len(self.guards)):
+            ends = time.process_time() + seconds
+            guarded = {pair: claims[:most] for pair, claims in excused.items()}
+            equal, reason = self._prove(circuit, differ, guarded, ends)
+            if equal:
+                reason = f"{len(touched)} registers that it reaches are equal wherever they matter"
+                return False, reason
+        return None, reason
 
+    def _prove(
+        self,
+        circuit: Aig,
+        differ: set[int],
+        guarded: dict[tuple[int, int], list[Claim]],
+        ends: float,
+    ) -> tuple[bool, str]:
+        """Whether claims, of registers that are seen to differ with a guard, are inductive and
+        enough.
+        """
         always, claims = dict(self.pairs), []
-        for changed, right in touched.items():
-            if any(state[right] != state[changed] for state in states):
-                del always[changed]
-                claims += guarded(changed, right)
+        for changed in differ:
+            claims += guarded[always.pop(changed), changed]
         while True:
             step = _Step(circuit.merged(always), self._all_lemmas(but=ORDER_OF_JOBS))
             claims += [
@@ -225,22 +255,23 @@ class Induction:
             ]
             kept, broken = step.hold(claims, ends)
             if kept is None:
-                return None, "no answer in time"
+                return False, "no answer in time"
             claims = [claim for claim in kept if claim.guard]
             if not broken:
                 break
             for claim in broken:
                 del always[claim.changed]
-                claims += guarded(claim.changed, claim.right)
+                claims += guarded[claim.right, claim.changed]
         # What a result means depends on the order of jobs; no register's next value does.
         step.believe(self.lemmas.get(ORDER_OF_JOBS, ()))
         if step.outputs_can_differ(claims):
-            return None, "no claims that are inductive exclude it"
-        return False, f"{len(touched)} registers that it reaches are equal wherever they matter"
+            return False, "no claims that are inductive exclude it"
+        return True, ""
 
     def reduced(self, circuit: Aig) -> Aig:
         """The comparison with one mutant, of what the mutant reaches alone."""
-        return self._untouched(circuit)[1].pruned()
+        alone = replace(circuit, outputs={DIFFERS: circuit.outputs[DIFFERS]})
+        return self._untouched(alone)[1].pruned()
 
     def _untouched(self, circuit: Aig) -> tuple[dict[int, int], Aig]:
         """Pairs of registers that a mutant does not reach, and the circuit without the mutant's."""
@@ -257,24 +288,22 @@ class Induction:
             for changed in different:
                 del alike[changed]
 
-    def _simulate(self, circuit: Aig) -> tuple[list[list[int]], int]:
-        """States of all latches, a word of lanes each, cycle by cycle, and the cycle in which an
-        output differs, if one does.
+    def _simulate(self, circuit: Aig) -> tuple[list[int], int]:
+        """What each latch holds in all cycles, lanes side by side, and the cycle in which an output
+        differs, if one does.
         """
-        values = [0] * (circuit.first_and + len(circuit.ands))
         first, last = circuit.first_latch, circuit.first_and
-        states = []
-        for cycle, words in enumerate(self._stimuli(circuit.inputs), 1):
+        inputs = self._stimuli(circuit.inputs)
+        values, states = [0] * last, []
+        for cycle, words in enumerate(inputs, 1):
             values[1:first] = [words[name] for name in circuit.inputs]
             states.append(values[first:last])
-            for variable, (left, right) in enumerate(circuit.ands, last):
-                a = values[left >> 1] ^ ALL if left & 1 else values[left >> 1]
-                b = values[right >> 1] ^ ALL if right & 1 else values[right >> 1]
-                values[variable] = a & b
-            if any(_value(output, values) for output in circuit.outputs):
-                return states, cycle
-            values[first:last] = [_value(following, values) for following, _ in circuit.latches]
-        return states, 0
+            values = _values(circuit, values)
+            if _value(circuit.outputs[DIFFERS], values, ALL):
+                return [], cycle
+            values[first:last] = [_value(next_, values, ALL) for next_, _ in circuit.latches]
+            del values[last:]
+        return [_joined(words) for words in zip(*states, strict=True)], 0
 
     def _stimuli(self, inputs: tuple[str, ...]) -> list[dict[str, int]]:
         if not hasattr(self, "_drawn"):
@@ -282,8 +311,23 @@ class Induction:
         return self._drawn
 
 
-def _value(literal: int, values: list[int]) -> int:
-    return values[literal >> 1] ^ ALL if literal & 1 else values[literal >> 1]
+def _value(literal: int, values: list[int], ones: int) -> int:
+    return values[literal >> 1] ^ ones if literal & 1 else values[literal >> 1]
+
+
+def _values(circuit: Aig, given: Iterable[int] = ()) -> list[int]:
+    """Of all variables, from those of inputs and latches: all low, where none are given."""
+    values = list(given) or [0] * circuit.first_and
+    for left, right in circuit.ands:
+        a = values[left >> 1] ^ ALL if left & 1 else values[left >> 1]
+        b = values[right >> 1] ^ ALL if right & 1 else values[right >> 1]
+        values.append(a & b)
+    return values
+
+
+def _joined(words: Iterable[int]) -> int:
+    """Words of all lanes, cycle by cycle, as one number."""
+    return int.from_bytes(b"".join(word.to_bytes(LANES // 8, "little") for word in words), "little")
 
 
 class _Step:
@@ -294,8 +338,10 @@ class _Step:
         self.solver = Solver("glucose4")
         self.solver.add_clause([-1])
         self.variables = circuit.first_and + len(circuit.ands)
-        self.known = set()
+        self.known: set[int] = set()
+        self.soon: dict[int, int] = {}
         self.believe(lemmas)
+        self.solver.add_clause([self.now(circuit.outputs[HOLDS])])
 
     def believe(self, lemmas: Iterable[tuple[int, ...]]) -> None:
         """That these hold in the first cycle."""
@@ -318,13 +364,33 @@ class _Step:
     def now(self, literal: int) -> int:
         """A signal in the first cycle."""
         first = self.circuit.first_and
-        for variable in self.circuit.cone([literal]) - self.known if literal >> 1 >= first else ():
+        new = self.circuit.cone([literal], but=self.known)
+        for variable in new:
             own = variable + 1
             operands = [self._of(operand) for operand in self.circuit.ands[variable - first]]
             for operand in operands:
                 self.solver.add_clause([-own, operand])
             self.solver.add_clause([own, *(-operand for operand in operands)])
-            self.known.add(variable)
+        self.known |= new
+        return self._of(literal)
+
+    def later(self, literal: int) -> int:
+        """A signal in the second cycle, of registers alone."""
+        first = self.circuit.first_and
+        for variable in sorted(self.circuit.cone([literal], but=self.soon.keys())):
+            own = self.soon[variable] = self.new()
+            operands = [self._soon(operand) for operand in self.circuit.ands[variable - first]]
+            for operand in operands:
+                self.solver.add_clause([-own, operand])
+            self.solver.add_clause([own, *(-operand for operand in operands)])
+        return self._soon(literal)
+
+    def _soon(self, literal: int) -> int:
+        variable = literal >> 1
+        if variable in self.soon:
+            return -self.soon[variable] if literal & 1 else self.soon[variable]
+        if variable:
+            return self.after(2 * (variable - self.circuit.first_latch) + (literal & 1))
         return self._of(literal)
 
     @staticmethod
@@ -354,72 +420,72 @@ class _Step:
         """Claims that hold in the second cycle where they hold in the first, and those without a
         guard that do not; nothing where time ends first.
         """
-        differ = {}
-        assumed, failed = {}, {}
+        of_pair: dict[tuple[int, int], list[Claim]] = {}
         for claim in claims:
-            pair = (claim.right, claim.changed)
-            if pair not in differ:
-                before = self.different(*(self.before(2 * latch) for latch in pair))
-                after = self.different(*(self.after(2 * latch) for latch in pair))
-                differ[pair] = (before, after)
-            before, after = differ[pair]
-            assumed[claim], failed[claim] = self.new(), self.new()
-            if claim.guard:
-                guard = [self.before(literal) for literal in claim.guard]
-                self.solver.add_clause([-assumed[claim], -before, *guard])
-            self.solver.add_clause([-failed[claim], after])
-            for literal in claim.guard:
-                self.solver.add_clause([-failed[claim], -self.after(literal)])
+            of_pair.setdefault((claim.right, claim.changed), []).append(claim)
+        assumed, failed, differs, stronger = {}, {}, {}, {}
+        for pair, same in of_pair.items():
+            before = self.different(*(self.before(2 * latch) for latch in pair))
+            differs[pair] = self.different(*(self.after(2 * latch) for latch in pair))
+            for claim in same:
+                assumed[claim], failed[claim] = self.new(), self.new()
+                if claim.guard:
+                    guard = [self.before(literal) for literal in claim.guard]
+                    self.solver.add_clause([-assumed[claim], -before, *guard])
+                self.solver.add_clause([-failed[claim], differs[pair]])
+                for literal in claim.guard:
+                    self.solver.add_clause([-failed[claim], -self.after(literal)])
+                # A claim says no more than one of the same registers whose guard excuses less:
+                # while that is kept, nothing is asked about it.
+                guard = set(claim.guard)
+                stronger[claim] = [other for other in same if guard.issuperset(other.guard)]
+                stronger[claim].remove(claim)
         kept, broken = set(claims), []
-        # A claim says no more than one of the same registers whose guard excuses less: while that
-        # is kept, nothing is asked about it.
-        stronger = {}
-        for claim in claims:
-            same = stronger.setdefault((claim.right, claim.changed), {})
-            same[claim] = [other for other in same if set(other.guard) < set(claim.guard)]
-            for other, those in same.items():
-                if set(claim.guard) < set(other.guard):
-                    those.append(claim)
 
         def implied(claim: Claim) -> bool:
-            return not kept.isdisjoint(stronger[claim.right, claim.changed][claim])
+            return not kept.isdisjoint(stronger[claim])
 
-        def assumptions() -> list[int]:
-            return [assumed[c] for c in claims if c.guard and c in kept and not implied(c)]
+        def standing_of(same: list[Claim]) -> list[int]:
+            return [assumed[c] for c in same if c.guard and c in kept and not implied(c)]
 
         # One after the other: what refutes a claim is mostly close to it. Where one falls, those
         # before it may have stood on it alone.
-        settled, standing = False, assumptions()
+        settled = False
+        standing = {pair: standing_of(same) for pair, same in of_pair.items()}
         while not settled and len(broken) <= MOST_BROKEN:
             settled = True
             for suspect in claims:
                 while (
                     suspect in kept
                     and not implied(suspect)
-                    and self.solve([failed[suspect], *standing])
+                    and self.solve([failed[suspect], *chain.from_iterable(standing.values())])
                 ):
                     if time.process_time() > ends:
                         return None, broken
                     settled = False
                     model = self.solver.get_model()
-                    fallen = [
-                        claim
-                        for claim in kept
-                        if model[differ[claim.right, claim.changed][1] - 1] > 0
-                        and not any(_true(model, self.after(literal)) for literal in claim.guard)
-                    ]
-                    kept.difference_update(fallen)
-                    standing = assumptions()
-                    broken += (claim for claim in fallen if not claim.guard)
+                    for pair, same in of_pair.items():
+                        if model[differs[pair] - 1] < 0:
+                            continue
+                        fallen = [
+                            claim
+                            for claim in same
+                            if claim in kept
+                            and not any(_true(model, self.after(literal)) for literal in claim.guard)
+                        ]
+                        if fallen:
+                            kept.difference_update(fallen)
+                            standing[pair] = standing_of(same)
+                            broken += (claim for claim in fallen if not claim.guard)
                 if time.process_time() > ends:
                     return None, broken
         self.assumed = {claim: assumed[claim] for claim in kept}
         return [claim for claim in claims if claim in kept], broken
 
     def outputs_can_differ(self, claims: list[Claim]) -> bool:
-        """Whether an output can be high where claims that hold do."""
+        """Whether the output that says so can be high where claims that hold do."""
         assumptions = [self.assumed[claim] for claim in claims]
-        return any(self.solve([self.now(o), *assumptions]) for o in self.circuit.outputs)
+        return self.solve([self.now(self.circuit.outputs[DIFFERS]), *assumptions])
 
 
 def _true(model: list[int], literal: int) -> bool:

@@ -162,6 +162,7 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
                     WAITING + field, PLANE + field, f"{PLANE}.first", *narrow(p, PLANE)
                 )
             ),
+            *_in_first_block(p),
             *_same_vector(p, f"{PLANE}.last_vector", VECTOR, "last_vector_index", p.vectors),
             *_same_vector(
                 p, f"{PLANE}.last_block", f"{SEQUENCER}.block", "last_block_index", p.row_blocks
@@ -183,6 +184,16 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
                     f"{low}{SEQUENCER}.bank",
                 )
                 for low in ("", "~")
+            ),
+            # Row lines are inverted: those of a bank are up until its last plane has been counted.
+            *(
+                (f"{ARRAY}.row_lines_{bank}[{row}]", f"{low}{SEQUENCER}.bank", mark)
+                for bank, low in enumerate(("~", "")[: p.banks])
+                for row in range(p.rows)
+                for mark in (
+                    *(f"{PLANE}.{mark}" for mark in ("valid", "last", "last_vector")),
+                    f"{low}{PLANE}.bank",
+                )
             ),
         ],
     }
@@ -224,6 +235,14 @@ def _same_vector(
             yield from within(f"~{mark}", *same)
     for value in range(2 ** len(counts)):
         yield from within(mark, *differs(counts, value), *differs(lasts, value))
+
+
+def _in_first_block(p: TileParameters) -> Iterable[Clause]:
+    """The sequencer's block is the first within a vector if the tag says so, and only then."""
+    block = bits(f"{SEQUENCER}.block", (p.row_blocks - 1).bit_length())
+    yield from within(f"{PLANE}.first_block", *block)
+    for bit in block:
+        yield from within(f"~{PLANE}.first_block", f"~{bit}")
 
 
 def _jobs(p: TileParameters) -> list[Clause]:

@@ -12,6 +12,7 @@ __all__ = [
     "LAST_INDEX",
     "LOADED",
     "PLANE",
+    "READ_ENTRY",
     "RESULT",
     "SEQUENCER",
     "TAGS",
@@ -19,6 +20,8 @@ __all__ = [
     "VECTOR",
     "WAITING",
     "WRITES",
+    "WRITES_LAST",
+    "WRITE_ENTRY",
     "Clause",
     "activation_bits",
     "at_most",
@@ -29,6 +32,7 @@ __all__ = [
     "held",
     "index_bits",
     "inverse",
+    "kept",
     "narrow",
     "status",
     "weight_bits",
@@ -58,7 +62,10 @@ HELD = "shift_add.collector.result_register.weight_bits"
 
 VALID = "results__valid"
 RESULT = "results__payload"
-WRITES = "shift_add.collector.partial_sums.write"
+WRITES = "shift_add.collector.writes"
+WRITES_LAST = "shift_add.collector.last_vector"
+READ_ENTRY = "shift_add.collector.partial_sums.read_entry"
+WRITE_ENTRY = "shift_add.collector.partial_sums.write_entry"
 ADDS = "shift_add.collector.adds"
 
 
@@ -115,10 +122,20 @@ def narrow(p: TileParameters, stage: str) -> list[str]:
 
 def held(precision: int) -> Clause:
     """The sum that is put together is not of this precision."""
-    low, *others = TileParameters.weight_widths
-    if precision == low:
-        return tuple(bits(HELD, len(others) + 1)[1:])
-    return (f"~{HELD}[{TileParameters.weight_widths.index(precision)}]",)
+    return _not_of(precision, bits(HELD, len(TileParameters.weight_widths))[1:])
+
+
+def kept(precision: int, place: str) -> Clause:
+    """A sum in the partial sum buffer is not of this precision; ``place`` is its register in
+    :class:`verif.mutation.partial_sums.PartialSumHistory`.
+    """
+    return _not_of(precision, bits(place, len(TileParameters.weight_widths) - 1))
+
+
+def _not_of(precision: int, others: list[str]) -> Clause:
+    """By bits of all precisions but the lowest."""
+    place = TileParameters.weight_widths.index(precision)
+    return (f"~{others[place - 1]}",) if place else tuple(others)
 
 
 def index_bits(name: str) -> list[str]:
