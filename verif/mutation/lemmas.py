@@ -113,6 +113,13 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
                 f"~{WAITING}.last",
             ),
         ],
+        "while a result waits, planes that come to accumulators are the first of their vectors": [
+            (f"~{VALID}", f"~{WAITING}.valid", f"{WAITING}.first"),
+            *(
+                (f"~{VALID}", f"~{PLANE}.valid", f"~{bit}", f"{PLANE}.first")
+                for bit in narrow(p, PLANE)
+            ),
+        ],
         "a plane that is not the last has one with a bit set above it": [
             (
                 *differs(INDEX, index),
