@@ -43,41 +43,42 @@ class Guards:
     def __init__(self, parameters: TileParameters):
         p = self.parameters = parameters
         self.everywhere = [*self._everywhere()]
-        meant = [f"~{VALID}", *([f"~{WRITES}"] if p.partial_sums else ())]
-        collector = r"shift_add\.collector\."
-        result = rf"{collector}result_register\."
-        self.alone: list[tuple[str, list[Clause]]] = [
-            *(
-                (rf"{result}low_{place}\[", [*self._low_bit(place, meant)])
-                for place in range(p.max_activation_bits - 1)
-            ),
-            (rf"{result}total_", [*self._total(meant)]),
-            *(
-                (rf"{collector}partial_sums\.memory\[{entry}\]", [*_sum(p, current, precision)])
-                for entry in range(p.partial_sums)
-                for current, precision in [
-                    (f"history.current[{entry}]", f"history.precision_{entry}")
-                ]
-            ),
-            (
-                rf"{collector}sums\[",
-                [(f"~{ADDS}",), *_sum(p, "history.read_current", "history.read_precision")],
-            ),
-            (r"shift_add\.(accumulator_|fuser\.|sum_)", [*self._accumulators()]),
+        # The result of a malformed job has no precision, as if it were of the lowest.
+        self._meant = [(f"~{VALID}", *status(RESULT))]
+        if p.partial_sums:
+            self._meant.append((f"~{WRITES}",))
+        self._lane_of_bit = [
+            lane for lane in range(p.lanes) for _ in range(p.result_width(p.lane_weight_bits(lane)))
         ]
 
     @property
     def all(self) -> list[Clause]:
         """Without those that come twice."""
-        several = (self.everywhere, *(clauses for _, clauses in self.alone))
+        p = self.parameters
+        several = [self.everywhere, self._accumulators(), self._total(0)]
+        several += (self._low_bit(place, 0) for place in range(p.max_activation_bits - 1))
+        if p.partial_sums:
+            several += [self._read_sum(0), *(self._sum(e, 0) for e in range(p.partial_sums))]
         return [*dict.fromkeys(clause for clauses in several for clause in clauses)]
 
     def of(self, names: Iterable[str]) -> list[Clause] | None:
         """Those of a register by its names; nothing where any may excuse it."""
-        for pattern, clauses in self.alone:
-            if any(re.match(pattern, name) for name in names):
-                return clauses
+        for pattern, clauses in (
+            (r"shift_add\.collector\.result_register\.low_(\d+)\[(\d+)\]", self._low_bit),
+            (r"shift_add\.collector\.result_register\.total_(\d+)", self._total),
+            (r"shift_add\.collector\.partial_sums\.memory\[(\d+)\]\[(\d+)\]", self._sum),
+            (r"shift_add\.collector\.sums\[(\d+)\]", self._read_sum),
+            (r"shift_add\.(?:accumulator_|fuser\.|sum_)", self._accumulators),
+        ):
+            for name in names:
+                if found := re.match(pattern, name):
+                    return [*clauses(*map(int, found.groups()))]
         return None
+
+    def _precisions(self, lane: int) -> list[int]:
+        """Those that use a lane."""
+        p = self.parameters
+        return [n for n in p.weight_widths if n <= p.lane_weight_bits(lane)]
 
     def _everywhere(self) -> Iterable[Clause]:
         p = self.parameters
@@ -121,31 +122,31 @@ class Guards:
                 yield (f"~{tag}.valid", other, f"{tag}.zero")
                 yield (f"~{tag}.valid", f"{tag}.first", other)
 
-    def _total(self, meant: list[str]) -> Iterable[Clause]:
+    def _total(self, lane: int) -> Iterable[Clause]:
         """No sum is put together, to be a result or to be written back, or of other precision."""
-        for mark in meant:
-            yield (mark,)
-            for n in self.parameters.weight_widths:
-                yield (mark, *held(n))
+        for unless in self._meant:
+            for n in self._precisions(lane):
+                yield (*unless, *held(n))
 
-    def _low_bit(self, place: int, meant: list[str]) -> Iterable[Clause]:
+    def _low_bit(self, place: int, lane: int) -> Iterable[Clause]:
         """Nor one to which this place belongs; and no plane comes to a sum of which it is."""
         p = self.parameters
-        last = at_most(index_bits(LAST_INDEX), place)
-        counted = at_most(index_bits(COUNTED), place)
-        for total in self._total(meant):
-            for clause in last:
-                yield (*total, *clause)
-        for n, precision in enumerate(p.weight_widths):
-            tag = PLANE if precision in p.direct_widths else WAITING
-            for clause in counted:
-                yield (f"~{tag}.valid", f"{tag}.first", f"~{weight_bits(tag)[n]}", *clause)
+        for unless in self._total(lane):
+            for clause in at_most(index_bits(LAST_INDEX), place):
+                yield (*unless, *clause)
+        for n in self._precisions(lane):
+            tag = PLANE if n in p.direct_widths else WAITING
+            precision = weight_bits(tag)[p.weight_widths.index(n)]
+            for clause in at_most(index_bits(COUNTED), place):
+                yield (f"~{tag}.valid", f"{tag}.first", f"~{precision}", *clause)
 
+    def _sum(self, entry: int, bit: int) -> Iterable[Clause]:
+        """A sum in the partial sum buffer is not of the job in progress, or of other precision."""
+        for n in self._precisions(self._lane_of_bit[bit]):
+            yield (f"~history.current[{entry}]", *kept(n, f"history.precision_{entry}"))
 
-def _sum(p: TileParameters, current: str, precision: str) -> Iterable[Clause]:
-    """A sum in the partial sum buffer, or read from it, is not of the job in progress, or of other
-    precision.
-    """
-    yield (f"~{current}",)
-    for n in p.weight_widths:
-        yield (f"~{current}", *kept(n, precision))
+    def _read_sum(self, bit: int) -> Iterable[Clause]:
+        """Nor one that was read from it, or it is not added."""
+        yield (f"~{ADDS}",)
+        for n in self._precisions(self._lane_of_bit[bit]):
+            yield ("~history.read_current", *kept(n, "history.read_precision"))
