@@ -223,18 +223,11 @@ class Campaign:
     def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
         told = [m for m in mutants if self.kept[m.number].get("verdict") == Verdict.DIFFERS.name]
         yield from ({"mutant": mutant.number, "searched": True} for mutant in told)
-        # Lemmas know registers by their names, which some mutants take: those stand apart.
         left = [mutant for mutant in mutants if mutant not in told]
-        for at_register in (False, True):
-            yield from self._compare(
-                [mutant for mutant in left if mutant.at_register == at_register], seconds=seconds
-            )
-
-    def _compare(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
-        if not mutants:
+        if not left:
             return
         with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
-            equivalence = Equivalence(self.tile, mutants, Path(folder), seconds=seconds)
+            equivalence = Equivalence(self.tile, left, Path(folder), seconds=seconds)
             for number, verdict, reason in equivalence.verdicts(self.processes):
                 known = {"verdict": verdict.name, "reason": reason, "searched": seconds > 0}
                 yield {"mutant": number} | known

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -119,20 +120,37 @@ class Equivalence:
         self.induction.check_lemmas(self._selected(0))
 
     def _comparison(self, tile: FlatDesign) -> Aig:
+        comparison = self._gates(tile, self.mutants)
+        renamed = {
+            f"register_{mutant.number}_0": mutant.register
+            for mutant in self.mutants
+            if mutant.register
+        }
+        if not renamed:
+            return comparison
+        # What registers are called where no mutant has taken their names.
+        named: dict[str, tuple[str, ...]] = {}
+        for names in self._gates(tile, ()).registers.values():
+            named |= {name.replace("!", "").removesuffix("[0]"): names for name in names}
+        registers = dict(comparison.registers)
+        for latch, names in registers.items():
+            instance, _, name = names[0].replace("!", "").partition(".")
+            if name in renamed:
+                registers[latch] = named[f"{instance}.{renamed[name]}".removesuffix("[0]")]
+        return replace(comparison, registers=registers)
+
+    def _gates(self, tile: FlatDesign, mutants: Sequence[Mutant]) -> Aig:
         bench = Comparison(tile.component, module=MODULE, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
         script = [
             f"rename {tile.name} {MODULE}",
-            *tile.insertion(self.mutants, width=self.bits, module=MODULE),
+            *tile.insertion(mutants, width=self.bits, module=MODULE),
+            *([] if mutants else [f"add -input {SELECT} {self.bits} {MODULE}"]),
             *(f"expose {MODULE}/w:{name}" for name in bench.watched),
             "read_rtlil comparison.il",
         ]
-        tile.run(
-            "\n".join(script) + TO_GATES,
-            self.directory,
-            "compare mutants",
-        )
+        tile.run("\n".join(script) + TO_GATES, self.directory, "compare mutants")
         return Aig.read((self.directory / "comparison.aig").read_bytes())
 
     def _selected(self, number: int) -> Aig:

@@ -40,7 +40,7 @@ CYCLES = 160
 ALL = (1 << LANES) - 1
 
 FEW_GUARDS = 24
-"""Of a register, which are tried first."""
+"""Of a register of which it is not known what uses it: those that are tried first."""
 
 MOST_BROKEN = 40
 """Claims that fail together before what is left is set up anew."""
@@ -138,11 +138,14 @@ class Induction:
         everywhere = [self.guards[text] for text in known.everywhere if text in self.guards]
         self.guards_of: dict[int, list[tuple[int, ...]]] = {}
         """By the tile's latch: those that are tried."""
+        self.known_use: set[int] = set()
+        """Latches of which it is known what uses them."""
         for latch in self.pairs.values():
             alone = known.of(of("right.", latch))
-            self.guards_of[latch] = (
-                everywhere if alone is None else [self.guards[t] for t in alone if t in self.guards]
-            )
+            self.guards_of[latch] = everywhere
+            if alone is not None:
+                self.known_use.add(latch)
+                self.guards_of[latch] = [self.guards[t] for t in alone if t in self.guards]
 
     def _latches(self, clause: Clause) -> tuple[int, ...] | None:
         """Twice the place of each bit's latch, plus one where the latch is to be low; nothing where
@@ -160,33 +163,18 @@ class Induction:
         return tuple(found)
 
     def check_lemmas(self, circuit: Aig) -> None:
-        """Show that all lemmas together are inductive; raises MutantError if not. Where a register
-        that they speak of has lost its name to a mutant, those clauses are kept that are inductive
-        without the ones about it.
-        """
+        """Show that all lemmas together are inductive; raises MutantError if not."""
+        step = _Step(circuit, self._all_lemmas())
         if not _value(circuit.outputs[HOLDS], _values(circuit), ALL):
             raise MutantError("what is said of the partial sum buffer is not true at first")
-        said = sum(map(len, lemmas(self.parameters).values()))
-        whole = len(self._all_lemmas()) == said
-        while True:
-            step = _Step(circuit, self._all_lemmas())
-            if step.solve([-step.later(circuit.outputs[HOLDS])]):
-                raise MutantError("what is said of the partial sum buffer is not inductive")
-            kept = {
-                name: [clause for clause in clauses if self._holds(name, clause, step, whole)]
-                for name, clauses in self.lemmas.items()
-            }
-            if kept == self.lemmas:
-                return
-            self.lemmas = kept
-
-    def _holds(self, name: str, clause: tuple[int, ...], step: "_Step", whole: bool) -> bool:
-        at_first = any(literal & 1 for literal in clause)
-        if at_first and not step.solve([-step.after(literal) for literal in clause]):
-            return True
-        if whole:
-            raise MutantError(f"lemma not {'inductive' if at_first else 'true at first'}: {name}")
-        return False
+        if step.solve([-step.later(circuit.outputs[HOLDS])]):
+            raise MutantError("what is said of the partial sum buffer is not inductive")
+        for name, clauses in self.lemmas.items():
+            for clause in clauses:
+                if not any(literal & 1 for literal in clause):
+                    raise MutantError(f"lemma not true at first: {name}")
+                if step.solve([-step.after(literal) for literal in clause]):
+                    raise MutantError(f"lemma not inductive: {name}")
 
     def _all_lemmas(self, but: str = "") -> list[tuple[int, ...]]:
         several = (clauses for name, clauses in self.lemmas.items() if name != but)
@@ -224,9 +212,12 @@ class Induction:
         }
         differ = {changed for changed, right in touched.items() if traces[right] != traces[changed]}
         reason = ""
-        for most in (FEW_GUARDS, len(self.guards)):
+        for most in (FEW_GUARDS, None):
             ends = time.process_time() + seconds
-            guarded = {pair: claims[:most] for pair, claims in excused.items()}
+            guarded = {
+                pair: claims if pair[0] in self.known_use else claims[:most]
+                for pair, claims in excused.items()
+            }
             equal, reason = self._prove(circuit, differ, guarded, ends)
             if equal:
                 reason = f"{len(touched)} registers that it reaches are equal wherever they matter"

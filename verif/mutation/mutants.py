@@ -62,9 +62,12 @@ class Mutant:
     sources: tuple[str, ...]
 
     @property
-    def at_register(self) -> bool:
-        """Whether it stands between a register and the wire that has the register's name."""
-        return re.search(r"\.Q\[\d+\]", self.place) is not None
+    def register(self) -> str:
+        """Name of the register's bit, if it stands between a register and the wire with its name;
+        empty otherwise.
+        """
+        found = re.search(r"\.Q\[\d+\] (\S+)$", self.place)
+        return found[1] if found else ""
 
     def as_dict(self) -> dict:
         """The same for programs."""
@@ -159,11 +162,22 @@ class FlatDesign:
         return [self.name, *sorted(names)]
 
     def insertion(self, mutants: Sequence[Mutant], *, width: int, module: str = "") -> list[str]:
-        """Commands of Yosys that insert mutants and an input of ``width`` bits that selects one."""
-        return [
-            f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module or self.name}"
-            for mutant in mutants
-        ]
+        """Commands of Yosys that insert mutants and an input of ``width`` bits that selects one.
+
+        Behind a mutant a register's name is that of the mutated wire. Its own is ``register_<n>_0``
+        of mutant ``n`` then, or of the last one, where there are several.
+        """
+        module = module or self.name
+        commands = []
+        for mutant in mutants:
+            commands.append(
+                f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module}"
+            )
+            if mutant.register:
+                cell = re.sub(r"[\\\[\]]", "?", mutant.arguments.split()[1])
+                fresh = f"{module}/c:{cell} %co1:+[Q] {module}/w:$auto$mutate* %i"
+                commands.append(f"rename -enumerate -pattern register_{mutant.number}_% {fresh}")
+        return commands
 
     def mutated(self, mutants: Sequence[Mutant], *, optimize: str = "opt_dff\nopt_clean") -> str:
         """Verilog of the design with mutants in it and an input that selects one."""
