@@ -56,7 +56,9 @@ def evaluate(aig: Aig, inputs: dict[str, int], state: list[int]) -> tuple[list[i
 
     for high, low in aig.ands:
         values.append(of(high) & of(low))
-    return [of(output) for output in aig.outputs.values()], [of(following) for following, _ in aig.latches]
+    return [of(output) for output in aig.outputs.values()], [
+        of(following) for following, _ in aig.latches
+    ]
 
 
 def test_a_constant_input_leaves_the_circuit_that_it_selects():

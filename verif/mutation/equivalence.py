@@ -84,8 +84,8 @@ pdr -T {seconds}
 write_status status.txt
 """
 
-PATIENCE = 15
-"""Seconds for an induction."""
+PATIENCE = 30
+"""Seconds of a processor for each attempt of an induction."""
 
 FRAMES = 40
 """Cycles from the start in which a difference is looked for first."""

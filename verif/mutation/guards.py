@@ -56,6 +56,7 @@ class Guards:
         """Without those that come twice."""
         p = self.parameters
         several = [self.everywhere, self._accumulators(), self._total(0)]
+        several += (self._plane(bit) for bit in range(p.max_activation_bits))
         several += (self._low_bit(place, 0) for place in range(p.max_activation_bits - 1))
         if p.partial_sums:
             several += [self._read_sum(0), *(self._sum(e, 0) for e in range(p.partial_sums))]
@@ -64,6 +65,7 @@ class Guards:
     def of(self, names: Iterable[str]) -> list[Clause] | None:
         """Those of a register by its names; nothing where any may excuse it."""
         for pattern, clauses in (
+            (r"feeder\.vector_(\d+)", self._plane),
             (r"shift_add\.collector\.result_register\.low_(\d+)\[(\d+)\]", self._low_bit),
             (r"shift_add\.collector\.result_register\.total_(\d+)", self._total),
             (r"shift_add\.collector\.partial_sums\.memory\[(\d+)\]\[(\d+)\]", self._sum),
@@ -104,9 +106,11 @@ class Guards:
             yield tuple(status(stage))
         yield tuple(INDEX)
         yield from self._accumulators()
-        for plane in range(p.max_activation_bits):
-            for clause in at_most(activation_bits(), plane):
-                yield (f"~{LOADED}", *clause)
+
+    def _plane(self, bit: int) -> Iterable[Clause]:
+        """There is no vector, or its words have no more bits than this many."""
+        for clause in at_most(activation_bits(), bit):
+            yield (f"~{LOADED}", *clause)
 
     def _accumulators(self) -> Iterable[Clause]:
         """No plane comes to them, or one that has no bit set, or needs nothing of those before."""

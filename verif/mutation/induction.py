@@ -462,7 +462,9 @@ class _Step:
                             claim
                             for claim in same
                             if claim in kept
-                            and not any(_true(model, self.after(literal)) for literal in claim.guard)
+                            and not any(
+                                _true(model, self.after(literal)) for literal in claim.guard
+                            )
                         ]
                         if fallen:
                             kept.difference_update(fallen)

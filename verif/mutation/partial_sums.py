@@ -142,7 +142,8 @@ class PartialSumHistory(Elaboratable):
 
         holds = [
             ~(see[WRITES] & see[RESULT_VALID]),
-            ~((see[WRITES] | see[RESULT_VALID]) & see[ADDS]) | (read_current & (read_precision == held)),
+            ~((see[WRITES] | see[RESULT_VALID]) & see[ADDS])
+            | (read_current & (read_precision == held)),
             *self.sequencer_holds(counted),
         ]
         for buffer, tag in ((collected, see[WAITING]), (waited, see[PLANE])):
@@ -175,7 +176,9 @@ class PartialSumHistory(Elaboratable):
         holds = [
             buffer.write_entry == Mux(runs & (block != last_block), vector, 0),
             buffer.read_entry == Mux(runs & (block != 0), vector, 0),
-            Mux(runs, (vector <= last_vector) & (block <= last_block), (vector == 0) & (block == 0)),
+            Mux(
+                runs, (vector <= last_vector) & (block <= last_block), (vector == 0) & (block == 0)
+            ),
             ~runs | (last_block == 0) | (last_vector < len(buffer.current)),
         ]
         for entry in range(len(buffer.current)):
