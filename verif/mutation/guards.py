@@ -55,7 +55,7 @@ class Guards:
     def all(self) -> list[Clause]:
         """Without those that come twice."""
         p = self.parameters
-        several = [self.everywhere, self._accumulators(), self._total(0)]
+        several = [self.everywhere, self._accumulators(), self._result()]
         several += (self._plane(bit) for bit in range(p.max_activation_bits))
         several += (self._low_bit(place, 0) for place in range(p.max_activation_bits - 1))
         if p.partial_sums:
@@ -68,6 +68,7 @@ class Guards:
             (r"feeder\.vector_(\d+)", self._plane),
             (r"shift_add\.collector\.result_register\.low_(\d+)\[(\d+)\]", self._low_bit),
             (r"shift_add\.collector\.result_register\.total_(\d+)", self._total),
+            (r"shift_add\.collector\.result_register\.(?:weight_bits|last_index)", self._result),
             (r"shift_add\.collector\.partial_sums\.memory\[(\d+)\]\[(\d+)\]", self._sum),
             (r"shift_add\.collector\.sums\[(\d+)\]", self._read_sum),
             (r"shift_add\.(?:accumulator_|fuser\.|sum_)", self._accumulators),
@@ -131,6 +132,11 @@ class Guards:
         for unless in self._meant:
             for n in self._precisions(lane):
                 yield (*unless, *held(n))
+
+    def _result(self) -> Iterable[Clause]:
+        """The same, of what belongs to all lanes."""
+        yield from self._meant
+        yield from self._total(0)
 
     def _low_bit(self, place: int, lane: int) -> Iterable[Clause]:
         """Nor one to which this place belongs; and no plane comes to a sum of which it is."""

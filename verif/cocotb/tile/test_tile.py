@@ -641,3 +641,18 @@ async def jobs_are_counted(dut):
         assert await bench.counter(Counter.JOBS_DONE) == wrapped(sent)
         assert await bench.counter(Counter.SWITCHING_JOBS) == wrapped(sent)
     assert await bench.counter(Counter.RUNNING) == 0
+
+
+@cocotb.test()
+async def running_cycles_are_counted(dut):
+    """One a plane, by way of many values to the highest, and over it."""
+    bench = TileBench(dut)
+    await bench.start()
+    planes = 0
+    while planes <= HIGHEST:
+        given = {"activation_bits": 16, "row_blocks": 1, "vectors": min(TILE.vectors, 6)}
+        [job] = random_jobs(bench, 1, **given, signed=False)
+        job.activations[0, :, 0] |= 2**15
+        await bench.check([job])
+        planes += 16 * given["vectors"]
+        assert await bench.counter(Counter.RUNNING) == wrapped(planes)
