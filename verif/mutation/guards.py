@@ -56,6 +56,7 @@ class Guards:
         """Without those that come twice."""
         p = self.parameters
         several = [self.everywhere, self._accumulators(), self._result()]
+        several += (self._weights(b, row) for b in range(p.banks) for row in range(p.rows))
         several += (self._plane(bit) for bit in range(p.max_activation_bits))
         several += (self._low_bit(place, 0) for place in range(p.max_activation_bits - 1))
         if p.partial_sums:
@@ -65,6 +66,7 @@ class Guards:
     def of(self, names: Iterable[str]) -> list[Clause] | None:
         """Those of a register by its names; nothing where any may excuse it."""
         for pattern, clauses in (
+            (r"weight_array\.weights_(\d+)_(\d+)", self._weights),
             (r"feeder\.vector_(\d+)", self._plane),
             (r"shift_add\.collector\.result_register\.low_(\d+)\[(\d+)\]", self._low_bit),
             (r"shift_add\.collector\.result_register\.total_(\d+)", self._total),
@@ -107,6 +109,15 @@ class Guards:
             yield tuple(status(stage))
         yield tuple(INDEX)
         yield from self._accumulators()
+
+    def _weights(self, bank: int, row: int) -> Iterable[Clause]:
+        """The bank is not full, and the beat with this row's is not among those loaded."""
+        p = self.parameters
+        yield (f"~{ARRAY}.full[{bank}]",)
+        other = f"{ARRAY}.beat_bank" if bank == 0 else f"~{ARRAY}.beat_bank"
+        index = bits(f"{ARRAY}.beat_index", (p.weight_beats - 1).bit_length())
+        for clause in at_most(index, row // p.rows_per_beat):
+            yield (other, *clause)
 
     def _plane(self, bit: int) -> Iterable[Clause]:
         """There is no vector, or its words have no more bits than this many."""

@@ -515,6 +515,11 @@ async def counters_start_from_zero(dut):
 HIGHEST = 2**TILE.counter_bits - 1 if TILE.counter_bits <= 10 else 63
 """What a counter is taken to: where that is no longer than a test should take, all of its bits."""
 
+STOPS = [HIGHEST // 3, 2 * HIGHEST // 3, HIGHEST, HIGHEST + 4]
+"""Values on the way there, and over it. Tests stop, too, where a counter's lowest bits are about to
+overflow: they must not until it counts again.
+"""
+
 
 @cocotb.test()
 @cocotb.parametrize(
@@ -532,24 +537,30 @@ async def a_stream_held_back_is_counted(dut, held, counter):
     bench = TileBench(dut)
     await bench.start()
     [job] = random_jobs(bench, 1, row_blocks=1)
-    counts = []
-    # What the other streams bring has been loaded by then.
-    loaded = 20 + TILE.weight_beats
-    waits = [loaded + HIGHEST * part // 6 for part in range(8)]
-    for cycles in waits:
+
+    async def counts_after(cycles):
         await bench.reset()
         bench.send([job], hold=held)
         await bench.cycles(cycles)
         bench.send([job], only=held)
         await bench.compare([job])
         began = now()
-        counts.append([await bench.counter(counter) for counter in Counter])
+        counts = [await bench.counter(counter) for counter in Counter]
         # Idle cycles go on while the counters are read, as many each time.
         assert now() - began == len(Counter)
-    for cycles, later in zip(waits, counts, strict=True):
-        moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
-        expected = [wrapped(cycles - waits[0]) * (other is counter) for other in Counter]
-        assert moved == expected, cycles
+        return counts
+
+    # What the other streams bring has been loaded by then.
+    least = 20 + TILE.weight_beats
+    first = await counts_after(least)
+    # Of idle cycles some come behind the job: how many of them the tile takes to come to rest.
+    behind = range(16) if counter is Counter.IDLE else [0]
+    about_to_carry = [(2**LOW_BITS - 1 - first[counter] + n) % 2**LOW_BITS for n in behind]
+    for more in (*(HIGHEST * part // 6 for part in range(1, 8)), *about_to_carry):
+        later = await counts_after(least + more)
+        moved = [wrapped(b - a) for a, b in zip(first, later, strict=True)]
+        expected = [wrapped(more) * (other is counter) for other in Counter]
+        assert moved == expected, more
 
 
 @cocotb.test()
@@ -560,9 +571,9 @@ async def a_result_held_back_is_counted(dut):
     [job] = random_jobs(bench, 1, row_blocks=1, vectors=1)
     held = True
     bench.sinks["results"].pause = lambda waiting: held
-    counts = []
-    waits = [HIGHEST * part // 6 for part in range(8)]
-    for cycles in waits:
+
+    async def counts_after(cycles):
+        nonlocal held
         await bench.reset()
         held = True
         bench.send([job])
@@ -571,11 +582,15 @@ async def a_result_held_back_is_counted(dut):
         await bench.cycles(cycles)
         held = False
         await bench.compare([job])
-        counts.append([await bench.counter(counter) for counter in Counter])
-    for cycles, later in zip(waits, counts, strict=True):
-        moved = [wrapped(b - a) for a, b in zip(counts[0], later, strict=True)]
-        expected = [wrapped(cycles) * (other is Counter.STALLED_ON_RESULTS) for other in Counter]
-        assert moved == expected, cycles
+        return [await bench.counter(counter) for counter in Counter]
+
+    first = await counts_after(0)
+    about_to_carry = 2**LOW_BITS - 1 - first[Counter.STALLED_ON_RESULTS]
+    for more in (*(HIGHEST * part // 6 for part in range(1, 8)), about_to_carry):
+        later = await counts_after(more)
+        moved = [wrapped(b - a) for a, b in zip(first, later, strict=True)]
+        expected = [wrapped(more) * (other is Counter.STALLED_ON_RESULTS) for other in Counter]
+        assert moved == expected, more
 
 
 @cocotb.test()
@@ -633,11 +648,9 @@ async def jobs_are_counted(dut):
     await bench.start()
     malformed = malformed_plans()
     sent = 0
-    # By way of many values to the highest, and over it.
-    for count in (1, 2, HIGHEST // 3, HIGHEST - 2 * (HIGHEST // 3) - 3, HIGHEST // 3, 4):
-        jobs = [malformed[n % len(malformed)] for n in range(count)]
-        await bench.check(jobs)
-        sent += count
+    for stop in sorted({1, 3, *STOPS, 2**LOW_BITS - 1}):
+        await bench.check([malformed[n % len(malformed)] for n in range(sent, stop)])
+        sent = stop
         assert await bench.counter(Counter.JOBS_DONE) == wrapped(sent)
         assert await bench.counter(Counter.SWITCHING_JOBS) == wrapped(sent)
     assert await bench.counter(Counter.RUNNING) == 0
@@ -649,10 +662,13 @@ async def running_cycles_are_counted(dut):
     bench = TileBench(dut)
     await bench.start()
     planes = 0
-    while planes <= HIGHEST:
-        given = {"activation_bits": 16, "row_blocks": 1, "vectors": min(TILE.vectors, 6)}
-        [job] = random_jobs(bench, 1, **given, signed=False)
-        job.activations[0, :, 0] |= 2**15
-        await bench.check([job])
-        planes += 16 * given["vectors"]
+    for stop in sorted({*STOPS, 2**LOW_BITS - 1}):
+        while planes < stop:
+            bits = min(TILE.max_activation_bits, stop - planes)
+            vectors = min(TILE.vectors, 6, (stop - planes) // bits)
+            given = {"activation_bits": bits, "row_blocks": 1, "vectors": vectors}
+            [job] = random_jobs(bench, 1, **given, signed=False)
+            job.activations[0, :, 0] |= 2 ** (bits - 1)
+            await bench.check([job])
+            planes += bits * vectors
         assert await bench.counter(Counter.RUNNING) == wrapped(planes)
