@@ -67,8 +67,9 @@ class RandomCase:
     signed : whether activations are
     used : share of the rows that have weights and activations at all
     loads : jobs, each with weights of its own; if several, they are short
-    words : ``uniform``, any but 0; ``small``, as activations are: the larger, the rarer; or
-        ``grey``, as images are: 16 levels, bright in some vectors and dark in others
+    words : ``uniform``, any but 0; ``any``, 0 too, so that at all precisions half of the bits are
+        set; ``small``, as activations are: the larger, the rarer; or ``grey``, as images are: 16
+        levels, bright in some vectors and dark in others
     """
 
     weights: str
@@ -119,6 +120,8 @@ class RandomCase:
             brightest = rng.integers(1, GREYS, (1, vectors, 1))
             levels = rng.integers(1, brightest + 1, words.shape)
             words = np.maximum(1, levels * (high - 1) // (GREYS - 1))
+        elif self.words == "any":
+            words = rng.integers(0, high, words.shape)
         words -= high // 2 * (self.signed & (words >= high // 2)) * 2
         # As many of each vector as the density says, in places of their own.
         places = rng.permuted(np.broadcast_to(np.arange(rows), (1, vectors, rows)), axis=2)
@@ -136,8 +139,8 @@ class RandomCase:
 
 def random_cases() -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
-    rows, as first layers are; short jobs that overwrite each other's weights; and words of which
-    some planes are emptier than others.
+    rows, as first layers are; short jobs that overwrite each other's weights; words of which some
+    planes are emptier than others; and words of any value.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -159,7 +162,7 @@ def random_cases() -> list[RandomCase]:
                 *((0.5, 1.0, "grey"), (0.5, FEW, "grey")),
             )
         ]
-    return cases
+    return cases + [RandomCase("uniform", bits, bits, 1.0, words="any") for bits in BITS]
 
 
 Case = RandomCase | LayerCase
@@ -276,6 +279,7 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
     bits = weights[:, None] >> np.arange(case.weight_bits) & 1
     return {
         "weights": case.weights,
+        "words": case.words,
         "used": case.used,
         "weight_bits": case.weight_bits,
         "activation_bits": case.activation_bits,

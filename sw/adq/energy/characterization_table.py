@@ -54,8 +54,9 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
         if run["weights"] == "uniform"
         and run["used"] == 1
         and run["weight_bits"] == run["activation_bits"]
-        and abs(run["activation_density"] - 0.5) < 0.05
     ]
+    half = [run for run in runs if abs(run["activation_density"] - 0.5) < 0.05]
+    any_value = {run["weight_bits"]: run for run in runs if run.get("words") == "any"}
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
         caption=(
@@ -67,7 +68,7 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     )
     table.add_column("")
     energies, leakage = {}, {}
-    for run in runs:
+    for run in half:
         bits, window = run["weight_bits"], run["windows"]["compute"]
         table.add_column(f"{bits}x{bits}", justify="right")
         energies[bits] = {
@@ -85,6 +86,20 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     table.add_row(
         "leakage, apart", *(f"{energy / bits**2:.2f}" for bits, energy in leakage.items())
     )
+    if any_value.keys() >= totals.keys():
+        table.add_section()
+        dense = {bits: _energy(any_value[bits]) for bits in totals}
+        shares = (f"{energy / bits**2:.2f}" for bits, energy in dense.items())
+        table.add_row("words of any value", *shares)
     if {2, 16} <= totals.keys():
         table.caption += f"\nA MAC of 16x16 bits takes {totals[16] / totals[2]:.1f}x one of 2x2."
+    if {2, 16} <= any_value.keys():
+        ratio = _energy(any_value[16]) / _energy(any_value[2])
+        table.caption += f"\nOf words of any value, half of whose bits are set, {ratio:.1f}x."
     return table
+
+
+def _energy(run: Mapping[str, Any]) -> float:
+    """FJ a MAC."""
+    blocks = run["windows"]["compute"]["blocks"].values()
+    return sum(sum(parts.values()) for parts in blocks) / run["macs"]

@@ -77,16 +77,16 @@ class Records:
             )
 
 
-def is_real(run: Mapping[str, Any]) -> bool:
-    """Whether a run's operands are a trained network's."""
-    return str(run["weights"]).startswith("real:")
+def is_held_out(run: Mapping[str, Any]) -> bool:
+    """Whether a run's operands are a trained network's, or its words of any value."""
+    return str(run["weights"]).startswith("real:") or run.get("words") == "any"
 
 
 def fit(
     records: Records,
     *,
     provenance: Mapping[str, Any],
-    held_out: Callable[[Mapping[str, Any]], bool] = is_real,
+    held_out: Callable[[Mapping[str, Any]], bool] = is_held_out,
 ) -> Coefficients:
     """Find coefficients from all runs but those held out.
 
@@ -129,7 +129,7 @@ def fit(
 def errors(
     coefficients: Coefficients,
     records: Records,
-    held_out: Callable[[Mapping[str, Any]], bool] = is_real,
+    held_out: Callable[[Mapping[str, Any]], bool] = is_held_out,
 ) -> list[Error]:
     """Compare the model with every run of a characterization, window by window."""
     found = []

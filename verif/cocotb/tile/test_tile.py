@@ -515,9 +515,18 @@ async def counters_start_from_zero(dut):
 HIGHEST = 2**TILE.counter_bits - 1 if TILE.counter_bits <= 10 else 63
 """What a counter is taken to: where that is no longer than a test should take, all of its bits."""
 
-STOPS = [HIGHEST // 3, 2 * HIGHEST // 3, HIGHEST, HIGHEST + 4]
-"""Values on the way there, and over it. Tests stop, too, where a counter's lowest bits are about to
-overflow: they must not until it counts again.
+STOPS = sorted(
+    {
+        *(HIGHEST * part // 3 for part in (1, 2, 3)),
+        *(
+            2**bit + n
+            for bit in range(1, max(HIGHEST.bit_length(), LOW_BITS) + 1)
+            for n in (-1, 0, 1)
+        ),
+    }
+)
+"""Values on the way there and over it, at which tests look: around each power of two, and so where
+the lowest bits are about to overflow, which they must not until the counter counts again.
 """
 
 
@@ -648,7 +657,7 @@ async def jobs_are_counted(dut):
     await bench.start()
     malformed = malformed_plans()
     sent = 0
-    for stop in sorted({1, 3, *STOPS, 2**LOW_BITS - 1}):
+    for stop in STOPS:
         await bench.check([malformed[n % len(malformed)] for n in range(sent, stop)])
         sent = stop
         assert await bench.counter(Counter.JOBS_DONE) == wrapped(sent)
@@ -662,7 +671,7 @@ async def running_cycles_are_counted(dut):
     bench = TileBench(dut)
     await bench.start()
     planes = 0
-    for stop in sorted({*STOPS, 2**LOW_BITS - 1}):
+    for stop in STOPS:
         while planes < stop:
             bits = min(TILE.max_activation_bits, stop - planes)
             vectors = min(TILE.vectors, 6, (stop - planes) // bits)
