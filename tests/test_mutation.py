@@ -119,6 +119,19 @@ def test_a_tile_equals_itself_and_no_tile_with_an_inverted_counter(design, tmp_p
         assert [verdict for _, verdict, _ in equivalence.verdicts(1)] == [Verdict.EQUAL]
 
 
+def test_what_differs_late_is_not_proved_equal(tmp_path):
+    """The highest bit of a counter, stuck: told from the tile after 512 cycles, and not before."""
+    tile = FlatDesign(Tile(campaign.TILE), "tile")
+    highest = campaign.TILE.counter_bits - 1
+    stuck = next(
+        mutant
+        for mutant in tile.mutants(200, seed=2, only="counters")
+        if mutant.register.endswith(f"[{highest}]") and mutant.mode == "const0"
+    )
+    number, verdict, reason = Equivalence(tile, [stuck], tmp_path, seconds=0).verdict(stuck.number)
+    assert (number, verdict) == (stuck.number, Verdict.UNDECIDED), reason
+
+
 def test_every_register_of_lemmas_and_guards_is_there_and_lemmas_hold(tmp_path):
     tile = FlatDesign(Tile(campaign.TILE), "tile")
     proofs = Equivalence(tile, tile.mutants(1, seed=1), tmp_path, seconds=0).induction
