@@ -12,7 +12,7 @@ This is signal correspondence (van Eijk, 2000) under invariants and with observa
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -39,7 +39,8 @@ class Induction:
     Parameters
     ----------
     comparison
-        Both, named ``right`` and ``changed``, and one output, which is high where they differ.
+        Both, named ``right`` and ``changed``, and the outputs of
+        :class:`verif.mutation.comparison.Comparison`.
     parameters
         Of the tile.
 
@@ -73,25 +74,29 @@ class Induction:
             name: [clause for text in clauses if (clause := self._latches(text))]
             for name, clauses in lemmas(parameters).items()
         }
-        known = Guards(parameters)
-        self.guards = {
-            text: guard for text in known.all if (guard := self._latches(text)) is not None
-        }
+        self.guards: dict[Clause, tuple[int, ...]] = {}
+        self.guards_of: dict[int, list[tuple[int, ...]]] = {}
+        """By the tile's latch: those that are tried."""
+        self.known_use: set[int] = set()
+        """Latches of which it is known what uses them."""
+        self._find_guards(
+            Guards(parameters), {latch: of("right.", latch) for latch in self.pairs.values()}
+        )
+
+    def _find_guards(self, known: Guards, names: Mapping[int, Iterable[str]]) -> None:
+        for text in known.all:
+            if (guard := self._latches(text)) is not None:
+                self.guards[text] = guard
 
         def there(clauses: Iterable[Clause]) -> list[tuple[int, ...]]:
             return [*dict.fromkeys(self.guards[text] for text in clauses if text in self.guards)]
 
         everywhere = there(known.everywhere)
-        self.guards_of: dict[int, list[tuple[int, ...]]] = {}
-        """By the tile's latch: those that are tried."""
-        self.known_use: set[int] = set()
-        """Latches of which it is known what uses them."""
-        for latch in self.pairs.values():
-            alone = known.of(of("right.", latch))
-            self.guards_of[latch] = everywhere
+        for latch, several in names.items():
+            alone = known.of(several)
+            self.guards_of[latch] = everywhere if alone is None else there(alone)
             if alone is not None:
                 self.known_use.add(latch)
-                self.guards_of[latch] = there(alone)
 
     def _latches(self, clause: Clause) -> tuple[int, ...] | None:
         """Twice the place of each bit's latch, plus one where the latch is to be low; nothing where
