@@ -11,7 +11,7 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from enum import StrEnum
@@ -120,26 +120,32 @@ class Equivalence:
         self.induction.check_lemmas(self._selected(0))
 
     def _comparison(self, tile: FlatDesign) -> Aig:
-        comparison = self._gates(tile, self.mutants)
         renamed = {
             f"register_{mutant.number}_0": mutant.register
             for mutant in self.mutants
             if mutant.register
         }
         if not renamed:
-            return comparison
-        # What registers are called where no mutant has taken their names.
+            return self._gates(tile, self.mutants, ())
+        # What registers are called where no mutant has taken their names; inverted are those that
+        # start from 1, which Yosys forgets with the name.
         named: dict[str, tuple[str, ...]] = {}
-        for names in self._gates(tile, ()).registers.values():
+        for names in self._gates(tile, (), ()).registers.values():
             named |= {name.replace("!", "").removesuffix("[0]"): names for name in names}
+
+        def names_of(instance: str, register: str) -> tuple[str, ...]:
+            return named[f"{instance}.{register}".removesuffix("[0]")]
+
+        high = [new for new, old in renamed.items() if "!" in names_of("right", old)[0]]
+        comparison = self._gates(tile, self.mutants, high)
         registers = dict(comparison.registers)
         for latch, names in registers.items():
             instance, _, name = names[0].replace("!", "").partition(".")
             if name in renamed:
-                registers[latch] = named[f"{instance}.{renamed[name]}".removesuffix("[0]")]
+                registers[latch] = names_of(instance, renamed[name])
         return replace(comparison, registers=registers)
 
-    def _gates(self, tile: FlatDesign, mutants: Sequence[Mutant]) -> Aig:
+    def _gates(self, tile: FlatDesign, mutants: Sequence[Mutant], high: Iterable[str]) -> Aig:
         bench = Comparison(tile.component, module=MODULE, select=SELECT, select_width=self.bits)
         text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
         (self.directory / "comparison.il").write_text(text, encoding="utf-8")
@@ -147,6 +153,7 @@ class Equivalence:
             f"rename {tile.name} {MODULE}",
             *tile.insertion(mutants, width=self.bits, module=MODULE),
             *([] if mutants else [f"add -input {SELECT} {self.bits} {MODULE}"]),
+            *(f"setattr -set init 1'1 {MODULE}/w:{name}" for name in high),
             *(f"expose {MODULE}/w:{name}" for name in bench.watched),
             "read_rtlil comparison.il",
         ]
