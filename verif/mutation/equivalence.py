@@ -134,15 +134,16 @@ class Equivalence:
             named |= {name.replace("!", "").removesuffix("[0]"): names for name in names}
 
         def names_of(instance: str, register: str) -> tuple[str, ...]:
-            return named[f"{instance}.{register}".removesuffix("[0]")]
+            """None, where nothing reads it."""
+            return named.get(f"{instance}.{register}".removesuffix("[0]"), ())
 
-        high = [new for new, old in renamed.items() if "!" in names_of("right", old)[0]]
+        high = [new for new, old in renamed.items() if "!" in "".join(names_of("right", old))]
         comparison = self._gates(tile, self.mutants, high)
         registers = dict(comparison.registers)
         for latch, names in registers.items():
             instance, _, name = names[0].replace("!", "").partition(".")
             if name in renamed:
-                registers[latch] = names_of(instance, renamed[name])
+                registers[latch] = names_of(instance, renamed[name]) or names
         return replace(comparison, registers=registers)
 
     def _gates(self, tile: FlatDesign, mutants: Sequence[Mutant], high: Iterable[str]) -> Aig:

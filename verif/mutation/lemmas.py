@@ -138,7 +138,7 @@ def lemmas(p: TileParameters) -> dict[str, list[Clause]]:
         ],
         "sums of narrow weights do not wait, and meet none that do": [
             *((f"~{bit}",) for bit in narrow(p, WAITING)),
-            *((f"~{WAITING}.valid", f"~{PLANE}.valid", f"~{bit}") for bit in narrow(p, PLANE)),
+            *((f"~{WAITING}.valid", f"~{bit}") for bit in narrow(p, PLANE)),
             *(
                 (f"~{PLANE}.valid", *narrow(p, PLANE), f"~{bit}", f"~{LOADED}")
                 for bit in narrow(p, SEQUENCER)
