@@ -76,24 +76,38 @@ def random_plan(
     )
 
 
+def beyond(limit: int, most: int) -> list[int]:
+    """Numbers above a limit: the next one, those that a bit more or all bits make, and the most."""
+    numbers = {limit + 1, most, *(limit | 1 << bit for bit in range(most.bit_length()))}
+    numbers |= {limit + (1 << bit) for bit in range(most.bit_length())}
+    return sorted(number for number in numbers if limit < number <= most)
+
+
 def malformed_plans() -> list[JobPlan]:
-    """Every weight width and every number of planes that is refused, and what lies just outside
-    the other limits. Where several fields are wrong, the first of them is named.
+    """Every weight width and every number of planes that is refused, and what lies outside the
+    other limits. Where several fields are wrong, the first of them is named.
     """
+    fields = job_layout(TILE)
+    most = {name: 2 ** fields[name].width - 1 for name in ("vectors", "row_blocks")}
     good = {"weight_bits": 4, "activation_bits": 4, "signed": 0, "vectors": 1, "row_blocks": 1}
     cases = [
         *(({"weight_bits": n}, Status.WEIGHT_BITS) for n in set(range(32)) - {2, 4, 8, 16}),
         *(({"activation_bits": n}, Status.ACTIVATION_BITS) for n in (0, *range(17, 32))),
-        *(({"row_blocks": n}, Status.ROW_BLOCKS) for n in (0, TILE.row_blocks + 1)),
-        ({"vectors": 0}, Status.VECTORS),
+        *(
+            ({"row_blocks": n}, Status.ROW_BLOCKS)
+            for n in (0, *beyond(TILE.row_blocks, most["row_blocks"]))
+        ),
+        *(({"vectors": n}, Status.VECTORS) for n in (0, *beyond(TILE.vectors, most["vectors"]))),
         ({"weight_bits": 0, "activation_bits": 0, "vectors": 0}, Status.WEIGHT_BITS),
         ({"activation_bits": 0, "row_blocks": 0, "vectors": 0}, Status.ACTIVATION_BITS),
         ({"row_blocks": 0, "vectors": 0}, Status.ROW_BLOCKS),
     ]
-    if TILE.vectors + 1 < 2 ** TILE.vectors.bit_length():
-        cases.append(({"vectors": TILE.vectors + 1}, Status.VECTORS))
-    if TILE.row_blocks > 1 and TILE.partial_sums < TILE.vectors:
-        cases.append(({"vectors": TILE.partial_sums + 1, "row_blocks": 2}, Status.VECTORS))
+    if TILE.row_blocks > 1:
+        cases += [
+            ({"vectors": n, "row_blocks": blocks}, Status.VECTORS)
+            for n in beyond(TILE.partial_sums, TILE.vectors)
+            for blocks in {2, TILE.row_blocks}
+        ]
     return [JobPlan(**good | change, status=status) for change, status in cases]
 
 
