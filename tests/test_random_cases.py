@@ -62,4 +62,4 @@ def test_the_ratio_of_a_mac_is_told_for_both_kinds_of_words():
     }  # fmt: skip
     caption = characterization_table(found).caption
     assert "A MAC of 16x16 bits takes 50.0x one of 2x2." in caption
-    assert "half of whose bits are set, 60.0x." in caption
+    assert "half of whose bits are set, one of 16x16 bits takes 60.0x" in caption

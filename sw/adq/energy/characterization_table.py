@@ -56,7 +56,11 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
         and run["weight_bits"] == run["activation_bits"]
     ]
     half = [run for run in runs if abs(run["activation_density"] - 0.5) < 0.05]
-    any_value = {run["weight_bits"]: run for run in runs if run.get("words") == "any"}
+    any_value = {
+        run["weight_bits"]: sum(_energy_by_block(run).values())
+        for run in runs
+        if run.get("words") == "any"
+    }
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
         caption=(
@@ -69,12 +73,10 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     table.add_column("")
     energies, leakage = {}, {}
     for run in half:
-        bits, window = run["weight_bits"], run["windows"]["compute"]
+        bits = run["weight_bits"]
         table.add_column(f"{bits}x{bits}", justify="right")
-        energies[bits] = {
-            block: sum(parts.values()) / run["macs"] for block, parts in window["blocks"].items()
-        }
-        picoseconds = window["cycles"] * found["period_ns"] * 1e3
+        energies[bits] = _energy_by_block(run)
+        picoseconds = run["windows"]["compute"]["cycles"] * found["period_ns"] * 1e3
         leakage[bits] = run["leakage_nw"] * picoseconds * 1e-6 / run["macs"]
     totals = {bits: sum(energy.values()) for bits, energy in energies.items()}
     table.add_row("fJ/MAC", *(f"{total:,.1f}" for total in totals.values()))
@@ -88,18 +90,20 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     )
     if any_value.keys() >= totals.keys():
         table.add_section()
-        dense = {bits: _energy(any_value[bits]) for bits in totals}
-        shares = (f"{energy / bits**2:.2f}" for bits, energy in dense.items())
+        shares = (f"{any_value[bits] / bits**2:.2f}" for bits in totals)
         table.add_row("words of any value", *shares)
-    if {2, 16} <= totals.keys():
-        table.caption += f"\nA MAC of 16x16 bits takes {totals[16] / totals[2]:.1f}x one of 2x2."
-    if {2, 16} <= any_value.keys():
-        ratio = _energy(any_value[16]) / _energy(any_value[2])
-        table.caption += f"\nOf words of any value, half of whose bits are set, {ratio:.1f}x."
+    for what, energy in (
+        ("A MAC", totals),
+        ("Of words of any value, half of whose bits are set, one", any_value),
+    ):
+        if {2, 16} <= energy.keys():
+            table.caption += (
+                f"\n{what} of 16x16 bits takes {energy[16] / energy[2]:.1f}x one of 2x2."
+            )
     return table
 
 
-def _energy(run: Mapping[str, Any]) -> float:
-    """FJ a MAC."""
-    blocks = run["windows"]["compute"]["blocks"].values()
-    return sum(sum(parts.values()) for parts in blocks) / run["macs"]
+def _energy_by_block(run: Mapping[str, Any]) -> dict[str, float]:
+    """Of computing a MAC, in fJ."""
+    blocks = run["windows"]["compute"]["blocks"]
+    return {block: sum(parts.values()) / run["macs"] for block, parts in blocks.items()}

@@ -52,8 +52,8 @@ class LayerCase:
     vectors: int | None = VECTORS
     row_blocks: int = TileParameters.row_blocks
     partial_sums: int = TileParameters.partial_sums
-    words: ClassVar[str] = "real"
 
+    words: ClassVar[str] = "real"
     used: ClassVar[float] = 1.0
     seed: ClassVar[int | None] = None
 
