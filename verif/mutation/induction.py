@@ -12,7 +12,7 @@ This is signal correspondence (van Eijk, 2000) under invariants and with observa
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -74,29 +74,18 @@ class Induction:
             name: [clause for text in clauses if (clause := self._latches(text))]
             for name, clauses in lemmas(parameters).items()
         }
-        self.guards: dict[Clause, tuple[int, ...]] = {}
-        self.guards_of: dict[int, list[tuple[int, ...]]] = {}
-        """By the tile's latch: those that are tried."""
-        self.known_use: set[int] = set()
-        """Latches of which it is known what uses them."""
-        self._find_guards(
-            Guards(parameters), {latch: of("right.", latch) for latch in self.pairs.values()}
-        )
+        known = Guards(parameters)
+        self.guards = {text: guard for text in known.all if (guard := self._latches(text))}
+        self.everywhere = self._guards(known.everywhere)
+        self.guards_of = {
+            latch: self._guards(alone)
+            for latch in self.pairs.values()
+            if (alone := known.of(of("right.", latch))) is not None
+        }
+        """By the tile's latch, where it is known what uses it: those that are tried."""
 
-    def _find_guards(self, known: Guards, names: Mapping[int, Iterable[str]]) -> None:
-        for text in known.all:
-            if (guard := self._latches(text)) is not None:
-                self.guards[text] = guard
-
-        def there(clauses: Iterable[Clause]) -> list[tuple[int, ...]]:
-            return [*dict.fromkeys(self.guards[text] for text in clauses if text in self.guards)]
-
-        everywhere = there(known.everywhere)
-        for latch, several in names.items():
-            alone = known.of(several)
-            self.guards_of[latch] = everywhere if alone is None else there(alone)
-            if alone is not None:
-                self.known_use.add(latch)
+    def _guards(self, clauses: Iterable[Clause]) -> list[tuple[int, ...]]:
+        return [*dict.fromkeys(self.guards[text] for text in clauses if text in self.guards)]
 
     def _latches(self, clause: Clause) -> tuple[int, ...] | None:
         """Twice the place of each bit's latch, plus one where the latch is to be low; nothing where
@@ -155,17 +144,18 @@ class Induction:
         excused = {
             (right, changed): [
                 Claim(right, changed, guard)
-                for guard in sorted(self.guards_of[right], key=count.get, reverse=True)
+                for guard in sorted(tried, key=count.get, reverse=True)
                 if not (traces[right] ^ traces[changed]) & allowed[guard]
             ]
             for changed, right in touched.items()
+            for tried in [self.guards_of.get(right, self.everywhere)]
         }
         differ = {changed for changed, right in touched.items() if traces[right] != traces[changed]}
         reason = ""
         for most in (FEW_GUARDS, None):
             ends = time.process_time() + seconds
             guarded = {
-                pair: claims if pair[0] in self.known_use else claims[:most]
+                pair: claims if pair[0] in self.guards_of else claims[:most]
                 for pair, claims in excused.items()
             }
             equal, reason = self._prove(circuit, differ, guarded, ends)

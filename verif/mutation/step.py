@@ -63,11 +63,8 @@ class Step:
         first = self.circuit.first_and
         new = self.circuit.cone([literal], but=self.known)
         for variable in new:
-            own = variable + 1
-            operands = [self._of(operand) for operand in self.circuit.ands[variable - first]]
-            for operand in operands:
-                self.solver.add_clause([-own, operand])
-            self.solver.add_clause([own, *(-operand for operand in operands)])
+            operands = self.circuit.ands[variable - first]
+            self._is_and(variable + 1, [self._of(operand) for operand in operands])
         self.known |= new
         return self._of(literal)
 
@@ -75,12 +72,15 @@ class Step:
         """A signal in the second cycle, of registers alone."""
         first = self.circuit.first_and
         for variable in sorted(self.circuit.cone([literal], but=self.soon.keys())):
-            own = self.soon[variable] = self.new()
-            operands = [self._soon(operand) for operand in self.circuit.ands[variable - first]]
-            for operand in operands:
-                self.solver.add_clause([-own, operand])
-            self.solver.add_clause([own, *(-operand for operand in operands)])
+            self.soon[variable] = self.new()
+            operands = self.circuit.ands[variable - first]
+            self._is_and(self.soon[variable], [self._soon(operand) for operand in operands])
         return self._soon(literal)
+
+    def _is_and(self, own: int, operands: list[int]) -> None:
+        for operand in operands:
+            self.solver.add_clause([-own, operand])
+        self.solver.add_clause([own, *(-operand for operand in operands)])
 
     def _soon(self, literal: int) -> int:
         variable = literal >> 1
