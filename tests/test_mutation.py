@@ -154,6 +154,25 @@ def test_mutants_that_take_the_names_of_registers_leave_them_known(tmp_path):
         assert f"changed.{mutant.register}".removesuffix("[0]") in names
 
 
+def test_registers_behind_mutants_keep_what_they_start_from(tmp_path):
+    """Row lines start from 1; of a register that nothing reads there is nothing to keep."""
+    tile = FlatDesign(Tile(campaign.TILE), "tile")
+    row_line = next(
+        mutant
+        for mutant in tile.mutants(60, seed=1, only="weight_array")
+        if mutant.register.startswith("weight_array.row_lines_")
+    )
+    unread = next(
+        mutant
+        for mutant in tile.mutants(200, seed=1, only="shift_add.collector.result_register")
+        if mutant.register.endswith(".weight_bits[0]")
+    )
+    registers = Equivalence(tile, [row_line, unread], tmp_path, seconds=0).induction.registers
+    _, inverted = registers[f"right.{row_line.register}"]
+    assert inverted
+    assert f"right.{unread.register}" not in registers
+
+
 def test_a_lemma_that_does_not_hold_is_named(design, tmp_path, monkeypatch):
     false = {"a vector is never the last": [("~plane_tag.last_vector",)]}
     monkeypatch.setattr(induction, "lemmas", lambda parameters: false)
