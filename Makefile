@@ -9,18 +9,18 @@ ifeq ($(origin COLUMNS),command line)
 COLS   ?= $(COLUMNS)
 endif
 
-TILE   ?= configs/tile/64x64.toml
+TILE   ?= 64x64
 SIZE   := --tile $(TILE) $(if $(ROWS),--rows $(ROWS)) $(if $(COLS),--columns $(COLS))
 IMAGES ?= 50
-RECIPE := configs/train/digits.toml
+RECIPE := digits
 
 # Cells in which bench-rtl gives size and speed.
-LIBERTY ?= $(wildcard ../shared/liberty/nangate45_typ.lib.gz)
+LIBERTY ?= $(ADQ_LIBERTY)
 
 # The checked-in network, and the same at 16 bits, with a few images each; and a residual one.
 VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 RESIDUAL_VECTORS := golden/vectors/resnet8
-RESIDUAL_RECIPE := configs/train/digits32-resnet8.toml
+RESIDUAL_RECIPE := digits32-resnet8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
@@ -88,26 +88,26 @@ energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checke
 	@$(ADQ) energy --arch resnet18 --classes 100 $(SIZE) --out build/energy/resnet18
 
 sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
-	@$(ADQ) regress $(VECTORS) $(SIZE)
+	@$(ADQ) dev regress $(VECTORS) $(SIZE)
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
-	@$(ADQ) regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
+	@$(ADQ) dev regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
 
 nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
-	@$(ADQ) nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+	@$(ADQ) dev nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
 
 replay: $(VENV)/.sim  ## RUN=ID of a run again with a waveform; TEST=NAME one of its tests
 	@$(if $(RUN),,echo "error: say which run: make replay RUN=ID" >&2; exit 2)
-	@$(ADQ) replay $(RUN) $(if $(TEST),--test '$(TEST)')
+	@$(ADQ) dev replay $(RUN) $(if $(TEST),--test '$(TEST)')
 
 coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tests reach
-	@$(ADQ) coverage
+	@$(ADQ) dev coverage
 
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
-	@$(ADQ) formal $(ONLY)
+	@$(ADQ) dev formal $(ONLY)
 
 mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests notice; ONLY=part SEED= COUNT=
-	@$(ADQ) mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+	@$(ADQ) dev mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %)
 
 $(VENV)/.mutation: $(VENV)/.test
 	@echo "Adding mutmut to $(VENV)"
@@ -115,25 +115,25 @@ $(VENV)/.mutation: $(VENV)/.test
 	@touch $@
 
 mutate-python: $(VENV)/.mutation  ## the same for the integer reference and the numeric code in Python
-	@$(ADQ) mutate-python $(ONLY)
+	@$(ADQ) dev mutate-python $(ONLY)
 
 inject: $(VENV)/.sim  ## flip single bits of a tile at work: masked, detected, silent; SEED= COUNT=
-	@$(ADQ) inject $(COUNT:%=--count %) $(SEED:%=--seed %)
+	@$(ADQ) dev inject $(COUNT:%=--count %) $(SEED:%=--seed %)
 
 report: $(VENV)/.sim  ## all that was verified and measured, as one HTML page
-	@$(ADQ) report
+	@$(ADQ) dev report
 
 testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
-	@$(ADQ) testplan
+	@$(ADQ) dev testplan
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
-	@$(ADQ) bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
+	@$(ADQ) dev bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
-	@$(ADQ) waveform
+	@$(ADQ) dev waveform --out docs/figures/job.svg
 
 bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime's and PyTorch's
-	@$(ADQ) bench-golden
+	@$(ADQ) dev bench-golden
 
 golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
@@ -148,12 +148,12 @@ $(VENV)/.bench: $(VENV)/.train
 	@touch $@
 
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
-	@$(ADQ) bench-train
+	@$(ADQ) dev bench-train
 
 lint: $(VENV)/.test  ## ruff, rules and format, and the test plan held to the tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(ADQ) testplan --check
+	@$(ADQ) dev testplan --check
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs

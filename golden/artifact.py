@@ -14,10 +14,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from golden import manifest as manifests
-from golden.directory import replace_directory, staged_directory, write_synced
-from golden.samples import Artifact, ArtifactError, Samples
-from golden.verify import NodeAgreement, verify_artifact
+from adq.golden import manifest as manifests
+from adq.golden.directory import replace_directory, staged_directory, write_synced
+from adq.golden.samples import Artifact, ArtifactError, Samples
+from adq.golden.verify import NodeAgreement, verify_artifact
 
 __all__ = [
     "GRAPHS",

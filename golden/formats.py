@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 
 class NetworkError(ValueError):

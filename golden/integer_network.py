@@ -5,7 +5,7 @@ integer below 2^53 has no rounding in float64, in whatever order it is added; be
 holds for float32, which is twice as fast. Scaling by a power of two is exact as well. A
 requantization beyond 2^53 goes by int64. ``Network`` refuses layers that could go further.
 
-``golden.integer_network_reference`` computes the same slowly, bit plane by bit plane.
+``adq.golden.integer_network_reference`` computes the same slowly, bit plane by bit plane.
 
 Inside, images are the last axis, (C, H, W, N): then a convolution's windows are copied in long
 runs, its product comes out in the layout of the next layer, and flattening is free.
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from golden.network import (
+from adq.golden.network import (
     EXACT_FLOAT64,
     INPUT,
     AveragePool2d,
@@ -33,7 +33,7 @@ from golden.network import (
     Node,
     Rescale,
 )
-from golden.requantize import Requantize, requantize
+from adq.golden.requantize import Requantize, requantize
 
 EXACT_FLOAT32 = 2**24
 """Integers of a smaller magnitude are exact in float32."""

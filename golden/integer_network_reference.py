@@ -5,15 +5,15 @@ and activation plane are both 1, the counts of one weight fuse with the top colu
 the accumulator doubles before it adds the next plane, most significant first. Everything else is
 Python integers in loops, so nothing here can wrap.
 
-This is what ``golden.integer_network`` is tested against; it shares only the shapes with it.
+This is what ``adq.golden.integer_network`` is tested against; it shares only the shapes with it.
 """
 
 import itertools
 
 import numpy as np
 
-from golden.integer_network import Trace
-from golden.network import (
+from adq.golden.integer_network import Trace
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
@@ -28,7 +28,7 @@ from golden.network import (
 
 
 def run(network: Network, inputs: np.ndarray) -> Trace:
-    """Run a network on integer images (N, C, H, W), as ``golden.integer_network.run`` does."""
+    """Run a network on integer images (N, C, H, W), as ``adq.golden.integer_network.run`` does."""
     accumulators: dict[str, list[np.ndarray]] = {}
     outputs: dict[str, list[np.ndarray]] = {}
     for image in network.check_inputs(inputs):

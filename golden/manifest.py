@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 
-from golden.network import (
+from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,
     Conv2d,
@@ -27,7 +27,7 @@ from golden.network import (
     Requantize,
     Rescale,
 )
-from golden.samples import ArtifactError
+from adq.golden.samples import ArtifactError
 
 FORMAT = "adq-golden"
 VERSION = 2

@@ -32,9 +32,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from golden.im2col import im2col
-from golden.network import Conv2d, MatrixLayer, Network
-from rtl.parameters import TileParameters
+from adq.golden.im2col import im2col
+from adq.golden.network import Conv2d, MatrixLayer, Network
+from adq.rtl.parameters import TileParameters
 
 
 class MappingError(ValueError):

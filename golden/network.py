@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from golden.formats import (
+from adq.golden.formats import (
     ActivationFormat,
     NetworkError,
     check,
     hardware_weight_bits,
 )
-from golden.nodes import (
+from adq.golden.nodes import (
     INPUT,
     AveragePool2d,
     Conv2d,
@@ -31,7 +31,7 @@ from golden.nodes import (
     Node,
     Rescale,
 )
-from golden.requantize import MAXIMUM_SHIFT, Requantize
+from adq.golden.requantize import MAXIMUM_SHIFT, Requantize
 
 __all__ = [
     "INPUT",

@@ -1,7 +1,7 @@
 """Nodes of the integer network, and how its integers are coded.
 
-A node is checked when it is built as far as it can be alone; ``golden.network`` checks what holds
-between nodes.
+A node is checked when it is built as far as it can be alone; ``adq.golden.network`` checks what
+holds between nodes.
 
 Notation used for shapes: N images, C channels, H rows, W columns, O outputs, I inputs, KH and KW
 the kernel's sides. The shapes of a network leave out N.
@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
-from golden.formats import check, hardware_weight_bits, integers
-from golden.im2col import output_size
-from golden.requantize import Requantize
+from adq.golden.formats import check, hardware_weight_bits, integers
+from adq.golden.im2col import output_size
+from adq.golden.requantize import Requantize
 
 MAXIMUM_PADDING = 16
 """Padding that any image can have; a larger image can have as much as a side of its own. Memory

@@ -22,9 +22,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from golden.artifact import read_artifact, write_artifact
-from golden.integer_network import EXACT_FLOAT32
-from golden.network import (
+from adq.golden.artifact import read_artifact, write_artifact
+from adq.golden.integer_network import EXACT_FLOAT32
+from adq.golden.network import (
     EXACT_FLOAT64,
     INPUT,
     ActivationFormat,
@@ -75,7 +75,7 @@ def add_graphs(directory: str | Path, dialects: Collection[Dialect]) -> None:
 
     Raises
     ------
-    golden.samples.ArtifactError
+    adq.golden.samples.ArtifactError
         The artifact cannot be read.
 
     """

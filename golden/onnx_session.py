@@ -1,4 +1,4 @@
-"""Runs the ONNX graphs of ``golden.onnx_graph``, and returns every integer in them."""
+"""Runs the ONNX graphs of ``adq.golden.onnx_graph``, and returns every integer in them."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from golden.integer_network import Trace
-from golden.network import INPUT, Network
-from golden.onnx_graph import LOGITS, accumulator_name
+from adq.golden.integer_network import Trace
+from adq.golden.network import INPUT, Network
+from adq.golden.onnx_graph import LOGITS, accumulator_name
 
 BATCH = 64
 """Images that ONNX Runtime takes at a time."""

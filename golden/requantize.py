@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from golden.formats import ActivationFormat, check, integers
+from adq.golden.formats import ActivationFormat, check, integers
 
 MAXIMUM_SHIFT = 62
 """Largest shift of a requantization: its rounding term 2^(S-1) leaves int64 a bit of room."""

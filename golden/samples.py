@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from golden.integer_network import run
-from golden.network import INPUT, ActivationFormat, AveragePool2d, MatrixLayer, Network
+from adq.golden.integer_network import run
+from adq.golden.network import INPUT, ActivationFormat, AveragePool2d, MatrixLayer, Network
 
 
 class ArtifactError(ValueError):

@@ -9,10 +9,10 @@ import dataclasses
 
 import numpy as np
 
-from golden.mapper import LayerPlan, MappingError, operands, plan_layer
-from golden.network import INPUT, Network
-from golden.samples import Samples
-from rtl.parameters import TileParameters
+from adq.golden.mapper import LayerPlan, MappingError, operands, plan_layer
+from adq.golden.network import INPUT, Network
+from adq.golden.samples import Samples
+from adq.rtl.parameters import TileParameters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def use_of_layer(
 
     Raises
     ------
-    golden.mapper.MappingError
+    adq.golden.mapper.MappingError
         The node is no matrix layer, or its input has another shape.
 
     """
@@ -139,7 +139,7 @@ def use_of_network(
 
     Raises
     ------
-    golden.mapper.MappingError
+    adq.golden.mapper.MappingError
         There are fewer images than asked for.
 
     """

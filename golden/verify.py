@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
-from golden.integer_network import Trace, run
-from golden.network import Network
-from golden.samples import Artifact
+from adq.golden.integer_network import Trace, run
+from adq.golden.network import Network
+from adq.golden.samples import Artifact
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["Counter", "Status", "activation_layout", "job_layout", "result_layout", "weight_layout"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from amaranth.hdl import Cat, Signal, Value
 from amaranth.lib import data
 
-from rtl.interface import Status
-from rtl.parameters import TileParameters
+from adq.rtl.interface import Status
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["PlaneTag", "follow", "is_one_of"]
 

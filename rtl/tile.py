@@ -4,15 +4,15 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl.interface import Counter, activation_layout, job_layout, result_layout, weight_layout
-from rtl.parameters import TileParameters
-from rtl.pim_tile.column_counter import ColumnCounter
-from rtl.pim_tile.counters import PerformanceCounters
-from rtl.pim_tile.feeder import BitPlaneFeeder
-from rtl.pim_tile.sequencer import Sequencer
-from rtl.pim_tile.weight_array import WeightArray
-from rtl.plane_tag import follow
-from rtl.shift_add.shift_add import ShiftAdd
+from adq.rtl.interface import Counter, activation_layout, job_layout, result_layout, weight_layout
+from adq.rtl.parameters import TileParameters
+from adq.rtl.pim_tile.column_counter import ColumnCounter
+from adq.rtl.pim_tile.counters import PerformanceCounters
+from adq.rtl.pim_tile.feeder import BitPlaneFeeder
+from adq.rtl.pim_tile.sequencer import Sequencer
+from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.plane_tag import follow
+from adq.rtl.shift_add.shift_add import ShiftAdd
 
 __all__ = ["Tile"]
 
@@ -31,11 +31,11 @@ class Tile(wiring.Component):
 
     Members
     -------
-    jobs : stream of :func:`rtl.interface.job_layout`, In
-    weights : stream of :func:`rtl.interface.weight_layout`, In
-    activations : stream of :func:`rtl.interface.activation_layout`, In
-    results : stream of :func:`rtl.interface.result_layout`, Out
-    counter_address : :class:`rtl.interface.Counter`, In
+    jobs : stream of :func:`adq.rtl.interface.job_layout`, In
+    weights : stream of :func:`adq.rtl.interface.weight_layout`, In
+    activations : stream of :func:`adq.rtl.interface.activation_layout`, In
+    results : stream of :func:`adq.rtl.interface.result_layout`, Out
+    counter_address : :class:`adq.rtl.interface.Counter`, In
     counter_data : ``counter_bits`` bits, Out
         The counter at the address, in the same cycle.
     """

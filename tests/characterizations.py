@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from adq.energy.terms import CLOCK, COMPUTE, LOAD, terms_of
-from rtl.parameters import TileParameters
-from verif.features import features_of
-from verif.jobs import random_job
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import features_of
+from adq.verif.operands.jobs import random_job
 
 TILE = TileParameters(rows=16, columns=32, row_blocks=1, partial_sums=0)
 

@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from golden.im2col import output_size
-from golden.network import (
+from adq.golden.im2col import output_size
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,

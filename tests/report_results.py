@@ -98,7 +98,7 @@ RESULTS = {
         "mutants": 100,
         "score": 0.9,
         "alive": [],
-        "modules": [{"module": "golden.requantize", "mutants": 100, "killed": 90}],
+        "modules": [{"module": "adq.golden.requantize", "mutants": 100, "killed": 90}],
     },
     "injection/injection.json": {
         "seed": 1,

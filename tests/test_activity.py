@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.activity import BLOCKS, CountedDesign, count_activity, flatten
-from verif.cocotb.activity.design import CountedCounter
-from verif.simulator import SimulationError, build
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.cocotb.activity.design import CountedCounter
+from adq.verif.simulation.activity import BLOCKS, CountedDesign, count_activity, flatten
+from adq.verif.simulation.simulator import SimulationError, build
 
 PORTS = ("clk", "rst", "enable", "switching")
 
@@ -66,7 +66,7 @@ def model(design, tmp_path_factory):
 
 def test_counts_in_simulation_equal_those_by_hand(design, model, tmp_path):
     outcome = model.run(
-        "verif.cocotb.activity.test_activity",
+        "adq.verif.cocotb.activity.test_activity",
         directory=tmp_path,
         environment={"ADQ_BLOCKS": json.dumps(design.blocks)},
     )
@@ -75,7 +75,7 @@ def test_counts_in_simulation_equal_those_by_hand(design, model, tmp_path):
 
 def test_a_module_without_tests_is_no_success(model, tmp_path):
     with pytest.raises(SimulationError, match=r"verif\.cocotb\.activity\.design .*sim\.log"):
-        model.run("verif.cocotb.activity.design", directory=tmp_path)
+        model.run("adq.verif.cocotb.activity.design", directory=tmp_path)
 
 
 def test_a_broken_design_leaves_a_log_and_no_model(tmp_path):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import adq.activity
 from adq.activity import activity_table, measure_activity
 from adq.cli import main
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 
 def sums(adders: int, storage: int, clocked: int) -> dict:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rtl.interface import Status, job_layout, result_layout, weight_layout
-from rtl.parameters import TileParameters
-from verif import beats
+from adq.rtl.interface import Status, job_layout, result_layout, weight_layout
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands import beats
 
 SEED = 7
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtl.interface import Counter
-from rtl.parameters import TileParameters
-from verif.beats import results_of
-from verif.bench.cocotb_plays import play_under_cocotb
-from verif.bench.efficiency import efficiency_of, full_job
-from verif.bench.figures import Figure
-from verif.bench.simulation_speed import POSITIONS, Layer
-from verif.bench.suite import RtlBench
-from verif.harness import build_harness
-from verif.harness.bare import BarePlay, play_bare
-from verif.jobs import layer_jobs, random_job, streams_of
-from verif.results import read_results
-from verif.simulator import SimulationError
+from adq.rtl.interface import Counter
+from adq.rtl.parameters import TileParameters
+from adq.verif.bench.cocotb_plays import play_under_cocotb
+from adq.verif.bench.efficiency import efficiency_of, full_job
+from adq.verif.bench.figures import Figure
+from adq.verif.bench.simulation_speed import POSITIONS, Layer
+from adq.verif.bench.suite import RtlBench
+from adq.verif.operands.beats import results_of
+from adq.verif.operands.jobs import layer_jobs, random_job, streams_of
+from adq.verif.simulation.harness import build_harness
+from adq.verif.simulation.harness.bare import BarePlay, play_bare
+from adq.verif.simulation.results import read_results
+from adq.verif.simulation.simulator import SimulationError
 
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
 
@@ -127,7 +127,7 @@ def test_a_tile_that_hangs_under_cocotb_prints_every_stream(harness, jobs, tmp_p
         "patience": 200,
     }
     model.run(
-        "verif.cocotb.speed.test_speed",
+        "adq.verif.cocotb.speed.test_speed",
         directory=tmp_path,
         environment={"ADQ_PLAYS": json.dumps(specification)},
     )

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from adq.cli import COMMANDS, EXTRAS, NAMED_ERRORS, _for_people, explain, main
+from adq.cli.application import COMMANDS, EXTRAS, NAMED_ERRORS, _for_people, explain, main
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -42,7 +42,7 @@ def test_named_errors_exist(name):
         (
             ["train", "absent.toml", "--out", "run"],
             "absent.toml: cannot be read (No such file or directory): give the path of a recipe, "
-            "such as configs/train/digits.toml",
+            "or the name of one that comes with adq, such as digits",
         ),
         (
             ["train", "misspelt.toml", "--out", "run"],
@@ -50,8 +50,7 @@ def test_named_errors_exist(name):
         ),
         (
             ["export", "nowhere", "artifact"],
-            "nowhere: holds no finished run: train one with "
-            "adq train configs/train/digits.toml --out nowhere",
+            "nowhere: holds no finished run: train one with adq train digits --out nowhere",
         ),
         (["verify", "nowhere"], "nowhere: no such folder: give the folder of an artifact"),
     ],
@@ -83,7 +82,7 @@ def test_an_interrupt_is_one_line_and_status_130():
 
 
 def test_a_message_of_many_lines_becomes_one():
-    from adq.config import ConfigError
+    from adq.training.config import ConfigError
 
     result = CliRunner().invoke(command_that_raises(ConfigError("a\n  b")), [])
     assert result.stderr == "error: a b\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adq.config import ConfigError, Recipe
+from adq.training.config import ConfigError, Recipe
 
 RECIPES = sorted(Path(__file__, "../../configs/train").resolve().glob("*.toml"))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adq.config import ControllerConfig
-from adq.controller import Controller, Decision, scaled
+from adq.training.config import ControllerConfig
+from adq.training.controller import Controller, Decision, scaled
 
 
 class Network:

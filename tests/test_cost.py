@@ -14,18 +14,18 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 import adq
-from adq.checkpoint import Checkpoint
 from adq.cli import main
-from adq.config import ModelConfig, Recipe, TrainingConfig
 from adq.cost.architectures import listed_work
+from adq.cost.cost_table import to_json
 from adq.cost.metrics import cost_metrics, training_complexity
 from adq.cost.models import analytical_energy, pim_bits, pim_energy
-from adq.cost.report import to_json
 from adq.cost.sources import CostError, architecture_work, artifact_work, module_work, read_networks
 from adq.cost.work import LayerWork, NetworkWork
+from adq.golden.artifact import read_artifact
 from adq.models import ARCHITECTURES, ModelError, build
 from adq.quantization.integers import integer_network
-from golden.artifact import read_artifact
+from adq.runs.checkpoint import Checkpoint
+from adq.training.config import ModelConfig, Recipe, TrainingConfig
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 

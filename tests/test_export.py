@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from adq.config import DataConfig
 from adq.data import load
-from golden.artifact import read_artifact, verify_artifact
+from adq.golden.artifact import read_artifact, verify_artifact
+from adq.training.config import DataConfig
 
 RECIPE = """
 [training]
@@ -195,7 +195,7 @@ def test_evaluate_runs_the_whole_test_set_in_integers(run, tmp_path):
 
 
 def test_evaluate_finds_integers_that_differ(run, tmp_path, monkeypatch):
-    from golden import integer_network
+    from adq.golden import integer_network
 
     recompute = integer_network.run
 
@@ -204,7 +204,7 @@ def test_evaluate_finds_integers_that_differ(run, tmp_path, monkeypatch):
         trace.outputs["conv2"][0, 0, 0, 0] ^= 1
         return trace
 
-    monkeypatch.setattr("adq.verification.integer_network.run", with_a_fault)
+    monkeypatch.setattr("adq.artifacts.verification.integer_network.run", with_a_fault)
     result = CliRunner().invoke(
         main, ["evaluate", str(run), "--integer", "--onnx", "--out", str(tmp_path)]
     )

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 pytest.importorskip("matplotlib", reason="figures need the extra of that name")
 
 from adq.cli import main
-from adq.figures import FigureError, _apart, draw, read_history
+from adq.runs.density_figures import FigureError, _apart, draw, read_history
 
 LAYERS = ("conv1", "conv2", "conv3", "linear")
 

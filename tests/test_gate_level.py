@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtl.parameters import TileParameters
-from verif.gate_level.cell_events import cell_events
-from verif.gate_level.cell_models import CellModelError, cell_models
-from verif.gate_level.power import CLOCK, PowerModel
-from verif.gate_level.simulated_netlist import RECORDING
-from verif.gate_level.switching import Switching, SwitchingError, read_recording
-from verif.gate_level.tile import GateLevelTile
-from verif.harness.bare import play_bare
-from verif.jobs import random_job, streams_of
-from verif.simulator import SimulationError
-from verif.synthesis.functions import truth_table
-from verif.synthesis.liberty import LibertyError, Library
-from verif.synthesis.netlist import Instance, Netlist
+from adq.rtl.parameters import TileParameters
+from adq.verif.gate_level.cell_events import cell_events
+from adq.verif.gate_level.cell_models import CellModelError, cell_models
+from adq.verif.gate_level.power import CLOCK, PowerModel
+from adq.verif.gate_level.simulated_netlist import RECORDING
+from adq.verif.gate_level.switching import Switching, SwitchingError, read_recording
+from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.operands.jobs import random_job, streams_of
+from adq.verif.simulation.harness.bare import play_bare
+from adq.verif.simulation.simulator import SimulationError
+from adq.verif.synthesis.functions import truth_table
+from adq.verif.synthesis.liberty import LibertyError, Library
+from adq.verif.synthesis.netlist import Instance, Netlist
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
@@ -262,6 +262,8 @@ def test_a_netlist_that_computes_something_else_is_refused(tile, tmp_path, monke
     job = job_of(8, 4, 0.5)
     other = job_of(8, 4, 0.5)
     other.weights[0, 0, 0] ^= 1
-    monkeypatch.setattr("verif.gate_level.tile.streams_of", lambda p, jobs: streams_of(p, [other]))
+    monkeypatch.setattr(
+        "adq.verif.gate_level.tile.streams_of", lambda p, jobs: streams_of(p, [other])
+    )
     with pytest.raises(SimulationError, match="results of job 0 of the mapped tile"):
         tile.run([job], directory=tmp_path)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.golden_networks import NetworkBuilder, random_inputs
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_of
 from adq.energy.layer_cases import network_cases, real_cases
 from adq.files import write_json
-from golden.artifact import Artifact, Samples, read_artifact, write_artifact
-from golden.network import ActivationFormat
-from rtl.parameters import TileParameters
-from tests.golden_networks import NetworkBuilder, random_inputs
-from verif.features import features_of
+from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
+from adq.golden.network import ActivationFormat
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import features_of
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 TILE = TileParameters(rows=4, columns=16, row_blocks=8, partial_sums=3)
@@ -99,7 +99,7 @@ def test_the_command(artifact, tmp_path):
     )
     other = tmp_path / "other"
     shutil.copytree(artifact, other)
-    arguments = ["gate-level", str(artifact), str(other), str(other), "--liberty", str(TINY)]
+    arguments = ["dev", "gate-level", str(artifact), str(other), str(other), "--liberty", str(TINY)]
     arguments += ["--tile", str(tmp_path / "tile.toml"), "--processes", "1"]
     arguments += ["--out", str(tmp_path / "out")]
     result = CliRunner().invoke(main, [*arguments, "--coefficients", str(tmp_path / "tiny.json")])

@@ -12,10 +12,11 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.golden_networks import digits_like_network, networks, random_inputs
 
-from golden import artifact as artifacts
-from golden import manifest as manifests
-from golden.artifact import (
+from adq.golden import artifact as artifacts
+from adq.golden import manifest as manifests
+from adq.golden.artifact import (
     Artifact,
     ArtifactError,
     Samples,
@@ -23,7 +24,6 @@ from golden.artifact import (
     verify_artifact,
     write_artifact,
 )
-from tests.golden_networks import digits_like_network, networks, random_inputs
 
 GENERATOR = {"name": "test", "version": "1.0", "seed": 7, "accuracy": {"integer": 0.975}}
 
@@ -164,8 +164,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 # A child process writes over an artifact and kills itself at its n-th system call of a kind.
 KILLED_WRITER = """
 import os, signal, sys
-from golden.artifact import write_artifact
-from golden import directory
+from adq.golden.artifact import write_artifact
+from adq.golden import directory
 from tests.test_golden_artifact import make_artifact
 target, call, when = sys.argv[1], sys.argv[2], int(sys.argv[3])
 artifact = make_artifact(8)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
-from golden.attacks import FOLDER, expected_errors
-from golden.attacks.make import ATTACKS, good_artifact, listed, manifest, write_attacks
+from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
+from adq.golden.attacks import FOLDER, expected_errors
+from adq.golden.attacks.make import ATTACKS, good_artifact, listed, manifest, write_attacks
 
 MOST_MEMORY = 32 * 2**20
 """The damaged artifacts have less than 64 KiB; parsing one takes a few MiB."""

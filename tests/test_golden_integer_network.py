@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 from torch.nn import functional
 
-from golden import integer_network, integer_network_reference
-from golden.im2col import im2col
-from golden.network import (
+from adq.golden import integer_network, integer_network_reference
+from adq.golden.im2col import im2col
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
@@ -22,7 +23,6 @@ from golden.network import (
     Requantize,
     Rescale,
 )
-from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def torch_run(network, inputs):

@@ -3,10 +3,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 from torch.nn import functional
 
-from golden import integer_network
-from golden.mapper import (
+from adq.golden import integer_network
+from adq.golden.mapper import (
     MappingError,
     activation_block,
     assemble,
@@ -15,9 +16,8 @@ from golden.mapper import (
     plan_matrix,
     weight_block,
 )
-from golden.network import INPUT, ActivationFormat
-from rtl.parameters import TileParameters
-from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
+from adq.golden.network import INPUT, ActivationFormat
+from adq.rtl.parameters import TileParameters
 
 
 def execute(plan, matrix, weights):

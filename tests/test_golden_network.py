@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from golden.formats import integers
-from golden.network import (
+from adq.golden.formats import integers
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
@@ -331,8 +331,9 @@ def test_products_beyond_exact_float64_are_refused():
 
 def test_golden_needs_neither_training_nor_hardware_libraries():
     script = (
-        "import sys, golden.artifact, golden.mapper, golden.integer_network_reference;"
-        "print({'torch', 'adq', 'amaranth', 'cocotb'} & sys.modules.keys())"
+        "import sys, adq.golden.artifact, adq.golden.mapper, adq.golden.integer_network_reference;"
+        "ours = {name.split('.')[1] for name in sys.modules if name.startswith('adq.')};"
+        "print({'torch', 'amaranth', 'cocotb'} & sys.modules.keys(), sorted(ours))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout == "set()\n"
+    assert run.stdout == "set() ['golden', 'rtl']\n"

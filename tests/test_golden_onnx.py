@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
-
-from golden import integer_network
-from golden.network import INPUT, ActivationFormat, NetworkError
-from golden.onnx_graph import build_model
-from golden.onnx_session import OnnxError, load_model, run_onnx, run_qonnx
-from golden.verify import compare
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
+
+from adq.golden import integer_network
+from adq.golden.network import INPUT, ActivationFormat, NetworkError
+from adq.golden.onnx_graph import build_model
+from adq.golden.onnx_session import OnnxError, load_model, run_onnx, run_qonnx
+from adq.golden.verify import compare
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

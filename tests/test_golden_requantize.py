@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from golden.network import ActivationFormat, NetworkError, Requantize
-from golden.requantize import multiplier_and_shift, requantize
+from adq.golden.network import ActivationFormat, NetworkError, Requantize
+from adq.golden.requantize import multiplier_and_shift, requantize
 
 NIBBLE = ActivationFormat(bits=4, signed=False, scale=1.0)
 SIGNED = ActivationFormat(bits=8, signed=True, scale=1.0)

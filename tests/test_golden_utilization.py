@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from tests.golden_networks import digits_like_network, networks
+from tests.test_golden_mapper import tiles
 from typer.testing import CliRunner
 
 from adq.cli import main
-from golden import integer_network
-from golden.mapper import activation_block, operands, plan_layer, weight_block
-from golden.network import INPUT
-from golden.utilization import use_of_layer
-from rtl.parameters import TileParameters
-from tests.golden_networks import digits_like_network, networks
-from tests.test_golden_mapper import tiles
+from adq.golden import integer_network
+from adq.golden.mapper import activation_block, operands, plan_layer, weight_block
+from adq.golden.network import INPUT
+from adq.golden.utilization import use_of_layer
+from adq.rtl.parameters import TileParameters
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rtl.parameters import TileParameters
-from verif.bench.idle import CYCLES, measure_idle
-from verif.harness import build_harness
+from adq.rtl.parameters import TileParameters
+from adq.verif.bench.idle import CYCLES, measure_idle
+from adq.verif.simulation.harness import build_harness
 
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
 

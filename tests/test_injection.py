@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from rtl.parameters import TileParameters
-from verif.activity import BLOCKS
-from verif.injection import campaign
-from verif.injection.campaign import Effect, Injection, Rate, rates, wilson
-from verif.injection.targets import FaultyTile, Target
+from adq.rtl.parameters import TileParameters
+from adq.verif.signoff.injection import campaign
+from adq.verif.signoff.injection.campaign import Effect, Injection, Rate, rates, wilson
+from adq.verif.signoff.injection.targets import FaultyTile, Target
+from adq.verif.simulation.activity import BLOCKS
 
 TINY = TileParameters(rows=1, columns=16, row_blocks=2, partial_sums=2, vectors=2)
 
@@ -74,7 +74,7 @@ def test_effects_are_counted_by_kind():
 def test_faults_are_told_apart_in_simulation(monkeypatch, tmp_path):
     monkeypatch.setattr(campaign, "TILE", TINY)
     monkeypatch.setattr(campaign, "WORKLOADS", 2)
-    arguments = ["inject", "--count", "8", "--out", str(tmp_path)]
+    arguments = ["dev", "inject", "--count", "8", "--out", str(tmp_path)]
     told = CliRunner().invoke(main, arguments)
     assert told.exit_code == 0, told.output
     found = json.loads((tmp_path / "injection.json").read_text())

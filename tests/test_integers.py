@@ -3,18 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from tests.user_networks import Functional, Pooled, Residual
 from torch import nn
 
 import adq
-from adq.config import DataConfig
 from adq.data import load
-from adq.models import build
-from adq.quantization.integers import ExportError, _requantize, integer_network
-from adq.quantization.layers import LogitsStage
-from adq.quantization.quantizers import Activation
-from adq.quantization.stages import InputStage, Stage
-from golden.integer_network import run
-from golden.network import (
+from adq.golden.integer_network import run
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
@@ -24,7 +19,12 @@ from golden.network import (
     MaxPool2d,
     Rescale,
 )
-from tests.user_networks import Functional, Pooled, Residual
+from adq.models import build
+from adq.quantization.integers import ExportError, _requantize, integer_network
+from adq.quantization.layers import LogitsStage
+from adq.quantization.quantizers import Activation
+from adq.quantization.stages import InputStage, Stage
+from adq.training.config import DataConfig
 
 PRECISIONS = [(16, 16, 16, 16), (16, 2, 2, 16), (16, 5, 3, 16), (8, 8, 8, 8), (2, 2, 2, 2)]
 """Of the digits network; other networks repeat the middle ones."""

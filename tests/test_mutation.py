@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.mutation import campaign, induction
-from verif.mutation.aiger import Aig
-from verif.mutation.equivalence import Equivalence, Verdict
-from verif.mutation.guards import Guards
-from verif.mutation.lemmas import lemmas
-from verif.mutation.mutants import FlatDesign, Mutant, MutantError
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.signoff.mutation import campaign, induction
+from adq.verif.signoff.mutation.aiger import Aig
+from adq.verif.signoff.mutation.equivalence import Equivalence, Verdict
+from adq.verif.signoff.mutation.guards import Guards
+from adq.verif.signoff.mutation.lemmas import lemmas
+from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
 
 TINY = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=2, counter_bits=8)
 
@@ -213,7 +213,7 @@ def unsimulated(monkeypatch):
 def test_a_survivor_is_shown_at_its_line(unsimulated, monkeypatch, tmp_path):
     unsimulated({})
     monkeypatch.setattr(campaign, "SEARCH", 3)
-    told = adq("mutate", "--count", 2, "--only", "feeder", "--out", tmp_path)
+    told = adq("dev", "mutate", "--count", 2, "--only", "feeder", "--out", tmp_path)
     summary = json.loads((tmp_path / "mutation.json").read_text())
     assert told.exit_code == 1, told.output
     alive = summary["survived"] + summary["undecided"]
@@ -237,7 +237,7 @@ def test_an_interrupted_campaign_goes_on(unsimulated, monkeypatch, tmp_path):
 
     broken.hot = False
     monkeypatch.setattr(campaign, "run_batches", broken)
-    assert adq("mutate", "--count", 5, "--out", tmp_path).exit_code == 130
+    assert adq("dev", "mutate", "--count", 5, "--out", tmp_path).exit_code == 130
     assert not (tmp_path / "mutation.json").exists()
     with (tmp_path / "outcomes.jsonl").open("a") as file:
         file.write('{"mutant": 4, "kil')  # as a power cut leaves it
@@ -249,7 +249,7 @@ def test_an_interrupted_campaign_goes_on(unsimulated, monkeypatch, tmp_path):
         return whole(model, module, batches, **given)
 
     monkeypatch.setattr(campaign, "run_batches", rest)
-    assert adq("mutate", "--count", 5, "--out", tmp_path).exit_code == 0
+    assert adq("dev", "mutate", "--count", 5, "--out", tmp_path).exit_code == 0
     assert put == [[0], [4, 5, 0]]
     summary = json.loads((tmp_path / "mutation.json").read_text())
     assert (summary["killed"], summary["score"]) == (5, 1)
@@ -260,7 +260,7 @@ def test_tests_that_fail_without_a_mutant_are_an_error(unsimulated, monkeypatch,
     unsimulated({})
     failed = {"mutant": 0, "killed_by": "tile.broken", "message": "no beat"}
     monkeypatch.setattr(campaign, "run_batches", lambda *_, **__: iter([failed]))
-    told = adq("mutate", "--count", 2, "--out", tmp_path)
+    told = adq("dev", "mutate", "--count", 2, "--out", tmp_path)
     assert told.exit_code == 2
     assert "tile.broken fails where no mutant is active: no beat" in told.stderr
 
@@ -270,12 +270,12 @@ def test_mutants_are_killed_in_simulation(monkeypatch, tmp_path):
     monkeypatch.setattr(campaign, "SEARCH", 1)
     # With it cocotb ends the process where a mutant fails its test.
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    told = adq("mutate", "--count", 6, "--only", "feeder", "--out", tmp_path)
+    told = adq("dev", "mutate", "--count", 6, "--only", "feeder", "--out", tmp_path)
     summary = json.loads((tmp_path / "mutation.json").read_text())
     killed = [mutant for mutant in summary["mutants"] if mutant["fate"] == "killed"]
     assert len(killed) >= 3, told.output
     for mutant in killed:
-        assert mutant["killed_by"].startswith("verif.cocotb.tile.test_tile.")
+        assert mutant["killed_by"].startswith("adq.verif.cocotb.tile.test_tile.")
         assert mutant["detail"]
     assert not list(tmp_path.glob("batch-*"))
 

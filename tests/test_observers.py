@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from adq.training.history import Epoch
+from adq.runs.history import Epoch
 from adq.training.observer import Observers, TensorBoardObserver
 from adq.training.progress import TrainingProgress
 

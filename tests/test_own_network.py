@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import torch
+from tests.user_networks import Residual
 
 import adq
-from adq.config import DataConfig
 from adq.data import load
 from adq.export import export_network
-from golden.artifact import read_artifact
-from golden.verify import verify_artifact
-from tests.user_networks import Residual
+from adq.golden.artifact import read_artifact
+from adq.golden.verify import verify_artifact
+from adq.training.config import DataConfig
 
 README = Path(__file__).parents[1] / "README.md"
 EPOCHS = 16

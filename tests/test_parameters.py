@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rtl.parameters import ParameterError, TileParameters
+from adq.rtl.parameters import ParameterError, TileParameters
 
 SIZES = [(1, 16), (16, 16), (33, 48), (64, 64), (100, 32), (256, 128)]
 

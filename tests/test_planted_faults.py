@@ -51,7 +51,7 @@ def test_the_short_regression_finds_it(tmp_path, fault):
     environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{tmp_path / 'sw'}"
     vectors = [f"golden/vectors/digits/{network}" for network in ("mixed", "16bit")]
     run = subprocess.run(
-        [sys.executable, "-m", "adq", "regress", *vectors],
+        [sys.executable, "-m", "adq", "dev", "regress", *vectors],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

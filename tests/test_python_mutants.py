@@ -6,8 +6,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from adq import python_mutants
 from adq.cli import main
+from adq.signoff import python_mutants
 
 PYTHON = sys.executable
 
@@ -15,16 +15,17 @@ FAKE = """#!{python}
 import sys
 from pathlib import Path
 if sys.argv[1] == "run":
-    assert Path("src/adq/quantization/integers.py").exists() and Path("golden/mapper.py").exists()
+    assert Path("src/adq/quantization/integers.py").exists()
+    assert Path("src/adq/golden/mapper.py").exists()
     assert "only_mutate" in Path("pyproject.toml").read_text()
     print("ran", *sys.argv[2:])
     with open("calls", "a") as calls:
         print(*sys.argv[4:], file=calls)
     sys.exit({status})
-print("    golden.requantize.x_round__mutmut_1: killed")
-print("    golden.requantize.xǁRequantizeǁapply__mutmut_2: survived")
-print("    golden.mapper.x_plan__mutmut_1: timeout")
-print("    golden.mapper.x_plan__mutmut_2: killed")
+print("    adq.golden.requantize.x_round__mutmut_1: killed")
+print("    adq.golden.requantize.xǁRequantizeǁapply__mutmut_2: survived")
+print("    adq.golden.mapper.x_plan__mutmut_1: timeout")
+print("    adq.golden.mapper.x_plan__mutmut_2: killed")
 print("    adq.quantization.integers.x_scale__mutmut_7: no tests")
 print("    adq.quantization.integers.x_scale__mutmut_8: not checked")
 print("a line that is none of these: killed")
@@ -47,7 +48,9 @@ def mutmut(monkeypatch, tmp_path):
 
 
 def adq(tmp_path, *arguments):
-    return CliRunner().invoke(main, ["mutate-python", "--out", str(tmp_path / "out"), *arguments])
+    return CliRunner().invoke(
+        main, ["dev", "mutate-python", "--out", str(tmp_path / "out"), *arguments]
+    )
 
 
 def test_fates_are_counted_by_module(mutmut, tmp_path):
@@ -58,8 +61,8 @@ def test_fates_are_counted_by_module(mutmut, tmp_path):
     # What was not checked this time does not count.
     assert (found["killed"], found["mutants"], found["score"]) == (3, 5, 0.6)
     assert [(m["module"], m["killed"], m["mutants"]) for m in found["modules"]] == [
-        ("golden.requantize", 1, 2),
-        ("golden.mapper", 2, 2),
+        ("adq.golden.requantize", 1, 2),
+        ("adq.golden.mapper", 2, 2),
         ("adq.quantization.integers", 0, 1),
     ]
     assert [mutant["fate"] for mutant in found["alive"]] == ["survived", "no tests"]
@@ -77,7 +80,8 @@ def test_what_lived_is_tried_again_where_a_test_is_new(mutmut, tmp_path):
         return lines
 
     alive = (
-        "golden.requantize.xǁRequantizeǁapply__mutmut_2 adq.quantization.integers.x_scale__mutmut_7"
+        "adq.golden.requantize.xǁRequantizeǁapply__mutmut_2 "
+        "adq.quantization.integers.x_scale__mutmut_7"
     )
     assert calls() == ["", alive]  # the fake one has results before it is run
     assert calls() == [""]
@@ -85,8 +89,8 @@ def test_what_lived_is_tried_again_where_a_test_is_new(mutmut, tmp_path):
     (work / "tests.json").write_text(json.dumps(memory | {"tests": "others"}))
     assert calls() == ["", alive]
     # Broken off behind the first of the two, it goes on with the second.
-    (work / "tests.json").write_text(json.dumps(memory | {"again": ["golden.mapper.x_plan"]}))
-    assert calls() == ["", "golden.mapper.x_plan"]
+    (work / "tests.json").write_text(json.dumps(memory | {"again": ["adq.golden.mapper.x_plan"]}))
+    assert calls() == ["", "adq.golden.mapper.x_plan"]
     assert calls() == [""]
 
 
@@ -95,7 +99,7 @@ def test_mutmut_is_asked_for_and_its_failure_said(mutmut, tmp_path):
     assert told.exit_code == 2
     assert "mutmut is not installed" in told.stderr
     mutmut(status=3)
-    told = adq(tmp_path, "golden.mapper")
+    told = adq(tmp_path, "adq.golden.mapper")
     assert told.exit_code == 2
     assert "mutmut broke off" in told.stderr
 

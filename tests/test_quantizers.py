@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from adq.golden.network import ActivationFormat
 from adq.quantization.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
-from golden.network import ActivationFormat
 
 BITS = (2, 3, 4, 8, 15, 16)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import adq.data
-from adq.config import Recipe
 from adq.data.hub import HUB_DATA_SETS
 from adq.data.images import Images
 from adq.data.splits import Split, Splits
-from adq.run import Run
+from adq.runs.run import Run
+from adq.training.config import Recipe
 from adq.training.session import train
 
 RECIPES = sorted(Path(__file__, "../../configs/train").resolve().glob("*.toml"))

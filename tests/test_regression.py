@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from adq.regressions import network_tests, seconds_of
-from rtl.parameters import TileParameters
-from verif.coverage import functional
-from verif.models import Models
-from verif.processes import Processes, StoppedError
-from verif.regression import Regression, occupied, run_all
-from verif.replay.cases import Case, Refused, write_cases
-from verif.replay.reducing import run_cases
-from verif.run_lists import SMALL_TILE, nightly_runs, seeds_of, short_runs
-from verif.runs import Bench, Record, Run, State, execute
-from verif.simulator import Build, SimulationError
-from verif.testplan import Outcome, read_plan
+from adq.rtl.parameters import TileParameters
+from adq.signoff.regressions import network_tests, seconds_of
+from adq.verif.processes import Processes, StoppedError
+from adq.verif.signoff.plan.testplan import Outcome, read_plan
+from adq.verif.signoff.regression.models import Models
+from adq.verif.signoff.regression.regression import Regression, occupied, run_all
+from adq.verif.signoff.regression.run_lists import SMALL_TILE, nightly_runs, seeds_of, short_runs
+from adq.verif.signoff.regression.runs import Bench, Record, Run, State, execute
+from adq.verif.signoff.replay.cases import Case, Refused, write_cases
+from adq.verif.signoff.replay.reducing import run_cases
+from adq.verif.simulation import functional_coverage
+from adq.verif.simulation.simulator import Build, SimulationError
 
 MODELS = Path(__file__).parents[1] / "build" / "models"
 
 TILE = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=3)
 
 RESULTS = """<testsuites><testsuite tests="1" failures="{failures}" errors="0">
-<testcase classname="verif.cocotb.tile.test_tile" name="extremes/signed=True" time="0.5">
+<testcase classname="adq.verif.cocotb.tile.test_tile" name="extremes/signed=True" time="0.5">
 {failure}</testcase></testsuite></testsuites>"""
 
 
@@ -202,21 +202,21 @@ def program(tmp_path, text: str) -> Build:
 def test_a_simulator_that_crashes_says_so(tmp_path):
     model = program(tmp_path, "kill -SEGV $$")
     with pytest.raises(SimulationError, match=r"ended by signal 11, .*; see .*sim\.log"):
-        model.run("verif.cocotb.tile.test_tile", directory=tmp_path / "run")
+        model.run("adq.verif.cocotb.tile.test_tile", directory=tmp_path / "run")
 
 
 def test_a_simulator_that_hangs_is_ended(tmp_path):
     model = program(tmp_path, "sleep 60")
     started = time.monotonic()
     with pytest.raises(SimulationError, match="was ended after 1 s; see "):
-        model.run("verif.cocotb.tile.test_tile", directory=tmp_path / "run", timeout=1)
+        model.run("adq.verif.cocotb.tile.test_tile", directory=tmp_path / "run", timeout=1)
     assert time.monotonic() - started < 20
 
 
 def test_results_that_are_cut_short_are_no_results(tmp_path):
     model = program(tmp_path, f"echo '<testsuites><testsu' > {tmp_path}/run/results.xml")
     with pytest.raises(SimulationError, match="broke off"):
-        model.run("verif.cocotb.tile.test_tile", directory=tmp_path / "run")
+        model.run("adq.verif.cocotb.tile.test_tile", directory=tmp_path / "run")
 
 
 def test_all_programs_are_ended_together():
@@ -231,7 +231,8 @@ def test_all_programs_are_ended_together():
 
 def test_two_regressions_do_not_share_a_directory(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from verif.regression import occupied\n"
+        "import sys, time; from pathlib import Path\n"
+        "from adq.verif.signoff.regression.regression import occupied\n"
         f"with occupied(Path({str(tmp_path)!r})):\n    print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as one:
@@ -318,7 +319,7 @@ def test_a_network_that_differs_or_reaches_too_little_has_failed():
     plan = read_plan()
     mixed = plan.networks[0]
     good = {"artifact": mixed.artifact, "failure": "", "agrees": True, "seconds": 1.0}
-    bins = list(functional.bin_names())
+    bins = list(functional_coverage.bin_names())
     outcomes = [
         network_tests([good | {"bins": bins}], plan)[0],
         network_tests([good | {"bins": bins, "agrees": False}], plan)[0],

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from rtl.parameters import TileParameters
-from verif.jobs import random_job
-from verif.replay.cases import Case, Refused, read_cases, write_cases
-from verif.replay.shrinking import shrink, smaller
-from verif.replay.waves import read_scopes, write_gtkwave, write_surfer
-from verif.runs import Bench, Run
-from verif.simulator import SimulationError
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.jobs import random_job
+from adq.verif.signoff.regression.runs import Bench, Run
+from adq.verif.signoff.replay.cases import Case, Refused, read_cases, write_cases
+from adq.verif.signoff.replay.shrinking import shrink, smaller
+from adq.verif.signoff.replay.waves import read_scopes, write_gtkwave, write_surfer
+from adq.verif.simulation.simulator import SimulationError
 
 TILE = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=3)
 
@@ -74,7 +74,7 @@ def test_left_out_tests_are_those_named():
     import re
 
     run = Run(bench=Bench.TILE, tile=TILE, seed=1, leave_out=("tile.every_operand",))
-    module = "verif.cocotb.tile.test_tile"
+    module = "adq.verif.cocotb.tile.test_tile"
     assert not re.search(run.only, f"{module}.every_operand/weight_bits=2")
     assert not re.search(run.only, f"{module}.every_operand")
     assert re.search(run.only, f"{module}.every_operand_too")
@@ -176,7 +176,9 @@ def test_streams_and_control_are_grouped_by_block(tmp_path):
 def test_a_replay_leaves_a_waveform_that_holds_what_its_save_files_name(tmp_path):
     run = Run(bench=Bench.TILE, tile=TILE, seed=1)
     test = "tile.extremes/weight_bits=2/signed=True"
-    result = CliRunner().invoke(main, ["replay", run.id, "--test", test, "--out", str(tmp_path)])
+    result = CliRunner().invoke(
+        main, ["dev", "replay", run.id, "--test", test, "--out", str(tmp_path)]
+    )
     assert result.exit_code == 0, result.output
     assert "1 passed, 0 failed" in result.output
     folder = tmp_path / run.id
@@ -203,7 +205,7 @@ def test_a_replay_leaves_a_waveform_that_holds_what_its_save_files_name(tmp_path
 def test_mistakes_are_said(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     Path("broken.json").write_text(json.dumps({"cases": []}))
-    result = CliRunner().invoke(main, ["replay", *arguments])
+    result = CliRunner().invoke(main, ["dev", "replay", *arguments])
     assert result.exit_code == 2
     assert message in result.stderr
 
@@ -215,7 +217,7 @@ def test_parameters_that_are_not_as_always_stand_in_the_id(monkeypatch):
     class Tile(TileParameters):
         counter_width: int = 32
 
-    monkeypatch.setattr("verif.runs.TileParameters", Tile)
+    monkeypatch.setattr("adq.verif.signoff.regression.runs.TileParameters", Tile)
     sizes = {"rows": 1, "columns": 16, "row_blocks": 1, "partial_sums": 0, "vectors": 3}
     run = Run(bench=Bench.TILE, tile=Tile(**sizes, counter_width=8), seed=7)
     assert run.id == "tile-1x16-1x0-3-counter_width8-seed7"
@@ -229,7 +231,7 @@ def test_a_small_case_is_replayed_from_its_file(tmp_path):
     job = random_job(TILE, rng, weight_bits=4, activation_bits=3, signed=True, vectors=2)
     small = Case(idle="often", stall="lazy", seed=3, jobs=(job,))
     write_cases(tmp_path / "small.json", [small], run=run.id, test="tile.extremes")
-    arguments = ["replay", str(tmp_path / "small.json"), "--out", str(tmp_path)]
+    arguments = ["dev", "replay", str(tmp_path / "small.json"), "--out", str(tmp_path)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "1 passed, 0 failed" in result.output

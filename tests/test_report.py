@@ -8,14 +8,14 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from tests.report_results import HOSTILE, write_results
 from typer.testing import CliRunner
 
 from adq.cli import main
-from adq.regressions import under_way
-from adq.report.content import gather
-from adq.report.page import render
-from adq.report.sources import SOURCES
-from tests.report_results import HOSTILE, write_results
+from adq.signoff.regressions import under_way
+from adq.signoff.report.content import gather
+from adq.signoff.report.page import render
+from adq.signoff.report.sources import SOURCES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -120,7 +120,7 @@ def test_a_damaged_file_spoils_its_own_section_alone(build, text, said):
 
 def test_the_command_writes_both_and_leaves_nothing_else(build, tmp_path):
     out = tmp_path / "out"
-    told = CliRunner().invoke(main, ["report", "--build", str(build), "--out", str(out)])
+    told = CliRunner().invoke(main, ["dev", "report", "--build", str(build), "--out", str(out)])
     assert told.exit_code == 0, told.output
     assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
     written = json.loads((out / "report.json").read_text())

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adq.config import Recipe
-from adq.results import (
+from adq.runs.results import (
     BEGIN,
     END,
     ResultError,
@@ -17,7 +16,8 @@ from adq.results import (
     recipe_name,
     write_page,
 )
-from adq.run import Run
+from adq.runs.run import Run
+from adq.training.config import Recipe
 
 RECIPE = '[training]\nepochs = 2\nthreads = 2\n[data]\nname = "cifar10"\ntrain_images = 10000\n'
 

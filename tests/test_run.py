@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adq.config import Recipe, TrainingConfig
-from adq.run import Run, RunError
+from adq.runs.run import Run, RunError
+from adq.training.config import Recipe, TrainingConfig
 
 RECIPE = Recipe(training=TrainingConfig(epochs=4))
 

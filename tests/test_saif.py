@@ -2,7 +2,7 @@
 
 import pytest
 
-from verif.saif import NetActivity, Saif, SaifError, read_saif, write_saif
+from adq.verif.simulation.saif import NetActivity, Saif, SaifError, read_saif, write_saif
 
 SAIF = Saif(
     "tile",

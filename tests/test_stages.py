@@ -6,16 +6,16 @@ import copy
 import numpy as np
 import pytest
 import torch
+from tests.user_networks import Functional, Residual
 from torch import nn
 from torch.nn import functional
 
 import adq
+from adq.golden.integer_network import run
+from adq.golden.requantize import multiplier_and_shift
 from adq.quantization import layers, stages
 from adq.quantization.integers import integer_network
 from adq.quantization.multipliers import on_multiplier_grid
-from golden.integer_network import run
-from golden.requantize import multiplier_and_shift
-from tests.user_networks import Functional, Residual
 
 
 class Plain(nn.Module):

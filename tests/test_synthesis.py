@@ -9,15 +9,15 @@ import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.activity import BLOCKS
-from verif.synthesis.clock_stages import stage_clock_gates
-from verif.synthesis.functions import truth_table
-from verif.synthesis.liberty import Library
-from verif.synthesis.mapping import SynthesisError
-from verif.synthesis.netlist import Instance, Netlist
-from verif.synthesis.synthesis import size_and_speed, synthesize
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.simulation.activity import BLOCKS
+from adq.verif.synthesis.clock_stages import stage_clock_gates
+from adq.verif.synthesis.functions import truth_table
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.mapping import SynthesisError
+from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.synthesis import size_and_speed, synthesize
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 NANGATE = Path(__file__).parents[2] / "shared" / "liberty" / "nangate45_typ.lib.gz"
@@ -309,7 +309,7 @@ def test_a_library_without_flip_flops_is_named(tmp_path):
 
 
 def test_the_command_names_a_users_mistake(tmp_path):
-    command = [sys.executable, "-m", "verif.synthesis", "--liberty", str(tmp_path / "none.lib")]
+    command = [sys.executable, "-m", "adq.verif.synthesis", "--liberty", str(tmp_path / "none.lib")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {tmp_path / 'none.lib'}: cannot read the liberty file")

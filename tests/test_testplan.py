@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
-from verif import planned, testplan
-from verif.coverage.functional import GROUPS
-from verif.planned import check
-from verif.testplan import Outcome, TestPlan, TestPlanError, Testpoint, assess
+from adq.verif.signoff.plan import planned, testplan
+from adq.verif.signoff.plan.planned import check
+from adq.verif.signoff.plan.testplan import Outcome, TestPlan, TestPlanError, Testpoint, assess
+from adq.verif.simulation.functional_coverage import GROUPS
 
 TESTS = {"tile.adds", "fuser.fuses"}
 FILES = {
@@ -106,7 +106,7 @@ def test_tests_are_found_without_running_them(tmp_path):
     assert planned.cocotb_tests(tmp_path) == {"adder.sums", "adder.carries"}
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text(
-        "def test_a():\n    from rtl.tile import Tile\n\ndef helper(): ...\n"
+        "def test_a():\n    from adq.rtl.tile import Tile\n\ndef helper(): ...\n"
     )
     (tmp_path / "tests" / "test_other.py").write_text("import json\ndef test_b(): ...\n")
     files = planned.pytest_files(tmp_path)
@@ -158,7 +158,9 @@ def test_the_command_joins_results(tmp_path, outcome, status, points):
     results_in(tmp_path, outcome)
     out = tmp_path / "testplan.json"
     result = CliRunner().invoke(
-        main, ["testplan", "--results", str(tmp_path), "--out", str(out)], env={"COLUMNS": "200"}
+        main,
+        ["dev", "testplan", "--results", str(tmp_path), "--out", str(out)],
+        env={"COLUMNS": "200"},
     )
     assert result.exit_code == status, result.output
     written = json.loads(out.read_text())["testpoints"]
@@ -169,6 +171,6 @@ def test_the_command_joins_results(tmp_path, outcome, status, points):
 def test_results_of_another_version_are_a_mistake(tmp_path):
     (tmp_path / "formal").mkdir()
     (tmp_path / "formal" / "formal.json").write_text("{}")
-    result = CliRunner().invoke(main, ["testplan", "--results", str(tmp_path)])
+    result = CliRunner().invoke(main, ["dev", "testplan", "--results", str(tmp_path)])
     assert result.exit_code == 2
     assert "formal.json: no file of results that this version wrote" in result.stderr

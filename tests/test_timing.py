@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verif.synthesis.cells import WireLoad
-from verif.synthesis.liberty import Library
-from verif.synthesis.mapping import yosys
-from verif.synthesis.netlist import Instance, Netlist
-from verif.synthesis.paths import longest_paths, worst_by_block
-from verif.synthesis.sizing import buffer_nets, drive_strengths, size_cells
-from verif.synthesis.timing import TimingError, TimingGraph
+from adq.verif.synthesis.cells import WireLoad
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.mapping import yosys
+from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.paths import longest_paths, worst_by_block
+from adq.verif.synthesis.sizing import buffer_nets, drive_strengths, size_cells
+from adq.verif.synthesis.timing import TimingError, TimingGraph
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 

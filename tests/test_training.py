@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import adq.checkpoint
-import adq.run
-import adq.training.network
-from adq.checkpoint import Checkpoint, CheckpointError
-from adq.config import ControllerConfig, Recipe, TrainingConfig
-from adq.run import Run
+import adq.runs.checkpoint
+import adq.runs.run
+import adq.training.network_training
+from adq.runs.checkpoint import Checkpoint, CheckpointError
+from adq.runs.run import Run
+from adq.training.config import ControllerConfig, Recipe, TrainingConfig
 from adq.training.observer import Observer
 from adq.training.processes import TrainingError
 from adq.training.session import train
@@ -175,15 +175,23 @@ def half_a_file(content, path) -> None:
 
 
 MOMENTS = {
-    "before the first checkpoint": ("adq.training.network.functional.cross_entropy", 2, kill),
-    "within an epoch": ("adq.training.network.functional.cross_entropy", 9, kill),
-    "before an AD update": ("adq.training.network.Controller.step", 1, kill),
+    "before the first checkpoint": (
+        "adq.training.network_training.functional.cross_entropy",
+        2,
+        kill,
+    ),
+    "within an epoch": ("adq.training.network_training.functional.cross_entropy", 9, kill),
+    "before an AD update": ("adq.training.network_training.Controller.step", 1, kill),
     "inside an AD update, channels gone": ("adq.quantization.prepared.Prepared.set_bits", 1, kill),
-    "in the epoch after an AD update": ("adq.training.network.functional.cross_entropy", 6, kill),
-    "writing a checkpoint": ("adq.checkpoint.torch.save", 3, half_a_file),
-    "writing the history": ("adq.run.write_text", 2, kill),
-    "between the networks": ("adq.training.network.adq.prepare", 2, kill),
-    "in the baseline": ("adq.training.network.functional.cross_entropy", 24, kill),
+    "in the epoch after an AD update": (
+        "adq.training.network_training.functional.cross_entropy",
+        6,
+        kill,
+    ),
+    "writing a checkpoint": ("adq.runs.checkpoint.torch.save", 3, half_a_file),
+    "writing the history": ("adq.runs.run.write_text", 2, kill),
+    "between the networks": ("adq.training.network_training.adq.prepare", 2, kill),
+    "in the baseline": ("adq.training.network_training.functional.cross_entropy", 24, kill),
     "writing the metrics": ("adq.training.session.write_json", 1, kill),
 }
 
@@ -326,12 +334,12 @@ def test_damaged_checkpoints(trained, tmp_path, damage):
         case "text":
             path.write_text("no checkpoint")
         case "other":
-            torch.save({"format": adq.checkpoint.FORMAT, "weights": torch.ones(3)}, path)
+            torch.save({"format": adq.runs.checkpoint.FORMAT, "weights": torch.ones(3)}, path)
         case "version":
             torch.save({"format": 99}, path)
     expected = {
         "absent": "there is no checkpoint",
-        "version": f"has format 99, and this version reads {adq.checkpoint.FORMAT}",
+        "version": f"has format 99, and this version reads {adq.runs.checkpoint.FORMAT}",
     }.get(damage, "is damaged or no checkpoint")
     with pytest.raises(CheckpointError, match=expected):
         Checkpoint.load(path)

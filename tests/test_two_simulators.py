@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtl.parameters import TileParameters
-from verif.beats import Results, result_bytes
-from verif.jobs import random_job
-from verif.twin import Twin, schedule_of
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.beats import Results, result_bytes
+from adq.verif.operands.jobs import random_job
+from adq.verif.signoff.regression.twin import Twin, schedule_of
 
 TILE = TileParameters(rows=3, columns=16, row_blocks=2, partial_sums=2, vectors=6)
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adq import verification
+from adq.artifacts import verification
 from adq.cli import main
-from golden import integer_network
-from golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
+from adq.golden import integer_network
+from adq.golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors"
 DIGITS = VECTORS / "digits"
@@ -78,7 +78,7 @@ def test_artifacts_of_one_name_have_results_of_their_own(tmp_path):
 
 
 def test_what_is_not_installed_is_said(artifact, tmp_path, monkeypatch):
-    monkeypatch.setattr("adq.verification.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("adq.artifacts.verification.importlib.util.find_spec", lambda name: None)
     result, report = verify(artifact, out=tmp_path / "out")
     assert result.exit_code == 0
     assert "Not run: onnx: onnx is not installed: pip install -e '.[onnx]'" in result.output
@@ -114,7 +114,7 @@ def test_graphs_are_part_of_the_artifact(artifact, tmp_path):
 
 def test_the_graph_in_the_folder_is_the_one_that_runs(artifact, tmp_path):
     other = read_artifact(DIGITS / "16bit")
-    from golden.onnx_graph import build_model
+    from adq.golden.onnx_graph import build_model
 
     graph = build_model(other.network).SerializeToString()
     write_artifact(artifact, read_artifact(artifact), {"onnx": graph})

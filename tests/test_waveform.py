@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from verif.waveform.drawing import CELL, LABELS, Bits, Clock, Group, Span, Words, draw
-from verif.waveform.job import draw_job
+from adq.verif.waveform.drawing import CELL, LABELS, Bits, Clock, Group, Span, Words, draw
+from adq.verif.waveform.job import draw_job
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "job.svg"
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from vcd.reader import TokenKind, tokenize
 
-from rtl.parameters import TileParameters
-from verif.features import features_of
-from verif.harness import build_harness
-from verif.jobs import Job, random_job
-from verif.net_counters import INPUTS, WINDOWS
-from verif.saif import read_saif, write_saif
-from verif.simulator import SimulationError
-from verif.windows import check_sums, count_jobs, saif_of, window_sums
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import features_of
+from adq.verif.operands.jobs import Job, random_job
+from adq.verif.simulation.harness import build_harness
+from adq.verif.simulation.net_counters import INPUTS, WINDOWS
+from adq.verif.simulation.saif import read_saif, write_saif
+from adq.verif.simulation.simulator import SimulationError
+from adq.verif.simulation.windows import check_sums, count_jobs, saif_of, window_sums
 
 TILE = TileParameters(rows=5, columns=16, row_blocks=4, partial_sums=4)
 SEED = 6

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from verif.processes import Processes, StoppedError
+from adq.verif.processes import Processes, StoppedError
 
 __all__ = ["Task", "side_by_side"]
 

@@ -1,7 +1,8 @@
 """Damaged artifacts, and the error that a reader must give for each.
 
 ``errors.json`` says for each folder what is wrong with it and what the message of
-``golden.artifact.read_artifact`` must hold. ``python -m golden.attacks.make`` writes them anew.
+``adq.golden.artifact.read_artifact`` must hold.
+``python -m adq.golden.attacks.make`` writes them anew.
 """
 
 import json

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from golden import manifest as manifests
-from golden.artifact import (
+from adq.golden import manifest as manifests
+from adq.golden.artifact import (
     MANIFEST,
     TENSORS,
     Artifact,
@@ -25,8 +25,8 @@ from golden.artifact import (
     read_artifact,
     write_artifact,
 )
-from golden.attacks import ERRORS, FOLDER
-from golden.network import (
+from adq.golden.attacks import ERRORS, FOLDER
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,

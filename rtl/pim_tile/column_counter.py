@@ -4,8 +4,8 @@ from amaranth.hdl import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl import bit_slice
-from rtl.parameters import TileParameters
+from adq.rtl import bit_slice
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["ColumnCounter"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Counter
+from adq.rtl.interface import Counter
 
 __all__ = ["LOW_BITS", "PerformanceCounters"]
 
@@ -24,10 +24,10 @@ class PerformanceCounters(wiring.Component):
 
     Members
     -------
-    address : :class:`rtl.interface.Counter`, In
+    address : :class:`adq.rtl.interface.Counter`, In
     data : ``bits`` bits, Out
         The counter at ``address``, in the same cycle.
-    activity : :class:`rtl.interface.Counter`, In
+    activity : :class:`adq.rtl.interface.Counter`, In
         Which of the exclusive counters this cycle belongs to.
     planes_skipped : In
         Planes passed over in this cycle.

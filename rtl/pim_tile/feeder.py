@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import activation_layout
-from rtl.parameters import TileParameters
+from adq.rtl.interface import activation_layout
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["BitPlaneFeeder"]
 
@@ -22,7 +22,7 @@ class BitPlaneFeeder(wiring.Component):
 
     Members
     -------
-    activations : stream of :func:`rtl.interface.activation_layout`, In
+    activations : stream of :func:`adq.rtl.interface.activation_layout`, In
     activation_bits : In
         Bits of a word; the registers of higher planes are not clocked.
     fetch : In

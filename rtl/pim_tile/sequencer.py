@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Status, job_layout
-from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag
+from adq.rtl.interface import Status, job_layout
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag
 
 __all__ = ["Sequencer"]
 
@@ -20,16 +20,16 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    jobs : stream of :func:`rtl.interface.job_layout`, In
+    jobs : stream of :func:`adq.rtl.interface.job_layout`, In
     advance : In
         Whether the pipeline moves.
     full : In
         Which banks hold weights.
     loaded, zero, first, last, index : In
-        The plane that the feeder offers; see :class:`rtl.pim_tile.feeder.BitPlaneFeeder`.
+        The plane that the feeder offers; see :class:`adq.rtl.pim_tile.feeder.BitPlaneFeeder`.
     activation_bits, fetch, take : Out
         To the feeder.
-    tag : :class:`rtl.plane_tag.PlaneTag`, Out
+    tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out
         Of the plane taken; valid too for the one beat of a malformed job.
     job_done : Out
     active : Out

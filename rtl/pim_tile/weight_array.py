@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.bit_slice import spread
-from rtl.interface import weight_layout
-from rtl.parameters import TileParameters
+from adq.rtl.bit_slice import spread
+from adq.rtl.interface import weight_layout
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["WeightArray"]
 
@@ -23,7 +23,7 @@ class WeightArray(wiring.Component):
 
     Members
     -------
-    weights : stream of :func:`rtl.interface.weight_layout`, In
+    weights : stream of :func:`adq.rtl.interface.weight_layout`, In
         Blocks of ``weight_beats`` beats, into alternating banks, from bank 0. Not ready while the
         bank to load is full.
     plane : ``rows`` bits, In

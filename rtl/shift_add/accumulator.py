@@ -7,8 +7,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl import bit_slice
-from rtl.bit_slice import spread
+from adq.rtl import bit_slice
+from adq.rtl.bit_slice import spread
 
 __all__ = ["Accumulator"]
 

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.interface import Status, result_layout
-from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag
-from rtl.shift_add.partial_sums import PartialSumBuffer
-from rtl.shift_add.result_register import ResultRegister, totals_layout
+from adq.rtl.interface import Status, result_layout
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.shift_add.partial_sums import PartialSumBuffer
+from adq.rtl.shift_add.result_register import ResultRegister, totals_layout
 
 __all__ = ["Collector"]
 
@@ -23,12 +23,12 @@ class Collector(wiring.Component):
     -------
     advance : In
         Whether the pipeline moves: a result that is taken, or none, makes room for the next.
-    tag : :class:`rtl.plane_tag.PlaneTag`, In
+    tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
         Of the plane that the totals end with.
     index : In
         Its number in the vector.
-    totals : :func:`rtl.shift_add.result_register.totals_layout`, In
-    results : stream of :func:`rtl.interface.result_layout`, Out
+    totals : :func:`adq.rtl.shift_add.result_register.totals_layout`, In
+    results : stream of :func:`adq.rtl.interface.result_layout`, Out
     """
 
     def __init__(self, parameters: TileParameters):

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl import bit_slice
-from rtl.bit_slice import spread
-from rtl.parameters import TileParameters
+from adq.rtl import bit_slice
+from adq.rtl.bit_slice import spread
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["Fuser"]
 

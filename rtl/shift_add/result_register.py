@@ -5,9 +5,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from rtl.bit_slice import spread
-from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag, is_one_of
+from adq.rtl.bit_slice import spread
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag, is_one_of
 
 __all__ = ["ResultRegister", "totals_layout"]
 
@@ -42,7 +42,7 @@ class ResultRegister(wiring.Component):
     -------
     advance : In
         Whether the pipeline moves.
-    tag : :class:`rtl.plane_tag.PlaneTag`, In
+    tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
         Of the plane that the totals end with.
     index : In
         Its number in the vector, which is its bit weight.

@@ -7,13 +7,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl import bit_slice
-from rtl.interface import Status, result_layout
-from rtl.parameters import TileParameters
-from rtl.plane_tag import PlaneTag, follow, is_one_of
-from rtl.shift_add.accumulator import Accumulator
-from rtl.shift_add.collector import Collector
-from rtl.shift_add.fuser import Fuser
+from adq.rtl import bit_slice
+from adq.rtl.interface import Status, result_layout
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag, follow, is_one_of
+from adq.rtl.shift_add.accumulator import Accumulator
+from adq.rtl.shift_add.collector import Collector
+from adq.rtl.shift_add.fuser import Fuser
 
 __all__ = ["ShiftAdd"]
 
@@ -35,9 +35,9 @@ class ShiftAdd(wiring.Component):
     -------
     counts : array of ``count_width`` words of ``columns`` bits, In
         Bit slice of the counts, columns in the order of ``sliced_columns``.
-    tag : :class:`rtl.plane_tag.PlaneTag`, In
+    tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
         Of the plane counted.
-    results : stream of :func:`rtl.interface.result_layout`, Out
+    results : stream of :func:`adq.rtl.interface.result_layout`, Out
     advance : Out
         Whether the pipeline moves: low while a result waits to be taken.
     """

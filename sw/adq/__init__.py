@@ -7,10 +7,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adq.config import ControllerConfig, QuantizationConfig
-    from adq.controller import Controller, Decision
     from adq.quantization.prepared import Prepared, prepare
     from adq.quantization.tracing import PrepareError
+    from adq.training.config import ControllerConfig, QuantizationConfig
+    from adq.training.controller import Controller, Decision
 
 __all__ = [
     "Controller",
@@ -19,16 +19,19 @@ __all__ = [
     "PrepareError",
     "Prepared",
     "QuantizationConfig",
+    "__version__",
     "prepare",
 ]
 
+__version__ = "0.2.0"
+
 _HOMES = {
-    "Controller": "adq.controller",
-    "ControllerConfig": "adq.config",
-    "Decision": "adq.controller",
+    "Controller": "adq.training.controller",
+    "ControllerConfig": "adq.training.config",
+    "Decision": "adq.training.controller",
     "PrepareError": "adq.quantization.tracing",
     "Prepared": "adq.quantization.prepared",
-    "QuantizationConfig": "adq.config",
+    "QuantizationConfig": "adq.training.config",
     "prepare": "adq.quantization.prepared",
 }
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rtl.parameters import TileParameters
-from verif.net_counters import INPUTS
-from verif.network import simulate
-from verif.windows import PERIOD
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.net_counters import INPUTS
+from adq.verif.simulation.network_run import simulate
+from adq.verif.simulation.windows import PERIOD
 
 __all__ = ["SHOWN", "activity_table", "measure_activity"]
 
@@ -27,7 +27,7 @@ def measure_activity(
     cache: Path,
     console: Console,
 ) -> dict[str, Any]:
-    """Run an artifact with every net counted; see :func:`verif.network.simulate`.
+    """Run an artifact with every net counted; see ``simulate``.
 
     Returns
     -------

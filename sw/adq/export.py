@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from adq.integer_evaluation import evaluate_integers
+from adq.golden.artifact import Artifact, Samples, write_artifact
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared import Prepared
-from adq.run import Run
-from golden.artifact import Artifact, Samples, write_artifact
+from adq.runs.integer_evaluation import evaluate_integers
+from adq.runs.run import Run
 
 
 def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -> Artifact:
@@ -35,9 +35,9 @@ def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -
     ------
     ExportError
         More images are asked for than there are, or impossible bits.
-    adq.checkpoint.CheckpointError
+    adq.runs.checkpoint.CheckpointError
         The run's checkpoint is missing or damaged.
-    golden.artifact.ArtifactError
+    adq.golden.artifact.ArtifactError
         The directory holds something else than an artifact.
 
     """
@@ -89,9 +89,9 @@ def export_network(
 
     Raises
     ------
-    golden.network.NetworkError
+    adq.golden.network.NetworkError
         A width could overflow.
-    golden.artifact.ArtifactError
+    adq.golden.artifact.ArtifactError
         The directory holds something else than an artifact.
 
     """

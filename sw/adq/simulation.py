@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from adq.console import print_whole
-from adq.energy.report import NetworkCost, comparison_table, cost_of
+from adq.cli.console import print_whole
+from adq.energy.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
-from golden.artifact import Artifact, read_artifact
-from golden.utilization import use_of_network
-from rtl.parameters import TileParameters
-from verif.network import simulate
+from adq.golden.artifact import Artifact, read_artifact
+from adq.golden.utilization import use_of_network
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.network_run import simulate
 
 __all__ = ["print_costs", "report_networks", "simulate_networks"]
 
@@ -32,7 +32,7 @@ def simulate_networks(
     Returns
     -------
     list of dict
-        What :func:`verif.network.simulate` gives, each with ``planned_cycles``, what the mapper
+        What ``simulate`` gives, each with ``planned_cycles``, what the mapper
         expects of all layers, and ``agrees``: no integer differs, and no layer's cycles.
     """
     networks = [read_artifact(artifact) for artifact in artifacts]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl.parameters import TileParameters
-from verif.simulator import SimulationError
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["BuildTime", "measure_build"]
 
@@ -47,7 +47,7 @@ def measure_build(parameters: TileParameters, *, cache: Path, directory: Path) -
     arguments = [json.dumps(asdict(parameters)), str(cache), str(directory)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     run = subprocess.run(
-        [sys.executable, "-m", "verif.bench.build_time", *arguments],
+        [sys.executable, "-m", "adq.verif.bench.build_time", *arguments],
         capture_output=True,
         text=True,
     )
@@ -68,9 +68,9 @@ def measure_build(parameters: TileParameters, *, cache: Path, directory: Path) -
 
 def first_simulation(parameters: TileParameters, *, cache: Path, directory: Path) -> None:
     """Build the harness, and run a job of one vector under cocotb."""
-    from verif.bench.cocotb_plays import play_under_cocotb
-    from verif.harness import build_harness
-    from verif.jobs import random_job, streams_of
+    from adq.verif.bench.cocotb_plays import play_under_cocotb
+    from adq.verif.operands.jobs import random_job, streams_of
+    from adq.verif.simulation.harness import build_harness
 
     job = random_job(
         parameters,

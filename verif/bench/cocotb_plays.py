@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rtl.parameters import TileParameters
-from verif.activity import CountedDesign
-from verif.jobs import Streams
-from verif.simulator import Build, SimulationError
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.jobs import Streams
+from adq.verif.simulation.activity import CountedDesign
+from adq.verif.simulation.simulator import Build, SimulationError
 
 __all__ = ["play_under_cocotb"]
 
@@ -47,7 +47,7 @@ def play_under_cocotb(
     taken = directory / "plays.json"
     taken.unlink(missing_ok=True)
     _, failures = model.run(
-        "verif.cocotb.speed.test_speed",
+        "adq.verif.cocotb.speed.test_speed",
         directory=directory,
         environment={"ADQ_PLAYS": json.dumps(specification)},
         seed=1,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl.interface import Counter
-from rtl.parameters import TileParameters
-from verif.beats import results_of
-from verif.harness.bare import BarePlay, play_bare
-from verif.jobs import Job, streams_of
-from verif.simulator import Build
+from adq.rtl.interface import Counter
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.beats import results_of
+from adq.verif.operands.jobs import Job, streams_of
+from adq.verif.simulation.harness.bare import BarePlay, play_bare
+from adq.verif.simulation.simulator import Build
 
 __all__ = ["Efficiency", "LoadEdge", "measure_efficiencies", "measure_load_edges"]
 
@@ -34,7 +34,7 @@ class Efficiency:
     bit_products : products of a weight bit and an activation bit, rows * columns a plane
     cycles : from the first beat offered to the last result, measured; the first weights' load,
         which nothing hides, and the empty pipeline at the end included
-    formula_cycles : the same by :meth:`rtl.parameters.TileParameters.sequence_cycles`
+    formula_cycles : the same by :meth:`adq.rtl.parameters.TileParameters.sequence_cycles`
     running, busy : by the tile's own counters, cycles in which the array worked, and in which
         there was a job
     wrong_results : results that differ from the products by NumPy
@@ -55,7 +55,7 @@ class Efficiency:
 @dataclass(frozen=True)
 class LoadEdge:
     """Fewest vectors a weight load with which the array never waits for weights: found by running
-    ever fewer, and by :meth:`rtl.parameters.TileParameters.least_vectors`.
+    ever fewer, and by :meth:`adq.rtl.parameters.TileParameters.least_vectors`.
     """
 
     activation_bits: int

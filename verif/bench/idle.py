@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl.parameters import TileParameters
-from rtl.pim_tile.counters import LOW_BITS
-from verif.activity import CountedDesign
-from verif.jobs import random_job, streams_of
-from verif.simulator import Build, SimulationError
+from adq.rtl.parameters import TileParameters
+from adq.rtl.pim_tile.counters import LOW_BITS
+from adq.verif.operands.jobs import random_job, streams_of
+from adq.verif.simulation.activity import CountedDesign
+from adq.verif.simulation.simulator import Build, SimulationError
 
 __all__ = ["IdleWindow", "measure_idle"]
 
@@ -28,7 +28,7 @@ class IdleWindow:
     name : "at rest" or "with noise": whatever the rules of the streams leave open (payloads
         without valid, ready of the results) changes in every cycle
     idle_from, idle_to : the tile's counter of idle cycles, before and after
-    toggles, clocked : of each block; see :mod:`verif.activity`
+    toggles, clocked : of each block; see :mod:`adq.verif.simulation.activity`
     """
 
     name: str
@@ -88,7 +88,7 @@ def measure_idle(
     }
     (directory / "idle.json").unlink(missing_ok=True)
     _, failures = model.run(
-        "verif.cocotb.idle.test_idle",
+        "adq.verif.cocotb.idle.test_idle",
         directory=directory,
         environment={"ADQ_IDLE": json.dumps(specification)},
         seed=seed,

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rtl.parameters import TileParameters
-from verif.bench.build_time import measure_build
-from verif.bench.efficiency import JOBS, VECTORS, measure_efficiencies, measure_load_edges
-from verif.bench.figures import Figure
-from verif.bench.idle import measure_idle
-from verif.bench.simulation_speed import measure_speed
-from verif.harness import build_harness
-from verif.synthesis.synthesis import size_and_speed
+from adq.rtl.parameters import TileParameters
+from adq.verif.bench.build_time import measure_build
+from adq.verif.bench.efficiency import JOBS, VECTORS, measure_efficiencies, measure_load_edges
+from adq.verif.bench.figures import Figure
+from adq.verif.bench.idle import measure_idle
+from adq.verif.bench.simulation_speed import measure_speed
+from adq.verif.simulation.harness import build_harness
+from adq.verif.synthesis.synthesis import size_and_speed
 
 __all__ = ["GROUPS", "RtlBench"]
 
@@ -71,7 +71,7 @@ class RtlBench:
 
         Raises
         ------
-        verif.simulator.SimulationError
+        adq.verif.simulation.simulator.SimulationError
             If a model cannot be built or run.
         """
         for group in GROUPS:

@@ -11,8 +11,8 @@ from amaranth.lib import data
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
-from rtl.parameters import TileParameters
-from verif.cocotb.streams import PERIOD, StreamMonitor, StreamSink, StreamSource
+from adq.rtl.parameters import TileParameters
+from adq.verif.cocotb.streams import PERIOD, StreamMonitor, StreamSink, StreamSource
 
 __all__ = [
     *("TILE", "Bench", "fields", "from_bits", "from_slice", "left_out"),
@@ -54,7 +54,7 @@ class Bench:
         self.tasks = []
 
     def source(self, name: str, idle: str):
-        """Drive a stream of the block, idle in a pattern of :data:`verif.cocotb.streams.IDLES`."""
+        """Drive a stream of the block, idle in a pattern of ``IDLES``."""
         self.sources[name] = StreamSource(self.dut, self.prefix + name, idle=idle)
 
     def sink(self, name: str, stall: str):

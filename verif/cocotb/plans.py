@@ -8,9 +8,9 @@ from random import Random
 
 from amaranth.lib.data import Layout
 
-from rtl.interface import Status, job_layout
-from rtl.plane_tag import PlaneTag
-from verif.cocotb.bench import TILE, pack
+from adq.rtl.interface import Status, job_layout
+from adq.rtl.plane_tag import PlaneTag
+from adq.verif.cocotb.bench import TILE, pack
 
 __all__ = ["MOST_VECTORS", "JobPlan", "malformed_plans", "random_plan", "tag_beat"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from verif.synthesis.cells import Cell, Pin
-from verif.synthesis.functions import evaluate
-from verif.synthesis.liberty import Library
+from adq.verif.synthesis.cells import Cell, Pin
+from adq.verif.synthesis.functions import evaluate
+from adq.verif.synthesis.liberty import Library
 
 __all__ = ["CellModelError", "cell_models"]
 

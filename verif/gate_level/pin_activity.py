@@ -1,7 +1,7 @@
 """What every pin of a netlist did, for power analyzers: SAIF, instance by instance."""
 
-from verif.gate_level.switching import Counts, Switching
-from verif.saif import NetActivity, Saif
+from adq.verif.gate_level.switching import Counts, Switching
+from adq.verif.simulation.saif import NetActivity, Saif
 
 __all__ = ["pin_activity"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verif.gate_level.switching import CellKind, Counts, Switching
-from verif.synthesis.timing import TimingGraph
+from adq.verif.gate_level.switching import CellKind, Counts, Switching
+from adq.verif.synthesis.timing import TimingGraph
 
 __all__ = ["Energy", "PowerModel"]
 
@@ -58,7 +58,7 @@ class PowerModel:
     """Energies of every event of every instance, looked up once at its slew and load.
 
     Slews are the worst of static timing, loads those of pins and wires; see
-    :class:`verif.synthesis.timing.TimingGraph`. The clock is ideal: its net has pins and a wire,
+    ``TimingGraph``. The clock is ideal: its net has pins and a wire,
     but no tree.
     """
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from verif.gate_level.cell_models import cell_models
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Netlist
+from adq.verif.gate_level.cell_models import cell_models
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["RECORDING", "recorded_nets", "simulation_sources"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from verif.gate_level.cell_events import CellEvents, cell_events
-from verif.gate_level.simulated_netlist import WORD, recorded_nets
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Instance, Net, Netlist
+from adq.verif.gate_level.cell_events import CellEvents, cell_events
+from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]
 

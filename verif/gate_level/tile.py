@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.beats import results_of
-from verif.gate_level.power import Energy, PowerModel
-from verif.gate_level.simulated_netlist import RECORDING, simulation_sources
-from verif.gate_level.switching import Counts, Switching, read_recording
-from verif.harness import build_with_harness
-from verif.harness.bare import play_bare
-from verif.jobs import Job, streams_of
-from verif.net_counters import WINDOWS
-from verif.simulator import Build, SimulationError
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Netlist
-from verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.gate_level.power import Energy, PowerModel
+from adq.verif.gate_level.simulated_netlist import RECORDING, simulation_sources
+from adq.verif.gate_level.switching import Counts, Switching, read_recording
+from adq.verif.operands.beats import results_of
+from adq.verif.operands.jobs import Job, streams_of
+from adq.verif.simulation.harness import build_with_harness
+from adq.verif.simulation.harness.bare import play_bare
+from adq.verif.simulation.net_counters import WINDOWS
+from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Netlist
+from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 
 __all__ = ["GateLevelTile", "GateRun"]
 

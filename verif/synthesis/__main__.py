@@ -1,28 +1,29 @@
 """Area and longest paths of a tile, or of a part of it, in the cells of a library."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from rtl.parameters import ParameterError, TileParameters
-from rtl.tile import Tile
-from verif.synthesis.liberty import LibertyError, Library
-from verif.synthesis.mapping import SynthesisError
-from verif.synthesis.paths import longest_paths, worst_by_block
-from verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
-from verif.synthesis.timing import TimingError
+from adq.rtl.parameters import ParameterError, TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.synthesis.liberty import LibertyError, Library
+from adq.verif.synthesis.mapping import SynthesisError
+from adq.verif.synthesis.paths import longest_paths, worst_by_block
+from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
+from adq.verif.synthesis.timing import TimingError
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m verif.synthesis", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m adq.verif.synthesis", description=__doc__)
     parser.add_argument(
         "--liberty",
         type=Path,
-        default=Path("../shared/liberty/nangate45_typ.lib.gz"),
-        help="liberty file, gzipped or not (default: %(default)s)",
+        default=os.environ.get("ADQ_LIBERTY"),
+        help="liberty file, gzipped or not (default: the environment's ADQ_LIBERTY)",
     )
     parser.add_argument("--tile", type=Path, help="TOML file of the tile")
     sizes = parser.add_argument_group("sizes, in the place of those of a file")

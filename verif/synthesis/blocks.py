@@ -3,9 +3,9 @@
 import re
 from collections import defaultdict
 
-from verif.activity import BLOCKS
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Netlist
+from adq.verif.simulation.activity import BLOCKS
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["name_cells"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Instance, Net, Netlist
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["ClockGating", "clock_gating", "split_clock_gates"]
 

@@ -7,9 +7,9 @@ the words of the weight storage, say, while no weights come.
 
 from collections import Counter, defaultdict
 
-from verif.synthesis.functions import truth_table
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.functions import truth_table
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Instance, Netlist
 
 __all__ = ["stage_clock_gates"]
 

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from verif.synthesis.functions import find_adder
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Netlist
+from adq.verif.synthesis.functions import find_adder
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]
 

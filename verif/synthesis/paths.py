@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verif.synthesis.netlist import Instance
-from verif.synthesis.timing import Timing
+from adq.verif.synthesis.netlist import Instance
+from adq.verif.synthesis.timing import Timing
 
 __all__ = ["Path", "Stage", "longest_paths", "worst_by_block"]
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 
 import numpy as np
 
-from verif.synthesis.cells import Cell
-from verif.synthesis.functions import truth_table
-from verif.synthesis.liberty import Library
-from verif.synthesis.netlist import Instance, Netlist
-from verif.synthesis.timing import Timing, TimingGraph
+from adq.verif.synthesis.cells import Cell
+from adq.verif.synthesis.functions import truth_table
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["buffer_nets", "drive_strengths", "size_cells"]
 

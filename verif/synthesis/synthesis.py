@@ -14,17 +14,17 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.synthesis.blocks import name_cells
-from verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
-from verif.synthesis.clock_stages import stage_clock_gates
-from verif.synthesis.liberty import Library
-from verif.synthesis.mapping import map_to_cells
-from verif.synthesis.netlist import Netlist
-from verif.synthesis.paths import longest_paths
-from verif.synthesis.sizing import buffer_nets, size_cells
-from verif.synthesis.timing import Timing, TimingGraph
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.synthesis.blocks import name_cells
+from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
+from adq.verif.synthesis.clock_stages import stage_clock_gates
+from adq.verif.synthesis.liberty import Library
+from adq.verif.synthesis.mapping import map_to_cells
+from adq.verif.synthesis.netlist import Netlist
+from adq.verif.synthesis.paths import longest_paths
+from adq.verif.synthesis.sizing import buffer_nets, size_cells
+from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["PERIOD", "SizeAndSpeed", "Synthesis", "size_and_speed", "synthesize"]
 
@@ -41,7 +41,7 @@ class Synthesis:
 
     @cached_property
     def timing(self) -> Timing:
-        """Static timing; see :class:`verif.synthesis.timing.TimingGraph` for its assumptions."""
+        """Static timing; see ``TimingGraph`` for its assumptions."""
         return TimingGraph(self.netlist, self.library).analyse()
 
     @property

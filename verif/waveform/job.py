@@ -5,10 +5,10 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-from rtl.interface import job_layout
-from rtl.parameters import TileParameters
-from rtl.tile import Tile
-from verif.waveform.drawing import Bits, Clock, Group, Span, Words, draw
+from adq.rtl.interface import job_layout
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.waveform.drawing import Bits, Clock, Group, Span, Words, draw
 
 __all__ = ["draw_job"]
 

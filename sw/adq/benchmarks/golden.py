@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn import functional
 
 from adq.benchmarks.integer_networks import resnet18, vgg19
-from golden import integer_network
-from golden.artifact import Artifact, Samples, read_artifact, write_artifact
-from golden.network import (
+from adq.golden import integer_network
+from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
+from adq.golden.network import (
     INPUT,
     AveragePool2d,
     Conv2d,
@@ -29,8 +29,8 @@ from golden.network import (
     Network,
     NetworkError,
 )
-from golden.onnx_graph import add_graphs, build_model
-from golden.onnx_session import session
+from adq.golden.onnx_graph import add_graphs, build_model
+from adq.golden.onnx_session import session
 
 __all__ = ["ExportCost", "Speed", "measure_export", "measure_speed"]
 

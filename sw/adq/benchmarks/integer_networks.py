@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from golden.im2col import output_size
-from golden.network import (
+from adq.golden.im2col import output_size
+from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
@@ -17,7 +17,7 @@ from golden.network import (
     Node,
     Requantize,
 )
-from golden.requantize import multiplier_and_shift
+from adq.golden.requantize import multiplier_and_shift
 
 VGG19 = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")
 """Output channels of 3x3 convolutions, and maximum pools."""

@@ -14,7 +14,7 @@ from adq.cost.work import LayerWork, NetworkWork
 if TYPE_CHECKING:
     from torch import nn
 
-    from golden.network import Network
+    from adq.golden.network import Network
 
 MINIMUM_BITS = 2
 """Fewest bits of a layer."""
@@ -26,10 +26,10 @@ class CostError(ValueError):
 
 def read_networks(path: Path) -> list[NetworkWork]:
     """Read what a path holds: an artifact, a checkpoint, or a run with one or two of these."""
-    from adq.run import Run
+    from adq.runs.run import Run
 
     if (path / "manifest.json").exists():
-        from golden.artifact import read_artifact
+        from adq.golden.artifact import read_artifact
 
         return [artifact_work(read_artifact(path).network, name=str(path))]
     if path.is_file():
@@ -149,7 +149,7 @@ def architecture_work(
     densities
         One activation density for all layers but the last, or one for each of these. Given some,
         precisions are what they call for: lowered once, the first and the last layer excepted,
-        as ``adq.controller`` does.
+        as ``adq.training.controller`` does.
 
     Raises
     ------
@@ -159,8 +159,8 @@ def architecture_work(
         Images that are too small, or channels that do not fit each other.
 
     """
-    from adq.controller import scaled
     from adq.models import ARCHITECTURES
+    from adq.training.controller import scaled
 
     if architecture not in ARCHITECTURES:
         raise CostError(
@@ -196,7 +196,7 @@ def architecture_work(
 
 
 def _checkpoint_work(path: Path) -> NetworkWork:
-    from adq.checkpoint import Checkpoint
+    from adq.runs.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(path)
     shape = (checkpoint.recipe["model"]["name"], checkpoint.input_shape, checkpoint.classes)

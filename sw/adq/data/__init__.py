@@ -12,8 +12,8 @@ from adq.data.hub import HUB_DATA_SETS, DataError
 if TYPE_CHECKING:
     import torch
 
-    from adq.config import DataConfig
     from adq.data.images import Images
+    from adq.training.config import DataConfig
 
 __all__ = ["BUILT_IN", "CACHE", "DATA_SETS", "DIGITS_CLASSES", "DataError", "images_of", "load"]
 

@@ -20,14 +20,14 @@ import numpy as np
 from adq.energy.coefficients import FORMAT
 from adq.energy.layer_cases import LayerCase
 from adq.files import write_json, write_text
-from rtl.parameters import TileParameters
-from verif.features import features_of
-from verif.gate_level.pin_activity import pin_activity
-from verif.gate_level.power import Energy
-from verif.gate_level.tile import GateLevelTile
-from verif.jobs import Job
-from verif.saif import write_saif
-from verif.synthesis.liberty import Library
+from adq.rtl.parameters import TileParameters
+from adq.verif.gate_level.pin_activity import pin_activity
+from adq.verif.gate_level.power import Energy
+from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.operands.features import features_of
+from adq.verif.operands.jobs import Job
+from adq.verif.simulation.saif import write_saif
+from adq.verif.synthesis.liberty import Library
 
 __all__ = ["RandomCase", "characterize", "random_cases", "write_for_analyzers"]
 

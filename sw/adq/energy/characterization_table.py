@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from adq.cli.tile_options import CACHE
 from adq.energy.characterization import Case, characterize
 from adq.energy.terms import CLOCK
-from adq.tile_options import CACHE
-from rtl.parameters import TileParameters
-from verif.activity import BLOCKS
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.activity import BLOCKS
 
 __all__ = ["characterization_table", "characterize_with_bar"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adq.energy.terms import COMPUTE, LOAD, terms_of
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 __all__ = [
     "Coefficients",

@@ -15,7 +15,7 @@ import numpy as np
 
 from adq.energy.coefficients import Coefficients, EnergyError, reading
 from adq.energy.terms import CLOCK, COMPUTE, LOAD, OF_ANY_WEIGHTS, terms_of
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["Error", "Records", "errors", "fit"]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from adq.energy.coefficients import Coefficients
 from adq.energy.layer_cases import LayerCase
-from verif.features import FEATURES
+from adq.verif.operands.features import FEATURES
 
 __all__ = ["GateNetwork", "gate_network", "gate_table"]
 

@@ -11,10 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from adq.energy.workload import require_samples, sample_input
-from golden.artifact import Artifact, read_artifact
-from golden.mapper import operands, plan_layer
-from rtl.parameters import TileParameters
-from verif.jobs import Job, layer_jobs
+from adq.golden.artifact import Artifact, read_artifact
+from adq.golden.mapper import operands, plan_layer
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.jobs import Job, layer_jobs
 
 __all__ = ["LayerCase", "network_cases", "real_cases"]
 
@@ -96,7 +96,7 @@ def network_cases(artifact: Path, tile: TileParameters, images: int) -> list[Lay
     ------
     EnergyError
         If it has fewer samples.
-    golden.artifact.ArtifactError
+    adq.golden.artifact.ArtifactError
         If it is damaged.
     """
     read = read_artifact(artifact)

@@ -6,8 +6,8 @@ from typing import Any
 from adq.energy.coefficients import Coefficients, coefficients_for, libraries
 from adq.energy.switching import SwitchingEnergy, WindowEnergy
 from adq.energy.workload import artifact_features
-from golden.artifact import read_artifact
-from rtl.parameters import TileParameters
+from adq.golden.artifact import read_artifact
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["LIBRARY", "ModelledEnergy", "simulated_energy"]
 

@@ -12,7 +12,7 @@ from adq.cost.sources import CostError, architecture_work
 from adq.cost.work import LayerWork, NetworkWork
 from adq.data import images_of
 from adq.energy.coefficients import Coefficients, EnergyError
-from adq.energy.networks import NetworkEnergy
+from adq.energy.network_energy import NetworkEnergy
 from adq.energy.workload import (
     Density,
     architecture_features,
@@ -39,10 +39,10 @@ def artifact_energy(
     ------
     EnergyError
         If it has fewer samples than asked for.
-    golden.artifact.ArtifactError
+    adq.golden.artifact.ArtifactError
         If it is damaged.
     """
-    from golden.artifact import read_artifact
+    from adq.golden.artifact import read_artifact
 
     artifact = read_artifact(path)
     images = len(artifact.samples) if images is None else images

@@ -81,6 +81,6 @@ class SwitchingEnergy:
         return WindowEnergy(compute=sum(blocks.values()) - load, load=load, blocks=blocks)
 
     def of_layers(self, simulation: dict) -> list[WindowEnergy]:
-        """Energy of each layer that :func:`verif.network.simulate` ran, of all images."""
+        """Energy of each layer that ``simulate`` ran, of all images."""
         columns = simulation["tile"]["columns"]
         return [self.of(layer["switching"], columns=columns) for layer in simulation["layers"]]

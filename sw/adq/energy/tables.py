@@ -6,7 +6,7 @@ from rich.table import Table
 
 from adq.cost.models import PIM_FJ_PER_MAC
 from adq.energy.coefficients import Coefficients
-from adq.energy.networks import BITS, LayerEnergy, NetworkEnergy, mac_energy
+from adq.energy.network_energy import BITS, LayerEnergy, NetworkEnergy, mac_energy
 from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
 from adq.energy.workload import Density
 

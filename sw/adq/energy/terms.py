@@ -7,7 +7,7 @@ its length here, and not in the coefficient.
 
 from collections.abc import Mapping
 
-from rtl.parameters import TileParameters
+from adq.rtl.parameters import TileParameters
 
 __all__ = ["CLOCK", "COMPUTE", "LOAD", "OF_ANY_WEIGHTS", "terms_of"]
 
@@ -49,7 +49,7 @@ LOAD: dict[str, tuple[str, ...]] = {
 
 
 def terms_of(parameters: TileParameters, features: Mapping[str, float]) -> dict[str, float]:
-    """Features of :func:`verif.features.features_of`, and what the terms add to them."""
+    """Features of ``features_of``, and what the terms add to them."""
     return dict(features) | {
         # A row line drives a bit cell in every column, a beat's wire one in every row.
         "line_loads": features["line_toggles"] * parameters.columns,

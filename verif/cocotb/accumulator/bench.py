@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from verif.cocotb.bench import TILE, Bench, from_slice, to_slice
-from verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.cocotb.bench import TILE, Bench, from_slice, to_slice
+from adq.verif.cocotb.streams import BACK_PRESSURES
 
 __all__ = ["PRECISIONS", "AccumulatorBench", "Vector"]
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtl.interface import Status
-from rtl.shift_add.result_register import totals_layout
-from verif import beats
-from verif.cocotb.bench import TILE, Bench, pack
-from verif.cocotb.plans import JobPlan, tag_beat
-from verif.cocotb.streams import BACK_PRESSURES
+from adq.rtl.interface import Status
+from adq.rtl.shift_add.result_register import totals_layout
+from adq.verif.cocotb.bench import TILE, Bench, pack
+from adq.verif.cocotb.plans import JobPlan, tag_beat
+from adq.verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.operands import beats
 
 __all__ = ["CollectorBench", "Stage"]
 

@@ -4,10 +4,10 @@ import itertools
 
 import cocotb
 
-from verif.cocotb.bench import TILE
-from verif.cocotb.collector.bench import CollectorBench
-from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
-from verif.cocotb.streams import BACK_PRESSURES, IDLES
+from adq.verif.cocotb.bench import TILE
+from adq.verif.cocotb.collector.bench import CollectorBench
+from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
+from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
 
 EVERY_NUMBER_OF_PLANES = range(1, TILE.max_activation_bits + 1)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from verif.cocotb.bench import TILE, Bench, from_slice, to_bits
+from adq.verif.cocotb.bench import TILE, Bench, from_slice, to_bits
 
 __all__ = ["ColumnCounterBench"]
 

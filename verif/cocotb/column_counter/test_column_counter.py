@@ -3,8 +3,8 @@
 import cocotb
 import numpy as np
 
-from verif.cocotb.bench import TILE, left_out
-from verif.cocotb.column_counter.bench import ColumnCounterBench
+from adq.verif.cocotb.bench import TILE, left_out
+from adq.verif.cocotb.column_counter.bench import ColumnCounterBench
 
 EXHAUSTIVE_ROWS = 10
 SHAPE = (TILE.rows, TILE.columns)

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from rtl.interface import Counter
-from verif.cocotb.bench import TILE, Bench
+from adq.rtl.interface import Counter
+from adq.verif.cocotb.bench import TILE, Bench
 
 __all__ = ["CountersBench"]
 

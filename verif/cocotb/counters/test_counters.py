@@ -2,9 +2,9 @@
 
 import cocotb
 
-from rtl.interface import Counter
-from verif.cocotb.bench import TILE, left_out
-from verif.cocotb.counters.bench import CountersBench
+from adq.rtl.interface import Counter
+from adq.verif.cocotb.bench import TILE, left_out
+from adq.verif.cocotb.counters.bench import CountersBench
 
 EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from verif.cocotb.bench import TILE, Bench
-from verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.cocotb.bench import TILE, Bench
+from adq.verif.cocotb.streams import BACK_PRESSURES
 
 __all__ = ["FeederBench", "Plane", "planes_of"]
 

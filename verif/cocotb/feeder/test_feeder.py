@@ -4,9 +4,9 @@ import itertools
 
 import cocotb
 
-from verif.cocotb.bench import TILE, left_out
-from verif.cocotb.feeder.bench import FeederBench, planes_of
-from verif.cocotb.streams import IDLES
+from adq.verif.cocotb.bench import TILE, left_out
+from adq.verif.cocotb.feeder.bench import FeederBench, planes_of
+from adq.verif.cocotb.streams import IDLES
 
 EXHAUSTIVE_BITS = 10
 """Bits of all words of a vector together, up to which every vector is tested."""

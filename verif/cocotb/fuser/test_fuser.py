@@ -5,9 +5,9 @@ import itertools
 import cocotb
 import numpy as np
 
-from verif.cocotb.bench import TILE
-from verif.cocotb.fuser.bench import FuserBench
-from verif.cocotb.streams import IDLES
+from adq.verif.cocotb.bench import TILE
+from adq.verif.cocotb.fuser.bench import FuserBench
+from adq.verif.cocotb.streams import IDLES
 
 MOST_CYCLES = 4096
 """Of an exhaustive test; precisions of which it would take more are left to the random ones."""

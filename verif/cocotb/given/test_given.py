@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cocotb
 
-from verif.cocotb.tile.bench import TileBench
-from verif.jobs import Job
-from verif.replay.cases import read_cases
+from adq.verif.cocotb.tile.bench import TileBench
+from adq.verif.operands.jobs import Job
+from adq.verif.signoff.replay.cases import read_cases
 
 CASES = read_cases(Path(os.environ["ADQ_CASES"]))[0]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import Timer
 
-from rtl.interface import Counter
-from rtl.parameters import TileParameters
-from verif.cocotb.network.player import Player
+from adq.rtl.interface import Counter
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.drivers.player import Player
 
 
 @cocotb.test()

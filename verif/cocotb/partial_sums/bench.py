@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from verif.cocotb.bench import TILE, Bench
+from adq.verif.cocotb.bench import TILE, Bench
 
 __all__ = ["PartialSumsBench"]
 

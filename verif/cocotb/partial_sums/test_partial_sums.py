@@ -4,9 +4,9 @@ import itertools
 
 import cocotb
 
-from verif.cocotb.bench import TILE, left_out
-from verif.cocotb.partial_sums.bench import PartialSumsBench
-from verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.cocotb.bench import TILE, left_out
+from adq.verif.cocotb.partial_sums.bench import PartialSumsBench
+from adq.verif.cocotb.streams import BACK_PRESSURES
 
 IDLE = {"read": 0, "read_last": 0, "write": 0, "write_last": 0}
 

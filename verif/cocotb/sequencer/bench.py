@@ -4,11 +4,11 @@ import itertools
 from collections import deque
 from typing import ClassVar
 
-from rtl.interface import Status
-from rtl.plane_tag import PlaneTag
-from verif.cocotb.bench import TILE, Bench, fields
-from verif.cocotb.plans import JobPlan
-from verif.cocotb.streams import BACK_PRESSURES, IDLES
+from adq.rtl.interface import Status
+from adq.rtl.plane_tag import PlaneTag
+from adq.verif.cocotb.bench import TILE, Bench, fields
+from adq.verif.cocotb.plans import JobPlan
+from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
 
 __all__ = ["SequencerBench"]
 

@@ -4,10 +4,10 @@ import itertools
 
 import cocotb
 
-from verif.cocotb.bench import TILE
-from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
-from verif.cocotb.sequencer.bench import SequencerBench
-from verif.cocotb.streams import IDLES
+from adq.verif.cocotb.bench import TILE
+from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
+from adq.verif.cocotb.sequencer.bench import SequencerBench
+from adq.verif.cocotb.streams import IDLES
 
 
 def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:

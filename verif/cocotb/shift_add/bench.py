@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtl.interface import Status
-from verif import beats
-from verif.cocotb.bench import TILE, Bench, to_slice
-from verif.cocotb.plans import JobPlan, tag_beat
-from verif.cocotb.streams import IDLES, now
+from adq.rtl.interface import Status
+from adq.verif.cocotb.bench import TILE, Bench, to_slice
+from adq.verif.cocotb.plans import JobPlan, tag_beat
+from adq.verif.cocotb.streams import IDLES, now
+from adq.verif.operands import beats
 
 __all__ = ["ShiftAddBench", "ShiftAddJob"]
 

@@ -5,10 +5,10 @@ import itertools
 import cocotb
 import numpy as np
 
-from verif.cocotb.bench import TILE
-from verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
-from verif.cocotb.shift_add.bench import ShiftAddBench, ShiftAddJob
-from verif.cocotb.streams import BACK_PRESSURES, IDLES
+from adq.verif.cocotb.bench import TILE
+from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
+from adq.verif.cocotb.shift_add.bench import ShiftAddBench, ShiftAddJob
+from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
 
 MOST_EXHAUSTED = 512
 """Vectors of an exhaustive test; precisions that take more are left to the random ones."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cocotb
 
-from rtl.parameters import TileParameters
-from verif.cocotb.network.player import Player
+from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.drivers.player import Player
 
 
 @cocotb.test()

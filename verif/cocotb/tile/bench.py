@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtl.interface import Counter, Status
-from verif import beats
-from verif.cocotb.bench import TILE, Bench
-from verif.cocotb.plans import JobPlan
-from verif.cocotb.sampling import sample
-from verif.coverage.functional import JobSample, refusal_bin, reset_bin
-from verif.jobs import Job
-from verif.replay.cases import Case, Refused, write_cases
+from adq.rtl.interface import Counter, Status
+from adq.verif.cocotb.bench import TILE, Bench
+from adq.verif.cocotb.plans import JobPlan
+from adq.verif.operands import beats
+from adq.verif.operands.jobs import Job
+from adq.verif.signoff.replay.cases import Case, Refused, write_cases
+from adq.verif.simulation.functional_coverage import JobSample, refusal_bin, reset_bin
+from adq.verif.simulation.sampling import sample
 
 __all__ = ["TileBench"]
 

@@ -6,14 +6,14 @@ import cocotb
 import numpy as np
 from cocotb.triggers import FallingEdge
 
-from rtl.interface import Counter
-from rtl.pim_tile.counters import LOW_BITS
-from verif.cocotb.bench import TILE, left_out
-from verif.cocotb.plans import MOST_VECTORS, malformed_plans
-from verif.cocotb.streams import BACK_PRESSURES, IDLES, now
-from verif.cocotb.tile.bench import TileBench
-from verif.coverage.functional import DENSITIES
-from verif.jobs import Job, random_job
+from adq.rtl.interface import Counter
+from adq.rtl.pim_tile.counters import LOW_BITS
+from adq.verif.cocotb.bench import TILE, left_out
+from adq.verif.cocotb.plans import MOST_VECTORS, malformed_plans
+from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES, now
+from adq.verif.cocotb.tile.bench import TileBench
+from adq.verif.operands.jobs import Job, random_job
+from adq.verif.simulation.functional_coverage import DENSITIES
 
 PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
 EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]

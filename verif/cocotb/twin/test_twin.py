@@ -7,7 +7,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
-from verif.twin import INPUTS, RESET_CYCLES, Driver, Schedule
+from adq.verif.signoff.regression.twin import INPUTS, RESET_CYCLES, Driver, Schedule
 
 
 @cocotb.test()

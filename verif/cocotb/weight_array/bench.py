@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from verif.cocotb.bench import TILE, Bench, from_bits, to_bits
-from verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.cocotb.bench import TILE, Bench, from_bits, to_bits
+from adq.verif.cocotb.streams import BACK_PRESSURES
 
 __all__ = ["WeightArrayBench"]
 

@@ -3,9 +3,9 @@
 import cocotb
 import numpy as np
 
-from verif.cocotb.bench import TILE
-from verif.cocotb.streams import IDLES
-from verif.cocotb.weight_array.bench import SHAPE, WeightArrayBench
+from adq.verif.cocotb.bench import TILE
+from adq.verif.cocotb.streams import IDLES
+from adq.verif.cocotb.weight_array.bench import SHAPE, WeightArrayBench
 
 
 @cocotb.test()

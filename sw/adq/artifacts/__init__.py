@@ -1,0 +1,1 @@
+"""Golden artifacts for people: verification and ONNX graphs."""

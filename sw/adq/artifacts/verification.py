@@ -1,0 +1,158 @@
+"""Holds an artifact against every implementation that this machine has."""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from adq.golden import integer_network
+from adq.golden.artifact import GRAPHS, read_artifact
+from adq.golden.network import Network
+from adq.golden.samples import Artifact
+from adq.golden.verify import NodeAgreement, compare, verify_artifact
+
+__all__ = ["IMPLEMENTATIONS", "Verification", "Verified", "missing_package", "verify_onnx"]
+
+Run = Callable[[Network, np.ndarray], integer_network.Trace]
+
+IMPLEMENTATIONS = {"numpy": (), "onnx": ("onnx", "onnxruntime"), "qonnx": ("onnx", "qonnx")}
+"""What can compute a network, and the packages that it needs beyond this one's own."""
+
+QONNX_IMAGES = 4
+"""Images for the executor of QONNX, which starts a session a node and image."""
+
+BATCH = 256
+"""Images whose integers are held at a time."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How one implementation agrees with integers that another gave."""
+
+    implementation: str
+    against: str
+    """What gave the other integers: ``samples`` of the artifact, or ``numpy``."""
+    images: int
+    nodes: list[NodeAgreement]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether not one integer differs."""
+        return all(node.agrees for node in self.nodes)
+
+    def to_json(self) -> dict:
+        """Everything, as JSON values."""
+        return asdict(self) | {"agrees": self.agrees}
+
+
+def missing_package(implementation: str) -> str | None:
+    """Name a package that an implementation needs and that is not installed."""
+    for package in IMPLEMENTATIONS[implementation]:
+        if importlib.util.find_spec(package) is None:
+            return package
+    return None
+
+
+class Verification:
+    """An artifact and the implementations that run its network.
+
+    Raises
+    ------
+    adq.golden.samples.ArtifactError
+        The artifact cannot be read.
+
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.artifact = read_artifact(directory)
+
+    def samples(self, implementation: str) -> Verified:
+        """Hold an implementation against the artifact's samples.
+
+        Raises
+        ------
+        adq.golden.onnx_session.OnnxError
+            A graph in the artifact's folder cannot be run.
+
+        """
+        artifact = self.artifact
+        if implementation == "qonnx":
+            artifact = _first_images(artifact, QONNX_IMAGES)
+        nodes = verify_artifact(artifact, self._run(implementation))
+        return Verified(implementation, "samples", len(artifact.samples), nodes)
+
+    def random(self, images: int, seed: int) -> Iterator[Verified]:
+        """Hold ONNX Runtime against NumPy on random images; yields the sum after each batch."""
+        network = self.artifact.network
+        return hold_against_numpy(network, self._run("onnx"), random_images(network, images, seed))
+
+    def _run(self, implementation: str) -> Run:
+        if implementation == "numpy":
+            return integer_network.run
+        from adq.golden.onnx_graph import build_model
+        from adq.golden.onnx_session import load_model, run_onnx, run_qonnx
+
+        file = self.directory / GRAPHS[implementation]
+        if file.exists():
+            model = load_model(file)
+        else:
+            model = build_model(self.artifact.network, implementation)
+        execute = run_onnx if implementation == "onnx" else run_qonnx
+        return lambda network, inputs: execute(network, model, inputs)
+
+
+def verify_onnx(network: Network, inputs: np.ndarray) -> Iterator[Verified]:
+    """Hold ONNX Runtime against NumPy on images (N, C, H, W); yields the sum after each batch."""
+    from adq.golden.onnx_graph import build_model
+    from adq.golden.onnx_session import run_onnx
+
+    model = build_model(network)
+    batches = (inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH))
+    return hold_against_numpy(network, lambda *batch: run_onnx(batch[0], model, batch[1]), batches)
+
+
+def hold_against_numpy(
+    network: Network, run: Run, batches: Iterable[np.ndarray]
+) -> Iterator[Verified]:
+    """Compare every integer of another implementation with NumPy's, batch by batch."""
+    nodes, done = None, 0
+    for inputs in batches:
+        found = compare(network, integer_network.run(network, inputs), run(network, inputs))
+        nodes = found if nodes is None else list(map(_sum, nodes, found))
+        done += len(inputs)
+        yield Verified("onnx", "numpy", done, nodes)
+
+
+def random_images(network: Network, images: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield batches of uniformly random integers of the network's input format, (N, C, H, W)."""
+    rng = np.random.default_rng(seed)
+    lo, hi = network.input_format.lo, network.input_format.hi
+    for first in range(0, images, BATCH):
+        count = min(BATCH, images - first)
+        yield rng.integers(lo, hi + 1, (count, *network.input_shape))
+
+
+def _first_images(artifact: Artifact, count: int) -> Artifact:
+    samples = artifact.samples
+    short = replace(
+        samples,
+        inputs=samples.inputs[:count],
+        labels=samples.labels[:count],
+        accumulators={name: array[:count] for name, array in samples.accumulators.items()},
+        outputs={name: array[:count] for name, array in samples.outputs.items()},
+        logits=samples.logits[:count],
+        classes=samples.classes[:count],
+    )
+    return replace(artifact, samples=short)
+
+
+def _sum(one: NodeAgreement, other: NodeAgreement) -> NodeAgreement:
+    return replace(
+        one,
+        integers=one.integers + other.integers,
+        differing=one.differing + other.differing,
+        first_difference=one.first_difference or other.first_difference,
+    )

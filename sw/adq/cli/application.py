@@ -1,0 +1,191 @@
+"""The command line: registers the commands, and says in one line what went wrong."""
+
+import functools
+import importlib
+import importlib.util
+import signal
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+import adq
+from adq.shipped import install_command
+
+COMMANDS = (
+    "doctor",
+    "data",
+    "train",
+    "evaluate",
+    "figures",
+    "export",
+    "verify",
+    "onnx",
+    "map",
+    "sim",
+    "activity",
+    "energy",
+    "cost",
+    "characterize",
+)
+"""Commands for users, each a module of ``adq.cli.commands``."""
+
+DEVELOPERS_COMMANDS = (
+    "regress",
+    "nightly",
+    "replay",
+    "coverage",
+    "testplan",
+    "formal",
+    "mutate",
+    "mutate-python",
+    "inject",
+    "report",
+    "results",
+    "energy-fit",
+    "gate-level",
+    "bench-train",
+    "bench-golden",
+    "bench-rtl",
+    "waveform",
+)
+"""Commands of ``adq dev``, each a module of ``adq.cli.dev``: not part of the wheel."""
+
+NAMED_ERRORS = frozenset(
+    {
+        "adq.runs.checkpoint.CheckpointError",
+        "adq.training.config.ConfigError",
+        "adq.cost.sources.CostError",
+        "adq.data.hub.DataError",
+        "adq.energy.coefficients.EnergyError",
+        "adq.runs.density_figures.FigureError",
+        "adq.models.ModelError",
+        "adq.signoff.python_mutants.PythonMutantError",
+        "adq.quantization.integers.ExportError",
+        "adq.quantization.tracing.PrepareError",
+        "adq.runs.results.ResultError",
+        "adq.runs.run.RunError",
+        "adq.shipped.ShippedFileError",
+        "adq.training.processes.TrainingError",
+        "adq.golden.mapper.MappingError",
+        "adq.golden.samples.ArtifactError",
+        "adq.golden.formats.NetworkError",
+        "adq.golden.onnx_session.OnnxError",
+        "adq.rtl.parameters.ParameterError",
+        "adq.verif.signoff.formal.proof.FormalError",
+        "adq.verif.gate_level.cell_models.CellModelError",
+        "adq.verif.gate_level.switching.SwitchingError",
+        "adq.verif.signoff.mutation.mutants.MutantError",
+        "adq.verif.simulation.saif.SaifError",
+        "adq.verif.simulation.simulator.SimulationError",
+        "adq.verif.synthesis.liberty_syntax.LibertyError",
+        "adq.verif.synthesis.mapping.SynthesisError",
+        "adq.verif.synthesis.timing_tables.TimingError",
+        "adq.verif.signoff.plan.testplan.TestPlanError",
+    }
+)
+"""Errors whose message is for people. By name, since importing their modules takes seconds."""
+
+EXTRAS = {
+    "brevitas": "bench",
+    "huggingface_hub": "train",
+    "lightning_fabric": "train",
+    "matplotlib": "figures",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "PIL": "train",
+    "pyarrow": "train",
+    "qonnx": "onnx",
+    "scipy": "energy",
+    "sklearn": "train",
+    "torch": "train",
+    "torch_pruning": "train",
+}
+"""Packages that are installed on demand, and the extra of this package that brings each."""
+
+
+def explain(error: Exception) -> str | None:
+    """Return the line that tells a person about an error, or None where it is a defect."""
+    if any(
+        f"{kind.__module__}.{kind.__qualname__}" in NAMED_ERRORS for kind in type(error).__mro__
+    ):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return (
+            f"{error.name} is not installed, which this command needs: "
+            f"{install_command(EXTRAS[error.name])}"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}: check the path, its permissions and free space"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.strerror}: check free space and permissions"
+    return None
+
+
+def _for_people(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn a command's errors into one line on stderr and an exit status."""
+
+    @functools.wraps(command)
+    def run(*args, **kwargs) -> None:
+        # A simulator that was started ends with its parent, however that is ended.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None
+        except Exception as error:
+            line = explain(error)
+            if line is None:
+                raise
+            typer.echo(f"error: {' '.join(line.split())}", err=True)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adq {adq.__version__}")
+        raise typer.Exit
+
+
+main = typer.Typer(
+    help=(
+        "Activation-density quantization in training, and the bit-serial "
+        "processing-in-memory tile that runs it."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@main.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def _register(app: typer.Typer, package: str, names: tuple[str, ...]) -> None:
+    """Add commands to a group: of each name a module of the package, with a function of the name,
+    ``_`` in place of a hyphen.
+    """
+    for name in names:
+        function = name.replace("-", "_")
+        module = importlib.import_module(f"{package}.{function}")
+        app.command(name)(_for_people(getattr(module, function)))
+
+
+_register(main, "adq.cli.commands", COMMANDS)
+if importlib.util.find_spec("adq.cli.dev"):
+    _developers = typer.Typer(
+        help="Commands for those who change the project.", no_args_is_help=True
+    )
+    _register(_developers, "adq.cli.dev", DEVELOPERS_COMMANDS)
+    main.add_typer(_developers, name="dev")

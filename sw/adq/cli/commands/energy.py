@@ -1,0 +1,138 @@
+"""``adq energy``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.architecture_options import (
+    ArchOption,
+    BitsOption,
+    ChannelsOption,
+    ClassesOption,
+    ShapeOption,
+)
+from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOption, read_tile
+
+
+def energy(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Golden artifacts, and files of results/.", metavar="[PATH]..."),
+    ] = None,
+    arch: ArchOption = None,
+    bits: BitsOption = "16",
+    channels: ChannelsOption = "",
+    density: Annotated[
+        str,
+        typer.Option(
+            metavar="AD,...", help="Its activation density, or one of each layer but the last."
+        ),
+    ] = "",
+    weight_density: Annotated[
+        float, typer.Option(metavar="D", help="Share of its weight bits that are set.")
+    ] = 0.5,
+    shape: ShapeOption = "3x32x32",
+    classes: ClassesOption = 10,
+    tile: TileOption = DEFAULT_TILE,
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    library: Annotated[
+        str, typer.Option(metavar="NAME", help="Library of cells: nangate45, sky130hd, osu018.")
+    ] = "nangate45",
+    coefficients: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Coefficients of your own, in place of a library's."),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Images that share a weight load: 1, or all samples of an artifact.",
+        ),
+    ] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Draw them, too.")] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where energy.json and figures go.")
+    ] = Path("build/energy"),
+) -> None:
+    """Tell the energy of networks on the tile, beside published figures.
+
+    From coefficients that were fitted to the tile's gate-level simulation. Of golden artifacts,
+    from the operands of their samples; of training runs kept in results/, and of architectures,
+    from their densities.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from adq.cli.console import print_whole
+    from adq.cost.sources import architecture_work, numbers
+    from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
+    from adq.energy.sources import architecture_energies, artifact_energy, result_energies
+    from adq.energy.tables import energy_table, mac_table, notes, ratio_table
+    from adq.files import write_json
+
+    parameters = read_tile(tile, rows, columns)
+    if coefficients is None:
+        model = coefficients_for(library, parameters)
+    else:
+        model = Coefficients.read(coefficients).for_tile(parameters)
+    console = Console(markup=False)
+    networks = []
+    for path in sources or []:
+        if path.is_dir():
+            with console.status(f"{escape(str(path))}: reading") as status:
+
+                def show(layer, path=path, status=status):
+                    status.update(f"{escape(str(path))}: {layer}")
+
+                networks.append(artifact_energy(path, model, images, show))
+        else:
+            networks += result_energies(path, model, images or 1)
+    if arch is not None:
+        work = architecture_work(
+            arch,
+            input_shape=numbers("input", shape, int),
+            classes=classes,
+            bits=numbers("bits", bits, int),
+            channels=numbers("channels", channels, int),
+        )
+        networks += architecture_energies(
+            work,
+            model,
+            densities=numbers("density", density, float),
+            weight_density=weight_density,
+            images=images or 1,
+        )
+    if not networks:
+        raise EnergyError(
+            "nothing to count: give a golden artifact, a file of results/, or --arch vgg19"
+        )
+    tables = [energy_table(network) for network in networks]
+    if len(networks) > 1:
+        tables.append(ratio_table(networks))
+    tables.append(mac_table(model))
+    for table in tables:
+        print_whole(table, console)
+    console.print(notes(model, networks), highlight=False, markup=False)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(
+        out / "energy.json",
+        {
+            "library": model.library,
+            "conditions": model.conditions,
+            "tile": {"rows": parameters.rows, "columns": parameters.columns},
+            "scaled_from": model.scaled_from,
+            "provenance": model.provenance,
+            "networks": [network.to_json() for network in networks],
+        },
+    )
+    console.print(f"Written: {out / 'energy.json'}", highlight=False)
+    if figures:
+        from adq.energy.energy_figures import draw
+        from adq.runs.density_figures import save
+
+        for name, figure in draw(model, networks).items():
+            save(figure, out / f"{name}.svg")
+            console.print(f"Written: {out / name}.svg", highlight=False)

@@ -1,0 +1,84 @@
+"""``adq evaluate``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits.")],
+    integer: Annotated[
+        bool, typer.Option("--integer", help="Also by the integer network.")
+    ] = False,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            max=16,
+            help="Every layer at this precision: the run's baseline, if it has one.",
+        ),
+    ] = None,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", help="Also hold ONNX Runtime against every integer of every image."),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+    ] = Path("build/evaluate"),
+) -> None:
+    """Run the whole test set through a trained network; with --integer, through its integers too.
+
+    Exit status 1 if an integer differs between NumPy and ONNX Runtime.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from adq.cli.result_path import result_path
+    from adq.files import write_json
+    from adq.runs.run import Run
+
+    console, name = Console(markup=False), escape(str(run))
+    folder = Run.open(run)
+    with console.status(f"{name}: evaluating") as status:
+        from adq.runs.integer_evaluation import evaluate_integers, evaluate_trained
+
+        if integer or onnx:
+            evaluation = evaluate_integers(folder, bits=bits)
+        else:
+            evaluation = evaluate_trained(folder, bits=bits)
+        verified = None
+        if onnx:
+            from adq.artifacts.verification import verify_onnx
+
+            for verified in verify_onnx(evaluation.network, evaluation.inputs):
+                status.update(f"{name}: {verified.images} of {len(evaluation)} images by ONNX")
+
+    figures = evaluation.to_json()
+    table = Table(title=f"{run}: {evaluation.name}, {len(evaluation):,} test images")
+    row = {"as trained": f"{evaluation.accuracy:.2%}"}
+    if "integer_accuracy" in figures:
+        share = evaluation.differing_classes / len(evaluation)
+        row["in integers"] = f"{evaluation.integer_accuracy:.2%}"
+        row["classes that differ"] = f"{evaluation.differing_classes} ({share:.2%})"
+    for heading in row:
+        table.add_column(heading, justify="right")
+    table.add_row(*row.values())
+    console.print(table)
+    if verified is not None:
+        integers = sum(node.integers for node in verified.nodes)
+        differing = sum(node.differing for node in verified.nodes)
+        console.print(
+            f"ONNX Runtime: {differing:,} of {integers:,} integers differ from NumPy's",
+            style=None if verified.agrees else "red",
+        )
+    path = result_path(run, out)
+    result = {"run": str(run), "checkpoint": evaluation.checkpoint, "bits": bits}
+    result |= figures
+    result["onnx"] = None if verified is None else verified.to_json()
+    write_json(path, result)
+    console.print(f"Written: {path}", highlight=False)
+    if verified is not None and not verified.agrees:
+        raise typer.Exit(1)

@@ -1,0 +1,74 @@
+"""``adq export``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Artifact to write, or to replace.")
+    ],
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            max=16,
+            help="Every layer at this precision: the run's baseline, if it has one.",
+        ),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Test images to keep as samples.")
+    ] = 50,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write the network as a plain ONNX graph.")
+    ] = False,
+    qonnx: Annotated[
+        bool, typer.Option("--qonnx", help="Also write it in QONNX, for FINN and hls4ml.")
+    ] = False,
+) -> None:
+    """Turn a trained network into a golden artifact: integers, and samples of all of them.
+
+    How often the integers change a class over the whole test set is printed and stands in the
+    artifact's manifest.json.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from adq.runs.run import Run
+
+    console = Console(markup=False)
+    folder = Run.open(run)
+    with console.status(f"{escape(str(directory))}: exporting"):
+        from adq.export import export
+
+        artifact = export(folder, directory, images=images, bits=bits)
+
+    network, generator = artifact.network, artifact.generator
+    table = Table(title=f"{directory}: {network.name}, {len(artifact.samples)} images")
+    table.add_column("layer")
+    for heading in ("weight bits", "input bits", "MACs an image", "AD"):
+        table.add_column(heading, justify="right")
+    for layer in network.matrix_layers:
+        table.add_row(
+            layer.name,
+            str(layer.weight_bits),
+            str(network.formats[layer.input].bits),
+            f"{network.macs(layer.name):,}",
+            "-" if layer.density is None else f"{layer.density:.3f}",
+        )
+    console.print(table)
+    console.print(
+        f"accuracy {generator['accuracy']:.2%} as trained, {generator['integer_accuracy']:.2%} in "
+        f"integers; {generator['differing_classes']} of {generator['test_images']} classes differ"
+    )
+    console.print(f"Written: {directory / 'manifest.json'}", highlight=False)
+    if onnx or qonnx:
+        from adq.artifacts.graphs import write_graphs
+
+        asked = [name for name, wanted in (("onnx", onnx), ("qonnx", qonnx)) if wanted]
+        write_graphs(directory, asked, console)

@@ -1,0 +1,40 @@
+"""``adq figures``"""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(enum.StrEnum):
+    """What figures are written as."""
+
+    SVG = "svg"
+    PNG = "png"
+    PDF = "pdf"
+
+
+def figures(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run, finished or not, or a kept result's JSON.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where they go, the run's folder if left out."),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="Format of the files.")] = Format.SVG,
+) -> None:
+    """Draw activation density, bits and channels of each layer over the epochs of a run."""
+    from rich.console import Console
+
+    from adq.runs.density_figures import draw, read_history, save
+
+    console = Console(markup=False)
+    folder = out or (run if run.is_dir() else run.parent)
+    drawn = draw(read_history(run), title=run.resolve().stem)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        path = folder / f"{name}.{format}"
+        save(figure, path)
+        console.print(f"Written: {path}", highlight=False)

@@ -1,0 +1,57 @@
+"""`adq dev coverage`: what of the design its tests reach."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.process_options import ProcessesOption
+from adq.cli.tile_options import CACHE
+
+
+def coverage(
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Seeds of the random tests.")
+    ] = 2,
+    processes: ProcessesOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where runs and coverage.json go.")
+    ] = Path("build/coverage"),
+) -> None:
+    """Run the tests of small tiles on models that count lines, branches, toggles and bins.
+
+    Runs that have finished with the same design and tests are not repeated. Exit status 1 if a
+    test fails, or the goals of the test plan are not reached.
+    """
+    from rich.console import Console
+
+    from adq.files import write_json
+    from adq.signoff.coverage_report import coverage_of, print_coverage
+    from adq.signoff.regressions import Reporter, models_in
+    from adq.verif.signoff.plan import testplan
+    from adq.verif.signoff.regression import regression, run_lists
+
+    plan = testplan.read_plan()
+    console = Console()
+    runs = run_lists.covered_runs(range(1, seeds + 1))
+    with (
+        regression.occupied(out),
+        models_in(CACHE, coverage=True) as models,
+        Reporter(console, plan, len(runs)) as reporter,
+    ):
+        result = regression.run_all(
+            runs,
+            models,
+            out,
+            workers=processes,
+            again=False,
+            progress=reporter.progress,
+            finished=reporter.finished,
+        )
+        summary = coverage_of(result, models, plan)
+    write_json(out / "coverage.json", summary)
+    print_coverage(summary, console)
+    failed = [record.run.id for record in result.records if record.state != "passed"]
+    console.print(f"{len(result.records)} runs, {len(failed)} failed; written: {out}/coverage.json")
+    if failed or not summary["reached"]:
+        raise typer.Exit(1)

@@ -1,0 +1,63 @@
+"""``adq dev gate-level``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOption, read_tile
+
+
+def gate_level(
+    artifacts: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts.")],
+    liberty: Annotated[
+        Path, typer.Option(metavar="FILE", help="Liberty file of the library, gzipped or not.")
+    ],
+    tile: TileOption = DEFAULT_TILE,
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    images: Annotated[int, typer.Option(min=1, help="Of the first samples.")] = 1,
+    coefficients: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The model's, in place of those of the liberty file."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
+    ] = Path("build/gate-level"),
+) -> None:
+    """Simulate networks at gate level, whole images, beside the energy model.
+
+    Every job of every layer goes through the mapped netlist, one row block after the other, every
+    net of it counted and every result compared. What ran before is not run again.
+    """
+    import dataclasses
+
+    from rich.console import Console
+
+    from adq.cli.console import print_whole
+    from adq.energy.characterization_table import characterize_with_bar
+    from adq.energy.coefficients import Coefficients, coefficients_of
+    from adq.energy.gate_networks import gate_network, gate_table
+    from adq.energy.layer_cases import network_cases
+    from adq.files import write_json
+
+    artifacts = list(dict.fromkeys(artifacts))
+    parameters = read_tile(tile, rows, columns)
+    single = dataclasses.replace(parameters, row_blocks=1, partial_sums=0)
+    console = Console()
+    with console.status("reading"):
+        cases = [case for path in artifacts for case in network_cases(path, parameters, images)]
+    found = characterize_with_bar(
+        single, liberty, cases, console, directory=out / "runs", processes=processes
+    )
+    if coefficients is None:
+        model = coefficients_of(found["library"]["sha256"], single)
+    else:
+        model = Coefficients.read(coefficients).for_tile(single)
+    networks = [gate_network(path, cases, found, model) for path in artifacts]
+    print_whole(gate_table(networks, found, images, model), console)
+    path = out / "gate-level.json"
+    told = [dataclasses.asdict(network) for network in networks]
+    write_json(path, {key: found[key] for key in found if key != "runs"} | {"networks": told})
+    console.print(f"Written: {path}", highlight=False)

@@ -1,0 +1,91 @@
+"""`adq dev nightly`: every random test from many seeds, behind `make nightly`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.process_options import ProcessesOption
+from adq.cli.tile_options import CACHE
+
+
+def nightly(
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Seeds of every random test.")
+    ] = 100,
+    budget: Annotated[
+        str, typer.Option("--budget", metavar="TIME", help="Such as 90s, 30m or 2h: ends in it.")
+    ] = "",
+    processes: ProcessesOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where runs and nightly.json go.")
+    ] = Path("build/nightly"),
+) -> None:
+    """Test blocks and ports of tiles of several sizes from many seeds.
+
+    What has finished with the same design and tests is not repeated, so that the same command goes
+    on where a budget or an interrupt ended the last one. Exit status 1 if a test fails; what is
+    not run is said, and is no failure.
+    """
+    import time
+
+    from rich.console import Console
+
+    from adq.files import write_json
+    from adq.signoff.regressions import (
+        Reporter,
+        failures_small,
+        models_in,
+        print_failed_testpoints,
+        seconds_of,
+        summary_of,
+        under_way,
+    )
+    from adq.verif.signoff.plan import testplan
+    from adq.verif.signoff.regression import regression, run_lists
+
+    started = time.monotonic()
+    deadline = started + seconds_of(budget) if budget else None
+    plan = testplan.read_plan()
+    console = Console()
+    runs = run_lists.nightly_runs(seeds, plan.exhaustive)
+    file = out / "nightly.json"
+    with regression.occupied(out), models_in(CACHE) as models:
+        write_json(file, under_way())
+        with Reporter(console, plan, len(runs)) as reporter:
+            result = regression.run_all(
+                runs,
+                models,
+                out,
+                workers=processes,
+                again=False,
+                deadline=deadline,
+                progress=reporter.progress,
+                finished=reporter.finished,
+            )
+        failures_small(result, models, out, console, deadline)
+    assessments = result.assess(plan)
+    print_failed_testpoints(assessments, console)
+    tests = result.tests()
+    summary = summary_of(result, assessments, [], tests) | {
+        "state": "out of time" if result.not_run else "finished",
+        "seconds": round(time.monotonic() - started, 1),
+        "budget": budget,
+        "seeds": run_lists.seeds_of(tests),
+    }
+    write_json(file, summary)
+    console.print(
+        f"{len(result.records)} of {len(runs)} runs in {summary['seconds']:.0f} s; "
+        f"{summary['passed']} passed, {summary['failed']} failed; written: {file}",
+        style="red" if summary["failed"] else "green",
+        highlight=False,
+    )
+    if result.not_run:
+        console.print(
+            f"Not run, for want of time: {len(result.not_run)} runs, from "
+            f"{result.not_run[0].id} on; the same command goes on",
+            style="yellow",
+            highlight=False,
+        )
+    if summary["failed"]:
+        raise typer.Exit(1)

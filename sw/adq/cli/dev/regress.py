@@ -1,0 +1,125 @@
+"""`adq dev regress`: the RTL regression, behind `make sim`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.process_options import ProcessesOption
+from adq.cli.tile_options import (
+    CACHE,
+    DEFAULT_TILE,
+    ColumnsOption,
+    RowsOption,
+    TileOption,
+    read_tile,
+)
+
+
+def regress(
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="Golden artifacts to run as well."),
+    ] = None,
+    tile: TileOption = DEFAULT_TILE,
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also at every other size on the list: takes long.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
+    processes: ProcessesOption = None,
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Begin what is left behind a failure, too.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where logs and regression.json go.")
+    ] = Path("build/regression"),
+) -> None:
+    """Test blocks of small tiles, then the tile through its ports; run golden artifacts on it.
+
+    Exit status 1 if a test fails or an integer differs. Nothing is begun behind a failure.
+    """
+    parameters = read_tile(tile, rows, columns)
+
+    from rich.console import Console
+
+    from adq.files import write_json
+    from adq.signoff.regressions import (
+        Reporter,
+        failures_small,
+        models_in,
+        network_tests,
+        print_failed_testpoints,
+        summary_of,
+        under_way,
+    )
+    from adq.simulation import report_networks, simulate_networks
+    from adq.verif.signoff.plan import testplan
+    from adq.verif.signoff.regression import regression, run_lists
+    from adq.verif.signoff.regression.runs import Record
+
+    plan = testplan.read_plan()
+    console = Console()
+    runs = (run_lists.long_runs if every else run_lists.short_runs)(parameters, seed)
+    others = {}
+    if artifacts:
+
+        def networks(progress):
+            return simulate_networks(artifacts, parameters, None, out, CACHE, progress)
+
+        others["networks"] = networks
+
+    def differs(simulated) -> bool:
+        return not all(run["agrees"] for run in simulated)
+
+    def fails(result) -> bool:
+        bad = result.state != "passed" if isinstance(result, Record) else differs(result)
+        return bad and not go_on
+
+    with regression.occupied(out), models_in(CACHE) as models:
+        write_json(out / "regression.json", under_way())
+        with Reporter(console, plan, len(runs) + len(others)) as reporter:
+            result = regression.run_all(
+                runs,
+                models,
+                out,
+                others=others,
+                workers=processes,
+                ends=fails,
+                progress=reporter.progress,
+                finished=reporter.finished,
+            )
+        simulated = result.others.get("networks", [])
+        summary = {}
+        if simulated:
+            summary = report_networks(simulated, console)
+            summary["simulations"] = summary.pop("runs")
+        networks_tests = network_tests(simulated, plan)
+        for test in networks_tests:
+            if test["message"]:
+                console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
+        assessments = result.assess(plan, networks_tests)
+        print_failed_testpoints(assessments, console)
+        whole = not result.not_run and bool(simulated) == bool(artifacts)
+        summary |= summary_of(result, assessments, simulated, [*result.tests(), *networks_tests])
+        summary |= {
+            "state": "finished" if whole else "ended behind a failure",
+            "tile": f"{parameters.rows}x{parameters.columns}",
+            "seed": seed,
+        }
+        write_json(out / "regression.json", summary)
+        console.print(
+            f"{parameters.rows}x{parameters.columns} tile, seed {seed}; logs in {out}",
+            highlight=False,
+        )
+        if not whole:
+            left = [*summary["not_run"], *([] if simulated or not artifacts else ["networks"])]
+            console.print(f"Not run: {', '.join(left)}", style="yellow", highlight=False)
+        failed = summary["failed"]
+        line = f"{summary['passed']} passed, {failed} failed"
+        console.print(line, style="red" if failed else "green")
+        if failed:
+            # Last of all: what failed is told, and written, before its jobs are made fewer.
+            failures_small(result, models, out, console)
+            raise typer.Exit(1)

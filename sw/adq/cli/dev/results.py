@@ -1,0 +1,32 @@
+"""``adq dev results``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def results(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN...]", help="Finished runs of checked-in recipes to keep."),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where results are kept.")] = Path("results"),
+    recipes: Annotated[Path, typer.Option(help="Where recipes are.")] = Path("configs/train"),
+    page: Annotated[Path, typer.Option(help="Page whose tables are written anew.")] = Path(
+        "docs/reproduction.md"
+    ),
+) -> None:
+    """Keep the results of runs as small JSON files, and write the tables of all kept results."""
+    from rich.console import Console
+
+    from adq.runs.results import keep, read_results, recipe_name, write_page
+    from adq.runs.run import Run
+
+    console = Console(markup=False)
+    for path in runs or ():
+        run = Run.open(path)
+        kept = keep(run, recipe_name(run, recipes), folder)
+        console.print(f"Written: {kept}", highlight=False)
+    write_page(page, read_results(folder), sorted(each.stem for each in recipes.glob("*.toml")))
+    console.print(f"Written: {page}", highlight=False)

@@ -1,0 +1,1 @@
+"""Training runs: their folder, checkpoints, history, results and figures."""

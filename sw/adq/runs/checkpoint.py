@@ -1,0 +1,142 @@
+"""Checkpoints: what a network in training is, in one file."""
+
+import dataclasses
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import adq
+from adq.files import replacing
+from adq.models import build
+from adq.training.config import ConfigError, Recipe
+
+if TYPE_CHECKING:
+    from adq.quantization.prepared import Prepared
+
+FORMAT = 2
+"""Version of the file's layout."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged, or of another version or network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network after an epoch or within one: plain numbers, texts and tensors."""
+
+    network: str
+    """``mixed`` or ``baseline``."""
+    recipe: dict[str, Any]
+    """The recipe's tables."""
+    input_shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+    classes: int
+    """Number of logits."""
+    channels: dict[str, int]
+    """Present output channels of each layer."""
+    bits: dict[str, int]
+    """Present precision of each layer."""
+    state: dict[str, Any]
+    """The model's state."""
+    densities: dict[str, float]
+    """Activation density in the last whole epoch, of the layers that have one."""
+    epoch: int
+    """Whole epochs trained."""
+    history: list[dict[str, Any]]
+    """A line an epoch."""
+    controller: dict[str, Any]
+    """State of the controller."""
+    seconds: float
+    """Time that training took so far."""
+    progress: dict[str, Any] | None
+    """What else decides the future of the training; None once there is none."""
+    path: Path | None = None
+    """The file that it was read from."""
+
+    def build(self) -> "Prepared":
+        """Return the network, ready for evaluation.
+
+        Raises
+        ------
+        CheckpointError
+            The state does not fit the network that the recipe names.
+
+        """
+        try:
+            recipe = Recipe.from_table(self.recipe, source=self.path)
+            model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
+            prepared = adq.prepare(
+                model, torch.zeros(1, *self.input_shape), config=recipe.quantization
+            )
+            prepared.model.load_state_dict(self.state)
+        except (ConfigError, RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise CheckpointError(
+                f"{self.path}: the weights are of another network than the recipe's ({reason}): "
+                "train again, or point to another run"
+            ) from None
+        prepared.model.eval()
+        return prepared
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        with replacing(path) as temporary:
+            torch.save({"format": FORMAT, **fields, "path": None}, temporary)
+
+    @classmethod
+    def load(cls, path: Path, *, recipe: Recipe | None = None) -> "Checkpoint":
+        """Read a checkpoint onto the CPU, of a given recipe if one is given.
+
+        Raises
+        ------
+        CheckpointError
+            The file is missing, damaged, or of another version or recipe.
+
+        """
+        again = "train again, or point to another run"
+        try:
+            _check_sums(path)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise CheckpointError(f"{path}: there is no checkpoint: {again}") from None
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            pickle.UnpicklingError,
+            LookupError,
+            ValueError,
+            AttributeError,
+            TypeError,
+            zipfile.BadZipFile,
+        ):
+            raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
+        version = content.pop("format", None) if isinstance(content, dict) else None
+        if version != FORMAT:
+            raise CheckpointError(
+                f"{path}: has format {version}, and this version reads {FORMAT}: {again}"
+            )
+        try:
+            checkpoint = cls(**{**content, "path": path})
+        except TypeError:
+            raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
+        # Through the recipe's class: an older checkpoint lacks keys that have since got a default.
+        if recipe is not None and Recipe.from_table(checkpoint.recipe, source=path) != recipe:
+            raise CheckpointError(
+                f"{path}: was trained by another recipe than this run's config.toml: {again}"
+            )
+        return checkpoint
+
+
+def _check_sums(path: Path) -> None:
+    """Hold each part of a checkpoint against its checksum, which PyTorch writes and never reads."""
+    with zipfile.ZipFile(path) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(damaged)

@@ -1,0 +1,137 @@
+"""What the integers of a trained network do on its whole test set, beside the network itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import adq.data
+from adq.data.images import Images
+from adq.golden.integer_network import logits
+from adq.golden.network import Network
+from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.prepared import Prepared
+from adq.runs.checkpoint import Checkpoint
+from adq.runs.evaluation import BATCH, classify
+from adq.runs.run import Run
+
+__all__ = ["Evaluation", "IntegerEvaluation", "evaluate_integers", "evaluate_trained"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A run's network as trained, with quantizers in floating point, and its test images."""
+
+    name: str
+    """Architecture of the network."""
+    checkpoint: str
+    """File of the run that the network comes from."""
+    labels: np.ndarray
+    """int64 (N,): true classes."""
+    trained_classes: np.ndarray
+    """int64 (N,): classes by the network as trained."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Of the network as trained."""
+        return float((self.trained_classes == self.labels).mean())
+
+    def to_json(self) -> dict:
+        """The figures."""
+        return {"test_images": len(self), "accuracy": self.accuracy}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerEvaluation(Evaluation):
+    """The same beside the network in integers."""
+
+    network: Network
+    inputs: np.ndarray
+    """(N, C, H, W): the test images as the network's integers."""
+    integer_classes: np.ndarray
+    """int64 (N,): classes by its integers."""
+
+    @property
+    def integer_accuracy(self) -> float:
+        """Of the integers."""
+        return float((self.integer_classes == self.labels).mean())
+
+    @property
+    def differing_classes(self) -> int:
+        """Test images that integers and trained network classify differently."""
+        return int((self.trained_classes != self.integer_classes).sum())
+
+    def to_json(self) -> dict:
+        """The figures."""
+        return super().to_json() | {
+            "integer_accuracy": self.integer_accuracy,
+            "differing_classes": self.differing_classes,
+        }
+
+
+def evaluate_trained(run: Run, *, bits: int | None = None) -> Evaluation:
+    """Classify every test image by a run's network as trained.
+
+    Without ``bits`` it is the mixed-precision network. With ``bits`` it is the same architecture
+    at this precision in every layer: the baseline, if the run trained one, else the
+    mixed-precision network; the ranges of its activations stay, and weights are quantized anew.
+    At the baseline's own precision that is the baseline as trained; at any other precision the
+    network was not trained for it, and serves to compare costs.
+
+    Raises
+    ------
+    ExportError
+        Impossible bits.
+    adq.runs.checkpoint.CheckpointError
+        The run's checkpoint is missing or damaged.
+
+    """
+    return _trained(run, bits)[0]
+
+
+def evaluate_integers(run: Run, *, bits: int | None = None) -> IntegerEvaluation:
+    """Classify every test image by a run's network as trained, and by its integers.
+
+    ``bits`` and errors are those of ``evaluate_trained``.
+
+    Raises
+    ------
+    adq.golden.network.NetworkError
+        A width could overflow.
+
+    """
+    evaluation, checkpoint, prepared, data = _trained(run, bits)
+    network = integer_network(prepared, name=evaluation.name, densities=checkpoint.densities)
+    batches = torch.arange(len(evaluation)).split(BATCH)
+    inputs = np.concatenate(
+        [prepared.input_integers(data.test_batch(batch)).cpu().numpy() for batch in batches]
+    )
+    return IntegerEvaluation(
+        **vars(evaluation),
+        network=network,
+        inputs=inputs,
+        integer_classes=logits(network, inputs).argmax(1),
+    )
+
+
+def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepared, Images]:
+    recipe = run.read_recipe()
+    uniform = bits is not None
+    if uniform and not 2 <= bits <= 16:
+        raise ExportError(f"bits is {bits}: it must be 2 to 16")
+    source = run.baseline if uniform and recipe.training.baseline else run.mixed
+    checkpoint = Checkpoint.load(source, recipe=recipe)
+    prepared = checkpoint.build()
+    if uniform:
+        prepared.set_bits(dict.fromkeys(prepared.layers, bits))
+    data = adq.data.load(recipe.data, seed=recipe.training.seed, device="cpu")
+    evaluation = Evaluation(
+        name=recipe.model.name,
+        checkpoint=source.name,
+        labels=data.test_labels.numpy(),
+        trained_classes=classify(prepared.model, data).numpy(),
+    )
+    return evaluation, checkpoint, prepared, data

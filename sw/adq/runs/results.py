@@ -1,0 +1,182 @@
+"""Results that are kept: a small JSON file a run, and the tables made of them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adq.files import write_json, write_text
+from adq.runs.run import Run
+from adq.training.config import Recipe
+
+BEGIN = "<!-- made by `adq dev results`: do not edit -->"
+END = "<!-- end of what `adq dev results` made -->"
+
+PAPER_ENERGY = {
+    "cifar10-vgg19": "5.12x (abstract)",
+    "cifar10-vgg19-pruned": "198x (abstract)",
+    "cifar100-resnet18": "4.81x (abstract)",
+    "cifar100-resnet18-pruned": "44x (abstract)",
+}
+"""Reduction of PIM energy that the paper gives for what a recipe trains."""
+
+_PRUNED = "-pruned"
+
+
+class ResultError(ValueError):
+    """A result, or a page of results, that is damaged or not there."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is kept of a run."""
+
+    name: str
+    """Of the recipe, without its ending."""
+    content: Mapping[str, Any]
+
+    @property
+    def mixed(self) -> Mapping[str, Any]:
+        """Summary of the network whose bits fell."""
+        return self.content["mixed"]
+
+    @property
+    def baseline(self) -> Mapping[str, Any] | None:
+        """Summary of the baseline, if the run trained one."""
+        return self.content.get("baseline")
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Tables of the recipe."""
+        return self.content["recipe"]
+
+
+def keep(run: Run, name: str, folder: Path) -> Path:
+    """Write what is worth keeping of a finished run to ``folder/name.json``.
+
+    The history's densities are rounded to four digits.
+    """
+    history = [
+        {
+            **{key: epoch[key] for key in ("network", "epoch", "iteration", "bits", "channels")},
+            "loss": round(epoch["loss"], 4),
+            "accuracy": epoch["accuracy"],
+            "density": {layer: round(value, 4) for layer, value in epoch["density"].items()},
+        }
+        for epoch in run.read_history()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    write_json(path, {**run.read_metrics(), "history": history})
+    return path
+
+
+def recipe_name(run: Run, recipes: Path) -> str:
+    """Find the checked-in recipe of a run: the one with the same values.
+
+    Where the images lie and what device trained decide nothing that the recipe is for.
+    """
+    ours = _decisive(run.read_recipe())
+    for path in sorted(recipes.glob("*.toml")):
+        if _decisive(Recipe.from_toml(path)) == ours:
+            return path.stem
+    raise ResultError(
+        f"{run.path}: no recipe in {recipes} has this run's values: results are kept of "
+        "recipes that come with adq"
+    )
+
+
+def _decisive(recipe: Recipe) -> Recipe:
+    training = dataclasses.replace(recipe.training, device="cpu", threads=1)
+    return dataclasses.replace(
+        recipe, training=training, data=dataclasses.replace(recipe.data, path="")
+    )
+
+
+def read_results(folder: Path) -> dict[str, Result]:
+    """Read every result of a folder by name."""
+    results = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            content["mixed"]["iterations"]
+            content["recipe"]["data"]
+        except (ValueError, KeyError, TypeError):
+            raise ResultError(
+                f"{path}: holds no result of a run: keep it again with adq dev results RUN"
+            ) from None
+        results[path.stem] = Result(path.stem, content)
+    return results
+
+
+def write_page(page: Path, results: Mapping[str, Result], recipes: Sequence[str]) -> None:
+    """Put the tables between the marks of a Markdown page."""
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, behind = rest.partition(END)
+    if not begin or not end:
+        raise ResultError(f"{page}: lacks the lines {BEGIN!r} and {END!r}, between which to write")
+    write_text(page, f"{before}{BEGIN}\n\n{markdown(results, recipes)}\n{END}{behind}")
+
+
+def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
+    """Tables: a line a recipe, run or not, and for each run its iterations."""
+    lines = [
+        "| recipe | accuracy | 16-bit baseline | difference | MAC reduction | training complexity "
+        "| PIM energy, times lower | the paper's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in recipes:
+        paper = PAPER_ENERGY.get(name, "-")
+        cells = _figures(results[name], results) if name in results else ["not run"] + ["-"] * 5
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {paper} |")
+    for name in recipes:
+        if name in results:
+            lines += ["", *_iterations(results[name])]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(result: Result, results: Mapping[str, Result]) -> list[str]:
+    mixed = result.mixed
+    unpruned = results.get(result.name.removesuffix(_PRUNED))
+    baseline = result.baseline or (unpruned.baseline if unpruned else None)
+    compared = ["-", "-"]
+    if baseline:
+        difference = 100 * (mixed["accuracy"] - baseline["accuracy"])
+        compared = [f"{baseline['accuracy']:.2%}", f"{difference:+.2f} points"]
+    return [
+        f"{mixed['accuracy']:.2%}",
+        *compared,
+        f"{mixed['mac_reduction']:.2f}x",
+        f"{mixed['training_complexity']:.3f}",
+        f"{mixed['pim_energy_reduction']:.1f}x",
+    ]
+
+
+def _iterations(result: Result) -> list[str]:
+    content, mixed = result.content, result.mixed
+    training, data = result.recipe["training"], result.recipe["data"]
+    images = f"{data['train_images']:,}" if data["train_images"] else "all"
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    minutes = [f"{network['seconds'] / 60:.1f}" for network in (mixed, result.baseline) if network]
+    rows = [
+        f"`{result.name}`: {data['name']}, {images} training images, seed {training['seed']}, "
+        f"{training['epochs']} epochs in {' + '.join(minutes)} minutes, {content['device']}, "
+        f"threads: {training['threads']}; {versions}.",
+        "",
+        "| iteration | epochs | accuracy | bits | output channels | AD |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in mixed["iterations"]:
+        density = " ".join(f"{value:.2f}" for value in each["density"].values())
+        rows.append(
+            f"| {each['iteration']} | {each['epochs']} | {each['accuracy']:.2%} "
+            f"| {_series(each['bits'])} | {_series(each['channels'])} | {density} |"
+        )
+    return rows
+
+
+def _series(values: Mapping[str, int]) -> str:
+    return " ".join(map(str, values.values()))

@@ -1,0 +1,191 @@
+"""The folder of a training run, and what lies in it."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adq.files import remove_remains, write_text
+from adq.golden.directory import replace_directory
+from adq.training.config import Recipe
+
+DERIVED = {".svg", ".png", ".pdf"}
+"""Endings of figures, which may lie in a run's folder and go with it."""
+
+
+class RunError(ValueError):
+    """A run's folder that is not there, not complete, was changed, or would be overwritten."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder with the results of one recipe."""
+
+    path: Path
+    target: Path | None = None
+    """Where the folder goes, once it holds enough to take the place of the run that is there."""
+
+    @property
+    def config(self) -> Path:
+        """The recipe, every value written out."""
+        return self.path / "config.toml"
+
+    @property
+    def history(self) -> Path:
+        """One JSON object an epoch and network."""
+        return self.path / "history.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Results, as JSON: what a finished run has."""
+        return self.path / "metrics.json"
+
+    @property
+    def mixed(self) -> Path:
+        """Checkpoint of the mixed-precision network."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def baseline(self) -> Path:
+        """Checkpoint of the baseline, where the recipe asks for one."""
+        return self.path / "baseline.pt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of events, where TensorBoard is installed."""
+        return self.path / "tensorboard"
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, *, overwrite: bool = False) -> "Run":
+        """Start a run in a folder that holds none, or whose run may be overwritten.
+
+        A run that is overwritten stays whole, and stays in its place, until the new one is
+        worth more than nothing: ``take_place``, after the first epoch.
+        """
+        run = cls(path)
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is not a folder: choose another --out")
+        if run.started:
+            if not overwrite:
+                raise RunError(
+                    f"{path}: holds a run already: add --resume to go on with it or --overwrite "
+                    "to replace it, or choose another --out"
+                )
+            run._check_replaceable()
+            staged = path.with_name(f".{path.name}.new")
+            shutil.rmtree(staged, ignore_errors=True)
+            run = cls(staged, target=path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_text(run.config, recipe.to_toml())
+        return run
+
+    @classmethod
+    def resume(cls, path: Path, recipe: Recipe) -> "Run":
+        """Go on with the run in a folder, or start one where there is none."""
+        run = cls(path)
+        if not run.started:
+            return cls.create(path, recipe)
+        differences = run.read_recipe().differences(recipe)
+        if differences:
+            raise RunError(
+                f"{path}: holds a run of another recipe ({_shortened(differences)}, in this "
+                "order): give the recipe as it was, or add --overwrite instead of --resume"
+            )
+        for file in (run.config, run.history, run.metrics, run.mixed, run.baseline):
+            remove_remains(file)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Find a finished run, with the recipe that it was trained by."""
+        run = cls(path)
+        if not run.metrics.is_file():
+            if run.started:
+                raise RunError(
+                    f"{path}: the run is not finished: adq train {run.config} --out {path} --resume"
+                )
+            raise RunError(
+                f"{path}: holds no finished run: train one with adq train digits --out {path}"
+            )
+        trained = Recipe.from_table(run.read_metrics().get("recipe", {}), source=run.metrics)
+        differences = trained.differences(run.read_recipe())
+        if differences:
+            raise RunError(
+                f"{run.config}: was changed since the run was trained ({_shortened(differences)}, "
+                "in this order): put it back, or train again"
+            )
+        return run
+
+    @property
+    def started(self) -> bool:
+        """Whether there is something to go on with, or to lose."""
+        return any(each.exists() for each in (self.mixed, self.baseline, self.metrics))
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has come to its end."""
+        return self.metrics.is_file()
+
+    def take_place(self) -> "Run":
+        """Replace the older run in one step, if there is one; return the run where it is now."""
+        if self.target is None:
+            return self
+        replace_directory(self.path, self.target)
+        shutil.rmtree(self.path, ignore_errors=True)  # now the older run
+        return replace(self, path=self.target, target=None)
+
+    def read_recipe(self) -> Recipe:
+        """Read the recipe of the run."""
+        return Recipe.from_toml(self.config)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read the results of the run."""
+        try:
+            metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{self.metrics}: is not JSON ({error}): train again") from None
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("mixed"), dict):
+            raise RunError(f"{self.metrics}: holds no results: train again")
+        return metrics
+
+    def write_history(self, epochs: Iterable[dict[str, Any]]) -> None:
+        """Write a line an epoch, the whole file anew."""
+        write_text(self.history, "".join(f"{json.dumps(epoch)}\n" for epoch in epochs))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """Read the epochs of all networks, in the order of training."""
+        lines = self.history.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def _check_replaceable(self) -> None:
+        """Refuse to remove what no run has written."""
+        own = {
+            path.name
+            for path in (
+                self.config,
+                self.history,
+                self.metrics,
+                self.mixed,
+                self.baseline,
+                self.tensorboard,
+            )
+        }
+        foreign = [
+            each.name
+            for each in sorted(self.path.iterdir())
+            if each.name not in own
+            and each.suffix not in DERIVED
+            and not any(each.name.startswith(f".{name}.") for name in own)
+        ]
+        if foreign:
+            raise RunError(
+                f"{self.path}: --overwrite would remove {_shortened(foreign)}, which belongs to no "
+                "run: move it away, or choose another --out"
+            )
+
+
+def _shortened(texts: list[str], most: int = 3) -> str:
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")

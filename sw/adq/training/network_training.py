@@ -1,0 +1,295 @@
+"""One network in training, and all that decides its future.
+
+An epoch begins with what the controller concludes from the one before, and ends with an
+evaluation and a checkpoint. A checkpoint is therefore always of a network as it was evaluated,
+and a change of bits and channels that is cut off by a crash is simply made again.
+
+Several processes share each batch evenly. All draw the order and the augmentation of the whole
+batch from the same generator and take their part of it, so that the images are the same for any
+number of processes; batch norm sees its own process' part.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch.nn import functional
+
+import adq
+from adq.data.images import Images
+from adq.models import build
+from adq.runs.checkpoint import Checkpoint, CheckpointError
+from adq.runs.evaluation import classify
+from adq.runs.history import Epoch
+from adq.training.config import Recipe
+from adq.training.controller import Controller, Decision
+from adq.training.processes import TrainingError
+
+
+class NetworkTraining:
+    """A network in training.
+
+    Parameters
+    ----------
+    name
+        ``mixed``, or ``baseline``, which stays at its initial bits and channels.
+    recipe
+        What to train. A baseline starts from the same weights and sees the same images in the
+        same order.
+    images
+        The data, on this process' device.
+    fabric
+        The processes.
+    checkpoint
+        Where to go on, if anywhere.
+
+    Raises
+    ------
+    TrainingError
+        There are too few images for a step.
+    CheckpointError
+        The checkpoint is of another network.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        images: Images,
+        fabric: Fabric,
+        checkpoint: Checkpoint | None = None,
+    ):
+        self.name = name
+        self.recipe = recipe
+        self.images = images
+        self.fabric = fabric
+        if not self.steps:
+            raise TrainingError(
+                f"train_images in [data] gives {len(images.train_labels)} images: each of "
+                f"{fabric.world_size} processes needs 2 at least"
+            )
+        torch.manual_seed(recipe.training.seed)
+        self.generator = torch.Generator().manual_seed(recipe.training.seed)
+        if checkpoint is None:
+            model = build(recipe.model.name, images.shape, images.classes)
+            self.prepared = adq.prepare(
+                model,
+                images.test_batch(slice(1)).cpu(),
+                config=recipe.quantization,
+                bits=recipe.controller.initial_bits,
+            )
+        else:
+            self.prepared = checkpoint.build()
+        self.prepared.model.to(images.device)
+        training = recipe.training
+        parameters = list(self.prepared.model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [each for each in parameters if each.dim() > 1]},
+                # Batch norm, biases and ranges keep their size.
+                {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
+            ],
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
+        )
+        # A baseline is a network whose first iteration is its last.
+        only_one = {"max_iterations": 1} if name == "baseline" else {}
+        self.controller = Controller(
+            self.prepared,
+            dataclasses.replace(recipe.controller, **only_one),
+        )
+        self.history: list[Epoch] = []
+        self.densities: dict[str, float] = {}
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.step = 0
+        """Steps done in the present epoch."""
+        self.loss = torch.zeros((), dtype=torch.float64, device=images.device)
+        """Sum over the epoch's images so far, those of this process."""
+        self.seconds = 0.0
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        self._set_up()
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs trained."""
+        return len(self.history)
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch. Images too few for batch norm in every process are left out."""
+        batches, rest = divmod(len(self.images.train_labels), self.recipe.training.batch_size)
+        return batches + (rest >= 2 * self.fabric.world_size)
+
+    def epochs(
+        self, *, save: Callable[[Checkpoint], None], step_done: Callable[[], None]
+    ) -> Iterator[Epoch]:
+        """Train, one epoch at a time; ``save`` is given each checkpoint."""
+        while self.epoch < self.recipe.training.epochs:
+            start = time.monotonic()
+            if self.step == 0:
+                self._begin_epoch()
+            self._train_epoch(save, step_done)
+            self._end_epoch()
+            self.seconds += time.monotonic() - start
+            save(self.checkpoint())
+            yield self.history[-1]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the network and its training as they are now; all processes must ask."""
+        finished = self.epoch == self.recipe.training.epochs
+        return Checkpoint(
+            network=self.name,
+            recipe=dataclasses.asdict(self.recipe),
+            input_shape=self.images.shape,
+            classes=self.images.classes,
+            channels=dict(self.prepared.channels),
+            bits=dict(self.prepared.bits),
+            state=self.prepared.model.state_dict(),
+            densities=self.densities,
+            epoch=self.epoch,
+            history=[dataclasses.asdict(epoch) for epoch in self.history],
+            controller=self.controller.state_dict(),
+            seconds=self.seconds,
+            progress=None if finished else self._progress(),
+        )
+
+    def _set_up(self) -> None:
+        """Lay the model out anew, as it must be whenever its shapes have changed."""
+        self.prepared.model.to(memory_format=torch.channels_last)
+        self.parallel = self.fabric.setup_module(self.prepared.model)
+
+    def _begin_epoch(self) -> None:
+        if self.epoch:
+            remaining = self.recipe.training.epochs - self.epoch
+            decision = self.controller.step(
+                self.densities, remaining_epochs=remaining, optimizer=self.optimizer
+            )
+            if decision is Decision.LOWER:
+                self._set_up()
+        self.order = torch.randperm(len(self.images.train_labels), generator=self.generator)
+        self.loss.zero_()
+
+    def _train_epoch(
+        self, save: Callable[[Checkpoint], None], step_done: Callable[[], None]
+    ) -> None:
+        training = self.recipe.training
+        self.prepared.model.train()
+        while self.step < self.steps:
+            self._train_step()
+            self.step += 1
+            step_done()
+            if self.step % training.checkpoint_steps == 0 and self.step < self.steps:
+                self._check_finite()
+                save(self.checkpoint())
+
+    def _train_step(self) -> None:
+        size = self.recipe.training.batch_size
+        batch = self.order[self.step * size :][:size]
+        draws = self.images.draw(len(batch), self.generator)
+        own = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        images = self.images.train_batch(batch[own], draws[own])
+        labels = self.images.train_labels[batch[own].to(images.device)]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        logits = self.parallel(images.contiguous(memory_format=torch.channels_last))
+        loss = functional.cross_entropy(logits, labels, reduction="sum")
+        self.optimizer.zero_grad()
+        # Gradients are averaged over processes, and parts of a batch may differ by an image.
+        self.fabric.backward(loss * (self.fabric.world_size / len(batch)))
+        self.optimizer.step()
+        self.loss += loss.detach()
+
+    def _learning_rate(self) -> float:
+        """Rise linearly in the warm-up, then fall along a cosine to 0."""
+        training = self.recipe.training
+        done = self.epoch + self.step / self.steps
+        if done < training.warmup_epochs:
+            return training.learning_rate * (done + 1 / self.steps) / training.warmup_epochs
+        span = training.epochs - training.warmup_epochs
+        phase = (done - training.warmup_epochs) / span
+        return training.learning_rate * (1 + math.cos(math.pi * phase)) / 2
+
+    def _end_epoch(self) -> None:
+        self._check_finite()
+        self.densities = self.prepared.densities(self._summed)
+        own = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        correct = classify(self.prepared.model, self.images, own) == self.images.test_labels[own]
+        images = min(len(self.order), self.steps * self.recipe.training.batch_size)
+        epoch = Epoch(
+            network=self.name,
+            epoch=self.epoch + 1,
+            iteration=self.controller.iteration,
+            loss=self._summed(self.loss).item() / images,
+            accuracy=self._summed(correct.sum()).item() / len(self.images.test_labels),
+            density=self.densities,
+            bits=dict(self.prepared.bits),
+            channels=dict(self.prepared.channels),
+            macs=self.prepared.macs,
+        )
+        self.history.append(epoch)
+        self.step = 0
+
+    def _summed(self, value: torch.Tensor) -> torch.Tensor:
+        """Sum over processes, into a tensor of its own."""
+        return self.fabric.all_reduce(value.clone(), reduce_op="sum")
+
+    def _check_finite(self) -> None:
+        """Stop before a network that is lost takes the place of the last good checkpoint."""
+        loss = self._summed(self.loss).item()
+        weights = torch.nn.utils.get_total_norm(self.prepared.model.parameters()).item()
+        if math.isfinite(loss) and math.isfinite(weights):
+            return
+        what, value = ("weights' norm", weights) if math.isfinite(loss) else ("loss", loss)
+        kept = f"the checkpoint of epoch {self.epoch} stays" if self.epoch else "none is kept"
+        raise TrainingError(
+            f"the {what} of the {self.name} network is {value} in epoch {self.epoch + 1}: "
+            f"lower learning_rate in [training]; {kept}"
+        )
+
+    def _progress(self) -> dict[str, Any]:
+        random = {"images": self.generator.get_state(), "cpu": torch.get_rng_state()}
+        if self.images.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.images.device)
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "density": self.prepared.density_counts(self._summed),
+            "random": random,
+            "order": self.order,
+            "step": self.step,
+            "loss": self._summed(self.loss).item(),
+        }
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        progress = checkpoint.progress
+        try:
+            self.history = [Epoch(**epoch) for epoch in checkpoint.history]
+            self.densities = dict(checkpoint.densities)
+            self.seconds = checkpoint.seconds
+            self.controller.load_state_dict(checkpoint.controller)
+            if progress is None:
+                return
+            self.optimizer.load_state_dict(progress["optimizer"])
+            random = progress["random"]
+            self.generator.set_state(random["images"])
+            torch.set_rng_state(random["cpu"])
+            if "cuda" in random and self.images.device.type == "cuda":
+                torch.cuda.set_rng_state(random["cuda"], self.images.device)
+            self.order, self.step = progress["order"], progress["step"]
+            # What all processes had counted together, the first one has counted from now on.
+            first = int(self.fabric.is_global_zero)
+            counts = progress["density"].items()
+            self.prepared.restore_density_counts(
+                {name: (nonzero * first, elements * first) for name, (nonzero, elements) in counts}
+            )
+            self.loss.fill_(progress["loss"] * first)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                f"{checkpoint.path}: does not fit the training of the {self.name} network "
+                f"({error}): train again with --overwrite"
+            ) from None

@@ -1,1 +1,0 @@
-"""Whole networks on the tile, from a golden artifact."""

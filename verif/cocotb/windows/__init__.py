@@ -1,1 +1,0 @@
-"""Jobs of any kind with every net counted."""

@@ -1,0 +1,73 @@
+"""Toggles of the array's products and column adders, from its row lines and weights alone."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+__all__ = ["array_toggles", "toggles"]
+
+CHUNK_BYTES = 2**22
+"""Products that are held at a time."""
+
+
+def toggles(differences: np.ndarray) -> int:
+    """Bits that are set in words without a sign."""
+    return int(np.bitwise_count(differences).sum(dtype=np.int64))
+
+
+def array_toggles(states: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[int, int]:
+    """Toggles of products, and of sums and carries of the column adders.
+
+    Parameters
+    ----------
+    states
+        Consecutive row lines (times, R), each with the weight bits (R, C) that they meet.
+    """
+    of_products, of_adders = 0, 0
+    last = None
+    for lines, bits in states:
+        step = max(2, CHUNK_BYTES * 8 // bits.size)
+        words = _packed(bits)  # (R, words)
+        for start in range(0, len(lines), step):
+            products = lines[start : start + step].T[:, :, None] * words[:, None]
+            if last is not None:
+                products = np.concatenate([last, products], axis=1)
+            last = products[:, -1:]  # (R, times, words)
+            of_products += toggles(products[:, 1:] ^ products[:, :-1])
+            nets: list[np.ndarray] = []
+            _count(list(products), nets)
+            of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
+    return of_products, of_adders
+
+
+def _packed(bits: np.ndarray) -> np.ndarray:
+    """Bits (R, C) as words (R, C / word), of the widest word that divides C."""
+    octets = np.packbits(bits, axis=1)
+    return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[1] % n == 0))
+
+
+def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
+    """Population count as the column counter computes it, whose nets are appended to ``nets``; see
+    :func:`adq.rtl.bit_slice.count`.
+    """
+    if len(words) == 1:
+        return words
+    if len(words) == 2:
+        nets += [words[0] ^ words[1], words[0] & words[1]]
+        return nets[-2:]
+    middle = (len(words) + 1) // 2
+    low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
+    total, carry = [], words[0]
+    for place in range(len(words).bit_length()):
+        terms = [*high[place : place + 1], *low[place : place + 1]]
+        if carry is not None:
+            terms.append(carry)
+        carry = None
+        if len(terms) > 1:
+            a, b, *c = terms
+            total.append(a ^ b ^ c[0] if c else a ^ b)
+            carry = (a & b) | (c[0] & (a | b)) if c else a & b
+            nets += [total[-1], carry]
+        else:
+            total += terms
+    return total

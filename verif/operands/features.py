@@ -1,0 +1,275 @@
+"""What a list of jobs does inside the tile, from its operands: features that energy is fitted to.
+
+Nothing is simulated: the order in which planes reach the array is known, and with it what every
+register and every adder of the array holds. Where a feature is a count of toggles it is exact,
+`tests/test_windows.py` and `adq activity` hold it against the tile's RTL.
+
+The tile is taken as it is after reset: zeros in both banks, all registers at zero.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.array_toggles import array_toggles, toggles
+from adq.verif.operands.bit_planes import BitPlanes
+
+if TYPE_CHECKING:
+    from adq.verif.operands.jobs import Job
+
+__all__ = ["FEATURES", "features_of"]
+
+FEATURES: dict[str, str] = {
+    "cycles": "from the first beat offered to the last result",
+    "jobs": "jobs",
+    "vectors": "vectors, each once a row block",
+    "planes": "planes that the array computes",
+    "zero_planes": "planes with no bit set that cost a cycle",
+    "skipped_planes": "leading planes that cost no cycle",
+    "vector_bits": "register bits of the feeder that are clocked",
+    "vector_toggles": "those that change",
+    "plane_toggles": "bits that differ from the plane offered before",
+    "plane_bits": "bits that are set in the planes offered",
+    "line_toggles": "row lines that change",
+    "product_toggles": "products of the array that change",
+    "adder_toggles": "sums and carries of the column adders that change",
+    "fused_bits": "register bits behind the fusing adders that are clocked",
+    "pair_toggles": "bits of the sums of column pairs, of wider weights, that change",
+    "quad_toggles": "bits of the sums of two pairs, of wider weights, that change",
+    "octet_toggles": "bits of the sums of two quads, of wider weights, that change",
+    "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "term_toggles": "bits of what a plane adds to the accumulators that change",
+    "total_toggles": "bits of the accumulators' sums, for every plane, that change",
+    "lowest_toggles": "those of them that leave",
+    "negative_sums": "sums of whole weights that a plane subtracts",
+    "addend_toggles": "bits of what the planes before add to them that change",
+    "accumulator_bits": "accumulator bits that are clocked",
+    "accumulator_toggles": "those that change",
+    "result_bits": "bits of the result register that are clocked",
+    "result_toggles": "those that change",
+    "last_bits": "bits that are set in the totals of last planes, which pass for a cycle",
+    "index_toggles": "bits of the number of a vector's last plane that change",
+    "placed_toggles": "bits that change where totals are put in their place",
+    "output_toggles": "bits of the sums of vectors, in the making too, that change",
+    "blocks": "weight blocks loaded",
+    "beats": "beats of weights",
+    "beat_bits": "register bits of the beat on its way to storage that are clocked",
+    "beat_toggles": "those that change",
+    "storage_bits": "weight bits written",
+    "storage_toggles": "those that change",
+}
+"""Names of the features, and what each counts. From ``blocks`` on they are of loading weights."""
+
+
+def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
+    """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
+    offered; see ``FEATURES``.
+    """
+    return _Run(parameters, jobs).features
+
+
+class _Run:
+    """Goes through jobs in the order of the tile, with what its registers hold."""
+
+    def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
+        self.parameters = parameters
+        self.features = dict.fromkeys(FEATURES, 0.0)
+        self.registers: dict[str, np.ndarray] = {}
+        self.blocks = 0
+        self.last_index = 0
+        planes = [
+            [BitPlanes.of(job, block) for block in range(len(job.activations))] for job in jobs
+        ]
+        sequence = [
+            (job.weight_bits, [len(block.bits) for block in blocks])
+            for job, blocks in zip(jobs, planes, strict=True)
+        ]
+        spans = iter(parameters.block_spans(sequence))
+        before = None
+        for job, blocks in zip(jobs, planes, strict=True):
+            follows = []
+            for _ in blocks:
+                span = next(spans)
+                follows.append(before is not None and span[0] == before[1] + 1)
+                before = span
+            self._job(job, blocks, follows)
+        self.features["cycles"] = parameters.sequence_cycles(sequence)
+        self.features["jobs"] = len(jobs)
+
+    def _add(self, name: str, value: float) -> None:
+        self.features[name] += float(value)
+
+    def _held(self, register: str, words: int) -> np.ndarray:
+        """What a register holds."""
+        return self.registers.setdefault(register, np.zeros(words, np.int64))
+
+    def _changes(
+        self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
+    ) -> int:
+        """Bits that change in a register that takes the rows of ``values`` (times, words).
+
+        Only the low ``bits`` of a word, or of each word, are clocked, and those above keep what
+        they hold. Of a register of ``size`` words in which fewer come, those stand as far apart as
+        they can.
+        """
+        words = values.shape[1]
+        held = self._held(register, size or words)
+        held = held[:: len(held) // words]  # a view
+        mask = np.left_shift(1, np.asarray(bits, np.int64)) - 1
+        sequence = np.concatenate([held[None], (values & mask) | (held & ~mask)])
+        held[:] = sequence[-1]
+        return toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
+
+    def _job(self, job: "Job", blocks: list[BitPlanes], follows: list[bool]) -> None:
+        p = self.parameters
+        kw, kx = job.weight_bits, job.activation_bits
+        states = []
+        for block, planes in enumerate(blocks):
+            weights = np.asarray(job.weights[block], dtype=np.int64)
+            bits = _weight_bits(weights, kw)  # (R, C)
+            self._load(bits)
+            taken = planes.bits[planes.computed]  # (computed planes, R)
+            self._add("vectors", len(planes.start))
+            self._add("planes", len(taken))
+            self._add("zero_planes", len(planes.bits) - len(taken))
+            self._add("skipped_planes", planes.skipped)
+            self._add("vector_bits", len(planes.start) * kx * p.rows)
+            self._add("vector_toggles", self._changes("vector", planes.words, kx))
+            self._add("plane_bits", np.count_nonzero(planes.bits))
+            self._add("plane_toggles", self._changes("plane", planes.bits, 1))
+            self._lines(taken)
+            # The lines of a block that follows at once rise as those of the one before fall.
+            if not (follows[block] and planes.computed[0]):
+                states.append((np.zeros((1, p.rows), bool), bits))
+            states.append((taken, bits))
+            if len(taken):
+                self._fuse(taken, weights, bits, kw)
+            self._accumulate(planes, weights, job)
+        products, adders = array_toggles([*states, (np.zeros((1, p.rows), bool), bits)])
+        self._add("product_toggles", products)
+        self._add("adder_toggles", adders)
+
+    def _load(self, bits: np.ndarray) -> None:
+        """Load a block of weight bits (R, C), beat by beat."""
+        p = self.parameters
+        # Weights are stored inverted.
+        beats = np.ones((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
+        beats[: p.rows] -= bits
+        bank = f"bank_{self.blocks % p.banks}"
+        self.blocks += 1
+        self._add("blocks", 1)
+        self._add("beats", p.weight_beats)
+        self._add("beat_bits", beats.size)
+        self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
+        self._add("storage_bits", bits.size)
+        self._add("storage_toggles", self._changes(bank, beats[: p.rows].reshape(1, -1), 1))
+
+    def _lines(self, taken: np.ndarray) -> None:
+        """Row lines: low before the first plane of a block and behind the last one."""
+        low = np.zeros((1, self.parameters.rows), bool)
+        sequence = np.concatenate([low, taken, low])
+        self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
+
+    def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
+        """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
+        octets are held.
+        """
+        p = self.parameters
+        for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
+            if columns >= kw:
+                continue
+            grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
+            scale = 1 << np.arange(columns)
+            factors = np.broadcast_to(scale, grouped.shape[1:]).copy()
+            factors[kw // columns - 1 :: kw // columns, -1] *= -1
+            sums = _product(taken, (grouped * factors).sum(axis=2))
+            self._add(f"{name}_toggles", self._changes(name, sums, p.fused_width(columns)))
+        if kw not in p.direct_widths:
+            self._add("fused_bits", len(taken) * p.outputs(8) * p.plane_width(8))
+        fused = _product(taken, weights)
+        self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
+
+    def _accumulate(self, planes: BitPlanes, weights: np.ndarray, job: "Job") -> None:
+        """Accumulate the planes of a block."""
+        p, kw = self.parameters, job.weight_bits
+        width = p.total_width(kw)
+        sums = _product(planes.bits, weights)  # (planes, outputs)
+        negative = np.zeros(len(sums), bool)
+        if job.signed:
+            negative = (planes.index == job.activation_bits - 1) & planes.computed
+        # A plane that counts negatively enters inverted, and with a carry.
+        terms = np.where(negative[:, None], ~sums, sums)
+        self._add("term_toggles", self._changes("term", terms, width, p.lanes))
+        self._add("negative_sums", np.count_nonzero(negative) * sums.shape[1])
+        sums[negative] *= -1
+        addends = np.zeros_like(sums)
+        for step in range(1, int(planes.count.max())):
+            at = planes.start[planes.count > step] + step
+            addends[at] = (sums[at - 1] + addends[at - 1]) >> 1
+        totals = sums + addends
+        self._add("addend_toggles", self._changes("addend", addends, width, p.lanes))
+        self._add("total_toggles", self._changes("total", totals, width, p.lanes))
+        held = totals[~planes.ends] >> 1
+        name = kw if kw in p.direct_widths else "wide"
+        self._add("accumulator_bits", held.size * (width - 1))
+        changed = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
+        self._add("accumulator_toggles", changed)
+        self._collect(planes, totals, width)
+
+    def _collect(self, planes: BitPlanes, totals: np.ndarray, width: int) -> None:
+        """The last total of a vector goes to the result register; of the others the lowest bit
+        does, at its place, in all lanes at once, or in those alone that serve wide weights.
+        """
+        p = self.parameters
+        outputs = totals.shape[1]
+        wide = [p.outputs(n) for n in p.weight_widths if n not in p.direct_widths]
+        lanes = max(wide) if outputs in wide else p.lanes
+        lowest = np.zeros((len(totals), lanes), np.int64)
+        lowest[:, :: lanes // outputs] = totals & 1
+        last = totals[planes.ends]
+        self._add("lowest_toggles", self._changes("lowest", lowest, 1, p.lanes))
+        self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * lanes)
+        self._add("result_toggles", self._changes("result", last, width, p.lanes))
+        self._add("last_bits", toggles((last & (1 << width) - 1).view(np.uint64)))
+
+        # What stands in the register after each plane.
+        before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
+        index = np.where(before < 0, self.last_index, planes.count[before] - 1)[:, None]
+        numbers = np.insert(planes.count - 1, 0, self.last_index)
+        self._add("index_toggles", toggles(numbers[1:] ^ numbers[:-1]))
+        held = self._held("last", p.lanes)[:: p.lanes // outputs]
+        sums = np.where(before[:, None] < 0, held, last[before]) << index
+        held[:], self.last_index = last[-1], planes.count[-1] - 1
+        for place in range(p.max_activation_bits - 1):
+            at = np.flatnonzero((planes.index == place) & ~planes.ends)
+            name = f"low_{place}"
+            bits = np.concatenate(
+                [self._held(name, p.lanes)[None, :: p.lanes // lanes], lowest[at]]
+            )
+            self._add("result_toggles", self._changes(name, lowest[at], 1, p.lanes))
+            written = np.searchsorted(at, np.arange(len(totals)), side="right")
+            sums |= np.where(index > place, bits[written][:, :: lanes // outputs] << place, 0)
+        self._add("output_toggles", self._changes("output", sums, p.accumulator_width, p.lanes))
+        index = index[planes.ends]
+        widths = [
+            p.total_width(p.lane_weight_bits(output * p.lanes // outputs))
+            for output in range(outputs)
+        ]
+        for level in range((p.max_activation_bits - 1).bit_length()):
+            reach = 2 ** (level + 1)
+            placed, reached = last << index % reach, np.array(widths) + reach - 1
+            changed = self._changes(f"placed_{level}", placed, reached, p.lanes)
+            self._add("placed_toggles", changed)
+
+
+def _product(bits: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Integer product, exact in float64: sums stay far below 2**53."""
+    return (bits.astype(float) @ weights.astype(float)).astype(np.int64)
+
+
+def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Bits (R, C) of weights (R, outputs), least significant first."""
+    bits = weights[:, :, None] >> np.arange(weight_bits) & 1
+    return bits.reshape(len(weights), -1).astype(np.uint8)

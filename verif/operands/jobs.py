@@ -1,0 +1,165 @@
+"""Jobs with their operands, what they must give, and the beats that carry them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adq.golden import mapper
+from adq.rtl.parameters import TileParameters
+
+__all__ = ["Job", "Streams", "layer_jobs", "random_job", "streams_of"]
+
+
+@dataclass
+class Job:
+    """A job with its operands: weights (row blocks, rows, outputs), activations (row blocks,
+    vectors, rows).
+    """
+
+    weight_bits: int
+    activation_bits: int
+    signed: bool
+    weights: np.ndarray
+    activations: np.ndarray
+
+    @property
+    def results(self) -> np.ndarray:
+        """The products as Python's own integers give them: (vectors, outputs)."""
+        return sum(
+            activations.astype(object) @ weights.astype(object)
+            for weights, activations in zip(self.weights, self.activations, strict=True)
+        )
+
+    def planes(self) -> list[int]:
+        """Of each vector, the planes up to its highest bit that is set in any word."""
+        words = self.activations & (2**self.activation_bits - 1)
+        highest = np.bitwise_or.reduce(words, axis=2)
+        return [int(word).bit_length() for word in highest.ravel()]
+
+    def beat(self, parameters: TileParameters) -> bytes:
+        """The beat of the job stream."""
+        from adq.verif.operands import beats  # which imports Amaranth: jobs alone do without
+
+        return beats.job_beat(
+            parameters,
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            signed=self.signed,
+            vectors=self.activations.shape[1],
+            row_blocks=len(self.weights),
+        )
+
+
+def random_job(
+    parameters: TileParameters,
+    rng: np.random.Generator,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    signed: bool,
+    vectors: int = 3,
+    row_blocks: int = 1,
+    density: float = 0.6,
+    extreme: bool = False,
+    small: bool = False,
+) -> Job:
+    """Random operands; with ``extreme``, the largest magnitudes and nothing else; with ``small``,
+    activations of any magnitude that three bits hold, whose sums cross zero often.
+    """
+    low, high = (
+        (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
+        if signed
+        else (0, 2**activation_bits)
+    )
+    weight_low, weight_high = -(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1)
+    weights_shape = (row_blocks, parameters.rows, parameters.outputs(weight_bits))
+    activations_shape = (row_blocks, vectors, parameters.rows)
+    if extreme:
+        weights = rng.choice([weight_low, weight_high - 1], weights_shape)
+        activations = rng.choice([low, high - 1], activations_shape)
+        weights[:, :, 0] = weight_low
+        activations[:, 0] = low if signed else high - 1
+    else:
+        weights = rng.integers(weight_low, weight_high, weights_shape)
+        if small:
+            low, high = max(low, -8), min(high, 8)
+        activations = rng.integers(low, high, activations_shape)
+        activations *= rng.random(activations_shape) < density
+    return Job(weight_bits, activation_bits, signed, weights, activations)
+
+
+def layer_jobs(plan: mapper.LayerPlan, matrix: np.ndarray, weights: np.ndarray) -> list[Job]:
+    """Jobs of a layer whose operands are ``matrix`` (vectors, rows) and ``weights`` (rows,
+    outputs); see :func:`adq.golden.mapper.operands`.
+    """
+
+    def blocks(cut, job, operand):
+        return np.stack([cut(plan, job, block, operand) for block in range(job.row_blocks)])
+
+    return [
+        Job(
+            job.weight_bits,
+            job.activation_bits,
+            job.signed,
+            weights=blocks(mapper.weight_block, job, weights),
+            activations=blocks(mapper.activation_block, job, matrix),
+        )
+        for job in plan.jobs
+    ]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What the harness plays into the tile.
+
+    Attributes
+    ----------
+    jobs, weights, activations : uint8 of shape (beats, bytes)
+        Beats of the streams, least significant byte first.
+    results : int
+        Beats of results that they give.
+    patience : int
+        Cycles without a result after which the tile hangs: more than any of the jobs takes.
+    """
+
+    jobs: np.ndarray
+    weights: np.ndarray
+    activations: np.ndarray
+    results: int
+    patience: int
+
+    def write(self, directory: Path) -> None:
+        """Write the files that the harness reads."""
+        for name in ("jobs", "weights", "activations"):
+            self.write_stream(name, directory)
+
+    def write_stream(self, name: str, directory: Path) -> None:
+        """Write the file of one stream."""
+        stream = np.ascontiguousarray(getattr(self, name)[:, ::-1])
+        (directory / f"{name}.bin").write_bytes(stream.tobytes())
+
+
+def streams_of(parameters: TileParameters, jobs: Sequence[Job]) -> Streams:
+    """Beats of jobs that follow each other."""
+    from adq.verif.operands import beats
+
+    weights, activations, longest = [], [], 0
+    for job in jobs:
+        row_blocks, vectors, _ = job.activations.shape
+        for block in range(row_blocks):
+            weights.append(beats.weight_beats(parameters, job.weights[block], job.weight_bits))
+            activations.append(beats.activation_beats(parameters, job.activations[block]))
+        # None of its planes is empty, and it waits for all of its weights.
+        planes = [job.activation_bits] * vectors * row_blocks
+        cycles = parameters.job_cycles(planes) + parameters.weight_beats * row_blocks
+        longest = max(longest, cycles)
+    job_beats = b"".join(job.beat(parameters) for job in jobs)
+    return Streams(
+        jobs=np.frombuffer(job_beats, np.uint8).reshape(len(jobs), -1),
+        weights=np.concatenate(weights),
+        activations=np.concatenate(activations),
+        results=sum(job.activations.shape[1] for job in jobs),
+        patience=1000 + 2 * longest,
+    )

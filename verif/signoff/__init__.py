@@ -1,0 +1,1 @@
+"""Sign-off: regressions, test plan, coverage, proofs, mutants, injected faults and replay."""

@@ -1,0 +1,251 @@
+"""A campaign: mutants of a tile, the tests that kill them, and proofs for those that none kills."""
+
+import hashlib
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.verif.signoff.mutation.equivalence import Equivalence, Verdict
+from adq.verif.signoff.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
+from adq.verif.signoff.regression.batches import run_batches
+from adq.verif.simulation.simulator import Build, build
+from adq.verif.sources import PACKAGE
+
+__all__ = ["TILE", "Campaign", "Fate", "Outcome"]
+
+TOP = "tile"
+
+TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10)
+"""The tile that is mutated: every part is in it, its counters wrap soon, and a test takes a tenth
+of a second."""
+
+MODULES = ("adq.verif.cocotb.tile.test_tile",)
+"""Tests of the short regression that see a tile through its ports."""
+
+PATIENCE = 2 * 20_000
+"""Nanoseconds for which a test may wait in vain; see ``StreamSink.take``."""
+
+BATCH = 50
+"""Mutants of one simulation."""
+
+SHORT = 0.15
+"""Share of the tests' time in which the shortest kill nearly all that any test does."""
+
+SEARCH = 20
+"""Seconds of a processor for which a difference is searched that no test has found."""
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    EQUIVALENT = "equivalent"
+    SURVIVED = "SURVIVED"
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A mutant, and what became of it.
+
+    Attributes
+    ----------
+    killed_by : str
+        The first test that failed; empty where none did.
+    detail : str
+        How it failed, or what the proof found.
+    """
+
+    mutant: Mutant
+    fate: Fate
+    killed_by: str = ""
+    detail: str = ""
+
+    def as_dict(self) -> dict:
+        """The same for programs."""
+        return self.mutant.as_dict() | {
+            "fate": self.fate.name.lower(),
+            "killed_by": self.killed_by,
+            "detail": self.detail,
+        }
+
+
+class Campaign:
+    """Mutants of a tile under the regression's tests.
+
+    Outcomes are kept in ``outcomes.jsonl`` as they come, and belong to the design with its mutants
+    and to the text of the tests: a campaign that was interrupted goes on where it was.
+
+    Parameters
+    ----------
+    directory
+        Where outcomes and simulations go.
+    cache
+        Where compiled models are kept.
+    """
+
+    def __init__(
+        self, *, count: int, seed: int, only: str, directory: Path, cache: Path, processes: int
+    ):
+        self.seed = seed
+        self.directory = directory.resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.cache = cache
+        self.processes = processes
+        self.tile = FlatDesign(Tile(TILE), TOP)
+        self.mutants = self.tile.mutants(count, seed=seed, only=only)
+        self.verilog = self.tile.mutated(self.mutants)
+        self.kept = self._read_kept()
+
+    # What is known already
+
+    @property
+    def _key(self) -> str:
+        digest = hashlib.sha256(f"{self.seed}\n{self.verilog}".encode())
+        tests = sorted((PACKAGE / "verif" / "cocotb").rglob("*.py"))
+        for path in (*tests, Path(__file__).with_name("killing.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "outcomes.jsonl"
+
+    def _read_kept(self) -> dict[int, dict]:
+        lines = []
+        if self._file.exists():
+            for line in self._file.read_text(encoding="utf-8").splitlines():
+                try:
+                    lines.append(json.loads(line))
+                except json.JSONDecodeError:  # cut off when it was being written
+                    break
+        if not lines or lines[0] != {"key": self._key}:
+            self._file.write_text(json.dumps({"key": self._key}) + "\n", encoding="utf-8")
+            return {}
+        return {line["mutant"]: line for line in lines[1:]}
+
+    def _keep(self, line: dict) -> None:
+        """Remember something of a mutant, in addition to what is known."""
+        line = self.kept.get(line["mutant"], {}) | line
+        self.kept[line["mutant"]] = line
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def outcomes(self) -> list[Outcome]:
+        """Of the mutants that are done."""
+        done = []
+        for mutant in self.mutants:
+            line = self.kept.get(mutant.number, {})
+            if line.get("killed_by"):
+                known = {"killed_by": line["killed_by"], "detail": line["message"]}
+                done.append(Outcome(mutant, Fate.KILLED, **known))
+            elif line.get("verdict") == Verdict.EQUAL.name:
+                done.append(Outcome(mutant, Fate.EQUIVALENT, detail=line["reason"]))
+            elif line.get("searched"):
+                differs = line["verdict"] == Verdict.DIFFERS.name
+                fate = Fate.SURVIVED if differs else Fate.UNDECIDED
+                done.append(Outcome(mutant, fate, detail=line["reason"]))
+        return done
+
+    # Tests
+
+    def build(self) -> Build:
+        """The model that holds all mutants."""
+        ports = [*self.tile.ports, SELECT]
+        return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
+
+    def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
+        """Put the mutants to the shortest tests; those that pass to proof; those that differ to all
+        other tests; and say of those that pass whether they can be told from the tile at all.
+
+        Parameters
+        ----------
+        began
+            Called with each of these steps and its number of mutants.
+        finished
+            Called for each mutant of a step.
+
+        Raises
+        ------
+        MutantError
+            If the tests fail where no mutant is active.
+        adq.verif.simulation.simulator.SimulationError
+            If a simulation breaks off.
+        """
+        if len(self.outcomes()) == len(self.mutants):
+            return
+        [line] = self._simulate(model, [[0]], limits=None)
+        times = sorted(line["times"].items(), key=lambda item: item[1])
+        limits = {name: 2 * taken + PATIENCE for name, taken in times}
+        total = sum(line["times"].values())
+        sums = itertools.accumulate(taken for _, taken in times)
+        short = [name for name, taken in zip(limits, sums, strict=True) if taken < SHORT * total]
+        steps = (
+            ("the shortest tests", lambda left: self._test(model, left, limits, short)),
+            ("proofs that nothing differs", lambda left: self._prove(left, seconds=0)),
+            (
+                "all other tests",
+                lambda left: self._test(model, left, limits, [*limits][len(short) :]),
+            ),
+            ("proofs that something can", lambda left: self._prove(left, seconds=SEARCH)),
+        )
+        for step, (name, work) in enumerate(steps):
+            left = [mutant for mutant in self.mutants if self._step(mutant) == step]
+            began(name, len(left))
+            if left:
+                for line in work(left):
+                    self._keep(line | {"step": step + 1})
+                    finished()
+
+    def _step(self, mutant: Mutant) -> int | None:
+        """The step that a mutant waits for; None where its fate is known."""
+        line = self.kept.get(mutant.number, {})
+        if line.get("killed_by") or line.get("verdict") == Verdict.EQUAL.name:
+            return None
+        return line.get("step", 0)
+
+    def _test(
+        self, model: Build, mutants: Sequence[Mutant], limits: dict, tests: Sequence[str]
+    ) -> Iterator[dict]:
+        numbers = [mutant.number for mutant in mutants]
+        # The design without a mutant at the end: nothing is left of those before it.
+        batches = [[*numbers[start : start + BATCH], 0] for start in range(0, len(numbers), BATCH)]
+        chosen = {name: limits[name] for name in tests}
+        for line in self._simulate(model, batches, limits=chosen):
+            if line["mutant"]:
+                yield line
+
+    def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
+        told = [m for m in mutants if self.kept[m.number].get("verdict") == Verdict.DIFFERS.name]
+        yield from ({"mutant": mutant.number, "searched": True} for mutant in told)
+        left = [mutant for mutant in mutants if mutant not in told]
+        if not left:
+            return
+        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
+            equivalence = Equivalence(self.tile, left, Path(folder), seconds=seconds)
+            for number, verdict, reason in equivalence.verdicts(self.processes):
+                known = {"verdict": verdict.name, "reason": reason, "searched": seconds > 0}
+                yield {"mutant": number} | known
+
+    def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
+        given = {"modules": MODULES, "select": SELECT, "limits": limits}
+        for line in run_batches(
+            model,
+            "adq.verif.signoff.mutation.killing",
+            [given | {"mutants": numbers} for numbers in batches],
+            tile=TILE,
+            directory=self.directory,
+            seed=self.seed,
+            processes=self.processes,
+        ):
+            if not line["mutant"] and line["killed_by"]:
+                raise MutantError(
+                    f"{line['killed_by']} fails where no mutant is active: {line['message']}"
+                )
+            yield line

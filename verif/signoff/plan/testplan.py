@@ -1,0 +1,253 @@
+"""The test plan: what the contracts promise, and which tests, proofs and bins show each promise.
+
+The plan is ``testplan.toml`` beside this file; :mod:`adq.verif.signoff.plan.planned` holds it to
+what there is.
+"""
+
+import fnmatch
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from adq.verif.sources import CHECKOUT
+
+__all__ = [
+    "ROOT",
+    "Assessment",
+    "Exclusion",
+    "Networks",
+    "Outcome",
+    "TestPlan",
+    "TestPlanError",
+    "Testpoint",
+    "assess",
+    "matching",
+    "read_plan",
+]
+
+ROOT = CHECKOUT
+
+GOALS = ("line", "branch", "toggle", "bins")
+
+TABLES = {
+    "testpoint": {"name", "stage", "promise", "tests", "pytest", "proofs", "bins"},
+    "exclusion": {"kind", "instance", "points", "reason"},
+    "networks": {"artifact", "bins"},
+    "outside": {"files", "tests", "reason"},
+}
+"""Tables of the plan, and the keys that each may have."""
+
+
+class TestPlanError(ValueError):
+    """A plan that cannot be read, or that does not suit what is there; one line a problem."""
+
+    __test__ = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Testpoint:
+    """A promise, and the names of what shows it."""
+
+    __test__ = False
+
+    name: str
+    stage: str
+    """Of the chain from training to the tile's results."""
+    promise: str
+    tests: tuple[str, ...] = ()
+    """cocotb tests: the folder of ``verif/cocotb/``, a dot, and the function."""
+    pytest: tuple[str, ...] = ()
+    """Files below the root, or ``file::test``."""
+    proofs: tuple[str, ...] = ()
+    bins: tuple[str, ...] = ()
+    """Groups of :mod:`adq.verif.simulation.functional_coverage`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusion:
+    """Points of the structural coverage that no test need reach, and why."""
+
+    kind: str
+    """``line``, ``branch`` or ``toggle``."""
+    instance: str
+    """Regular expression of instances' names: a model, a space, the path in it."""
+    points: tuple[str, ...]
+    """Regular expressions of the points' names: a net with its bit and edge, or a place in the
+    sources with what happens there."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """What a shipped network's vectors must reach."""
+
+    artifact: str
+    bins: tuple[str, ...]
+    """Regular expressions, each of which must match a bin that is reached."""
+
+    def missing(self, reached: Iterable[str]) -> list[str]:
+        """Expressions that match no bin reached."""
+        names = list(reached)
+        return [one for one in self.bins if not any(re.fullmatch(one, name) for name in names)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestPlan:
+    """The whole plan."""
+
+    __test__ = False
+
+    testpoints: tuple[Testpoint, ...]
+    exhaustive: tuple[str, ...] = ()
+    """cocotb tests that draw nothing, or every value there is."""
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """Percent of what is not excluded, of ``line``, ``branch``, ``toggle`` and ``bins``."""
+    exclusions: tuple[Exclusion, ...] = ()
+    networks: tuple[Networks, ...] = ()
+    outside_files: tuple[str, ...] = ()
+    outside_tests: tuple[str, ...] = ()
+
+    def points_of(self, test: str) -> list[str]:
+        """Names of the testpoints that a cocotb test stands in."""
+        return [point.name for point in self.testpoints if test in point.tests]
+
+
+def read_plan(path: Path | None = None) -> TestPlan:
+    """Read a plan; that of this repository where no path is given.
+
+    Raises
+    ------
+    TestPlanError
+        If it cannot be read, or has a key that is none.
+    """
+    path = path or Path(__file__).with_name("testplan.toml")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TestPlanError(f"{path}: cannot read the test plan: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TestPlanError(f"{path}: not valid TOML: {error}") from None
+    for name in document:
+        if name not in {*TABLES, "exhaustive", "goals"}:
+            known = ", ".join([*TABLES, "exhaustive", "goals"])
+            raise TestPlanError(f"{path}: unknown table {name!r}; known: {known}")
+    tables = {name: list(_entries(path, document, name)) for name in TABLES}
+    outside = tables["outside"]
+    try:
+        return TestPlan(
+            testpoints=tuple(Testpoint(**entry) for entry in tables["testpoint"]),
+            exhaustive=tuple(document.get("exhaustive", ())),
+            goals=_goals(path, document.get("goals", {})),
+            exclusions=tuple(Exclusion(**entry) for entry in tables["exclusion"]),
+            networks=tuple(Networks(**entry) for entry in tables["networks"]),
+            outside_files=tuple(name for entry in outside for name in entry.get("files", ())),
+            outside_tests=tuple(name for entry in outside for name in entry.get("tests", ())),
+        )
+    except TypeError as error:
+        raise TestPlanError(f"{path}: an entry lacks a key: {error}") from None
+
+
+def _goals(path: Path, table: Mapping) -> dict[str, float]:
+    """Goals, all of them: 100 where none is given."""
+    goals = dict.fromkeys(GOALS, 100.0)
+    for name, percent in table.items():
+        if name not in goals or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+            raise TestPlanError(
+                f"{path}: [goals] {name}: known are {', '.join(goals)}, from 0 to 100"
+            )
+        goals[name] = percent
+    return goals
+
+
+def _entries(path: Path, document: Mapping, table: str) -> Iterator[dict]:
+    """Entries of a table, lists as tuples, their keys and reasons checked."""
+    for number, entry in enumerate(document.get(table, ()), 1):
+        where = f"{path}: [[{table}]] {entry.get('name', number)}"
+        for key in entry:
+            if key not in TABLES[table]:
+                known = ", ".join(sorted(TABLES[table]))
+                raise TestPlanError(f"{where}: unknown key {key!r}; known: {known}")
+        if "reason" in TABLES[table] and not entry.get("reason", "").strip():
+            raise TestPlanError(f"{where}: says no reason")
+        yield {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Names that a pattern of the plan means."""
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+class Outcome(StrEnum):
+    """What became of a test, a proof, a group of bins or a testpoint."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A testpoint, and what became of each thing that shows it."""
+
+    testpoint: Testpoint
+    evidence: dict[str, Outcome] = field(default_factory=dict)
+    """By name; pytest files and ids, proofs and groups of bins included where results of them were
+    given."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Failed where anything failed; passed where everything was run and passed."""
+        outcomes = set(self.evidence.values())
+        if Outcome.FAILED in outcomes:
+            return Outcome.FAILED
+        return Outcome.PASSED if outcomes == {Outcome.PASSED} else Outcome.NOT_RUN
+
+    def to_json(self) -> dict:
+        """The same for programs."""
+        return {
+            "name": self.testpoint.name,
+            "stage": self.testpoint.stage,
+            "promise": self.testpoint.promise,
+            "outcome": self.outcome.value,
+            "evidence": {name: outcome.value for name, outcome in self.evidence.items()},
+        }
+
+
+def assess(
+    plan: TestPlan,
+    *,
+    tests: Mapping[str, Outcome] | None = None,
+    pytest: Mapping[str, Outcome] | None = None,
+    proofs: Mapping[str, Outcome] | None = None,
+    bins: Mapping[str, Outcome] | None = None,
+) -> list[Assessment]:
+    """Join results to testpoints. A kind of which no results are given is left out; of one that
+    is, a name without a result was not run.
+
+    Parameters
+    ----------
+    tests
+        Of cocotb tests, by name.
+    pytest
+        Of pytest tests, by file and ``file::test``.
+    proofs, bins
+        By name.
+    """
+    assessments = []
+    for point in plan.testpoints:
+        evidence = {}
+        for results, names in (
+            (tests, point.tests),
+            (pytest, point.pytest),
+            (proofs, [n for pattern in point.proofs for n in matching(pattern, proofs or ())]),
+            (bins, point.bins),
+        ):
+            if results is not None:
+                evidence |= {name: results.get(name, Outcome.NOT_RUN) for name in names}
+        assessments.append(Assessment(point, evidence))
+    return assessments

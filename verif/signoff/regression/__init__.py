@@ -1,0 +1,1 @@
+"""Regressions: lists of runs, their models, and what became of them."""

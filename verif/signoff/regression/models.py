@@ -1,0 +1,92 @@
+"""Compiled models of runs, each made once."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from adq.rtl.tile import Tile
+from adq.rtl.verilog import to_verilog
+from adq.verif.processes import Processes
+from adq.verif.signoff.coverage import structural
+from adq.verif.signoff.coverage.marking import marked_verilog
+from adq.verif.signoff.regression.runs import PORTS, Bench, Run
+from adq.verif.signoff.regression.workbench import Workbench
+from adq.verif.simulation.simulator import Build, build
+from adq.verif.sources import PACKAGE
+
+__all__ = ["Models"]
+
+
+def sources_digest() -> str:
+    """Digest of the tests and of everything that they import of ours."""
+    digest = hashlib.sha256()
+    for folder in ("verif", "golden", "rtl"):
+        for path in sorted((PACKAGE / folder).glob("**/*.py")):
+            digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Models:
+    """Compiled models, each made once, whoever asks first."""
+
+    def __init__(
+        self, cache: Path, processes: Processes, *, fst: bool = False, coverage: bool = False
+    ):
+        self.cache = cache
+        self.processes = processes
+        self.fst = fst
+        self.coverage = coverage
+        self.sources = sources_digest()
+        self._lock = threading.Lock()
+        self._models: dict[str, Future[Build]] = {}
+
+    def get(self, run: Run) -> Build:
+        """The model of a run.
+
+        Raises
+        ------
+        SimulationError
+            If it cannot be built.
+        """
+        with self._lock:
+            future, mine = self._models.get(run.model), False
+            if future is None:
+                future, mine = self._models.setdefault(run.model, Future()), True
+        if mine:
+            try:
+                future.set_result(self.build(run))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
+
+    def build(self, run: Run) -> Build:
+        """Build the model of a run, or find it in the cache."""
+        top, ports, verilog = self.design(run)
+        return build(
+            self.cache,
+            top=top,
+            ports=ports,
+            sources={f"{top}.v": verilog},
+            arguments=structural.ARGUMENTS if self.coverage else (),
+            fst=self.fst,
+            processes=self.processes,
+        )
+
+    def design(self, run: Run) -> tuple[str, Sequence[str], str]:
+        """Name, ports and Verilog of what a run simulates."""
+        translate = marked_verilog if self.coverage else to_verilog
+        if run.bench is Bench.TILE:
+            return "tile", PORTS, translate(Tile(run.tile), name="tile")
+        workbench = Workbench(run.tile)
+        return "workbench", workbench.ports, translate(workbench, name="workbench")
+
+    def verilog(self, run: Run) -> str:
+        """Verilog of the model of a run."""
+        model = self.get(run)
+        return (model.directory / f"{model.top}.v").read_text(encoding="utf-8")
+
+    def fingerprint(self, model: Build) -> str:
+        """What results of a model follow from, besides the run."""
+        return f"{model.directory.name}-{self.sources}"

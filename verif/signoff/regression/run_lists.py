@@ -1,0 +1,131 @@
+"""Which runs there are: of every commit, of a night, at every size, and for coverage."""
+
+from collections.abc import Sequence
+
+from adq.rtl.parameters import TileParameters
+from adq.verif.signoff.regression.runs import Bench, Run
+
+__all__ = [
+    "BLOCK_TILES",
+    "COVERED_TILES",
+    "MORE_BLOCK_TILES",
+    "MORE_PORT_TILES",
+    "NIGHTLY_TILES",
+    "SMALL_TILE",
+    "covered_runs",
+    "long_runs",
+    "nightly_runs",
+    "seeds_of",
+    "short_runs",
+]
+
+SMALL_TILE = TileParameters(
+    rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10
+)
+"""Small enough for operands to be exhausted, with a partial sum buffer, and counters of more than
+one word that wrap soon."""
+
+BLOCK_TILES = (
+    SMALL_TILE,
+    # Two rows a beat and half a beat too many; no partial sums.
+    TileParameters(rows=33, columns=32, row_blocks=1, partial_sums=0, vectors=300),
+)
+"""Tiles whose blocks are tested every time."""
+
+MORE_BLOCK_TILES = (
+    # One row and many lanes: every 16-bit weight.
+    TileParameters(rows=1, columns=256, row_blocks=2, partial_sums=1, vectors=65535),
+    TileParameters(rows=2, columns=16, row_blocks=7, partial_sums=3, vectors=1),
+    TileParameters(rows=3, columns=48, row_blocks=65536, partial_sums=5, vectors=2**24),
+    TileParameters(rows=8, columns=16, row_blocks=1, partial_sums=0, vectors=7),
+    TileParameters(rows=32, columns=16, row_blocks=255, partial_sums=63),
+    TileParameters(rows=64, columns=64),
+    TileParameters(rows=100, columns=80, row_blocks=256, partial_sums=100),
+    TileParameters(rows=1024, columns=16, row_blocks=65536, partial_sums=2),
+)
+"""Tiles that the long regression adds for blocks: the ends of every parameter's range."""
+
+MORE_PORT_TILES = (
+    # Operands can be exhausted.
+    TileParameters(rows=1, columns=16, row_blocks=2, partial_sums=2, vectors=300),
+    TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17),
+    TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3),
+    *(
+        TileParameters(rows=rows, columns=columns)
+        for rows, columns in ((16, 16), (32, 64), (64, 64), (128, 64), (128, 128), (256, 128))
+    ),
+)
+"""Tiles that the long regression adds for ports."""
+
+
+NIGHTLY_TILES = (
+    (Bench.BLOCKS, BLOCK_TILES[1]),
+    (Bench.TILE, TileParameters(rows=16, columns=16, row_blocks=4, partial_sums=8, vectors=40)),
+    (Bench.TILE, TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17)),
+    (Bench.TILE, TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3)),
+)
+"""What the nightly regression runs from every tenth seed; the small tile runs from all."""
+
+
+def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
+    """Runs of seeds 1 to ``seeds``; tests that draw nothing run from the first one only."""
+    runs = []
+    for seed in range(1, seeds + 1):
+        some = [(bench, SMALL_TILE) for bench in Bench]
+        some += NIGHTLY_TILES if seed % 10 == 1 else ()
+        for bench, tile in some:
+            left_out = [name for name in exhaustive if name.partition(".")[0] in bench.folders]
+            runs.append(
+                Run(
+                    bench=bench,
+                    tile=tile,
+                    seed=seed,
+                    leave_out=tuple(left_out) if seed > 1 else (),
+                )
+            )
+    return runs
+
+
+def seeds_of(tests: Sequence[dict]) -> dict[str, int]:
+    """Of every test, from how many seeds it was run."""
+    seeds: dict[str, set[int]] = {}
+    for test in tests:
+        seeds.setdefault(test["test"], set()).add(test["seed"])
+    return {name: len(several) for name, several in sorted(seeds.items())}
+
+
+COVERED_TILES = (
+    SMALL_TILE,
+    # Two rows a beat, half a beat too many, and no partial sums; counters that wrap, too.
+    TileParameters(rows=33, columns=16, row_blocks=1, partial_sums=0, vectors=12, counter_bits=9),
+)
+"""Tiles whose structural coverage is counted: small ones, of both kinds that are generated."""
+
+
+def covered_runs(seeds: Sequence[int]) -> list[Run]:
+    """Runs of which coverage is counted."""
+    return [
+        Run(bench=bench, tile=tile, seed=seed)
+        for seed in seeds
+        for tile in COVERED_TILES
+        for bench in Bench
+    ]
+
+
+def short_runs(tile: TileParameters, seed: int) -> list[Run]:
+    """Runs of every commit: small tiles, where a fault shows soonest, then the tile asked for."""
+    return [
+        Run(bench=Bench.BLOCKS, tile=SMALL_TILE, seed=seed),
+        Run(bench=Bench.TILE, tile=SMALL_TILE, seed=seed),
+        *([Run(bench=Bench.TILE, tile=tile, seed=seed)] if tile != SMALL_TILE else []),
+        *(Run(bench=Bench.BLOCKS, tile=t, seed=seed) for t in BLOCK_TILES if t != SMALL_TILE),
+    ]
+
+
+def long_runs(tile: TileParameters, seed: int) -> list[Run]:
+    """Those, and every other size on the list."""
+    return [
+        *short_runs(tile, seed),
+        *(Run(bench=Bench.BLOCKS, tile=other, seed=seed) for other in MORE_BLOCK_TILES),
+        *(Run(bench=Bench.TILE, tile=t, seed=seed) for t in MORE_PORT_TILES if t != tile),
+    ]

@@ -1,0 +1,289 @@
+"""Runs: one simulation each, in a directory of its own, that says what it was and how it ended."""
+
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adq.rtl.parameters import ParameterError, TileParameters
+from adq.verif.simulation.results import TestResult, read_bins, read_results
+from adq.verif.simulation.simulator import SimulationError
+
+if TYPE_CHECKING:
+    from adq.verif.signoff.regression.models import Models
+
+__all__ = ["BLOCKS", "PORTS", "Bench", "Record", "Run", "State", "execute", "read_record"]
+
+BLOCKS = (
+    *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
+    *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
+)
+"""Blocks with a bench of their own in ``verif/cocotb/``."""
+
+STREAMS = ("jobs", "weights", "activations", "results")
+
+PORTS = (
+    *("clk", "rst", "counter_address", "counter_data"),
+    *(f"{name}__{wire}" for name in STREAMS for wire in ("valid", "ready", "payload")),
+)
+
+SIZES = ("rows", "columns", "row_blocks", "partial_sums", "vectors")
+"""Parameters of a tile that stand in every id."""
+
+TIMEOUT = 3600
+"""Seconds after which a simulator is taken to hang."""
+
+
+class Bench(StrEnum):
+    """What is simulated."""
+
+    BLOCKS = "blocks"
+    TILE = "tile"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders of ``verif/cocotb/`` with its tests."""
+        return BLOCKS if self is Bench.BLOCKS else ("tile",)
+
+
+def module(folder: str) -> str:
+    """Module of a folder's tests."""
+    return f"adq.verif.cocotb.{folder}.test_{folder}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Tests of the blocks of a tile, or of the tile through its ports, from one seed."""
+
+    bench: Bench
+    tile: TileParameters
+    seed: int
+    leave_out: tuple[str, ...] = ()
+    """Tests that are not run: ``folder.test``."""
+
+    @property
+    def model(self) -> str:
+        """What is simulated, in a word: with the parameters that are not in it where they are not
+        as always.
+        """
+        t = self.tile
+        others = "".join(
+            f"-{field.name}{getattr(t, field.name)}"
+            for field in dataclasses.fields(t)
+            if field.name not in SIZES and getattr(t, field.name) != field.default
+        )
+        sizes = f"{t.rows}x{t.columns}-{t.row_blocks}x{t.partial_sums}-{t.vectors}"
+        return f"{self.bench}-{sizes}{others}"
+
+    @property
+    def id(self) -> str:
+        """Everything that the run follows from: see :meth:`from_id`."""
+        return f"{self.model}-seed{self.seed}"
+
+    @classmethod
+    def from_id(cls, name: str) -> "Run":
+        """The run of an id.
+
+        Raises
+        ------
+        SimulationError
+            If it is none.
+        """
+        found = re.fullmatch(
+            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+\d+)*)-seed(\d+)", name
+        )
+        if not found:
+            raise SimulationError(
+                f"{name} is no run: take an id from regression.json or nightly.json, such as "
+                "tile-4x16-3x4-6-seed1"
+            )
+        bench, *numbers, others, seed = found.groups()
+        sizes = dict(zip(SIZES, numbers, strict=True)) | dict(
+            re.findall(r"-([a-z_]+)(\d+)", others)
+        )
+        try:
+            tile = TileParameters(**{name: int(size) for name, size in sizes.items()})
+        except (ParameterError, TypeError) as error:
+            raise SimulationError(f"{name} is no run: {error}") from None
+        return cls(bench=Bench(bench), tile=tile, seed=int(seed))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders of its tests."""
+        return self.bench.folders
+
+    @property
+    def only(self) -> str | None:
+        """Pattern of the full names of its tests, where some are left out."""
+        if not self.leave_out:
+            return None
+        names = (
+            re.escape(f"{module(folder)}.{test}")
+            for folder, _, test in (name.partition(".") for name in self.leave_out)
+        )
+        return rf"^(?!({'|'.join(names)})(/|$))"
+
+    def replay(self, test: str = "") -> str:
+        """The line that runs it, or one of its tests, again, with a waveform."""
+        return f"make replay RUN={self.id}" + (f" TEST='{test}'" if test else "")
+
+
+class State(StrEnum):
+    """What became of a run."""
+
+    RUNNING = "running"
+    """Under way, or cut off."""
+    PASSED = "passed"
+    FAILED = "failed"
+    """A test has failed."""
+    BROKEN = "broken"
+    """No model, or no results: the reason says why."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing to gain from running it again."""
+        return self in (State.PASSED, State.FAILED)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run and how it ended; ``run.json`` in its directory."""
+
+    run: Run
+    directory: Path
+    fingerprint: str
+    """Of the design, the tests and the tools."""
+    state: State = State.RUNNING
+    reason: str = ""
+    seconds: float = 0.0
+    tests: tuple[TestResult, ...] = ()
+
+    def write(self) -> None:
+        """Write ``run.json``, whole."""
+        document = {
+            "id": self.run.id,
+            "bench": self.run.bench.value,
+            "tile": asdict(self.run.tile),
+            "seed": self.run.seed,
+            "left_out": list(self.run.leave_out),
+            "state": self.state.value,
+            "reason": self.reason,
+            "seconds": round(self.seconds, 1),
+            "fingerprint": self.fingerprint,
+            "replay": self.run.replay(),
+            "tests": self.tests_json(),
+        }
+        self.directory.mkdir(parents=True, exist_ok=True)
+        scratch = self.directory / ".run.json.part"
+        scratch.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        scratch.replace(self.directory / "run.json")
+
+    def tests_json(self) -> list[dict]:
+        """Its tests, for programs."""
+        return [
+            {
+                "test": result.test,
+                "name": f"{self.run.model} {result.name}",
+                "run": self.run.id,
+                "seed": self.run.seed,
+                "seconds": result.seconds,
+                "outcome": "passed" if result.passed else "failed",
+                "message": result.message,
+                "replay": self.run.replay(result.name),
+            }
+            for result in self.tests
+        ]
+
+    def bins(self) -> dict[str, int]:
+        """Hits of the bins of functional coverage."""
+        return read_bins(self.directory)
+
+
+def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
+    """What a run of the same design and tests left, if it has finished."""
+    try:
+        document = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        if document["fingerprint"] != fingerprint or document["id"] != run.id:
+            return None
+        if document["left_out"] != list(run.leave_out):
+            return None
+        state = State(document["state"])
+        tests = tuple(
+            TestResult(test["name"].partition(" ")[2], test["message"], test["seconds"])
+            for test in document["tests"]
+        )
+        record = Record(run, directory, fingerprint, state, "", document["seconds"], tests)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if record.state.finished else None
+
+
+def environment_of(run: Run) -> dict[str, str]:
+    """What tests learn of their run."""
+    return {"ADQ_TILE": json.dumps(asdict(run.tile))}
+
+
+def execute(
+    run: Run,
+    models: "Models",
+    directory: Path,
+    *,
+    again: bool = False,
+    timeout: float = TIMEOUT,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Record:
+    """Run a run in a directory, unless it has been run there with the same design and tests.
+
+    However it ends, ``run.json`` in the directory says so; where it was cut off, that it is
+    running.
+
+    Raises
+    ------
+    adq.verif.processes.StoppedError
+        If it was told to stop.
+    OSError
+        If ``run.json`` cannot be written.
+    """
+    started = time.monotonic()
+    directory = directory.resolve()
+    record = Record(run, directory, "")
+    try:
+        progress(f"{run.id}: building")
+        model = models.get(run)
+    except SimulationError as error:
+        record = Record(run, directory, "", State.BROKEN, str(error), time.monotonic() - started)
+        record.write()
+        return record
+    fingerprint = models.fingerprint(model)
+    before = None if again else read_record(run, directory, fingerprint)
+    if before is not None:
+        return before
+    Record(run, directory, fingerprint).write()
+    for name in ("functional.json", "coverage.dat", "results.xml"):
+        (directory / name).unlink(missing_ok=True)
+    progress(f"{run.id}: testing")
+    started = time.monotonic()
+    state, reason, tests = State.PASSED, "", ()
+    try:
+        model.run(
+            ",".join(map(module, run.folders)),
+            directory=directory,
+            environment=environment_of(run),
+            seed=run.seed,
+            only=run.only,
+            timeout=timeout,
+            processes=models.processes,
+        )
+        tests = tuple(read_results(directory / "results.xml"))
+        state = State.PASSED if all(test.passed for test in tests) else State.FAILED
+    except SimulationError as error:
+        state, reason = State.BROKEN, str(error)
+    seconds = time.monotonic() - started
+    record = Record(run, directory, fingerprint, state, reason, seconds, tests)
+    record.write()
+    return record

@@ -1,0 +1,63 @@
+"""The blocks of a tile side by side, so that one build serves the tests of all of them."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect, flipped
+
+from adq.rtl.parameters import TileParameters
+from adq.rtl.pim_tile.column_counter import ColumnCounter
+from adq.rtl.pim_tile.counters import PerformanceCounters
+from adq.rtl.pim_tile.feeder import BitPlaneFeeder
+from adq.rtl.pim_tile.sequencer import Sequencer
+from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.shift_add.accumulator import Accumulator
+from adq.rtl.shift_add.collector import Collector
+from adq.rtl.shift_add.fuser import Fuser
+from adq.rtl.shift_add.partial_sums import PartialSumBuffer
+from adq.rtl.shift_add.shift_add import ShiftAdd
+
+__all__ = ["Workbench"]
+
+
+def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
+    """Accumulator of weights of up to ``widest`` bits, in as many lanes as those use."""
+    precisions = parameters.accumulator_weight_bits(widest)
+    widths = {n: parameters.plane_width(n) for n in precisions}
+    return Accumulator(lanes=parameters.outputs(widest), widths=widths)
+
+
+class Workbench(wiring.Component):
+    """Every block of a tile, unconnected: its ports are the workbench's, with the block's name in
+    front.
+    """
+
+    def __init__(self, parameters: TileParameters):
+        p = parameters
+        self.blocks = {
+            "column_counter": ColumnCounter(p),
+            "weight_array": WeightArray(p),
+            "feeder": BitPlaneFeeder(p),
+            "sequencer": Sequencer(p),
+            "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
+            "fuser": Fuser(p),
+            # Those of one precision, and that of lanes which serve several.
+            **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
+            "collector": Collector(p),
+            "shift_add": ShiftAdd(p),
+        }
+        if p.partial_sums:
+            self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
+        super().__init__({name: Out(block.signature) for name, block in self.blocks.items()})
+
+    @property
+    def ports(self) -> list[str]:
+        """Names of the ports in Verilog, clock and reset included."""
+        paths = (path for path, _, _ in self.signature.flatten(self))
+        return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, block in self.blocks.items():
+            m.submodules[name] = block
+            connect(m, flipped(getattr(self, name)), block)
+        return m

@@ -1,0 +1,1 @@
+"""Simulation of the tile under cocotb: builds, harness, counting of every net."""

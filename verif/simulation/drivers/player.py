@@ -1,0 +1,125 @@
+"""Plays streams through the tile's harness; no Python runs while it computes."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cocotb.triggers import RisingEdge, Timer
+
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.beats import Results, results_of
+from adq.verif.operands.jobs import Streams
+
+__all__ = ["Played", "Player"]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a play.
+
+    Attributes
+    ----------
+    results : of every beat
+    cycles : from the first to the last result's, the harness's start included
+    switching : value of the harness's ``switching`` output, the counts since the play began
+    seconds, cpu_seconds : of wall clock and of the processor, from the first cycle to the last
+    """
+
+    results: Results
+    cycles: int
+    switching: int
+    seconds: float
+    cpu_seconds: float
+
+
+class Player:
+    """Drives ``tile_harness.sv``, whose files lie in the working directory.
+
+    With ``separate``, blocks of weights load while nothing computes.
+    """
+
+    def __init__(self, dut, parameters: TileParameters, words: int, *, separate: bool = False):
+        self.dut = dut
+        self.separate = separate
+        self.dumped = 0
+        self.parameters = parameters
+        self.words = words
+
+    async def reset(self):
+        """Reset the tile."""
+        self.dut.start.value = 0
+        self.dut.noise.value = 0
+        self.dut.dump.value = 0
+        self.dut.separate.value = int(self.separate)
+        self.dut.counter_address.value = 0
+        self.dut.reset.value = 1
+        await Timer(10, "ns")
+        self.dut.reset.value = 0
+        await Timer(10, "ns")
+
+    def counts(self) -> np.ndarray:
+        """The switching counters."""
+        value = int(self.dut.switching.value)
+        return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
+
+    async def dump(self) -> str:
+        """What every net did since the dump before, or from the start; see
+        :mod:`adq.verif.simulation.net_counters`.
+        """
+        self.dut.dump.value = 1
+        await Timer(6, "ns")
+        self.dut.dump.value = 0
+        await Timer(6, "ns")
+        with Path("activity.txt").open() as file:
+            file.seek(self.dumped)
+            text = file.read()
+            self.dumped = file.tell()
+        return text
+
+    def streams(self) -> str:
+        """What stands on every stream now, for a message."""
+        valid, ready, moved = (
+            int(getattr(self.dut, f"streams_{name}").value) for name in ("valid", "ready", "beats")
+        )
+        return "; ".join(
+            f"{name} has moved {moved >> 32 * place & (2**32 - 1)} beats, "
+            f"valid {valid >> place & 1}, ready {ready >> place & 1}"
+            for place, name in enumerate(("jobs", "weights", "activations", "results"))
+        )
+
+    async def play(self, streams: Streams) -> Played:
+        """Play streams until all of their results have come.
+
+        Raises
+        ------
+        AssertionError
+            If the tile hangs.
+        """
+        streams.write(Path())
+        return await self.play_files(results=streams.results, patience=streams.patience)
+
+    async def play_files(self, *, results: int, patience: int) -> Played:
+        """Play the streams whose files lie in the working directory; see :meth:`play`."""
+        before = self.counts()
+        self.dut.expected.value = results
+        self.dut.patience.value = patience
+        seconds, cpu_seconds = time.perf_counter(), time.process_time()
+        self.dut.start.value = 1
+        await Timer(6, "ns")
+        self.dut.start.value = 0
+        if not int(self.dut.done.value):
+            await RisingEdge(self.dut.done)
+        seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
+        # The pipeline is empty and idle now, so that nothing is counted between plays.
+        await Timer(10, "ns")
+        hung = int(self.dut.hung.value)
+        assert not hung, f"hangs: no result in {patience:,} cycles: {self.streams()}"
+        counts = self.counts() - before
+        return Played(
+            results=results_of(self.parameters, Path("results.hex").read_text()),
+            cycles=int(self.dut.cycles.value),
+            switching=sum(int(count) << (64 * i) for i, count in enumerate(counts)),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+        )

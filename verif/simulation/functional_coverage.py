@@ -1,0 +1,223 @@
+"""Functional coverage: bins of what jobs asked of the tile, and in which circumstances.
+
+A bin is reached by a job whose results were compared and right. What a job met is observed on the
+streams, not taken from what its test meant to do.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = [
+    "DENSITIES",
+    "GROUPS",
+    "Group",
+    "JobSample",
+    "bin_names",
+    "density_class",
+    "refusal_bin",
+    "report",
+    "reset_bin",
+]
+
+WEIGHT_BITS = (2, 4, 8, 16)
+ACTIVATION_BITS = tuple(range(1, 17))
+SIGNS = ("unsigned", "signed")
+DENSITIES = ("zero", "sparse", "dense")
+BLOCKS = ("one block", "two blocks", "more blocks")
+VECTORS = ("one vector", "more vectors")
+OPERANDS = ("in time", "late")
+RESULTS = ("taken", "waiting")
+MOMENTS = ("loading", "computing", "leaving", "waiting")
+WIDTHS = ("fewer bits", "16 bits")
+REFUSALS = ("WEIGHT_BITS", "ACTIVATION_BITS", "VECTORS", "ROW_BLOCKS")
+
+
+def activation_class(bits: int) -> str:
+    """Activation bits, as far as they are told apart where much is crossed."""
+    ends = (1, 4, 8, 15, 16)
+    first = 1
+    for last in ends:
+        if bits <= last:
+            return f"{first}" if first == last else f"{first}-{last}"
+        first = last + 1
+    raise ValueError(f"activations of {bits} bits")
+
+
+def density_class(nonzero: float) -> str:
+    """Share of activations that are not zero, as far as it is told apart."""
+    if not nonzero:
+        return "zero"
+    return "sparse" if nonzero <= 0.25 else "dense"
+
+
+ACTIVATION_CLASSES = tuple(dict.fromkeys(map(activation_class, ACTIVATION_BITS)))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Bins that cross some circumstances."""
+
+    name: str
+    promise: str
+    axes: tuple[tuple[str, ...], ...]
+    pattern: str
+    """Of a bin's name, an axis a pair of braces."""
+
+    def bins(self) -> list[str]:
+        """Names of all of its bins."""
+        return [self.bin(*values) for values in itertools.product(*self.axes)]
+
+    def bin(self, *values) -> str:
+        """Name of a bin."""
+        return f"{self.name} {self.pattern.format(*values)}"
+
+
+def _group(name: str, promise: str, pattern: str, *axes: Iterable) -> Group:
+    return Group(name, promise, tuple(tuple(map(str, axis)) for axis in axes), pattern)
+
+
+GROUPS: dict[str, Group] = {
+    group.name: group
+    for group in (
+        _group(
+            "precision",
+            "every weight width by every number of activation bits and sign",
+            "{}x{} {}",
+            *(WEIGHT_BITS, ACTIVATION_BITS, SIGNS),
+        ),
+        _group(
+            "density",
+            "activations all zero, few and many, at every weight width and sign",
+            "{} bits {} {}",
+            *(WEIGHT_BITS, SIGNS, DENSITIES),
+        ),
+        _group(
+            "shape",
+            "row blocks by vectors at every weight width",
+            "{} bits {} {}",
+            *(WEIGHT_BITS, BLOCKS, VECTORS),
+        ),
+        _group(
+            "pressure",
+            "operands late or not by results waiting or not, at every weight width",
+            "{} bits {} operands {} results {}",
+            *(WEIGHT_BITS, ("one block", "several blocks"), OPERANDS, RESULTS),
+        ),
+        _group(
+            "job",
+            "weight bits, activation bits, sign, density, row blocks and back-pressure at once",
+            "{}x{} {} {} {} results {}",
+            *(WEIGHT_BITS, ACTIVATION_CLASSES, SIGNS, DENSITIES),
+            *(("one block", "several blocks"), RESULTS),
+        ),
+        _group(
+            "change",
+            "every weight width behind every other",
+            "{} after {} bits",
+            *(WEIGHT_BITS, WEIGHT_BITS),
+        ),
+        _group(
+            "refusal",
+            "every reason to refuse a job, its beat taken at once or waiting",
+            "{} results {}",
+            *(REFUSALS, RESULTS),
+        ),
+        _group(
+            "reset",
+            "a reset while weights load, planes run, results leave or one of them waits, in a job "
+            "of 16 bits or of fewer",
+            "{} {}",
+            *(MOMENTS, WIDTHS),
+        ),
+    )
+}
+"""All groups, by name."""
+
+
+def bin_names() -> Iterator[str]:
+    """Names of all bins."""
+    for group in GROUPS.values():
+        yield from group.bins()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSample:
+    """A good job whose results were right, and what it met."""
+
+    weight_bits: int
+    activation_bits: int
+    signed: bool
+    nonzero: float
+    """Share of its activations that are not zero."""
+    vectors: int
+    row_blocks: int
+    late: bool = False
+    """Weights or activations were waited for in the middle of it."""
+    waiting: bool = False
+    """A result was not taken at once."""
+    before: int | None = None
+    """Weight bits of the good job before it, since reset."""
+
+    @classmethod
+    def of(cls, job, **met) -> "JobSample":
+        """Of a :class:`adq.verif.operands.jobs.Job`, and what it met."""
+        row_blocks, vectors, _ = job.activations.shape
+        return cls(
+            weight_bits=job.weight_bits,
+            activation_bits=job.activation_bits,
+            signed=bool(job.signed),
+            nonzero=float((job.activations != 0).mean()),
+            vectors=vectors,
+            row_blocks=row_blocks,
+            **met,
+        )
+
+    def bins(self) -> list[str]:
+        """Names of the bins that it reaches."""
+        sign, density = SIGNS[self.signed], density_class(self.nonzero)
+        blocks = BLOCKS[min(self.row_blocks, 3) - 1]
+        several = "one block" if self.row_blocks == 1 else "several blocks"
+        vectors = VECTORS[self.vectors > 1]
+        operands, results = OPERANDS[self.late], RESULTS[self.waiting]
+        kw, kx = self.weight_bits, self.activation_bits
+        reached = [
+            GROUPS["precision"].bin(kw, kx, sign),
+            GROUPS["density"].bin(kw, sign, density),
+            GROUPS["shape"].bin(kw, blocks, vectors),
+            GROUPS["pressure"].bin(kw, several, operands, results),
+            GROUPS["job"].bin(kw, activation_class(kx), sign, density, several, results),
+        ]
+        if self.before is not None:
+            reached.append(GROUPS["change"].bin(kw, self.before))
+        return reached
+
+
+def refusal_bin(status: str, *, waiting: bool) -> str:
+    """Bin of a refused job, by the name of its status."""
+    return GROUPS["refusal"].bin(status, RESULTS[waiting])
+
+
+def reset_bin(moment: str, weight_bits: int) -> str:
+    """Bin of a reset: what the tile was at, and with which weights."""
+    return GROUPS["reset"].bin(moment, WIDTHS[weight_bits == 16])
+
+
+def report(hits: Mapping[str, int]) -> list[dict]:
+    """Of every group, its bins reached, all, and the names of those missing."""
+    counts = Counter(hits)
+    table = []
+    for group in GROUPS.values():
+        names = group.bins()
+        missing = [name for name in names if not counts[name]]
+        table.append(
+            {
+                "name": group.name,
+                "promise": group.promise,
+                "hit": len(names) - len(missing),
+                "total": len(names),
+                "missing": missing,
+            }
+        )
+    return table

@@ -1,0 +1,87 @@
+"""The harness under a C++ ``main()``: the same compiled model, without cocotb."""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from adq.rtl.interface import Counter
+from adq.verif.operands.jobs import Streams
+from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
+
+__all__ = ["BarePlay", "build_bare", "play_bare"]
+
+
+@dataclass(frozen=True)
+class BarePlay:
+    """What a play took.
+
+    Attributes
+    ----------
+    cycles : from the first to the last result's
+    seconds, cpu_seconds : of wall clock and of the processor, from the first cycle to the last
+    counters : what the tile's own counters counted, from the end of the play before
+    """
+
+    cycles: int
+    seconds: float
+    cpu_seconds: float
+    counters: dict[Counter, int]
+
+
+def build_bare(model: Build) -> Path:
+    """Program around the very objects that a cocotb run of a harness uses; compiled once."""
+    source = Path(__file__).with_name("bare.cpp")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    program = model.directory / f"bare-{digest}"
+    if program.exists():
+        return program
+    include = verilator_folder().parent / "include"
+    objects = sorted(model.directory.glob("verilated*.o"))
+    handle, scratch = tempfile.mkstemp(prefix=".bare-", dir=model.directory)
+    os.close(handle)
+    command = [
+        *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
+        *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
+        *(source, *objects, model.directory / "Vtop__ALL.a", "-pthread", "-latomic"),
+        *("-o", scratch),
+    ]
+    compiled = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    if compiled.returncode:
+        Path(scratch).unlink()
+        reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
+        raise SimulationError(f"{source.name} did not compile: {reason}")
+    Path(scratch).rename(program)
+    return program
+
+
+def play_bare(
+    model: Build, streams: Streams, *, directory: Path, plays: int = 1, separate: bool = False
+) -> list[BarePlay]:
+    """Play streams one time after the other; results of the last are in ``results.hex``. With
+    ``separate``, loading and computing take turns.
+
+    Raises
+    ------
+    SimulationError
+        If the tile hangs, or the program fails.
+    """
+    program = build_bare(model)
+    directory.mkdir(parents=True, exist_ok=True)
+    streams.write(directory)
+    arguments = (streams.results, streams.patience, plays, int(separate))
+    run = subprocess.run(
+        [program.resolve(), *map(str, arguments)], cwd=directory, capture_output=True, text=True
+    )
+    if run.returncode:
+        raise SimulationError(f"{program.name} broke off ({run.returncode}): {run.stderr.strip()}")
+    played = []
+    for play in json.loads(run.stdout):
+        if play.pop("hung"):
+            raise SimulationError(f"the tile gave no result in {streams.patience} cycles")
+        counters = dict(zip(Counter, play.pop("counters"), strict=True))
+        played.append(BarePlay(counters=counters, **play))
+    return played

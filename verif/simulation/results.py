@@ -1,0 +1,54 @@
+"""Outcomes of cocotb tests, and the bins that they reached."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+__all__ = ["TestResult", "read_bins", "read_results"]
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """Outcome of a test, named after the folder of ``verif/cocotb/`` that holds it; ``message`` is
+    empty where it passed.
+    """
+
+    name: str
+    message: str
+    seconds: float = 0.0
+
+    @property
+    def test(self) -> str:
+        """The name without the test's parameters, as it stands in the test plan."""
+        return self.name.partition("/")[0]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+        return not self.message
+
+
+def read_results(path: Path) -> list[TestResult]:
+    """Outcomes in the JUnit file that cocotb wrote, but for tests that were skipped."""
+    results = []
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        if case.find("skipped") is not None:
+            continue
+        failure = case.find("failure")
+        if failure is None:
+            failure = case.find("error")
+        message = ""
+        if failure is not None:
+            text = failure.get("message") or failure.get("error_msg") or failure.text or ""
+            message = text.strip().splitlines()[0] if text.strip() else "failed"
+        folder = case.get("classname", "").rpartition(".")[2].removeprefix("test_")
+        name = f"{folder}.{case.get('name', '?')}"
+        results.append(TestResult(name, message, float(case.get("time", 0))))
+    return results
+
+
+def read_bins(directory: Path) -> dict[str, int]:
+    """Hits of the bins of functional coverage that a simulation left in its directory."""
+    path = directory / "functional.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

