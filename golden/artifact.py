@@ -5,7 +5,9 @@ bytes. Reading checks everything before anything is used.
 """
 
 import contextlib
+import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ import safetensors.numpy
 
 from adq.golden import manifest as manifests
 from adq.golden.directory import replace_directory, staged_directory, write_synced
+from adq.golden.reading import FileError, read_file
 from adq.golden.samples import Artifact, ArtifactError, Samples
 from adq.golden.verify import NodeAgreement, verify_artifact
 
@@ -25,7 +28,9 @@ __all__ = [
     "ArtifactError",
     "NodeAgreement",
     "Samples",
+    "StoredArtifact",
     "read_artifact",
+    "read_stored",
     "verify_artifact",
     "write_artifact",
 ]
@@ -53,6 +58,16 @@ _DTYPES = {
 """The integer dtypes from the narrowest on, and what the tensor file calls them."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StoredArtifact:
+    """What a folder holds: an artifact, and the graphs that its manifest lists."""
+
+    artifact: Artifact
+    graphs: Mapping[str, bytes]
+    """Contents of the graph files by dialect. Their bytes are those that the manifest lists; what
+    graph they hold is checked by ``adq.golden.onnx_check.require_graph_of``."""
 
 
 def write_artifact(
@@ -122,14 +137,30 @@ def read_artifact(directory: str | Path) -> Artifact:
         tensor and what to do.
 
     """
+    return read_stored(directory).artifact
+
+
+def read_stored(directory: str | Path) -> StoredArtifact:
+    """Read an artifact as ``read_artifact`` does, with its graphs.
+
+    Every file is read once: the bytes whose checksum was compared are the bytes that are used.
+
+    Raises
+    ------
+    ArtifactError
+        As ``read_artifact``.
+
+    """
     directory = Path(directory)
     place = directory / MANIFEST
     text = _read_file(place, MAXIMUM_MANIFEST_BYTES)
     with _errors_in(place):
         manifest = manifests.load(text)
+    _refuse_unlisted_graphs(directory, manifest["files"])
     files = {name: _read_listed(place, name, entry) for name, entry in manifest["files"].items()}
+    graphs = {dialect: files[name] for dialect, name in GRAPHS.items() if name in files}
     with _errors_in(directory / TENSORS):
-        tensors = _parse_tensors(files[TENSORS], manifest["tensors"])
+        tensors = _parse_tensors(files.pop(TENSORS), manifest["tensors"])
         nodes = manifests.build_nodes(manifest["network"], tensors)
     with _errors_in(place):
         network = manifests.build_network(manifest["network"], nodes)
@@ -140,7 +171,8 @@ def read_artifact(directory: str | Path) -> Artifact:
                 f"tensor samples/inputs has {len(samples)} images, the manifest says "
                 f"{manifest['samples']['count']}"
             )
-        return Artifact(network=network, samples=samples, generator=manifest["generator"])
+        artifact = Artifact(network=network, samples=samples, generator=manifest["generator"])
+    return StoredArtifact(artifact=artifact, graphs=graphs)
 
 
 def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray]:
@@ -168,13 +200,26 @@ def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray
     return tensors
 
 
+def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None:
+    """Refuse a graph beside the manifest: whoever opens it would take it for the network's."""
+    for name in GRAPHS.values():
+        if name not in listed and os.path.lexists(directory / name):
+            raise ArtifactError(
+                f"{directory / name}: is not listed in {MANIFEST}: do not trust it, remove it; "
+                "adq onnx writes the graphs of an artifact"
+            )
+
+
 def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
     """Read a file that the manifest lists, and check size and checksum."""
+    remedy = "do not trust this artifact, export it again"
     if not _FILE_NAME.fullmatch(name):
         raise ArtifactError(
             f"{manifest}: file name {name[:128]!r} is not the plain name of a file in this "
-            "folder: do not trust this artifact, export it again"
+            f"folder: {remedy}"
         )
+    if name not in (TENSORS, *GRAPHS.values()):
+        raise ArtifactError(f"{manifest}: lists a file {name} that no artifact has: {remedy}")
     path = manifest.with_name(name)
     data = _read_file(path, entry["bytes"])
     if len(data) != entry["bytes"]:
@@ -191,21 +236,19 @@ def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
 
 
 def _read_file(path: Path, most: int) -> bytes:
-    """Read a regular file, but never more than ``most`` bytes."""
+    """Read a plain file of an artifact, but never more than ``most`` bytes."""
     try:
+        return read_file(path, most, links=False)
+    except FileError as error:
+        raise ArtifactError(f"{error}; copy the artifact or export it again") from None
+    except (FileNotFoundError, NotADirectoryError):
         if not path.parent.is_dir():
-            raise ArtifactError(f"{path.parent}: no such folder: give the folder of an artifact")
-        if not path.is_file():
             raise ArtifactError(
-                f"{path}: no such file: copy the whole folder of the artifact, or export it again"
-            )
-        size = path.stat().st_size
-        if size > most:
-            raise ArtifactError(
-                f"{path}: has {size} bytes, expected at most {most}: it is not the file that was "
-                "written; copy the artifact or export it again"
-            )
-        return path.read_bytes()
+                f"{path.parent}: no such folder: give the folder of an artifact"
+            ) from None
+        raise ArtifactError(
+            f"{path}: no such file: copy the whole folder of the artifact, or export it again"
+        ) from None
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -1,7 +1,6 @@
 """Runs the ONNX graphs of ``adq.golden.onnx_graph``, and returns every integer in them."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,18 +8,23 @@ import onnxruntime
 
 from adq.golden.integer_network import Trace
 from adq.golden.network import INPUT, Network
+from adq.golden.onnx_check import OnnxError, require_self_contained
 from adq.golden.onnx_graph import LOGITS, accumulator_name
 
 BATCH = 64
 """Images that ONNX Runtime takes at a time."""
 
 
-class OnnxError(ValueError):
-    """A graph that is not the one of its network, or that cannot be run."""
-
-
 def session(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """Load a graph into ONNX Runtime on the CPU, with as many threads as this process has cores."""
+    """Load a graph into ONNX Runtime on the CPU, with as many threads as this process has cores.
+
+    Raises
+    ------
+    OnnxError
+        The graph reaches further than itself, or ONNX Runtime does not load it.
+
+    """
+    require_self_contained(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     options.log_severity_level = 3
@@ -71,6 +75,7 @@ def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> T
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
+    require_self_contained(model)
     inputs = network.check_inputs(inputs).astype(np.float32)
     names = _tensors(network)
     wrapper = ModelWrapper(model)
@@ -84,14 +89,6 @@ def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> T
             raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
     tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
     return _trace(network, dict(tensors))
-
-
-def load_model(path: Path) -> onnx.ModelProto:
-    """Read a graph from its file, or an ``OnnxError``."""
-    try:
-        return onnx.load(path)
-    except Exception as error:
-        raise OnnxError(f"{path}: not an ONNX graph ({_first_line(error)}): export again") from None
 
 
 def _tensors(network: Network) -> list[str]:

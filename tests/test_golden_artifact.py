@@ -389,7 +389,7 @@ MANIFEST_DAMAGE = [
     ),
     (
         lambda m: m["files"].update({"more.bin": m["files"]["tensors.safetensors"]}),
-        "more.bin: no such file: copy the whole folder",
+        "lists a file more.bin that no artifact has",
     ),
     (
         lambda m: m["files"]["tensors.safetensors"].update(bytes=2**60),

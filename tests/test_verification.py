@@ -93,9 +93,8 @@ def test_graphs_are_part_of_the_artifact(artifact, tmp_path):
     result = adq("onnx", artifact)
     assert result.exit_code == 0, result.output
     for name in GRAPHS.values():
-        assert f"{artifact / name}, {(artifact / name).stat().st_size:,} bytes" in (
-            result.output.replace("\n", "")
-        )
+        written = f"{artifact / name},{(artifact / name).stat().st_size:,}bytes"
+        assert written in "".join(result.output.split())  # the console breaks long lines
     assert (read_artifact(artifact).samples.logits == integers).all()
     assert verify(artifact, out=tmp_path / "out")[0].exit_code == 0
     # An artifact with graphs is an artifact: it can be replaced, and then has none.
@@ -110,15 +109,3 @@ def test_graphs_are_part_of_the_artifact(artifact, tmp_path):
     (artifact / GRAPHS["onnx"]).write_bytes(damaged)
     with pytest.raises(ArtifactError, match=r"network\.onnx: its sha256 is not the one"):
         read_artifact(artifact)
-
-
-def test_the_graph_in_the_folder_is_the_one_that_runs(artifact, tmp_path):
-    other = read_artifact(DIGITS / "16bit")
-    from adq.golden.onnx_graph import build_model
-
-    graph = build_model(other.network).SerializeToString()
-    write_artifact(artifact, read_artifact(artifact), {"onnx": graph})
-    result, report = verify(artifact, out=tmp_path / "out")
-    assert result.exit_code in (1, 2)
-    by_name = {r["implementation"]: r["agrees"] for r in report["results"]}
-    assert by_name == {"numpy": True, "onnx": False, "qonnx": True}

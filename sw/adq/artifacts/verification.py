@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from adq.golden import integer_network
-from adq.golden.artifact import GRAPHS, read_artifact
+from adq.golden.artifact import GRAPHS, read_stored
 from adq.golden.network import Network
 from adq.golden.samples import Artifact
 from adq.golden.verify import NodeAgreement, compare, verify_artifact
@@ -66,18 +66,28 @@ class Verification:
     """
 
     def __init__(self, directory: Path):
+        stored = read_stored(directory)
         self.directory = directory
-        self.artifact = read_artifact(directory)
+        self.artifact = stored.artifact
+        self._graphs = stored.graphs
 
-    def samples(self, implementation: str) -> Verified:
-        """Hold an implementation against the artifact's samples.
+    def check_graphs(self) -> None:
+        """Hold the graphs that the artifact has against those of its network.
 
         Raises
         ------
-        adq.golden.onnx_session.OnnxError
-            A graph in the artifact's folder cannot be run.
+        adq.golden.onnx_check.OnnxError
+            A graph is another one.
 
         """
+        from adq.golden.onnx_check import require_graph_of
+
+        for dialect, data in self._graphs.items():
+            where = str(self.directory / GRAPHS[dialect])
+            require_graph_of(self.artifact.network, dialect, data, where)
+
+    def samples(self, implementation: str) -> Verified:
+        """Hold an implementation against the artifact's samples."""
         artifact = self.artifact
         if implementation == "qonnx":
             artifact = _first_images(artifact, QONNX_IMAGES)
@@ -93,14 +103,15 @@ class Verification:
         if implementation == "numpy":
             return integer_network.run
         from adq.golden.onnx_graph import build_model
-        from adq.golden.onnx_session import load_model, run_onnx, run_qonnx
+        from adq.golden.onnx_session import run_onnx, run_qonnx
 
-        file = self.directory / GRAPHS[implementation]
-        if file.exists():
-            model = load_model(file)
+        # Always the graph of the network as it was read: a file's graph is compared, never run.
+        if implementation == "onnx":
+            model, execute = build_model(self.artifact.network), run_onnx
         else:
-            model = build_model(self.artifact.network, implementation)
-        execute = run_onnx if implementation == "onnx" else run_qonnx
+            batch = min(len(self.artifact.samples), QONNX_IMAGES)
+            model = build_model(self.artifact.network, "qonnx", batch=batch)
+            execute = run_qonnx
         return lambda network, inputs: execute(network, model, inputs)
 
 
