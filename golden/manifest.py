@@ -6,13 +6,12 @@ integers of a node are tensors beside it, named ``network/NODE/FIELD``.
 
 import dataclasses
 import functools
-import hashlib
 import json
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 
+from adq.golden.json_reader import JsonError, Schema, check_signature, parse, quoted, sign
 from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,
@@ -40,11 +39,9 @@ _OPERATIONS = {
 def dump(manifest: dict) -> bytes:
     """Return a manifest as JSON text with its checksum; equal manifests give equal bytes."""
     try:
-        text = json.dumps(manifest, indent=2, allow_nan=False, default=_plain)
+        return sign(manifest, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"generator: {error}: it must be of JSON values, without NaN") from None
-    body = text.removesuffix("\n}").encode() + b",\n  "
-    return body + _checksum_field(body)
 
 
 def load(text: bytes) -> dict:
@@ -57,24 +54,18 @@ def load(text: bytes) -> dict:
 
     """
     try:
-        manifest = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-        # Half of a character, which JSON can escape, ends whoever prints it.
-        json.dumps(manifest, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"not valid JSON ({_shown(error)})") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactError(f'not a golden artifact: "format" must be "{FORMAT}"')
-    if manifest.get("version") != VERSION:
-        raise ArtifactError(
-            f"format version {_shown(manifest.get('version'))}, but this release reads version "
-            f"{VERSION}: use the release that wrote it"
-        )
-    body = text[: text.rfind(b'"sha256"')]
-    if text != body + _checksum_field(body):
-        raise ArtifactError("its sha256, the last field, is not that of the text before it")
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(manifest))
-    if error is not None:
-        raise ArtifactError(f"{_shown(error.json_path)}: {_shown(error.message)}")
+        manifest = parse(text)
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise ArtifactError(f'not a golden artifact: "format" must be "{FORMAT}"')
+        if manifest.get("version") != VERSION:
+            raise ArtifactError(
+                f"format version {quoted(manifest.get('version'))}, but this release reads version "
+                f"{VERSION}: use the release that wrote it"
+            )
+        check_signature(text)
+        _schema().check(manifest)
+    except JsonError as error:
+        raise ArtifactError(str(error)) from None
     return manifest
 
 
@@ -201,44 +192,14 @@ def _build_node(described: dict, take) -> Node:
     return operation(**fields)
 
 
-def _checksum_field(body: bytes) -> bytes:
-    """Return what ends a manifest: the checksum of all bytes before this field."""
-    return b'"sha256": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
-
-
 def _plain(value):
     """Turn NumPy's scalars into JSON's."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(_shown(f"{type(value).__name__} {value}"))
-
-
-def _shown(found) -> str:
-    """Quote what a manifest holds in one short printable line, whatever it is."""
-    return repr(str(found)[:200])[1:-1]
-
-
-def _unique(pairs: list[tuple]) -> dict:
-    """Refuse an object whose keys repeat: readers would disagree on which one holds."""
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        raise ValueError("an object has the same key twice")
-    return unique
-
-
-def _refuse_constant(name: str):
-    raise ValueError(f"{name} is no JSON number")
+    raise TypeError(quoted(f"{type(value).__name__} {value}"))
 
 
 @functools.cache
-def _validator() -> jsonschema.Draft202012Validator:
-    def is_integer(_checker, value) -> bool:
-        """Refuse 1.0, an integer to JSON Schema, which would become a float here."""
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    draft = jsonschema.Draft202012Validator
-    strict = jsonschema.validators.extend(
-        draft, type_checker=draft.TYPE_CHECKER.redefine("integer", is_integer)
-    )
+def _schema() -> Schema:
     schema = Path(__file__).with_name("manifest.schema.json").read_text(encoding="utf-8")
-    return strict(json.loads(schema))
+    return Schema(json.loads(schema))

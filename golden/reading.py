@@ -5,15 +5,16 @@ path, so that nothing can be put in its place in between, and nothing is read th
 ends: a pipe, a device or a folder is refused before its first byte.
 """
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _KINDS = {
-    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
@@ -24,7 +25,18 @@ class FileError(ValueError):
 
 
 def read_file(path: str | Path, most: int, *, links: bool = True) -> bytes:
-    """Read a plain file of at most ``most`` bytes.
+    """Read a plain file of at most ``most`` bytes; see ``open_file``."""
+    with open_file(path, most, links=links) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise FileError(f"{path}: changed while it was read: try again once it is written")
+    return data
+
+
+@contextlib.contextmanager
+def open_file(path: str | Path, most: int, *, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a plain file of at most ``most`` bytes.
 
     Parameters
     ----------
@@ -39,24 +51,13 @@ def read_file(path: str | Path, most: int, *, links: bool = True) -> bytes:
     Raises
     ------
     FileError
-        The path is no plain file, too large, or changes while it is read.
+        The path is no plain file, or too large.
     OSError
-        The file is missing, or the system refuses to read it.
+        The file is missing, or the system refuses to open it.
 
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise FileError(
-                f"{path}: is a symbolic link: put the file itself in its place"
-            ) from None
-        if error.errno == errno.ENXIO:
-            raise FileError(f"{path}: is a socket, it must be a plain file") from None
-        raise
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open(_descriptor(path, links), "rb") as file:
+        status = os.fstat(file.fileno())
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is not None:
             raise FileError(f"{path}: is {kind}, it must be a plain file")
@@ -65,7 +66,24 @@ def read_file(path: str | Path, most: int, *, links: bool = True) -> bytes:
                 f"{path}: has {status.st_size} bytes, expected at most {most}: it is not the file "
                 "that was written"
             )
-        data = file.read(status.st_size + 1)
-    if len(data) != status.st_size:
-        raise FileError(f"{path}: changed while it was read: try again once it is written")
-    return data
+        yield file
+
+
+def _descriptor(path: str | Path, links: bool) -> int:
+    """Open a path without waiting for anything."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP and not links:
+            raise FileError(
+                f"{path}: is a symbolic link: put the file itself in its place"
+            ) from None
+        if error.errno == errno.ENXIO:
+            raise FileError(f"{path}: is a socket, it must be a plain file") from None
+        raise
+    # Python itself opens no folder.
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileError(f"{path}: is a folder, it must be a plain file")
+    return descriptor

@@ -108,6 +108,8 @@ class TileParameters:
 
         """
         try:
+            if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+                raise ParameterError(f"{path}: is no plain file: give another with --tile")
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ParameterError(

@@ -1,6 +1,7 @@
 """Recipes: what is read, and what each mistake is told."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,11 @@ def test_not_text(tmp_path):
         Recipe.from_toml(path)
 
 
-@pytest.mark.parametrize("name", ["absent.toml", "."])
-def test_unreadable(tmp_path, name):
-    with pytest.raises(ConfigError, match=r"cannot be read .*: give the path of a recipe"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("absent.toml", r"cannot be read .*"), (".", "is a folder"), ("pipe", "is a pipe")],
+)
+def test_unreadable(tmp_path, name, message):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=f"{message}.*: give the path of a recipe"):
         Recipe.from_toml(tmp_path / name)

@@ -9,8 +9,11 @@ from typer.testing import CliRunner
 
 pytest.importorskip("matplotlib", reason="figures need the extra of that name")
 
+from tests.kept_results import metrics
+
 from adq.cli import main
 from adq.runs.density_figures import FigureError, _apart, draw, read_history
+from adq.runs.run import Run
 
 LAYERS = ("conv1", "conv2", "conv3", "linear")
 
@@ -85,7 +88,7 @@ def figures(folder, *options):
 
 def write(folder, history):
     folder.mkdir(exist_ok=True)
-    (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
+    Run(folder).write_history(history)
     return folder
 
 
@@ -109,7 +112,7 @@ def test_the_same_history_gives_the_same_file(tmp_path):
 
 def test_a_kept_result(tmp_path):
     result = tmp_path / "some.json"
-    result.write_text(json.dumps({"seed": 0, "history": HISTORY}))
+    result.write_text(json.dumps({**metrics(), "history": HISTORY}))
     assert read_history(result) == HISTORY
 
 
@@ -118,10 +121,11 @@ def test_a_kept_result(tmp_path):
     [
         (None, "history.jsonl: is not there: give the folder of a run"),
         ("", "the history holds no epoch of the mixed network: train an epoch first"),
-        ('{"network": "mixed"', "history.jsonl: is damaged or no history: train again"),
-        ("3\n", "history.jsonl: is damaged or no history: train again"),
-        ('{"network": "mixed", "bits": {}}', "lines of the mixed network lack 'epoch': it was"),
-        ('{"network": "mixed", "bits": 3, "epoch": 1}', "it was written by another version"),
+        ('{"network": "mixed"', "history.jsonl: is damaged (not valid JSON"),
+        ("3\n", "history.jsonl: is damaged ($: 3 is not of type 'object'): train again"),
+        ('{"network": "mixed", "bits": {}}', "is a required property): train again"),
+        ('{"network": "other"}', "is damaged ($"),
+        (json.dumps(HISTORY[0]), "line 1: its sha256 is not that of the lines up to it"),
     ],
 )
 def test_what_cannot_be_drawn(tmp_path, content, message):

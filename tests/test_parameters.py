@@ -1,6 +1,7 @@
 """Tile parameters: widths from first principles, and messages of what cannot be built."""
 
 import itertools
+import os
 
 import pytest
 
@@ -144,6 +145,10 @@ def test_wrong_files(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(ParameterError, match=r"cannot read the tile file: No such file"):
         TileParameters.from_toml(tmp_path / "none.toml")
+    os.mkfifo(tmp_path / "pipe.toml")
+    for place in (tmp_path, tmp_path / "pipe.toml"):
+        with pytest.raises(ParameterError, match="is no plain file: give another with --tile"):
+            TileParameters.from_toml(place)
 
 
 def test_a_file_replaces_defaults(tmp_path):

@@ -1,10 +1,10 @@
 """Kept results: what is kept of a run, and the tables made of it."""
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from tests.kept_results import metrics
 
 from adq.runs.results import (
     BEGIN,
@@ -22,18 +22,6 @@ from adq.training.config import Recipe
 RECIPE = '[training]\nepochs = 2\nthreads = 2\n[data]\nname = "cifar10"\ntrain_images = 10000\n'
 
 
-def network(accuracy: float, *, seconds: float, **figures) -> dict:
-    iteration = {
-        "iteration": 1,
-        "epochs": 2,
-        "accuracy": accuracy,
-        "bits": {"conv1": 16, "conv2": 3},
-        "channels": {"conv1": 32, "conv2": 64},
-        "density": {"conv1": 0.5261, "conv2": 0.41},
-    }
-    return {"accuracy": accuracy, "seconds": seconds, "iterations": [iteration], **figures}
-
-
 @pytest.fixture
 def recipes(tmp_path):
     folder = tmp_path / "recipes"
@@ -48,19 +36,6 @@ def run(tmp_path, recipes):
     changes = ["training.device=cuda", "data.path=elsewhere", "training.threads=1"]
     recipe = Recipe.from_toml(recipes / "cifar10-vgg19.toml", changes)
     run = Run.create(tmp_path / "run", recipe)
-    figures = {
-        "mac_reduction": 4.8765,
-        "training_complexity": 0.4321,
-        "pim_energy_reduction": 12.34,
-    }
-    metrics = {
-        "recipe": dataclasses.asdict(recipe),
-        "versions": {"torch": "2.0"},
-        "device": "CPU",
-        "mixed": network(0.725, seconds=75.0, **figures),
-        "baseline": network(0.7312, seconds=30.0),
-    }
-    run.metrics.write_text(json.dumps(metrics))
     epoch = {
         "network": "mixed",
         "epoch": 1,
@@ -73,6 +48,7 @@ def run(tmp_path, recipes):
         "density": {"conv1": 0.123456},
     }
     run.write_history([epoch])
+    run.write_metrics(metrics(recipe))
     return run
 
 
@@ -143,5 +119,5 @@ def test_a_page_without_marks(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"mixed": 3}'])
 def test_a_damaged_result(tmp_path, text):
     Path(tmp_path, "bad.json").write_text(text)
-    with pytest.raises(ResultError, match=r"bad\.json: holds no result of a run"):
+    with pytest.raises(ResultError, match=r"bad\.json: is no result of a training run"):
         read_results(tmp_path)

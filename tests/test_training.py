@@ -192,7 +192,7 @@ MOMENTS = {
     "writing the history": ("adq.runs.run.write_text", 2, kill),
     "between the networks": ("adq.training.network_training.adq.prepare", 2, kill),
     "in the baseline": ("adq.training.network_training.functional.cross_entropy", 24, kill),
-    "writing the metrics": ("adq.training.session.write_json", 1, kill),
+    "writing the metrics": ("adq.runs.run.write_bytes", 1, kill),
 }
 
 

@@ -188,7 +188,7 @@ ATTACKS = {
     ),
     "scale-beyond-floats": Attack(
         manifest(lambda m: m["network"]["input"]["format"].update(scale=10**400)),
-        "it must be a positive number",
+        "is beyond 64 bits",
     ),
     "manifest-scale-changed": Attack(
         replaced(MANIFEST, swap(b"0.0625", b"0.0635")), "its sha256, the last field, is not that"
@@ -220,6 +220,10 @@ ATTACKS = {
         manifest(lambda m: m["files"].update({"/etc/hostname": m["files"][TENSORS]})),
         "file name '/etc/hostname' is not the plain name",
     ),
+    "file-unknown": Attack(
+        manifest(lambda m: m["files"].update({"more.bin": m["files"][TENSORS]})),
+        "lists a file more.bin that no artifact has",
+    ),
     "path-with-stroke": Attack(
         manifest(lambda m: m["files"].update({"a/../../x": m["files"][TENSORS]})),
         "is not the plain name of a file in this folder",
@@ -245,7 +249,7 @@ ATTACKS = {
             ),
             files.update({MANIFEST: resigned(files[MANIFEST].replace(b"0.5", b"1e999", 1))}),
         ),
-        "activation scale inf: it must be a positive number",
+        "1e999 is beyond the largest number",
     ),
     # Graph
     "graph-cycle": Attack(node(0, input="average"), "conv reads average, which comes after it"),

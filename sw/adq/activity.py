@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from adq.cli.console import Console
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.net_counters import INPUTS
 from adq.verif.simulation.network_run import simulate

@@ -21,12 +21,19 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)  # a temporary file is for its owner only
+        temporary.chmod(0o666 & ~_umask())  # a temporary file is for its owner only
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Return the bits that the user's new files lack; the system tells them by setting others."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def remove_remains(path: Path) -> None:
@@ -39,6 +46,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from adq.cli.console import print_whole
+from adq.cli.console import Console, print_whole
 from adq.energy.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
+from adq.cli.console import Console
 from adq.golden.artifact import GRAPHS
 from adq.golden.onnx_graph import Dialect, add_graphs
 

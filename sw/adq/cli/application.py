@@ -139,7 +139,9 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if line is None:
                 raise
-            typer.echo(f"error: {' '.join(line.split())}", err=True)
+            from adq.cli.console import visible
+
+            typer.echo(f"error: {visible(' '.join(line.split()))}", err=True)
             raise typer.Exit(2) from None
 
     return run

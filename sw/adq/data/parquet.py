@@ -15,11 +15,11 @@ import PIL
 import pyarrow
 import pyarrow.parquet
 from PIL import Image
-from rich.console import Console
 from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from adq.cli.console import Console
 from adq.data.hub import DataError, HubDataSet
 from adq.data.splits import Split, Splits
 from adq.files import replacing

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from adq.cli.console import Console
 from adq.cli.tile_options import CACHE
 from adq.energy.characterization import Case, characterize
 from adq.energy.terms import CLOCK

@@ -1,7 +1,6 @@
 """Networks whose energy is asked for: artifacts, kept results of training, architectures."""
 
 import dataclasses
-import json
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from adq.energy.workload import (
     require_samples,
 )
 from adq.models import ModelError
+from adq.runs.results import ResultError, read_result
 
 __all__ = ["ASSUMED_DENSITY", "architecture_energies", "artifact_energy", "result_energies"]
 
@@ -62,15 +62,17 @@ def result_energies(path: Path, coefficients: Coefficients, images: int) -> list
         If the file is none of these.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        network, density = _trained(str(path), content["recipe"], content["mixed"])
+        result = read_result(path)
+        network, density = _trained(str(path), result.recipe, result.mixed)
     except FileNotFoundError:
         raise EnergyError(
             f"{path}: is not there: give a golden artifact, a file of results/, or --arch vgg19"
         ) from None
+    except ResultError as error:
+        raise EnergyError(str(error)) from None
     except (CostError, ModelError) as error:
         raise EnergyError(f"{path}: is damaged: {error}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         raise EnergyError(f"{path}: is no result of a training run, or damaged") from None
     return _energies(network, density, "its trained densities", coefficients, images, 0.5)
 

@@ -1,17 +1,21 @@
 """Checkpoints: what a network in training is, in one file."""
 
 import dataclasses
+import os
 import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
 import adq
 from adq.files import replacing
+from adq.golden.json_reader import JsonError, Schema
+from adq.golden.reading import FileError, open_file
 from adq.models import build
+from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
 from adq.training.config import ConfigError, Recipe
 
 if TYPE_CHECKING:
@@ -19,6 +23,43 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 """Version of the file's layout."""
+
+
+MAXIMUM_BYTES = 2**36
+"""Largest checkpoint that is read."""
+
+_NUMBERS = Schema(
+    {
+        "type": "object",
+        "properties": {
+            "network": {"enum": ["mixed", "baseline"]},
+            "recipe": {
+                "type": "object",
+                "required": ["data", "model"],
+                "additionalProperties": {"type": "object"},
+                "properties": {"model": {"required": ["name"]}},
+            },
+            "input_shape": {
+                "type": "array",
+                "minItems": 3,
+                "maxItems": 3,
+                "items": {"type": "integer", "minimum": 1, "maximum": 2**16},
+            },
+            "classes": {"type": "integer", "minimum": 1, "maximum": 2**20},
+            "channels": layers(CHANNELS),
+            "bits": layers(BITS),
+            "state": {"type": "object"},
+            "densities": layers(SHARE),
+            "epoch": {"type": "integer", "minimum": 0},
+            "history": {"type": "array", "items": EPOCH_SCHEMA},
+            "controller": {"type": "object"},
+            "seconds": {"type": "number", "minimum": 0},
+            "progress": {"type": ["object", "null"]},
+        },
+    }
+)
+"""Types and ranges of what is no tensor. What else the training needs is checked where it is used,
+against the network that the recipe names."""
 
 
 class CheckpointError(ValueError):
@@ -101,10 +142,13 @@ class Checkpoint:
         """
         again = "train again, or point to another run"
         try:
-            _check_sums(path)
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with open_file(path, MAXIMUM_BYTES) as file:
+                _check_parts(file)
+                content = torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise CheckpointError(f"{path}: there is no checkpoint: {again}") from None
+        except FileError as error:
+            raise CheckpointError(f"{error}: {again}") from None
         except (
             OSError,
             RuntimeError,
@@ -114,6 +158,8 @@ class Checkpoint:
             ValueError,
             AttributeError,
             TypeError,
+            MemoryError,
+            NotImplementedError,
             zipfile.BadZipFile,
         ):
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
@@ -124,6 +170,9 @@ class Checkpoint:
             )
         try:
             checkpoint = cls(**{**content, "path": path})
+            _NUMBERS.check(content)
+        except JsonError as error:
+            raise CheckpointError(f"{path}: is damaged ({error}): {again}") from None
         except TypeError:
             raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
         # Through the recipe's class: an older checkpoint lacks keys that have since got a default.
@@ -134,9 +183,19 @@ class Checkpoint:
         return checkpoint
 
 
-def _check_sums(path: Path) -> None:
-    """Hold each part of a checkpoint against its checksum, which PyTorch writes and never reads."""
-    with zipfile.ZipFile(path) as parts:
+def _check_parts(file: BinaryIO) -> None:
+    """Hold each part of a checkpoint against the file's size and against its checksum.
+
+    PyTorch writes both and looks at neither: a part that claims to be larger than the file would
+    have its memory asked for.
+    """
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as parts:
+        listed = parts.infolist()
+        packed = any(part.compress_type != zipfile.ZIP_STORED for part in listed)
+        if packed or sum(part.file_size for part in listed) > size:
+            raise zipfile.BadZipFile
         damaged = parts.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(damaged)
+    file.seek(0)

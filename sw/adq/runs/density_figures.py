@@ -6,7 +6,6 @@ in grey and for colour-blind eyes; every line and every field carries its name o
 
 import functools
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from adq.files import replacing
+from adq.runs.results import ResultError, read_result
+from adq.runs.run import Run, RunError
 
 _STYLE = {
     "font.size": 9,
@@ -58,22 +59,21 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         There is none, or it is damaged.
 
     """
-    file = path / "history.jsonl" if path.is_dir() else path
+    if path.suffix == ".json":
+        run, file = None, path
+    else:
+        run = Run(path.parent if path.name == "history.jsonl" else path)
+        file = run.history
     try:
-        text = file.read_text(encoding="utf-8")
-        if file.suffix == ".json":
-            lines = json.loads(text)["history"]
-        else:
-            lines = [json.loads(line) for line in text.splitlines()]
+        if run is not None:
+            return run.read_history()
+        return list(read_result(path).content.get("history", ()))
     except FileNotFoundError:
         raise FigureError(
             f"{file}: is not there: give the folder of a run, as adq train writes it"
         ) from None
-    except (ValueError, LookupError, TypeError):
-        raise FigureError(f"{file}: is damaged or no history: train again") from None
-    if not all(isinstance(line, dict) for line in lines):
-        raise FigureError(f"{file}: is damaged or no history: train again")
-    return lines
+    except (RunError, ResultError) as error:
+        raise FigureError(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from adq.cli.console import Console
 
 
 def print_metrics(console: Console, metrics: dict[str, Any]) -> None:

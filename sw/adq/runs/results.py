@@ -1,15 +1,18 @@
 """Results that are kept: a small JSON file a run, and the tables made of them."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adq.cli.console import markdown_code, markdown_text
 from adq.files import write_json, write_text
+from adq.golden.json_reader import JsonError, read_json
+from adq.golden.reading import FileError
 from adq.runs.run import Run
-from adq.training.config import Recipe
+from adq.runs.run_schema import RESULT
+from adq.training.config import ConfigError, Recipe
 
 BEGIN = "<!-- made by `adq dev results`: do not edit -->"
 END = "<!-- end of what `adq dev results` made -->"
@@ -97,18 +100,32 @@ def _decisive(recipe: Recipe) -> Recipe:
 
 def read_results(folder: Path) -> dict[str, Result]:
     """Read every result of a folder by name."""
-    results = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            content["mixed"]["iterations"]
-            content["recipe"]["data"]
-        except (ValueError, KeyError, TypeError):
-            raise ResultError(
-                f"{path}: holds no result of a run: keep it again with adq dev results RUN"
-            ) from None
-        results[path.stem] = Result(path.stem, content)
-    return results
+    return {path.stem: read_result(path) for path in sorted(folder.glob("*.json"))}
+
+
+def read_result(path: Path) -> Result:
+    """Read a result, and check it.
+
+    Raises
+    ------
+    ResultError
+        The file holds none, or a field is not of its type or range.
+    FileNotFoundError
+        There is no file.
+
+    """
+    try:
+        content = read_json(path, RESULT)
+        Recipe.from_table(content["recipe"], source=path)
+    except (JsonError, ConfigError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ResultError(
+            f"{path}: is no result of a training run, or damaged ({reason}): keep it again with "
+            "adq dev results RUN"
+        ) from None
+    except FileError as error:
+        raise ResultError(str(error)) from None
+    return Result(path.stem, content)
 
 
 def write_page(page: Path, results: Mapping[str, Result], recipes: Sequence[str]) -> None:
@@ -131,7 +148,7 @@ def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
     for name in recipes:
         paper = PAPER_ENERGY.get(name, "-")
         cells = _figures(results[name], results) if name in results else ["not run"] + ["-"] * 5
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {paper} |")
+        lines.append(f"| {markdown_code(name)} | {' | '.join(cells)} | {paper} |")
     for name in recipes:
         if name in results:
             lines += ["", *_iterations(results[name])]
@@ -160,11 +177,13 @@ def _iterations(result: Result) -> list[str]:
     training, data = result.recipe["training"], result.recipe["data"]
     images = f"{data['train_images']:,}" if data["train_images"] else "all"
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    named = (markdown_text(each) for each in (data["name"], content["device"], versions))
+    data_name, device, versions = named
     minutes = [f"{network['seconds'] / 60:.1f}" for network in (mixed, result.baseline) if network]
     rows = [
-        f"`{result.name}`: {data['name']}, {images} training images, seed {training['seed']}, "
-        f"{training['epochs']} epochs in {' + '.join(minutes)} minutes, {content['device']}, "
-        f"threads: {training['threads']}; {versions}.",
+        f"{markdown_code(result.name)}: {data_name}, {images} training images, "
+        f"seed {training['seed']}, {training['epochs']} epochs in {' + '.join(minutes)} minutes, "
+        f"{device}, threads: {training['threads']}; {versions}.",
         "",
         "| iteration | epochs | accuracy | bits | output channels | AD |",
         "|---|---|---|---|---|---|",

@@ -1,5 +1,6 @@
 """The folder of a training run, and what lies in it."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable
@@ -7,12 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adq.files import remove_remains, write_text
+from adq.files import remove_remains, write_bytes, write_text
 from adq.golden.directory import replace_directory
+from adq.golden.json_reader import MAXIMUM_BYTES, JsonError, check_signature, parse, sign
+from adq.golden.reading import FileError, read_file
+from adq.runs.run_schema import EPOCH, METRICS
 from adq.training.config import Recipe
 
 DERIVED = {".svg", ".png", ".pdf"}
 """Endings of figures, which may lie in a run's folder and go with it."""
+
+
+_HISTORY = "history_sha256"
+_CHECKSUM = "sha256"
 
 
 class RunError(ValueError):
@@ -140,24 +148,88 @@ class Run:
         """Read the recipe of the run."""
         return Recipe.from_toml(self.config)
 
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write the results of the run, with the checksum of its history and one of their own."""
+        history = _last_checksum(self.read_history_lines())
+        write_bytes(self.metrics, sign({**metrics, _HISTORY: history}))
+
     def read_metrics(self) -> dict[str, Any]:
-        """Read the results of the run."""
+        """Read the results of the run, and check them.
+
+        Raises
+        ------
+        RunError
+            They are damaged, were changed, or are not of this version.
+
+        """
         try:
-            metrics = json.loads(self.metrics.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{self.metrics}: is not JSON ({error}): train again") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("mixed"), dict):
-            raise RunError(f"{self.metrics}: holds no results: train again")
+            text = read_file(self.metrics, MAXIMUM_BYTES, links=False)
+            metrics = parse(text)
+            METRICS.check(metrics)
+            check_signature(text)
+        except JsonError as error:
+            raise RunError(f"{self.metrics}: {error}: train again") from None
+        except FileError as error:
+            raise RunError(f"{error}: train again") from None
+        del metrics["sha256"]
+        if metrics.pop(_HISTORY, None) != _last_checksum(self.read_history_lines()):
+            raise RunError(
+                f"{self.history}: is not the history that {self.metrics.name} was written with: "
+                "train again"
+            )
         return metrics
 
     def write_history(self, epochs: Iterable[dict[str, Any]]) -> None:
-        """Write a line an epoch, the whole file anew."""
-        write_text(self.history, "".join(f"{json.dumps(epoch)}\n" for epoch in epochs))
+        """Write a line an epoch, the whole file anew.
+
+        The last field of a line, ``sha256``, is the checksum of all lines up to it.
+        """
+        lines, checksum = [], ""
+        for epoch in epochs:
+            text = json.dumps(epoch, allow_nan=False)
+            checksum = _chained(checksum, text)
+            lines.append(f'{text.removesuffix("}")}, "{_CHECKSUM}": "{checksum}"}}\n')
+        write_text(self.history, "".join(lines))
 
     def read_history(self) -> list[dict[str, Any]]:
-        """Read the epochs of all networks, in the order of training."""
-        lines = self.history.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        """Read the epochs of all networks, in the order of training.
+
+        Raises
+        ------
+        RunError
+            A line is damaged or was changed.
+        OSError
+            There is none.
+
+        """
+        epochs = self.read_history_lines()
+        for epoch in epochs:
+            del epoch[_CHECKSUM]
+        return epochs
+
+    def read_history_lines(self) -> list[dict[str, Any]]:
+        """Read the epochs as ``read_history`` does, each with its checksum."""
+        epochs, checksum = [], ""
+        try:
+            text = read_file(self.history, MAXIMUM_BYTES, links=False)
+            *lines, end = text.decode().split("\n")
+            if end:
+                raise JsonError("its last line has no end")
+            for number, line in enumerate(lines, 1):
+                epoch = parse(line)
+                EPOCH.check(epoch)
+                body = line[: line.rfind(f', "{_CHECKSUM}"')] + "}"
+                checksum = _chained(checksum, body)
+                if epoch.get(_CHECKSUM) != checksum:
+                    raise JsonError(f"line {number}: its sha256 is not that of the lines up to it")
+                epochs.append(epoch)
+        except UnicodeDecodeError:
+            raise RunError(f"{self.history}: is no text: train again") from None
+        except JsonError as error:
+            raise RunError(f"{self.history}: is damaged ({error}): train again") from None
+        except FileError as error:
+            raise RunError(f"{error}: train again") from None
+        return epochs
 
     def _check_replaceable(self) -> None:
         """Refuse to remove what no run has written."""
@@ -189,3 +261,12 @@ class Run:
 def _shortened(texts: list[str], most: int = 3) -> str:
     rest = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _chained(checksum: str, text: str) -> str:
+    """Return the checksum of a line's text and of the lines before it, whose checksum is given."""
+    return hashlib.sha256(f"{checksum}\n{text}".encode()).hexdigest()
+
+
+def _last_checksum(epochs: list[dict[str, Any]]) -> str:
+    return epochs[-1][_CHECKSUM] if epochs else ""

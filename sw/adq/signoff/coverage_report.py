@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 
+from adq.cli.console import Console
 from adq.verif.signoff.coverage import structural
 from adq.verif.signoff.plan.testplan import TestPlan
 from adq.verif.signoff.regression.models import Models

@@ -1,14 +1,15 @@
 """What regressions, proofs, tests and coverage left behind, joined to the test plan."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich.console import Console
 from rich.table import Table
 
+from adq.cli.console import Console
+from adq.golden.json_reader import MAXIMUM_BYTES, parse
+from adq.golden.reading import read_file
 from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, TestPlanError, assess
 
 __all__ = ["Evidence", "print_testpoints", "read_evidence", "worst"]
@@ -77,7 +78,7 @@ def read_evidence(folder: Path) -> Evidence:
             if path.suffix == ".xml":
                 pytest += _pytest_outcomes(path)
                 continue
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse(read_file(path, MAXIMUM_BYTES))
             if source == "proofs":
                 evidence.kinds["proofs"] = {
                     proof["name"]: _passed(proof["result"] in ("proved", "holds"))

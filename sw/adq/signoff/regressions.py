@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from adq.cli.console import Console
 from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import ROOT, Assessment, Outcome, TestPlan
 from adq.verif.signoff.regression.models import Models

@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from adq.data import BUILT_IN, DATA_SETS
+from adq.golden.reading import FileError, read_file
 from adq.models import ARCHITECTURES
+
+MAXIMUM_BYTES = 2**20
+"""Largest recipe that is read."""
 
 ACTIVATION_RANGES = ("learned", "minmax")
 """Ways to choose the range of an activation quantizer (``adq.quantizers``)."""
@@ -215,7 +219,9 @@ class Recipe:
 
         """
         try:
-            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            table = tomllib.loads(read_file(path, MAXIMUM_BYTES).decode())
+        except FileError as error:
+            raise ConfigError(f"{error}: give the path of a recipe") from None
         except OSError as error:
             raise ConfigError(
                 f"{path}: cannot be read ({error.strerror}): give the path of a recipe, "

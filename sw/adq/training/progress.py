@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from adq.cli.console import Console
 from adq.runs.history import Epoch
 from adq.training.observer import Observer
 

@@ -11,7 +11,6 @@ from lightning_fabric import Fabric
 import adq.data
 from adq.cost.metrics import cost_metrics
 from adq.data.images import Images
-from adq.files import write_json
 from adq.runs.checkpoint import Checkpoint
 from adq.runs.history import Epoch, summary
 from adq.runs.run import Run
@@ -78,7 +77,7 @@ class _Session:
                 metrics["mixed"]["accuracy"] - metrics["baseline"]["accuracy"]
             )
         if self.fabric.is_global_zero:
-            write_json(self.run.metrics, metrics)
+            self.run.write_metrics(metrics)
         return metrics
 
     def _train_network(self, name: str, images: Images) -> NetworkTraining:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adq.golden.json_reader import MAXIMUM_BYTES, parse
+from adq.golden.reading import read_file
 from adq.rtl.interface import Status
 from adq.verif.operands.jobs import Job
 
@@ -100,6 +102,6 @@ def read_cases(path: Path) -> tuple[list[Case], dict]:
     OSError, ValueError, KeyError, TypeError
         If it is no such file.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = parse(read_file(path, MAXIMUM_BYTES))
     cases = [Case(**{**case, "jobs": tuple(map(_job, case["jobs"]))}) for case in document["cases"]]
     return cases, document

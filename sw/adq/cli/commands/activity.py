@@ -33,10 +33,8 @@ def activity(
     """
     parameters = read_tile(tile, rows, columns)
 
-    from rich.console import Console
-
     from adq.activity import activity_table, measure_activity
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.files import write_json
 
     console = Console(markup=False)

@@ -33,9 +33,9 @@ def data(
 
     Decoded images stay in build/images, where training finds them again.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.data import CACHE
     from adq.data.parquet import read_splits
 

@@ -25,10 +25,10 @@ def doctor(
 
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.machine import Status, examine
 

@@ -63,10 +63,9 @@ def energy(
     from the operands of their samples; of training runs kept in results/, and of architectures,
     from their densities.
     """
-    from rich.console import Console
     from rich.markup import escape
 
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies

@@ -32,10 +32,10 @@ def evaluate(
 
     Exit status 1 if an integer differs between NumPy and ONNX Runtime.
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.cli.result_path import result_path
     from adq.files import write_json
     from adq.runs.run import Run

@@ -35,10 +35,10 @@ def export(
     How often the integers change a class over the whole test set is printed and stands in the
     artifact's manifest.json.
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.runs.run import Run
 
     console = Console(markup=False)

@@ -37,10 +37,9 @@ def map(
     """
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.markup import escape
 
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.cli.result_path import result_path
     from adq.files import write_json
     from adq.golden.artifact import read_artifact

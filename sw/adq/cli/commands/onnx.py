@@ -16,8 +16,7 @@ def onnx(
 
     They compute the artifact's integers, every tensor of them; `adq verify` shows it.
     """
-    from rich.console import Console
-
     from adq.artifacts.graphs import write_graphs
+    from adq.cli.console import Console
 
     write_graphs(directory, ["onnx", "qonnx"] if qonnx else ["onnx"], Console(markup=False))

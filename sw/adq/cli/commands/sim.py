@@ -38,9 +38,9 @@ def sim(
     """
     parameters = read_tile(tile, rows, columns)
 
-    from rich.console import Console
     from rich.markup import escape
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.simulation import report_networks, simulate_networks
 

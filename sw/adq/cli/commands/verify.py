@@ -35,10 +35,10 @@ def verify(
 
     Exit status 1 if an integer differs, 2 if the artifact cannot be read or has another graph.
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from adq.artifacts.verification import IMPLEMENTATIONS, Verification, missing_package
+    from adq.cli.console import Console
     from adq.cli.result_path import result_path
     from adq.files import write_json
     from adq.shipped import install_command

@@ -24,11 +24,10 @@ def bench_golden(
 
     Exit status 1 if a figure misses its target.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from adq.benchmarks.golden import NETWORKS, measure_export, measure_speed
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.files import write_json
 
     console = Console()

@@ -38,9 +38,7 @@ def bench_rtl(
 
     Exit status 1 if a figure misses its target.
     """
-    from rich.console import Console
-
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.files import write_json
     from adq.verif.bench.suite import GROUPS, RtlBench
 

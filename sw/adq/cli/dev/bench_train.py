@@ -30,10 +30,10 @@ def bench_train(
     import statistics
 
     import torch
-    from rich.console import Console
     from rich.table import Table
 
     from adq.benchmarks import training as bench
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.training.processes import find_device
 

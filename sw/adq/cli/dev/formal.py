@@ -24,10 +24,10 @@ def formal(
     """
     import time
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.verif.signoff.formal.catalog import select
     from adq.verif.signoff.formal.runner import check_all

@@ -33,9 +33,7 @@ def gate_level(
     """
     import dataclasses
 
-    from rich.console import Console
-
-    from adq.cli.console import print_whole
+    from adq.cli.console import Console, print_whole
     from adq.energy.characterization_table import characterize_with_bar
     from adq.energy.coefficients import Coefficients, coefficients_of
     from adq.energy.gate_networks import gate_network, gate_table

@@ -30,10 +30,10 @@ def inject(
     import time
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.verif.signoff.injection.campaign import TILE, Effect, FaultCampaign, describe, rates
 

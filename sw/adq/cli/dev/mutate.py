@@ -34,9 +34,9 @@ def mutate(
     import time
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.verif.signoff.mutation.campaign import TILE, Campaign, Fate
 

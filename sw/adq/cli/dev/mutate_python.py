@@ -29,9 +29,9 @@ def mutate_python(
     import os
     import time
 
-    from rich.console import Console
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.files import write_json
     from adq.signoff.python_mutants import by_module, run_mutmut
 

@@ -18,9 +18,9 @@ def report(
 
     What was not run is said, with the command that does. The page needs no network and no script.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from adq.cli.console import Console
     from adq.files import write_json, write_text
     from adq.signoff.report.content import gather
     from adq.signoff.report.page import render

@@ -1,11 +1,13 @@
 """Files of results, and what of them can be read."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from adq.golden.json_reader import MAXIMUM_BYTES, JsonError, parse
+from adq.golden.reading import FileError, read_file
 
 __all__ = ["SOURCES", "Source", "read_sources"]
 
@@ -65,20 +67,22 @@ def read_sources(folder: Path) -> dict[str, Source]:
 
 def _read(name: str, path: Path, command: str) -> Source:
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAXIMUM_BYTES)
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
         return Source(name, path, command)
     except OSError as error:
         return Source(name, path, command, problem=f"{error.strerror}: check its permissions")
+    except FileError as error:
+        return Source(name, path, command, problem=str(error))
     known = {
         "sha256": hashlib.sha256(content).hexdigest(),
         "modified": modified.isoformat(timespec="seconds"),
     }
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return Source(name, path, command, problem=f"not valid JSON: {error}", **known)
+        document = parse(content)
+    except JsonError as error:
+        return Source(name, path, command, problem=str(error), **known)
     if not isinstance(document, dict):
         return Source(name, path, command, problem="not an object of JSON", **known)
     return Source(name, path, command, document, **known)
