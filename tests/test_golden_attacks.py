@@ -8,10 +8,9 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
 
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
-from adq.golden.attacks import FOLDER, expected_errors
-from adq.golden.attacks.make import ATTACKS, good_artifact, listed, manifest, write_attacks
 
 MOST_MEMORY = 32 * 2**20
 """The damaged artifacts have less than 64 KiB; parsing one takes a few MiB."""
@@ -28,39 +27,28 @@ def read(directory):
         assert peak < MOST_MEMORY, f"{peak:,} bytes"
 
 
-def test_there_are_enough_attacks():
-    assert len(expected_errors()) >= 25
-    folders = {path.name for path in FOLDER.iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders == expected_errors().keys()
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The good artifact's files."""
+    return good_files(tmp_path_factory.mktemp("good") / "good")
 
 
-@pytest.mark.parametrize("name", expected_errors())
-def test_attack_gets_its_error(name):
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_gets_its_error(name, files, tmp_path):
+    damaged = dict(files)
+    ATTACKS[name].damage(damaged)
+    assert damaged != files
+    write_files(tmp_path / name, damaged)
     with pytest.raises(ArtifactError) as error:
-        read(FOLDER / name)
+        read(tmp_path / name)
     text = str(error.value)
-    assert expected_errors()[name] in text
-    assert text.startswith(str(FOLDER / name))
+    assert ATTACKS[name].error in text
+    assert text.startswith(str(tmp_path / name))
     assert "\n" not in text
     assert len(text) < 1000
 
 
-def test_the_script_makes_these_bytes(tmp_path):
-    write_attacks(tmp_path)
-    made = {path.relative_to(tmp_path): path for path in tmp_path.rglob("*") if path.is_file()}
-    for place, path in made.items():
-        assert path.read_bytes() == (FOLDER / place).read_bytes(), place
-    assert {place.parts[0] for place in made} == {*ATTACKS, "errors.json"}
-
-
 # Fuzzing
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("good") / "good"
-    write_artifact(directory, good_artifact())
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def survives(directory, files):

@@ -1,14 +1,9 @@
-"""Makes the damaged artifacts of this folder from one good, small artifact."""
+"""Damaged artifacts, made from one good, small artifact, and the error that each must get."""
 
-import argparse
-import copy
 import dataclasses
 import hashlib
 import json
-import shutil
 import struct
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +15,10 @@ from adq.golden.artifact import (
     MANIFEST,
     TENSORS,
     Artifact,
-    ArtifactError,
     Samples,
     read_artifact,
     write_artifact,
 )
-from adq.golden.attacks import ERRORS, FOLDER
 from adq.golden.network import (
     INPUT,
     ActivationFormat,
@@ -387,54 +380,19 @@ def good_artifact() -> Artifact:
         ),
     )
     samples = Samples.record(network, rng.integers(-8, 8, (2, 1, 4, 4)), np.array([0, 2]))
-    generator = {"name": "golden.attacks", "version": "1"}
+    generator = {"name": "damaged_artifacts", "version": "1"}
     return Artifact(network=network, samples=samples, generator=generator)
 
 
-def write_attacks(folder: Path) -> None:
-    """Write the damaged artifacts below a folder, in place of those that stand there.
-
-    Raises
-    ------
-    ArtifactError
-        The good artifact that they are made from cannot be read.
-
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        good = Path(scratch) / "good"
-        write_artifact(good, good_artifact())
-        read_artifact(good)
-        files = {path.name: path.read_bytes() for path in good.iterdir()}
-    for old in folder.iterdir():
-        if old.is_dir() and old.name in ATTACKS:
-            shutil.rmtree(old)
-    for name, attack in ATTACKS.items():
-        damaged = copy.copy(files)
-        attack.damage(damaged)
-        (folder / name).mkdir()
-        for file, data in damaged.items():
-            (folder / name / file).write_bytes(data)
-    errors = {name: attack.error for name, attack in ATTACKS.items()}
-    (folder / ERRORS.name).write_text(json.dumps(errors, indent=2) + "\n", encoding="utf-8")
+def good_files(directory: Path) -> Files:
+    """Write the good artifact to a directory that does not exist yet, and return its files."""
+    write_artifact(directory, good_artifact())
+    read_artifact(directory)
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def main() -> int:
-    """Write the attacks, and say how a reader answers to each."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write into")
-    folder = parser.parse_args().out
-    write_attacks(folder)
-    survived = 0
-    for name, attack in ATTACKS.items():
-        try:
-            read_artifact(folder / name)
-            answer = "read without an error"
-        except ArtifactError as error:
-            answer = str(error)
-        survived += attack.error not in answer
-        print(f"{'ok  ' if attack.error in answer else 'FAIL'} {name}: {answer}")
-    return int(survived > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write_files(directory: Path, files: Files) -> None:
+    """Write an artifact's files as they are into a new directory."""
+    directory.mkdir()
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
