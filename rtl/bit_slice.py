@@ -84,15 +84,16 @@ def count(m, words: list, *, name: str) -> list[Value]:
     """Population count over ``words``, lane by lane: a tree of ``n - popcount(n)`` full adders
     (and half adders where ``n`` is not one less than a power of two).
 
-    One word enters as the carry of the adder that joins the two halves of the others.
+    One word enters as the carry of the adder that joins the two halves of the others. Names of nets
+    differ by digits alone: a 0 or a 1 for each half on the way from the root.
     """
     if len(words) == 1:
         return words
     if len(words) == 2:
         return list(half_adder(m, *words, name=name))
     middle = (len(words) + 1) // 2
-    low = count(m, words[1:middle], name=f"{name}l")
-    high = count(m, words[middle:], name=f"{name}h")
+    low = count(m, words[1:middle], name=f"{name}0")
+    high = count(m, words[middle:], name=f"{name}1")
     return add(m, high, low, words[0], width=len(words).bit_length(), name=name)
 
 

@@ -84,10 +84,14 @@ class Sequencer(wiring.Component):
         signed = Signal()
         last_vector_index = Signal(range(p.vectors))
         last_block_index = Signal(range(p.row_blocks))
-        vector, block = Signal.like(last_vector_index), Signal.like(last_block_index)
+        vector = Signal.like(last_vector_index)
+        block = Signal.like(last_block_index)
         bank = Signal()
 
-        runs, last_vector, last_block, reported = Signal(), Signal(), Signal(), Signal()
+        runs = Signal()
+        last_vector = Signal()
+        last_block = Signal()
+        reported = Signal()
         m.d.comb += [
             runs.eq(self.active & (status == Status.OK)),
             last_vector.eq(vector == last_vector_index),

@@ -76,7 +76,8 @@ class Accumulator(wiring.Component):
             """Whether the precision that is meant has a word."""
             return Cat(select[n] for n in select if widths[n] > word).any()
 
-        adds, negative = {n: Signal(name=f"adds_{n}") for n in select}, Signal(lanes)
+        adds = {n: Signal(name=f"adds_{n}") for n in select}
+        negative = Signal(lanes, name="negative_lanes")
         m.d.comb += [adds[n].eq(select[n] & ~self.zero) for n in select]
         m.d.comb += negative.eq(spread(self.negative & ~self.zero, lanes))
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]

@@ -77,7 +77,8 @@ class ResultRegister(wiring.Component):
         m = Module()
         places = p.max_activation_bits - 1
 
-        keep_low, ends = Signal(places), Signal()
+        keep_low = Signal(places)
+        ends = Signal()
         moves = self.advance & self.tag.valid
         m.d.comb += ends.eq(moves & self.tag.last)
         with m.If(moves & ~self.tag.last):

@@ -124,8 +124,8 @@ class RunsJobs(Elaboratable):
             m.d.sync += ended.eq(done & tag.valid)
         m.d.comb += [Assert(~(ended & sequencer.take)), Assert(~(ended & loaded))]
 
-        # Inside, for induction. The vector's index is the one signal without a name of its own.
-        vector = inside["$like"]
+        # Inside, for induction.
+        vector = inside["vector"]
         with m.If(runs):
             m.d.comb += [
                 Assert((vectors >= 1) & (vectors <= job.vectors)),

@@ -43,7 +43,7 @@ Clause = tuple[str, ...]
 """Bits of registers by name, ``~`` before those that are low: at least one of them."""
 
 SEQUENCER = "sequencer"
-VECTOR = f"{SEQUENCER}.$like"
+VECTOR = f"{SEQUENCER}.vector"
 """The vector's index."""
 
 PLANE = "plane_tag"
