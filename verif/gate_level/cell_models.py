@@ -6,7 +6,7 @@ from adq.verif.synthesis.cells import Cell, Pin
 from adq.verif.synthesis.functions import evaluate
 from adq.verif.synthesis.liberty import Library
 
-__all__ = ["CellModelError", "cell_models"]
+__all__ = ["CellModelError", "cell_expressions", "cell_models"]
 
 
 class CellModelError(ValueError):
@@ -54,32 +54,52 @@ def _module(library: Library, name: str) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _behaviour(cell: Cell) -> list[str]:
+def cell_expressions(cell: Cell) -> dict[str, str]:
+    """Verilog expressions of a cell's behaviour.
+
+    Each output's has its own name; a flip-flop has ``clock`` and ``next``, what it takes, and its
+    outputs are functions of its state's name; a clock gate has ``clock`` and ``enable``.
+
+    Raises
+    ------
+    CellModelError
+        If the cell is of a kind, or a pin of a function, that is not understood.
+    """
     values = {pin.name: _Verilog(pin.name) for pin in cell.inputs}
+    found = {}
     if cell.sequential == "ff":
         stored, inverted = cell.state
-        clock = _expression(cell.clocked_on, values)
+        found["clock"] = _expression(cell.clocked_on, values)
         values |= {stored: _Verilog(stored), inverted: _Verilog(f"(~{stored})")}
         # With an enable the next state may be the present one.
-        data = _expression(cell.next_state, values)
-        state = [
-            f"  reg {stored} = 0;",
-            f"  always @(posedge {clock}) {stored} <= {data};",
-        ]
+        found["next"] = _expression(cell.next_state, values)
     elif cell.sequential == "clock_gate":
         clock = next(pin.name for pin in cell.inputs if pin.role == "clock")
         enable = " | ".join(pin.name for pin in cell.inputs if pin.role in ("enable", "test"))
+        return {"clock": clock, "enable": enable}
+    elif cell.sequential:
+        raise CellModelError(f"a {cell.sequential} is not simulated")
+    return found | {pin.name: _function(pin, values) for pin in cell.outputs}
+
+
+def _behaviour(cell: Cell) -> list[str]:
+    expressions = cell_expressions(cell)
+    if cell.sequential == "clock_gate":
+        clock = expressions["clock"]
         [output] = cell.outputs
         return [
             "  reg enabled = 0;",
-            f"  always_latch if (!{clock}) enabled <= {enable};",
+            f"  always_latch if (!{clock}) enabled <= {expressions['enable']};",
             f"  assign {output.name} = {clock} & enabled;",
         ]
-    elif cell.sequential:
-        raise CellModelError(f"a {cell.sequential} is not simulated")
-    else:
-        state = []
-    return [*state, *(f"  assign {p.name} = {_function(p, values)};" for p in cell.outputs)]
+    state = []
+    if cell.sequential:
+        stored = cell.state[0]
+        state = [
+            f"  reg {stored} = 0;",
+            f"  always @(posedge {expressions['clock']}) {stored} <= {expressions['next']};",
+        ]
+    return [*state, *(f"  assign {p.name} = {expressions[p.name]};" for p in cell.outputs)]
 
 
 def _function(pin: Pin, values: dict[str, _Verilog]) -> _Verilog:

@@ -109,7 +109,7 @@ class PowerModel:
 
     def energy(self, counts: Counts) -> Energy:
         """Energy of what was counted."""
-        internal, clock, switching = ({} for _ in range(3))
+        internal, clock = {}, {}
         leakage = 0.0
         for kind, energies, changes in zip(
             self.switching.kinds, self.energies, counts.changes, strict=True
@@ -125,13 +125,19 @@ class PowerModel:
                     block = self.blocks[instance]
                     into[block] = into.get(block, 0.0) + float(energy)
             leakage += float((changes @ kind.events.leakage).sum()) / counts.cycles
-        spent = counts.toggles * self.load * self.voltage**2 / 2
-        clocks = {self.switching.row[net] for net in self.switching.clocks}
-        outside = 0.0
-        for row, (block, energy) in enumerate(zip(self.payer, spent.tolist(), strict=True)):
-            if block == OUTSIDE:
-                outside += energy
-                continue
-            into = clock if row in clocks else switching
-            into[block] = into.get(block, 0.0) + energy
+        clocks = np.zeros(len(self.payer), bool)
+        clocks[[self.switching.row[net] for net in self.switching.clocks]] = True
+        for block, energy in self.net_energy(counts.toggles * clocks).items():
+            clock[block] = clock.get(block, 0.0) + energy
+        switching = self.net_energy(counts.toggles * ~clocks)
+        outside = switching.pop(OUTSIDE, 0.0)
         return Energy(counts.cycles, internal, switching, clock, outside, leakage)
+
+    def net_energy(self, toggles: np.ndarray) -> dict[str, float]:
+        """FJ of toggles of nets, by the block that pays for each."""
+        spent = toggles * self.load * self.voltage**2 / 2
+        found: dict[str, float] = {}
+        for row in np.flatnonzero(toggles):
+            block = self.payer[row]
+            found[block] = found.get(block, 0.0) + float(spent[row])
+        return found

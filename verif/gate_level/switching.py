@@ -200,17 +200,30 @@ class Switching:
             operator.add, (self.count(recording, first, last) for first, last in spans)
         )
 
-    def _count(self, recording: np.ndarray) -> Counts:
-        bits = np.unpackbits(recording, axis=1, bitorder="little")[:, : len(self.nets)]
-        cycles = len(bits)
-        values = np.zeros((len(self.nets) + 2, cycles), np.uint8)
-        values[: len(self.nets)] = bits.T
-        values[-2] = 1  # rows -1 and -2 are the constants
-        ticks = np.zeros((len(self.clocks), cycles - 1), np.uint8)
+    def ticks(self, recording: np.ndarray) -> np.ndarray:
+        """Whether each clock ticks at each edge of a recording: uint8 of shape (clocks, edges)."""
+        return self._ticks(self._values(recording))
+
+    def _ticks(self, values: np.ndarray) -> np.ndarray:
+        ticks = np.zeros((len(self.clocks), values.shape[1] - 1), np.uint8)
         ticks[0] = 1
         for clock in range(1, len(self.clocks)):
             enables = values[list(self.enables[clock]), :-1]
             ticks[clock] = ticks[self.parents[clock]] & enables.max(axis=0)
+        return ticks
+
+    def _values(self, recording: np.ndarray) -> np.ndarray:
+        """Values of every net in every cycle, and of the constants behind them."""
+        bits = np.unpackbits(recording, axis=1, bitorder="little")[:, : len(self.nets)]
+        values = np.zeros((len(self.nets) + 2, len(bits)), np.uint8)
+        values[: len(self.nets)] = bits.T
+        values[-2] = 1  # rows -1 and -2 are the constants
+        return values
+
+    def _count(self, recording: np.ndarray) -> Counts:
+        values = self._values(recording)
+        cycles = values.shape[1]
+        ticks = self._ticks(values)
         own = values[: len(self.nets)]
         toggles = np.count_nonzero(own[:, 1:] != own[:, :-1], axis=1)
         ones = own[:, 1:].sum(axis=1, dtype=np.int64)

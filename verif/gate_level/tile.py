@@ -97,16 +97,27 @@ class GateLevelTile:
         SimulationError
             If the simulation breaks off, the netlist hangs, or a result is wrong.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        play_bare(self.model, streams_of(self.parameters, jobs), directory=directory, separate=True)
-        self._check(jobs, (directory / "results.hex").read_text())
-        recording = read_recording(directory / RECORDING, len(self.switching.nets) + WINDOW_BITS)
+        recording = self.record(jobs, directory=directory)
         windows = self.windows(recording)
         counts = {
             name: self.switching.count_spans(recording, spans) for name, spans in windows.items()
         }
-        (directory / RECORDING).unlink()
         return GateRun(counts, {name: self.power.energy(found) for name, found in counts.items()})
+
+    def record(self, jobs: Sequence[Job], *, directory: Path) -> np.ndarray:
+        """Run jobs; the value of every net in every cycle, as :func:`read_recording` gives it.
+
+        Raises
+        ------
+        SimulationError
+            As :meth:`run`.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        play_bare(self.model, streams_of(self.parameters, jobs), directory=directory, separate=True)
+        self._check(jobs, (directory / "results.hex").read_text())
+        recording = read_recording(directory / RECORDING, len(self.switching.nets) + WINDOW_BITS)
+        (directory / RECORDING).unlink()
+        return recording
 
     def windows(self, recording: np.ndarray) -> dict[str, list[tuple[int, int]]]:
         """Spans of clock edges of each window, by the harness's own word."""
