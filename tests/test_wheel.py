@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 NOT_FOR_USERS = (
-    *("adq/golden/attacks/", "adq/golden/vectors/", "adq/verif/bench/", "adq/verif/cocotb/"),
+    *("adq/golden/vectors/", "adq/verif/bench/", "adq/verif/cocotb/"),
     *("adq/verif/signoff/", "adq/verif/waveform/", "adq/cli/dev/", "adq/signoff/"),
     *("adq/benchmarks/", "tests/"),
 )
