@@ -17,8 +17,8 @@ import safetensors
 import safetensors.numpy
 
 from adq.golden import manifest as manifests
-from adq.golden.directory import replace_directory, staged_directory, write_synced
-from adq.golden.reading import FileError, read_file
+from adq.golden.files.directory import replace_directory, staged_directory, write_synced
+from adq.golden.files.reading import FileError, read_file
 from adq.golden.samples import Artifact, ArtifactError, Samples
 from adq.golden.verify import NodeAgreement, verify_artifact
 
@@ -67,7 +67,7 @@ class StoredArtifact:
     artifact: Artifact
     graphs: Mapping[str, bytes]
     """Contents of the graph files by dialect. Their bytes are those that the manifest lists; what
-    graph they hold is checked by ``adq.golden.onnx_check.require_graph_of``."""
+    graph they hold is checked by ``adq.golden.onnx.check.require_graph_of``."""
 
 
 def write_artifact(

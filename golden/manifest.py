@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden.json_reader import JsonError, Schema, check_signature, parse, quoted, sign
+from adq.golden.files.json_reader import JsonError, Schema, check_signature, parse, quoted, sign
 from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,

@@ -14,11 +14,11 @@ from adq.verif.gate_level.power import CLOCK, PowerModel
 from adq.verif.gate_level.simulated_netlist import RECORDING
 from adq.verif.gate_level.switching import Switching, SwitchingError, read_recording
 from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.liberty.functions import truth_table
+from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.operands.jobs import random_job, streams_of
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.simulator import SimulationError
-from adq.verif.synthesis.functions import truth_table
-from adq.verif.synthesis.liberty import LibertyError, Library
 from adq.verif.synthesis.netlist import Instance, Netlist
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"

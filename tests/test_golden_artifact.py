@@ -165,7 +165,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 KILLED_WRITER = """
 import os, signal, sys
 from adq.golden.artifact import write_artifact
-from adq.golden import directory
+from adq.golden.files import directory
 from tests.test_golden_artifact import make_artifact
 target, call, when = sys.argv[1], sys.argv[2], int(sys.argv[3])
 artifact = make_artifact(8)

@@ -8,9 +8,9 @@ from tests.golden_networks import NetworkBuilder, digits_like_network, networks,
 
 from adq.golden import integer_network
 from adq.golden.network import INPUT, ActivationFormat, NetworkError
-from adq.golden.onnx_check import OnnxError
-from adq.golden.onnx_graph import build_model
-from adq.golden.onnx_session import run_onnx, run_qonnx
+from adq.golden.onnx.check import OnnxError
+from adq.golden.onnx.graph import build_model
+from adq.golden.onnx.session import run_onnx, run_qonnx
 from adq.golden.verify import compare
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -17,10 +17,10 @@ from tests.kept_results import history, metrics
 from typer.testing import CliRunner
 
 from adq.cli import main
-from adq.cli.console import Console, markdown_code, markdown_text, print_whole, visible
+from adq.console import Console, markdown_code, markdown_text, print_whole, visible
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact
-from adq.golden.json_reader import JsonError, Schema, check_signature, parse, read_json, sign
-from adq.golden.reading import FileError, open_file, read_file
+from adq.golden.files.json_reader import JsonError, Schema, check_signature, parse, read_json, sign
+from adq.golden.files.reading import FileError, open_file, read_file
 from adq.runs.results import ResultError, markdown, read_result
 from adq.runs.run import Run, RunError
 
@@ -82,7 +82,7 @@ def test_a_file_that_grows_is_told(tmp_path, monkeypatch):
             file.write(b"4")
         return status
 
-    monkeypatch.setattr("adq.golden.reading.os.fstat", before_it_grew)
+    monkeypatch.setattr("adq.golden.files.reading.os.fstat", before_it_grew)
     with pytest.raises(FileError, match="changed while it was read"):
         read_file(place, 1000)
 
@@ -114,7 +114,7 @@ def test_the_bytes_that_were_checked_are_those_that_are_used(tmp_path, monkeypat
         opened.append(Path(path).name)
         return real(path, *rest, **options)
 
-    monkeypatch.setattr("adq.golden.reading.os.open", count)
+    monkeypatch.setattr("adq.golden.files.reading.os.open", count)
     read_artifact(MIXED)
     assert sorted(opened) == sorted([MANIFEST, TENSORS])
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adq.verif.synthesis.cells import Table, WireLoad
-from adq.verif.synthesis.functions import evaluate, find_adder, truth_table
-from adq.verif.synthesis.liberty import LibertyError, Library
+from adq.verif.liberty.cells import Table, WireLoad
+from adq.verif.liberty.functions import evaluate, find_adder, truth_table
+from adq.verif.liberty.library import LibertyError, Library
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 

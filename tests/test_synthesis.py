@@ -11,10 +11,10 @@ from amaranth.sim import Simulator
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
+from adq.verif.liberty.functions import truth_table
+from adq.verif.liberty.library import Library
 from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.clock_stages import stage_clock_gates
-from adq.verif.synthesis.functions import truth_table
-from adq.verif.synthesis.liberty import Library
 from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.synthesis import size_and_speed, synthesize

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adq.verif.synthesis.cells import WireLoad
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.cells import WireLoad
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.mapping import yosys
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.paths import longest_paths, worst_by_block

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.net_counters import INPUTS
 from adq.verif.simulation.network_run import simulate

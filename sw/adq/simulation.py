@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from adq.cli.console import Console, print_whole
+from adq.console import Console, print_whole
 from adq.energy.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adq.verif.synthesis.cells import Cell, Pin, Power, Table
-from adq.verif.synthesis.functions import evaluate
+from adq.verif.liberty.cells import Cell, Pin, Power, Table
+from adq.verif.liberty.functions import evaluate
 
 __all__ = ["CellEvents", "Event", "cell_events"]
 

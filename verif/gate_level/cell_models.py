@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from adq.verif.synthesis.cells import Cell, Pin
-from adq.verif.synthesis.functions import evaluate
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.cells import Cell, Pin
+from adq.verif.liberty.functions import evaluate
+from adq.verif.liberty.library import Library
 
 __all__ = ["CellModelError", "cell_expressions", "cell_models"]
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from adq.verif.gate_level.power import PowerModel
 from adq.verif.gate_level.switching import CellKind, Switching, SwitchingError
+from adq.verif.liberty.functions import truth_table
 from adq.verif.simulation.simulator import SimulationError
-from adq.verif.synthesis.functions import truth_table
 from adq.verif.synthesis.timing import TimingGraph
 
 __all__ = ["FEMTOSECONDS", "EventCounts", "EventSimulation", "arc_delays", "source_delays"]

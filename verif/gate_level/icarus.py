@@ -15,8 +15,8 @@ import numpy as np
 from adq.verif.gate_level.cell_models import cell_expressions
 from adq.verif.gate_level.event_simulation import FEMTOSECONDS, arc_delays, source_delays
 from adq.verif.gate_level.switching import Switching
+from adq.verif.liberty.cells import Cell
 from adq.verif.simulation.simulator import SimulationError
-from adq.verif.synthesis.cells import Cell
 
 __all__ = ["ICARUS", "icarus_toggles", "icarus_version"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from adq.verif.gate_level.cell_models import cell_models
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["RECORDING", "recorded_nets", "simulation_sources"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]

@@ -11,13 +11,13 @@ from adq.rtl.tile import Tile
 from adq.verif.gate_level.power import Energy, PowerModel
 from adq.verif.gate_level.simulated_netlist import RECORDING, simulation_sources
 from adq.verif.gate_level.switching import Counts, Switching, read_recording
+from adq.verif.liberty.library import Library
 from adq.verif.operands.beats import results_of
 from adq.verif.operands.jobs import Job, streams_of
 from adq.verif.simulation.harness import build_with_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.net_counters import WINDOWS
 from adq.verif.simulation.simulator import Build, SimulationError
-from adq.verif.synthesis.liberty import Library
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from adq.rtl.parameters import ParameterError, TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.synthesis.liberty import LibertyError, Library
+from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.synthesis.paths import longest_paths, worst_by_block
 from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize

@@ -3,8 +3,8 @@
 import re
 from collections import defaultdict
 
+from adq.verif.liberty.library import Library
 from adq.verif.simulation.activity import BLOCKS
-from adq.verif.synthesis.liberty import Library
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["name_cells"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["ClockGating", "clock_gating", "split_clock_gates"]

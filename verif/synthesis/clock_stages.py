@@ -7,8 +7,8 @@ the words of the weight storage, say, while no weights come.
 
 from collections import Counter, defaultdict
 
-from adq.verif.synthesis.functions import truth_table
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.functions import truth_table
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Netlist
 
 __all__ = ["stage_clock_gates"]

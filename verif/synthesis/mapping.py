@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from adq.verif.synthesis.functions import find_adder
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.functions import find_adder
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]

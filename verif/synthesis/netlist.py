@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.library import Library
 
 __all__ = ["Instance", "Net", "Netlist"]
 

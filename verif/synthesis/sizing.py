@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from adq.verif.synthesis.cells import Cell
-from adq.verif.synthesis.functions import truth_table
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.cells import Cell
+from adq.verif.liberty.functions import truth_table
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.timing import Timing, TimingGraph
 

@@ -16,10 +16,10 @@ from amaranth.lib import wiring
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
+from adq.verif.liberty.library import Library
 from adq.verif.synthesis.blocks import name_cells
 from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
 from adq.verif.synthesis.clock_stages import stage_clock_gates
-from adq.verif.synthesis.liberty import Library
 from adq.verif.synthesis.mapping import map_to_cells
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.paths import longest_paths
@@ -133,7 +133,8 @@ def synthesize(
     directory = None
     if cache is not None:
         digest = hashlib.sha256()
-        own = sorted(Path(__file__).parent.glob("*.py"))
+        rooms = (Path(__file__).parent, Path(__file__).parents[1] / "liberty")
+        own = sorted(path for room in rooms for path in room.glob("*.py"))
         for text in (
             source.encode(),
             library.digest.encode(),

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.library import Library
+from adq.verif.liberty.timing_tables import TimingError, TimingTables
 from adq.verif.synthesis.netlist import Netlist
-from adq.verif.synthesis.timing_tables import TimingError, TimingTables
 
 __all__ = ["Timing", "TimingError", "TimingGraph"]
 

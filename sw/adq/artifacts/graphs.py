@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.golden.artifact import GRAPHS
-from adq.golden.onnx_graph import Dialect, add_graphs
+from adq.golden.onnx.graph import Dialect, add_graphs
 
 __all__ = ["write_graphs"]
 

@@ -76,11 +76,11 @@ class Verification:
 
         Raises
         ------
-        adq.golden.onnx_check.OnnxError
+        adq.golden.onnx.check.OnnxError
             A graph is another one.
 
         """
-        from adq.golden.onnx_check import require_graph_of
+        from adq.golden.onnx.check import require_graph_of
 
         for dialect, data in self._graphs.items():
             where = str(self.directory / GRAPHS[dialect])
@@ -102,8 +102,8 @@ class Verification:
     def _run(self, implementation: str) -> Run:
         if implementation == "numpy":
             return integer_network.run
-        from adq.golden.onnx_graph import build_model
-        from adq.golden.onnx_session import run_onnx, run_qonnx
+        from adq.golden.onnx.graph import build_model
+        from adq.golden.onnx.session import run_onnx, run_qonnx
 
         # Always the graph of the network as it was read: a file's graph is compared, never run.
         if implementation == "onnx":
@@ -117,8 +117,8 @@ class Verification:
 
 def verify_onnx(network: Network, inputs: np.ndarray) -> Iterator[Verified]:
     """Hold ONNX Runtime against NumPy on images (N, C, H, W); yields the sum after each batch."""
-    from adq.golden.onnx_graph import build_model
-    from adq.golden.onnx_session import run_onnx
+    from adq.golden.onnx.graph import build_model
+    from adq.golden.onnx.session import run_onnx
 
     model = build_model(network)
     batches = (inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH))

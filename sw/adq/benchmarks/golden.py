@@ -29,8 +29,8 @@ from adq.golden.network import (
     Network,
     NetworkError,
 )
-from adq.golden.onnx_graph import add_graphs, build_model
-from adq.golden.onnx_session import session
+from adq.golden.onnx.graph import add_graphs, build_model
+from adq.golden.onnx.session import session
 
 __all__ = ["ExportCost", "Speed", "measure_export", "measure_speed"]
 

@@ -54,12 +54,12 @@ DEVELOPERS_COMMANDS = (
 NAMED_ERRORS = frozenset(
     {
         "adq.runs.checkpoint.CheckpointError",
-        "adq.training.config.ConfigError",
+        "adq.fields.ConfigError",
         "adq.cost.sources.CostError",
         "adq.data.hub.DataError",
         "adq.energy.coefficients.EnergyError",
         "adq.runs.density_figures.FigureError",
-        "adq.models.ModelError",
+        "adq.models.architectures.ModelError",
         "adq.signoff.python_mutants.PythonMutantError",
         "adq.quantization.integers.ExportError",
         "adq.quantization.tracing.PrepareError",
@@ -70,8 +70,8 @@ NAMED_ERRORS = frozenset(
         "adq.golden.mapper.MappingError",
         "adq.golden.samples.ArtifactError",
         "adq.golden.formats.NetworkError",
-        "adq.golden.reading.FileError",
-        "adq.golden.onnx_check.OnnxError",
+        "adq.golden.files.reading.FileError",
+        "adq.golden.onnx.check.OnnxError",
         "adq.rtl.parameters.ParameterError",
         "adq.verif.signoff.formal.proof.FormalError",
         "adq.verif.gate_level.cell_models.CellModelError",
@@ -79,9 +79,9 @@ NAMED_ERRORS = frozenset(
         "adq.verif.signoff.mutation.mutants.MutantError",
         "adq.verif.simulation.saif.SaifError",
         "adq.verif.simulation.simulator.SimulationError",
-        "adq.verif.synthesis.liberty_syntax.LibertyError",
+        "adq.verif.liberty.syntax.LibertyError",
         "adq.verif.synthesis.mapping.SynthesisError",
-        "adq.verif.synthesis.timing_tables.TimingError",
+        "adq.verif.liberty.timing_tables.TimingError",
         "adq.verif.signoff.plan.testplan.TestPlanError",
     }
 )
@@ -139,7 +139,7 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if line is None:
                 raise
-            from adq.cli.console import visible
+            from adq.console import visible
 
             typer.echo(f"error: {visible(' '.join(line.split()))}", err=True)
             raise typer.Exit(2) from None

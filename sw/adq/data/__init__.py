@@ -7,38 +7,32 @@ that the Hugging Face hub gives it (``adq.data.hub``).
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adq.data.catalog import BUILT_IN, DATA_SETS, DIGITS_CLASSES, images_of
+from adq.data.config import DataConfig
 from adq.data.hub import HUB_DATA_SETS, DataError
 
 if TYPE_CHECKING:
     import torch
 
     from adq.data.images import Images
-    from adq.training.config import DataConfig
 
-__all__ = ["BUILT_IN", "CACHE", "DATA_SETS", "DIGITS_CLASSES", "DataError", "images_of", "load"]
-
-BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
-"""(C, H, W) of an image of the data sets that need no files (``adq.data.digits``), by name."""
-
-DIGITS_CLASSES = 10
-"""Classes of these."""
-
-DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
-"""Names of the data sets."""
+__all__ = [
+    "BUILT_IN",
+    "CACHE",
+    "DATA_SETS",
+    "DIGITS_CLASSES",
+    "DataConfig",
+    "DataError",
+    "images_of",
+    "load",
+]
 
 CACHE = Path("build/images")
 """Where decoded images are kept, relative to the present folder."""
 
 
-def images_of(name: str) -> tuple[tuple[int, int, int], int]:
-    """Return shape (C, H, W) and classes of the images of one of ``DATA_SETS``."""
-    if name in BUILT_IN:
-        return BUILT_IN[name], DIGITS_CLASSES
-    return HUB_DATA_SETS[name].shape, HUB_DATA_SETS[name].classes
-
-
 def load(
-    config: "DataConfig", *, seed: int, device: "torch.device | str", cache: Path = CACHE
+    config: DataConfig, *, seed: int, device: "torch.device | str", cache: Path = CACHE
 ) -> "Images":
     """Load the data set that a recipe names onto a device.
 

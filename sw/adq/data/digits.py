@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from adq.data import BUILT_IN
+from adq.data.catalog import BUILT_IN
 from adq.data.splits import Split, Splits
 
 

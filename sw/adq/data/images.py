@@ -19,7 +19,7 @@ from torch.nn import functional
 from adq.data.splits import Splits
 
 if TYPE_CHECKING:
-    from adq.training.config import DataConfig
+    from adq.data.config import DataConfig
 
 _PART = 1000
 """Images whose values are counted at a time."""

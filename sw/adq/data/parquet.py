@@ -19,7 +19,7 @@ from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.data.hub import DataError, HubDataSet
 from adq.data.splits import Split, Splits
 from adq.files import replacing

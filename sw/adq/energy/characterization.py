@@ -24,10 +24,10 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.power import Energy
 from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.liberty.library import Library
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import Job
 from adq.verif.simulation.saif import write_saif
-from adq.verif.synthesis.liberty import Library
 
 __all__ = ["RandomCase", "characterize", "random_cases", "write_for_analyzers"]
 

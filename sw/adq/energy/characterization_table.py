@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from adq.cli.console import Console
 from adq.cli.tile_options import CACHE
+from adq.console import Console
 from adq.energy.characterization import Case, characterize
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters

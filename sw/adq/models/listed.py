@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from adq.models import Block, ModelError
+from adq.models.architectures import Block, ModelError
 
 
 class ListedNetwork(nn.Sequential):

@@ -12,8 +12,8 @@ import torch
 
 import adq
 from adq.files import replacing
-from adq.golden.json_reader import JsonError, Schema
-from adq.golden.reading import FileError, open_file
+from adq.golden.files.json_reader import JsonError, Schema
+from adq.golden.files.reading import FileError, open_file
 from adq.models import build
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
 from adq.training.config import ConfigError, Recipe

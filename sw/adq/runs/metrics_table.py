@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from adq.cli.console import Console
+from adq.console import Console
 
 
 def print_metrics(console: Console, metrics: dict[str, Any]) -> None:

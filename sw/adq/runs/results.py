@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adq.cli.console import markdown_code, markdown_text
+from adq.console import markdown_code, markdown_text
 from adq.files import write_json, write_text
-from adq.golden.json_reader import JsonError, read_json
-from adq.golden.reading import FileError
+from adq.golden.files.json_reader import JsonError, read_json
+from adq.golden.files.reading import FileError
 from adq.runs.run import Run
 from adq.runs.run_schema import RESULT
 from adq.training.config import ConfigError, Recipe

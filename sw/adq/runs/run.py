@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from adq.files import remove_remains, write_bytes, write_text
-from adq.golden.directory import replace_directory
-from adq.golden.json_reader import MAXIMUM_BYTES, JsonError, check_signature, parse, sign
-from adq.golden.reading import FileError, read_file
+from adq.golden.files.directory import replace_directory
+from adq.golden.files.json_reader import MAXIMUM_BYTES, JsonError, check_signature, parse, sign
+from adq.golden.files.reading import FileError, read_file
 from adq.runs.run_schema import EPOCH, METRICS
 from adq.training.config import Recipe
 

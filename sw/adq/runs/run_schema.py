@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adq.golden.json_reader import Schema
+from adq.golden.files.json_reader import Schema
 
 __all__ = ["EPOCH", "EPOCH_SCHEMA", "METRICS", "RESULT", "layers"]
 

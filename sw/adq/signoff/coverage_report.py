@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.verif.signoff.coverage import structural
 from adq.verif.signoff.plan.testplan import TestPlan
 from adq.verif.signoff.regression.models import Models

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from adq.cli.console import Console
-from adq.golden.json_reader import MAXIMUM_BYTES, parse
-from adq.golden.reading import read_file
+from adq.console import Console
+from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
+from adq.golden.files.reading import read_file
 from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, TestPlanError, assess
 
 __all__ = ["Evidence", "print_testpoints", "read_evidence", "worst"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import ROOT, Assessment, Outcome, TestPlan
 from adq.verif.signoff.regression.models import Models

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adq.data import BUILT_IN, DATA_SETS
-from adq.golden.reading import FileError, read_file
+from adq.data.config import DataConfig
+from adq.fields import ConfigError, check_at_least, check_between, check_choice
+from adq.golden.files.reading import FileError, read_file
 from adq.models import ARCHITECTURES
 
 MAXIMUM_BYTES = 2**20
@@ -27,53 +28,6 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """Number formats of a convolution's operands in training."""
 
 
-class ConfigError(ValueError):
-    """A recipe that cannot be read, or that asks for something impossible."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """The images."""
-
-    name: str = "digits"
-    """Data set, one of ``adq.data.DATA_SETS``."""
-
-    path: str = ""
-    """Folder of its Parquet files; where it is empty, see ``adq.data.hub``. Not for digits."""
-
-    train_images: int = 0
-    """Training images to take, chosen by the seed, all classes alike; 0 takes all."""
-
-    test_images: int = 0
-    """Test images to take, likewise."""
-
-    test_fraction: float = 0.25
-    """Share of the digits of every class that is kept for testing, between 0 and 1. The other
-    data sets bring their own test images."""
-
-    crop: int = 0
-    """Pixels by which a random crop moves a training image at most; what moves in is black."""
-
-    flip: bool = False
-    """Whether half of the training images, by chance, are mirrored left to right."""
-
-    def __post_init__(self):
-        _check_choice("name", self.name, DATA_SETS)
-        _check_at_least("train_images", self.train_images, 0)
-        _check_at_least("test_images", self.test_images, 0)
-        _check_between("test_fraction", self.test_fraction, 0, 1)
-        _check_between("crop", self.crop, 0, 64, inclusive=True)
-        built_in = self.name in BUILT_IN
-        if built_in and self.path:
-            raise ConfigError(
-                f"path is for data sets in files: {self.name} is built in, leave it out"
-            )
-        if not built_in and self.test_fraction != DataConfig.test_fraction:
-            raise ConfigError(
-                f"test_fraction is for digits: {self.name} brings its own test images, leave it out"
-            )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The network."""
@@ -82,7 +36,7 @@ class ModelConfig:
     """Architecture, one of ``adq.models.ARCHITECTURES``."""
 
     def __post_init__(self):
-        _check_choice("name", self.name, ARCHITECTURES)
+        check_choice("name", self.name, ARCHITECTURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +47,7 @@ class QuantizationConfig:
     """How activation quantizers find their range: ``learned``, or the paper's ``minmax``."""
 
     def __post_init__(self):
-        _check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
+        check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +85,15 @@ class ControllerConfig:
     """Least share of its channels that a layer keeps at once, however low its density."""
 
     def __post_init__(self):
-        _check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
-        _check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
-        _check_at_least("window", self.window, 1)
-        _check_between("tolerance", self.tolerance, 0, 1, inclusive=True)
-        _check_at_least("max_iterations", self.max_iterations, 1)
-        _check_at_least("settling_epochs", self.settling_epochs, 1)
-        _check_at_least("pruning_iterations", self.pruning_iterations, 1)
-        _check_at_least("minimum_channels", self.minimum_channels, 1)
-        _check_between("minimum_kept", self.minimum_kept, 0, 1, inclusive=True)
+        check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
+        check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
+        check_at_least("window", self.window, 1)
+        check_between("tolerance", self.tolerance, 0, 1, inclusive=True)
+        check_at_least("max_iterations", self.max_iterations, 1)
+        check_at_least("settling_epochs", self.settling_epochs, 1)
+        check_at_least("pruning_iterations", self.pruning_iterations, 1)
+        check_at_least("minimum_channels", self.minimum_channels, 1)
+        check_between("minimum_kept", self.minimum_kept, 0, 1, inclusive=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,18 +137,18 @@ class TrainingConfig:
     as much."""
 
     def __post_init__(self):
-        _check_between("seed", self.seed, 0, 2**32 - 1, inclusive=True)
-        _check_at_least("epochs", self.epochs, 1)
-        _check_at_least("batch_size", self.batch_size, 2)
+        check_between("seed", self.seed, 0, 2**32 - 1, inclusive=True)
+        check_at_least("epochs", self.epochs, 1)
+        check_at_least("batch_size", self.batch_size, 2)
         if not 0 < self.learning_rate <= 10:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}: it must be more than 0 and at most 10"
             )
-        _check_between("warmup_epochs", self.warmup_epochs, 0, self.epochs, inclusive=True)
-        _check_between("weight_decay", self.weight_decay, 0, 1, inclusive=True)
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_at_least("checkpoint_steps", self.checkpoint_steps, 1)
-        _check_between("threads", self.threads, 1, 1024, inclusive=True)
+        check_between("warmup_epochs", self.warmup_epochs, 0, self.epochs, inclusive=True)
+        check_between("weight_decay", self.weight_decay, 0, 1, inclusive=True)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_at_least("checkpoint_steps", self.checkpoint_steps, 1)
+        check_between("threads", self.threads, 1, 1024, inclusive=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,19 +278,3 @@ def _convert(expected: type, value: Any, where: str) -> Any:
         kind = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
         raise ConfigError(f"{where} is {value!r}: it must be {kind[expected]}")
     return value
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...] | dict[str, Any]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{key} is {value!r}: it must be one of {', '.join(choices)}")
-
-
-def _check_at_least(key: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"{key} is {value}: it must be at least {least}")
-
-
-def _check_between(key: str, value: float, low: float, high: float, inclusive: bool = False):
-    if not (low <= value <= high if inclusive else low < value < high):
-        form = f"{low} to {high}" if inclusive else f"more than {low} and less than {high}"
-        raise ConfigError(f"{key} is {value}: it must be {form}")

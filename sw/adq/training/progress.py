@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adq.cli.console import Console
+from adq.console import Console
 from adq.runs.history import Epoch
 from adq.training.observer import Observer
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden.json_reader import MAXIMUM_BYTES, parse
-from adq.golden.reading import read_file
+from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
+from adq.golden.files.reading import read_file
 from adq.rtl.interface import Status
 from adq.verif.operands.jobs import Job
 

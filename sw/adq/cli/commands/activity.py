@@ -34,7 +34,7 @@ def activity(
     parameters = read_tile(tile, rows, columns)
 
     from adq.activity import activity_table, measure_activity
-    from adq.cli.console import Console, print_whole
+    from adq.console import Console, print_whole
     from adq.files import write_json
 
     console = Console(markup=False)

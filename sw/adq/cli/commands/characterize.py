@@ -49,7 +49,7 @@ def characterize(
     """
     import dataclasses
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.energy.characterization import Case, RandomCase, random_cases, write_for_analyzers
     from adq.energy.characterization_table import characterization_table, characterize_with_bar
     from adq.energy.layer_cases import real_cases

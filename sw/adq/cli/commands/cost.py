@@ -41,7 +41,7 @@ def cost(
     Of runs, checkpoints, golden artifacts, and of an architecture at precisions and channels of
     your choice.
     """
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.cost.cost_table import SOURCES, cost_tables, to_json
     from adq.cost.sources import CostError, architecture_work, numbers, read_networks
     from adq.files import write_json

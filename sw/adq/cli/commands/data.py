@@ -35,7 +35,7 @@ def data(
     """
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.data import CACHE
     from adq.data.parquet import read_splits
 

@@ -28,7 +28,7 @@ def doctor(
     from rich.table import Table
     from rich.text import Text
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.machine import Status, examine
 

@@ -65,7 +65,7 @@ def energy(
     """
     from rich.markup import escape
 
-    from adq.cli.console import Console, print_whole
+    from adq.console import Console, print_whole
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies

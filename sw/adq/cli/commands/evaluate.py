@@ -35,8 +35,8 @@ def evaluate(
     from rich.markup import escape
     from rich.table import Table
 
-    from adq.cli.console import Console
     from adq.cli.result_path import result_path
+    from adq.console import Console
     from adq.files import write_json
     from adq.runs.run import Run
 

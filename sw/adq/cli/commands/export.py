@@ -38,7 +38,7 @@ def export(
     from rich.markup import escape
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.runs.run import Run
 
     console = Console(markup=False)

@@ -26,7 +26,7 @@ def figures(
     format: Annotated[Format, typer.Option(help="Format of the files.")] = Format.SVG,
 ) -> None:
     """Draw activation density, bits and channels of each layer over the epochs of a run."""
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.runs.density_figures import draw, read_history, save
 
     console = Console(markup=False)

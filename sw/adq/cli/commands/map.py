@@ -39,8 +39,8 @@ def map(
 
     from rich.markup import escape
 
-    from adq.cli.console import Console, print_whole
     from adq.cli.result_path import result_path
+    from adq.console import Console, print_whole
     from adq.files import write_json
     from adq.golden.artifact import read_artifact
     from adq.golden.utilization import use_of_network

@@ -17,6 +17,6 @@ def onnx(
     They compute the artifact's integers, every tensor of them; `adq verify` shows it.
     """
     from adq.artifacts.graphs import write_graphs
-    from adq.cli.console import Console
+    from adq.console import Console
 
     write_graphs(directory, ["onnx", "qonnx"] if qonnx else ["onnx"], Console(markup=False))

@@ -40,7 +40,7 @@ def sim(
 
     from rich.markup import escape
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.simulation import report_networks, simulate_networks
 

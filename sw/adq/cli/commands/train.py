@@ -37,7 +37,7 @@ def train(
 
     Several processes: torchrun --nproc-per-node N -m adq train ...
     """
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.runs.run import Run
     from adq.shipped import find_shipped
     from adq.training.config import ConfigError, Recipe

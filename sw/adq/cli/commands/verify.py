@@ -38,8 +38,8 @@ def verify(
     from rich.markup import escape
 
     from adq.artifacts.verification import IMPLEMENTATIONS, Verification, missing_package
-    from adq.cli.console import Console
     from adq.cli.result_path import result_path
+    from adq.console import Console
     from adq.files import write_json
     from adq.shipped import install_command
 

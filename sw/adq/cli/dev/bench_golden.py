@@ -27,7 +27,7 @@ def bench_golden(
     from rich.table import Table
 
     from adq.benchmarks.golden import NETWORKS, measure_export, measure_speed
-    from adq.cli.console import Console, print_whole
+    from adq.console import Console, print_whole
     from adq.files import write_json
 
     console = Console()

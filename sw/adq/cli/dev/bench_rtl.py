@@ -38,7 +38,7 @@ def bench_rtl(
 
     Exit status 1 if a figure misses its target.
     """
-    from adq.cli.console import Console, print_whole
+    from adq.console import Console, print_whole
     from adq.files import write_json
     from adq.verif.bench.suite import GROUPS, RtlBench
 

@@ -33,7 +33,7 @@ def bench_train(
     from rich.table import Table
 
     from adq.benchmarks import training as bench
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.training.processes import find_device
 

@@ -23,7 +23,7 @@ def coverage(
     Runs that have finished with the same design and tests are not repeated. Exit status 1 if a
     test fails, or the goals of the test plan are not reached.
     """
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.signoff.coverage_report import coverage_of, print_coverage
     from adq.signoff.regressions import Reporter, models_in

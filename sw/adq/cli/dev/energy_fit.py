@@ -33,7 +33,7 @@ def energy_fit(
     import dataclasses
     from datetime import UTC, datetime
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.energy.fit import Records, errors, fit
     from adq.files import write_json
 

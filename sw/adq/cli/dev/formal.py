@@ -27,7 +27,7 @@ def formal(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.verif.signoff.formal.catalog import select
     from adq.verif.signoff.formal.runner import check_all

@@ -33,7 +33,7 @@ def gate_level(
     """
     import dataclasses
 
-    from adq.cli.console import Console, print_whole
+    from adq.console import Console, print_whole
     from adq.energy.characterization_table import characterize_with_bar
     from adq.energy.coefficients import Coefficients, coefficients_of
     from adq.energy.gate_networks import gate_network, gate_table

@@ -33,7 +33,7 @@ def inject(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.verif.signoff.injection.campaign import TILE, Effect, FaultCampaign, describe, rates
 

@@ -36,7 +36,7 @@ def mutate(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.verif.signoff.mutation.campaign import TILE, Campaign, Fate
 

@@ -31,7 +31,7 @@ def mutate_python(
 
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.signoff.python_mutants import by_module, run_mutmut
 

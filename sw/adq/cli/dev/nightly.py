@@ -29,7 +29,7 @@ def nightly(
     """
     import time
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.signoff.regressions import (
         Reporter,

@@ -42,7 +42,7 @@ def regress(
     """
     parameters = read_tile(tile, rows, columns)
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.signoff.regressions import (
         Reporter,

@@ -26,7 +26,7 @@ def replay(
 
     Exit status 1 if a test fails, as it then did before.
     """
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.signoff.regressions import models_in
     from adq.verif.signoff.regression.regression import occupied
     from adq.verif.signoff.replay.reducing import read_small, reduce_failure

@@ -20,7 +20,7 @@ def report(
     """
     from rich.table import Table
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json, write_text
     from adq.signoff.report.content import gather
     from adq.signoff.report.page import render

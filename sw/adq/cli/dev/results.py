@@ -18,7 +18,7 @@ def results(
     ),
 ) -> None:
     """Keep the results of runs as small JSON files, and write the tables of all kept results."""
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.runs.results import keep, read_results, recipe_name, write_page
     from adq.runs.run import Run
 

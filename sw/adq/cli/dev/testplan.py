@@ -34,7 +34,7 @@ def testplan(
     if check_only:
         return
 
-    from adq.cli.console import Console
+    from adq.console import Console
     from adq.files import write_json
     from adq.signoff.evidence import print_testpoints, read_evidence
 

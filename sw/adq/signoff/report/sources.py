@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adq.golden.json_reader import MAXIMUM_BYTES, JsonError, parse
-from adq.golden.reading import FileError, read_file
+from adq.golden.files.json_reader import MAXIMUM_BYTES, JsonError, parse
+from adq.golden.files.reading import FileError, read_file
 
 __all__ = ["SOURCES", "Source", "read_sources"]
 

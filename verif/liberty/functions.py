@@ -4,8 +4,8 @@ import itertools
 import re
 from typing import Any
 
-from adq.verif.synthesis.cells import Cell
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.cells import Cell
+from adq.verif.liberty.library import Library
 
 __all__ = ["evaluate", "find_adder", "truth_table"]
 

@@ -12,7 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from adq.golden.network import Network
-from adq.golden.onnx_graph import QONNX_DOMAIN, Dialect, build_model
+from adq.golden.onnx.graph import QONNX_DOMAIN, Dialect, build_model
 
 DOMAINS = frozenset({"", "ai.onnx", QONNX_DOMAIN})
 """Domains whose operators are run."""

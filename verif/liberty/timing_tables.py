@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adq.verif.synthesis.cells import Arc, Cell, Table
-from adq.verif.synthesis.liberty import Library
+from adq.verif.liberty.cells import Arc, Cell, Table
+from adq.verif.liberty.library import Library
 
 __all__ = ["CellTiming", "TimingError", "TimingTables"]
 

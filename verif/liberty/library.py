@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.verif.synthesis.cells import Arc, Cell, Pin, Power, Table, WireLoad
-from adq.verif.synthesis.liberty_syntax import Group, LibertyError, numbers, parse
+from adq.verif.liberty.cells import Arc, Cell, Pin, Power, Table, WireLoad
+from adq.verif.liberty.syntax import Group, LibertyError, numbers, parse
 
 __all__ = ["LibertyError", "Library"]
 

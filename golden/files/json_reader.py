@@ -15,7 +15,7 @@ from typing import Any
 
 import jsonschema
 
-from adq.golden.reading import FileError, read_file
+from adq.golden.files.reading import FileError, read_file
 
 __all__ = ["JsonError", "Schema", "check_signature", "parse", "quoted", "read_json", "sign"]
 
@@ -99,7 +99,7 @@ def read_json(path: Path, schema: Schema, *, most: int = MAXIMUM_BYTES) -> Any:
     ------
     JsonError
         It is no JSON, or does not suit; the message starts with the path.
-    adq.golden.reading.FileError
+    adq.golden.files.reading.FileError
         The path is no plain file of at most ``most`` bytes.
     OSError
         The file is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""Runs the ONNX graphs of ``adq.golden.onnx_graph``, and returns every integer in them."""
+"""Runs the ONNX graphs of ``adq.golden.onnx.graph``, and returns every integer in them."""
 
 import os
 
@@ -8,8 +8,8 @@ import onnxruntime
 
 from adq.golden.integer_network import Trace
 from adq.golden.network import INPUT, Network
-from adq.golden.onnx_check import OnnxError, require_self_contained
-from adq.golden.onnx_graph import LOGITS, accumulator_name
+from adq.golden.onnx.check import OnnxError, require_self_contained
+from adq.golden.onnx.graph import LOGITS, accumulator_name
 
 BATCH = 64
 """Images that ONNX Runtime takes at a time."""

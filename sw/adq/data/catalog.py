@@ -1,0 +1,21 @@
+"""Data sets by name: shape and classes of their images, known without PyTorch."""
+
+from adq.data.hub import HUB_DATA_SETS
+
+__all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "images_of"]
+
+BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
+"""(C, H, W) of an image of the data sets that need no files (``adq.data.digits``), by name."""
+
+DIGITS_CLASSES = 10
+"""Classes of these."""
+
+DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
+"""Names of the data sets."""
+
+
+def images_of(name: str) -> tuple[tuple[int, int, int], int]:
+    """Return shape (C, H, W) and classes of the images of one of ``DATA_SETS``."""
+    if name in BUILT_IN:
+        return BUILT_IN[name], DIGITS_CLASSES
+    return HUB_DATA_SETS[name].shape, HUB_DATA_SETS[name].classes

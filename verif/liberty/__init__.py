@@ -1,0 +1,1 @@
+"""Cell libraries: liberty files read into cells, functions, and tables."""
