@@ -64,7 +64,7 @@ int simulate(const Design *d, const uint8_t *recording, int64_t first, int64_t l
     return recording[row * d->row_bytes + net / 8] >> (net % 8) & 1;
   };
   std::vector<uint8_t> value(d->nets), coming(d->outputs), waiting(d->outputs, 0);
-  std::vector<int64_t> stamp(d->outputs, 0);
+  std::vector<int64_t> stamp(d->outputs, 0), due(d->outputs, 0), certain(d->outputs, -1);
   std::vector<double> energy(d->outputs, 0.0);
   std::vector<uint32_t> state(d->cell_constants, d->cell_constants + d->cells);
   for (int64_t net = 0; net < d->nets; net++) value[net] = recorded(first, net);
@@ -94,10 +94,15 @@ int simulate(const Design *d, const uint8_t *recording, int64_t first, int64_t l
       int64_t net;
       if (event.place < d->outputs) {
         const int64_t o = event.place;
-        if (!waiting[o] || stamp[o] != event.stamp) continue;
-        waiting[o] = 0;
         net = d->output_net[o];
-        out->energy[d->output_cell[o]] += energy[o];
+        if (certain[o] == event.stamp) {
+          certain[o] = -1;
+        } else if (waiting[o] && stamp[o] == event.stamp) {
+          waiting[o] = 0;
+          out->energy[d->output_cell[o]] += energy[o];
+        } else {
+          continue;
+        }
       } else {
         net = d->source_net[event.place - d->outputs];
       }
@@ -119,14 +124,19 @@ int simulate(const Design *d, const uint8_t *recording, int64_t first, int64_t l
           const uint8_t next = d->output_function[o] >> state[c] & 1;
           if (next == coming[o]) continue;
           coming[o] = next;
-          if (waiting[o]) {  // it goes back before it changed
+          if (waiting[o] && due[o] > event.time) {  // it goes back before it changed
             waiting[o] = 0;
             continue;
+          }
+          if (waiting[o]) {  // a pulse as wide as the delay passes, whichever event comes first
+            certain[o] = stamp[o];
+            out->energy[c] += energy[o];
           }
           waiting[o] = 1;
           energy[o] = d->output_energy[d->output_energies[o] + pin * size + at];
           const int64_t delay = d->delays[d->output_delays[o] + 2 * pin + next];
-          queue.push({event.time + delay, order++, o, ++stamp[o]});
+          due[o] = event.time + delay;
+          queue.push({due[o], order++, o, ++stamp[o]});
         }
       }
     }

@@ -204,7 +204,7 @@ def _changes(path: Path) -> Iterator[tuple[str, int]]:
         for line in file:
             word = line.strip()
             if word.startswith("$var"):
-                _, _, width, code, name, *index = word.split()[:-1]
+                _, _, width, code, name, *_ = word.split()[:-1]
                 high = int(width)
                 names[code] = [name] if high == 1 else [f"{name}[{i}]" for i in range(high)]
                 counts[code] = [0] * high

