@@ -150,10 +150,11 @@ $(VENV)/.bench: $(VENV)/.train
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
 	@$(ADQ) dev bench-train
 
-lint: $(VENV)/.test  ## ruff, rules and format, and the test plan held to the tests
+lint: $(VENV)/.test  ## ruff, the test plan held to the tests, and docs held to their data
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(ADQ) dev testplan --check
+	@$(ADQ) dev docs --check
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs
