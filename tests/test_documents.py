@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adq.cli import COMMANDS, main
+from adq.cli import main
+from adq.cli.application import command_names
 from adq.signoff.document_sections import SECTIONS
 from adq.signoff.documents import DocumentError, documents, make_targets, missing_names, written
 
@@ -18,6 +19,8 @@ def root(tmp_path) -> Path:
     """A project of one page."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "verif").mkdir()
+    (tmp_path / "sw" / "adq").mkdir(parents=True)
+    (tmp_path / "sw" / "adq" / "verif").symlink_to("../../verif")
     (tmp_path / "verif" / "there.py").write_text(
         '__all__ = ["lazy"]\n\n\nclass Kind:\n    def method(self): ...\n\n\nLIMIT = 3\n'
     )
@@ -51,10 +54,10 @@ def test_sections_that_cannot_be_written(root, text, message):
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        ("`verif.there`, `verif.there.Kind`, `verif.there.Kind.method`", None),
-        ("`verif.there.LIMIT` and `verif.there.lazy`", None),
-        ("`verif.gone`", "verif.gone"),
-        ("`verif.there.nothing(a)`", "verif.there.nothing"),
+        ("`adq.verif.there`, `adq.verif.there.Kind`, `adq.verif.there.Kind.method`", None),
+        ("`adq.verif.there.LIMIT` and `adq.verif.there.lazy`", None),
+        ("`adq.verif.gone`", "adq.verif.gone"),
+        ("`adq.verif.there.nothing(a)`", "adq.verif.there.nothing"),
         ("`verif/there.py` `there.py` `build/made.json` `results/NAME.json`", None),
         ("`verif/gone.py`", "verif/gone.py"),
         ("`gone.py`", "gone.py"),
@@ -64,6 +67,7 @@ def test_sections_that_cannot_be_written(root, text, message):
         ("`make noise`", "the target make noise"),
         ("`adq energy DIR`, which adq certainly has", None),
         ("```sh\nadq energy DIR\n.venv/bin/adq dance\n```", "the command adq dance"),
+        ("`adq dev energy`", "the command adq dev energy"),
     ],
 )
 def test_names_that_do_not_exist_are_told(root, text, missing):
@@ -95,7 +99,7 @@ def test_this_project_s_documents_are_up_to_date():
     targets = make_targets(ROOT / "Makefile")
     for path in documents(ROOT):
         assert written(path, SECTIONS) == path.read_text(encoding="utf-8"), path
-        assert not list(missing_names(path, ROOT, commands=COMMANDS, targets=targets))
+        assert not list(missing_names(path, ROOT, commands=command_names(), targets=targets))
 
 
 def test_every_section_is_in_a_document():

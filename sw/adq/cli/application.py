@@ -109,6 +109,11 @@ EXTRAS = {
 """Packages that are installed on demand, and the extra of this package that brings each."""
 
 
+def command_names() -> list[str]:
+    """Return the names of all commands, those for developers with ``dev`` in front."""
+    return [*COMMANDS, "dev", *(f"dev {name}" for name in DEVELOPERS_COMMANDS)]
+
+
 def explain(error: Exception) -> str | None:
     """Return the line that tells a person about an error, or None where it is a defect."""
     if any(

@@ -14,21 +14,18 @@ __all__ = ["DocumentError", "documents", "make_targets", "missing_names", "writt
 SECTION = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 BEGIN = re.compile(r"<!-- generated:")
 
-PACKAGES = {"rtl": "rtl", "golden": "golden", "verif": "verif", "adq": "sw/adq"}
-"""Folder of each package that documents name."""
-
 FOLDERS = ("configs", "docs", "golden", "results", "rtl", "sw", "tests", "verif")
 """Folders whose paths must exist where documents name them."""
 
 MADE = ("build/", "runs/", "data/")
 """Where runs leave files: they need not exist."""
 
-MODULE = re.compile(r"`((?:rtl|golden|verif|adq)(?:\.\w+)+)[`(]")
+MODULE = re.compile(r"`(adq(?:\.\w+)+)[`(]")
 PLACEHOLDER = re.compile(r"[A-Z]{3,}")
 FILE = re.compile(r"`([\w-]+\.(?:py|sv|cpp))`")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"(?:^|[`/ ])adq ([a-z][a-z-]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|[`/ ])adq ((?:dev )?[a-z][a-z-]*)", re.MULTILINE)
 TARGET = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
 CODE = re.compile(r"```sh\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 
@@ -109,8 +106,8 @@ def make_targets(makefile: Path) -> list[str]:
 
 def _defined(name: str, root: Path) -> bool:
     """Whether a dotted name is a module, or is defined in one."""
-    package, *parts = name.split(".")
-    place = root / PACKAGES[package]
+    parts = name.split(".")[1:]
+    place = root / "sw" / "adq"
     while parts and (place / parts[0]).is_dir():
         place /= parts.pop(0)
     if parts and (place / f"{parts[0]}.py").exists():

@@ -22,7 +22,7 @@ def docs(
     With ``--check``, exit status 1 where a section differs from its data, or a document names a
     module, path, command or target that does not exist.
     """
-    from adq.cli import COMMANDS
+    from adq.cli.application import command_names
     from adq.files import write_text
     from adq.signoff.document_sections import SECTIONS
     from adq.signoff.documents import documents, make_targets, missing_names, written
@@ -37,7 +37,7 @@ def docs(
             else:
                 write_text(path, text)
                 typer.echo(f"Written: {path}")
-        problems += missing_names(path, root, commands=COMMANDS, targets=targets)
+        problems += missing_names(path, root, commands=command_names(), targets=targets)
     for problem in problems:
         typer.echo(f"error: {problem}", err=True)
     if problems:
