@@ -6,17 +6,21 @@ at a time: an output that toggles then takes the mean over the inputs that chang
 that leads from it to the output in the state that the cell reached. Energy in an input pin that
 leads to no output is a table of that pin.
 
+Groups of one supply exclude each other: where several hold in a state they share it, and one
+without ``when`` holds only where no other does. Energies and leakages of several supplies add up.
+A reset or a set pin of a flip-flop is tied so that it never acts.
+
 Of a flip-flop or a clock gate the clock rises with the values of before and falls with those of
 after. Whatever changes in a cycle changes while the clock is high: right after its edge. A clock
 that is gated off stays low.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from adq.verif.liberty.cells import Cell, Pin, Power, Table
+from adq.verif.liberty.cells import Cell, Leakage, Pin, Power, Table
 from adq.verif.liberty.functions import evaluate
 
 __all__ = ["CellEvents", "Event", "cell_events"]
@@ -56,7 +60,7 @@ class CellEvents:
 
     Attributes
     ----------
-    inputs : pins of a state, but for the clock
+    inputs : pins of a state, but for the clock and what is tied
     stored : output whose value a flip-flop's state holds, and whether inverted; None elsewhere
     clock : the clock pin, or empty
     events : tables with their weights
@@ -110,6 +114,32 @@ def _edge_tables(power: Power) -> dict[bool, Table]:
     return {rises: table for rises, table in found.items() if table is not None}
 
 
+def _by_supply(powers: Iterable[Power], rises: bool) -> Iterator[list[Power]]:
+    """Groups that have a table of an edge, supply by supply."""
+    supplies = {}
+    for power in powers:
+        if rises in _edge_tables(power):
+            supplies.setdefault(power.supply, []).append(power)
+    yield from supplies.values()
+
+
+def _applying(
+    groups: Sequence[Power | Leakage], *moments: Mapping[str, np.ndarray], size: int
+) -> np.ndarray:
+    """Share of each of the groups of one supply in every change: (groups, size).
+
+    Those whose ``when`` holds at the first moment share alike; where none does, those that have no
+    ``when``; then those whose ``when`` holds at the next moment.
+    """
+    share = np.zeros((len(groups), size))
+    conditional = np.array([bool(group.when) for group in groups])
+    for values in moments:
+        holds = np.array([_holds(group.when, values, size) for group in groups], float)
+        for chosen in (holds * conditional[:, None], holds * ~conditional[:, None]):
+            share = np.where(share.any(0), share, chosen)
+    return share / np.maximum(share.sum(axis=0), 1)
+
+
 class _Combinational:
     stored = None
     clock = ""
@@ -128,48 +158,47 @@ class _Combinational:
 
     def events(self) -> Iterator[Event]:
         for pin in self.cell.inputs:
-            for power in pin.powers:
-                holds = self.toggles(pin.name) & _holds(power.when, self.after, self.size)
-                for rises, table in _edge_tables(power).items():
-                    weights = (holds & (self.after[pin.name] == rises)).astype(float)
-                    yield Event(table, pin.name, rises, "", False, weights)
+            for rises in (True, False):
+                moves = self.toggles(pin.name) & (self.after[pin.name] == rises)
+                for powers in _by_supply(pin.powers, rises):
+                    share = _applying(powers, self.after, size=self.size) * moves
+                    for power, weights in zip(powers, share, strict=True):
+                        table = _edge_tables(power)[rises]
+                        yield Event(table, pin.name, rises, "", False, weights)
         for pin in self.cell.outputs:
-            yield from self._output_events(pin)
+            for rises in (True, False):
+                for powers in _by_supply(pin.powers, rises):
+                    yield from self._output_events(pin, powers, rises)
 
-    def _output_events(self, output: Pin) -> Iterator[Event]:
-        for rises in (True, False):
-            toggles = self.toggles(output.name) & (self.after[output.name] == rises)
-            shares = {}  # input -> share of each of its arcs
-            for name in self.inputs:
-                arcs = [p for p in output.powers if p.related_pin == name]
-                arcs = [p for p in arcs if rises in _edge_tables(p)]
-                shares[name] = self._shares(arcs, toggles & self.toggles(name))
-            known = sum((s.any(axis=0) for s in shares.values() if len(s)), np.zeros(self.size))
-            for name, share in shares.items():
-                arcs = [p for p in output.powers if p.related_pin == name]
-                arcs = [p for p in arcs if rises in _edge_tables(p)]
-                for power, part in zip(arcs, share, strict=True):
-                    weights = part / np.maximum(known, 1)
-                    for input_rises in (True, False):
-                        yield Event(
-                            _edge_tables(power)[rises],
-                            name,
-                            input_rises,
-                            output.name,
-                            False,
-                            weights * (self.after[name] == input_rises),
-                        )
+    def _output_events(self, output: Pin, powers: list[Power], rises: bool) -> Iterator[Event]:
+        """Events of an output's edge by the groups of one supply."""
+        toggles = self.toggles(output.name) & (self.after[output.name] == rises)
+        unrelated = [power for power in powers if not power.related_pin]
+        arcs, shares = {}, {}
+        for name in self.inputs:
+            arcs[name] = [power for power in powers if power.related_pin == name] or unrelated
+            if arcs[name]:
+                shares[name] = self._shares(arcs[name]) * (toggles & self.toggles(name))
+        known = sum((share.any(axis=0) for share in shares.values()), np.zeros(self.size))
+        for name, share in shares.items():
+            for power, part in zip(arcs[name], share, strict=True):
+                weights = part / np.maximum(known, 1)
+                for input_rises in (True, False):
+                    yield Event(
+                        _edge_tables(power)[rises],
+                        name,
+                        input_rises,
+                        output.name,
+                        False,
+                        weights * (self.after[name] == input_rises),
+                    )
 
-    def _shares(self, arcs: list[Power], where: np.ndarray) -> np.ndarray:
-        """Of arcs from one input, the share of each in every change: those that hold after it,
-        else those that held before it, else all alike.
+    def _shares(self, arcs: list[Power]) -> np.ndarray:
+        """Share of each of the arcs from one input in every change: those that hold after it, else
+        those that held before it, else all alike.
         """
-        after = np.array([_holds(arc.when, self.after, self.size) for arc in arcs], float)
-        before = np.array([_holds(arc.when, self.before, self.size) for arc in arcs], float)
-        if not len(arcs):
-            return np.zeros((0, self.size))
-        share = np.where(after.any(0), after, np.where(before.any(0), before, 1.0))
-        return share / share.sum(axis=0) * where
+        share = _applying(arcs, self.after, self.before, size=self.size)
+        return np.where(share.any(axis=0), share, 1 / len(arcs))
 
     def leakage(self) -> np.ndarray:
         return _leakage(self.cell, [self.after], self.size)
@@ -180,7 +209,9 @@ class _Clocked:
         self.cell = cell
         role = {pin.role: pin.name for pin in cell.inputs}
         self.clock = role.get("clock") or cell.clocked_on
-        data = [pin.name for pin in cell.inputs if pin.name != self.clock]
+        tied = cell.tied or {}
+        self.moving = [pin for pin in cell.inputs if pin.name not in tied]
+        data = [pin.name for pin in self.moving if pin.name != self.clock]
         self.stored = None
         if cell.sequential == "ff":
             state, inverse = cell.state
@@ -192,7 +223,9 @@ class _Clocked:
         self.inputs = tuple(data)
         self.before, self.after, self.ticks = _moments(data, clocked=True)
         self.size = len(self.ticks)
-        zeros, ones = np.zeros(self.size, bool), np.ones(self.size, bool)
+        zeros = np.zeros(self.size, bool)
+        for values in (self.before, self.after):
+            values |= {name: np.full(self.size, value) for name, value in tied.items()}
         if cell.sequential == "ff":
             for values in (self.before, self.after):
                 values[inverse] = ~values[state]
@@ -209,52 +242,54 @@ class _Clocked:
         self.low = {**self.after, self.clock: zeros}
         if cell.sequential != "ff":
             self.low |= {pin.name: zeros for pin in cell.outputs}
-        self.ones = ones
 
     def events(self) -> Iterator[Event]:
-        gate = self.cell.sequential != "ff"
-        for pin in self.cell.inputs:
-            for power in pin.powers:
-                tables = _edge_tables(power)
+        for pin in self.moving:
+            for rises in (True, False):
                 if pin.name == self.clock:
-                    moments = {
-                        True: self.ticks & _holds(power.when, self.before, self.size),
-                        False: self.ticks & _holds(power.when, self.after, self.size),
-                    }
+                    moves, values = self.ticks, self.before if rises else self.after
                 else:
-                    toggles = self.before[pin.name] != self.after[pin.name]
-                    holds = toggles & _holds(power.when, self.after, self.size)
-                    moments = {rises: holds & (self.after[pin.name] == rises) for rises in tables}
-                for rises, table in tables.items():
-                    weights = moments[rises].astype(float)
-                    yield Event(table, pin.name, rises, "", pin.name == self.clock, weights)
+                    moves = self.before[pin.name] != self.after[pin.name]
+                    moves, values = moves & (self.after[pin.name] == rises), self.after
+                for powers in _by_supply(pin.powers, rises):
+                    share = _applying(powers, values, size=self.size) * moves
+                    for power, weights in zip(powers, share, strict=True):
+                        table = _edge_tables(power)[rises]
+                        yield Event(table, pin.name, rises, "", pin.name == self.clock, weights)
+        gate = self.cell.sequential != "ff"
         for pin in self.cell.outputs:
-            for power in pin.powers:
-                for rises, table in _edge_tables(power).items():
-                    if gate:
-                        values = self.before if rises else self.after
-                        weights = self.passes & _holds(power.when, values, self.size)
-                    else:
-                        toggles = self.before[pin.name] != self.after[pin.name]
-                        weights = toggles & (self.after[pin.name] == rises)
-                        weights = weights & _holds(power.when, self.before, self.size)
-                    clock_rises = rises if gate else True
-                    yield Event(
-                        table, self.clock, clock_rises, pin.name, gate, weights.astype(float)
-                    )
+            by_clock = [power for power in pin.powers if power.related_pin == self.clock]
+            by_clock = by_clock or [power for power in pin.powers if not power.related_pin]
+            for rises in (True, False):
+                if gate:
+                    moves, values = self.passes, self.before if rises else self.after
+                else:
+                    moves = self.before[pin.name] != self.after[pin.name]
+                    moves, values = moves & (self.after[pin.name] == rises), self.before
+                for powers in _by_supply(by_clock, rises):
+                    share = _applying(powers, values, size=self.size) * moves
+                    for power, weights in zip(powers, share, strict=True):
+                        table = _edge_tables(power)[rises]
+                        edge = rises if gate else True
+                        yield Event(table, self.clock, edge, pin.name, gate, weights)
 
     def leakage(self) -> np.ndarray:
         return _leakage(self.cell, [self.after, self.low], self.size)
 
 
 def _leakage(cell: Cell, phases: list[Mapping[str, np.ndarray]], size: int) -> np.ndarray:
-    """NW in each change: of the state that the library names, or the cell's own figure."""
+    """NW in each change: what the library has for the state of each supply, added, or the cell's
+    own figure in a state that it names for none.
+    """
+    supplies = {}
+    for leakage in cell.leakages:
+        supplies.setdefault(leakage.supply, []).append(leakage)
     total = np.zeros(size)
     for values in phases:
         known = np.zeros(size, bool)
-        for condition, power in cell.leakages:
-            here = _holds(condition, values, size) & ~known
-            total += np.where(here, power, 0.0)
-            known |= here
+        for groups in supplies.values():
+            share = _applying(groups, values, size=size)
+            total += np.array([group.power for group in groups]) @ share
+            known |= share.any(axis=0)
         total += np.where(known, 0.0, cell.leakage)
     return total / len(phases)

@@ -11,6 +11,7 @@ import numpy as np
 
 from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
+from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
@@ -100,7 +101,7 @@ class Switching:
     Raises
     ------
     SwitchingError
-        If a clock comes out of anything but a clock gate.
+        If a clock comes out of anything but a clock gate, or a flip-flop's reset or set may act.
     """
 
     def __init__(self, netlist: Netlist, library: Library, *, clock: str):
@@ -140,7 +141,10 @@ class Switching:
             members[instance.cell].append((number, instance))
         kinds = []
         for name, found in members.items():
-            events = cell_events(self.library.cells[name])
+            cell = self.library.cells[name]
+            for _, instance in found:
+                self._check_tied(cell, instance)
+            events = cell_events(cell)
             kinds.append(
                 CellKind(
                     cell=name,
@@ -151,6 +155,15 @@ class Switching:
                 )
             )
         return kinds
+
+    def _check_tied(self, cell: Cell, instance: Instance):
+        """Make sure that the reset and the set of a flip-flop never act: they are not counted."""
+        for pin, value in (cell.tied or {}).items():
+            if cell.sequential == "ff" and instance.pins.get(pin) != str(int(value)):
+                raise SwitchingError(
+                    f"{self.netlist.name}: {instance.name} has a {pin} that is not tied to "
+                    f"{int(value)}: a reset or set without a clock is not counted"
+                )
 
     def _inputs(self, events: CellEvents, instance: Instance) -> list[int]:
         pins = events.inputs[:-1] if events.stored else events.inputs

@@ -1,10 +1,11 @@
 """Cells of a library: areas, pins and tables, in ns, fF, fJ, nW, um2, kohm and V."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Arc", "Cell", "Pin", "Power", "Table", "WireLoad"]
+__all__ = ["Arc", "Cell", "Leakage", "Pin", "Power", "Table", "WireLoad"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +58,24 @@ class Power:
     """An ``internal_power`` group: energy inside the cell when the pin changes."""
 
     related_pin: str
-    """Input that changed an output; empty for changes of the pin alone."""
+    """Input that changed an output; empty where any does, and for changes of an input."""
     when: str
+    supply: str
+    """Supply or ground that it comes from (``related_pg_pin``); empty where the library has none.
+    Groups of one supply exclude each other, those of several add up."""
     tables: dict[str, Table]
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """A ``leakage_power`` group."""
+
+    when: str
+    """State that it holds in; empty for every state that no other group of its supply names."""
+    supply: str
+    """Primary supply that it comes from; empty where the library has none."""
+    power: float
+    """nW"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +105,8 @@ class Cell:
     """um2"""
     leakage: float
     """nW, with no regard to the state of its inputs."""
-    leakages: tuple[tuple[str, float], ...]
-    """nW in each state that the library names: ``when`` and value."""
+    leakages: tuple[Leakage, ...]
+    """Leakage of each state that the library names, by supply."""
     pins: dict[str, Pin]
     sequential: str
     """``ff``, ``latch``, ``clock_gate`` or empty."""
@@ -101,8 +117,26 @@ class Cell:
     """Of a flip-flop: what it takes at its clock."""
     clocked_on: str
     """Of a flip-flop: when it does, or, of a latch, is transparent."""
+    clear: str
+    """Of a flip-flop: when it becomes 0, whatever its clock does; empty for never."""
+    preset: str
+    """Of a flip-flop: when it becomes 1, whatever its clock does; empty for never."""
     usable: bool
     """Whether synthesis may take it: not told otherwise, and nothing between power domains."""
+
+    @functools.cached_property
+    def tied(self) -> dict[str, bool] | None:
+        """Reset and set pins, and the value at which they do nothing; None where ``clear`` or
+        ``preset`` is not a pin of its own.
+        """
+        tied = {}
+        for condition in filter(None, (self.clear, self.preset)):
+            pin = condition.strip("() !'")
+            inverted = (condition.count("!") + condition.count("'")) % 2 == 1
+            if pin not in self.pins or pin in (self.clocked_on, self.next_state, *tied):
+                return None
+            tied[pin] = inverted
+        return tied
 
     @property
     def inputs(self) -> list[Pin]:

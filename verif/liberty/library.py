@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from adq.verif.liberty.cells import Arc, Cell, Pin, Power, Table, WireLoad
-from adq.verif.liberty.syntax import Group, LibertyError, numbers, parse
+from adq.verif.liberty.cells import Arc, Cell, Leakage, Pin, Power, Table, WireLoad
+from adq.verif.liberty.syntax import Group, LibertyError, parse
 
 __all__ = ["LibertyError", "Library"]
 
@@ -26,6 +26,7 @@ RESERVED = ("dont_use", "is_level_shifter", "is_isolation_cell", "always_on")
 TIMES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
 CONSTRAINTS = ("rise_constraint", "fall_constraint")
 POWERS = ("power", "rise_power", "fall_power")
+PRIMARY = "primary_power"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +58,8 @@ class Library:
         group, text = parse(path)
         try:
             return _Reader(group).library(path, text)
-        except (LibertyError, ValueError) as error:
-            raise LibertyError(f"{path}: {error}") from None
+        except LibertyError as error:
+            raise error.located(path, text) from None
 
     def clock_gates(self) -> list[Cell]:
         """Plain gates for clocks that rise, smallest first: a latch, and no test in front of it
@@ -94,19 +95,23 @@ class Library:
             )
 
     def flip_flops(self) -> list[Cell]:
-        """Plain flip-flops on a rising clock, smallest first."""
-        return sorted(
-            (
-                cell
-                for cell in self.cells.values()
-                if cell.sequential == "ff"
-                and cell.usable
-                and cell.clocked_on in cell.pins
-                and cell.next_state in cell.pins
-                and len(cell.inputs) == 2
-            ),
-            key=lambda cell: cell.area,
-        )
+        """Plain flip-flops on a rising clock, smallest first.
+
+        In a library whose flip-flops all have a reset or a set, those with the fewest: such a pin
+        is tied so that it never acts.
+        """
+        found = [
+            cell
+            for cell in self.cells.values()
+            if cell.sequential == "ff"
+            and cell.usable
+            and cell.clocked_on in cell.pins
+            and cell.next_state in cell.pins
+            and cell.tied is not None
+            and len(cell.inputs) == 2 + len(cell.tied)
+        ]
+        fewest = min((len(cell.tied) for cell in found), default=0)
+        return sorted((cell for cell in found if len(cell.tied) == fewest), key=lambda c: c.area)
 
 
 class _Reader:
@@ -118,32 +123,48 @@ class _Reader:
         self.volt = self._unit("voltage_unit", "V", 1.0)
         self.leakage = self._unit("leakage_power_unit", "W", 1e-9)
         self.resistance = self._unit("pulling_resistance_unit", "ohm", 1e3)
-        factor, unit = [*group.attributes.get("capacitive_load_unit", ["1", "pf"]), ""][:2]
-        farads = {"ff": 1e-15, "pf": 1e-12}.get(unit.lower())
-        if farads is None:
-            raise LibertyError(f"capacitive_load_unit: unknown unit {unit!r}")
-        self.capacitance = float(factor) * farads * 1e15
+        self.capacitance = self._capacitance_unit()
         self.energy = self.capacitance * self.volt**2
         self.templates = {
-            template.name: template
-            for template in group.groups
-            if template.kind in ("lu_table_template", "power_lut_template")
+            kind: {template.name: template for template in group.all(kind)}
+            for kind in ("lu_table_template", "power_lut_template")
         }
+        """By kind, since each kind has a name space of its own."""
+        self.indices: dict[tuple, np.ndarray] = {}
 
     def _unit(self, attribute: str, unit: str, ours: float) -> float:
         """A unit in terms of ours; liberty's own default is ours too."""
         text = self.group.get(attribute)
         if text is None:
             return 1.0
-        match = re.fullmatch(r"([0-9.]+)\s*([munpfk]?)" + unit, text, re.IGNORECASE)
-        if match is None:
-            raise LibertyError(f"{attribute}: unknown unit {text!r}")
+        number = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+        match = re.fullmatch(number + r"\s*([munpfk]?)" + unit, text, re.IGNORECASE)
+        if match is None or not float(match[1]):
+            raise self.group.error(f"{attribute}: unknown unit {text!r:.40}", attribute)
         prefix = {"": 1, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
         return float(match[1]) * prefix[match[2].lower()] / ours
 
+    def _capacitance_unit(self) -> float:
+        """``capacitive_load_unit`` in fF: its arguments are a number and ``ff`` or ``pf``."""
+        attribute = "capacitive_load_unit"
+        factor, unit = [*self.group.attributes.get(attribute, ["1", "pf"]), "", ""][:2]
+        femtofarads = {"ff": 1.0, "pf": 1e3}.get(unit.lower(), 0.0)
+        try:
+            femtofarads *= float(factor)
+        except ValueError:
+            femtofarads = 0.0
+        if not 0 < femtofarads < np.inf:
+            unit = f"{factor} {unit}"
+            raise self.group.error(f"{attribute}: unknown unit {unit!r:.40}", attribute)
+        return femtofarads
+
     def library(self, path: Path, text: bytes) -> Library:
         group = self.group
-        cells = {cell.name: self.cell(cell) for cell in group.all("cell")}
+        cells: dict[str, Cell] = {}
+        for cell in group.all("cell"):
+            if cell.name in cells:
+                raise cell.error("a cell of this name stands in the library already")
+            cells[cell.name] = self.cell(cell)
         if not cells:
             raise LibertyError("has no cells")
         voltage = self._operating("voltage", group.number("nom_voltage", 0.0)) * self.volt
@@ -176,7 +197,7 @@ class _Reader:
         name = self.group.get("default_wire_load")
         for model in self.group.all("wire_load"):
             if model.name == name:
-                lengths = model.attributes.get("fanout_length", [])
+                lengths = model.numbers("fanout_length")
                 return WireLoad(
                     name=name,
                     capacitance=model.number("capacitance", 0.0) * self.capacitance,
@@ -184,7 +205,7 @@ class _Reader:
                     slope=model.number("slope", 0.0),
                     lengths=tuple(
                         (int(fanout), length)
-                        for fanout, length in zip(*[iter(numbers(lengths))] * 2, strict=False)
+                        for fanout, length in zip(lengths[::2], lengths[1::2], strict=False)
                     ),
                 )
         return WireLoad()
@@ -197,16 +218,14 @@ class _Reader:
             sequential = "clock_gate"
         elif gate or cell.first("statetable") or cell.first("ff_bank"):
             sequential = "other"
+        supplies = _Supplies(cell)
         return Cell(
             name=cell.name,
             area=cell.number("area", 0.0),
             leakage=cell.number("cell_leakage_power", 0.0) * self.leakage,
-            leakages=tuple(
-                (state.get("when", ""), state.number("value", 0.0) * self.leakage)
-                for state in cell.all("leakage_power")
-            ),
+            leakages=tuple(self.leakages(cell, supplies)),
             pins={
-                name: self.pin(name, pin)
+                name: self.pin(name, pin, supplies)
                 for pin in cell.all("pin")
                 if pin.get("direction") != "internal"
                 for name in pin.arguments
@@ -215,10 +234,20 @@ class _Reader:
             state=tuple(stores.arguments) if stores else (),
             next_state=stores.get("next_state", "") if stores else "",
             clocked_on=stores.get("clocked_on", stores.get("enable", "")) if stores else "",
+            clear=stores.get("clear", "") if stores else "",
+            preset=stores.get("preset", "") if stores else "",
             usable=not any(cell.get(attribute) == "true" for attribute in RESERVED),
         )
 
-    def pin(self, name: str, pin: Group) -> Pin:
+    def leakages(self, cell: Group, supplies: "_Supplies") -> Iterator[Leakage]:
+        """Leakage by state and supply; that of a ground flows out of a supply, and counts there."""
+        for state in cell.all("leakage_power"):
+            supply = supplies.of(state)
+            if supplies.kinds.get(supply, PRIMARY) == PRIMARY:
+                value = state.number("value", 0.0) * self.leakage
+                yield Leakage(state.get("when", ""), supply, value)
+
+    def pin(self, name: str, pin: Group, supplies: "_Supplies") -> Pin:
         direction = pin.get("direction", "input")
         default = self.group.number(f"default_{direction}_pin_cap", 0.0)
         roles = ("clock", "enable", "test")
@@ -248,6 +277,7 @@ class _Reader:
                 Power(
                     related_pin=related,
                     when=power.get("when", ""),
+                    supply=supplies.of(power),
                     tables=self.tables(power, POWERS, self.energy),
                 )
                 for power in pin.all("internal_power")
@@ -259,23 +289,61 @@ class _Reader:
         return {g.kind: self.table(g, unit) for g in group.groups if g.kind in kinds}
 
     def table(self, table: Group, unit: float) -> Table:
-        values = np.array(numbers(table.attributes.get("values", []))) * unit
-        template = self.templates.get(table.name, Group("", []))
+        values = np.array(table.numbers("values")) * unit
+        template = self._template(table)
         axes, indices = [], []
         for number in (1, 2, 3):
             variable = template.get(f"variable_{number}")
             if variable is None:
                 break
-            index = table.attributes.get(f"index_{number}") or template.attributes.get(
-                f"index_{number}", []
-            )
             axes.append(AXES.get(variable, variable))
             scale = self.capacitance if axes[-1] == "load" else self.time
-            indices.append(np.array(numbers(index)) * scale)
+            attribute = f"index_{number}"
+            source = table if table.attributes.get(attribute) else template
+            indices.append(self._index(source, attribute, scale))
         shape = [len(index) for index in indices]
-        if values.size != np.prod(shape, dtype=int):
-            raise LibertyError(
-                f"{table.kind} ({table.name}): {values.size} values where its indices ask for "
-                f"{' x '.join(map(str, shape)) or 1}"
+        if values.size != np.prod(shape, dtype=int) or not values.size:
+            raise table.error(
+                f"{values.size} values where its indices ask for "
+                f"{' x '.join(map(str, shape)) or 1}",
+                "values",
             )
         return Table(tuple(axes), tuple(indices), values.reshape(shape))
+
+    def _index(self, source: Group, attribute: str, scale: float) -> np.ndarray:
+        """Entries of an axis; tables of the same entries share the array."""
+        key = (scale, *source.attributes.get(attribute, ()))
+        if key not in self.indices:
+            index = np.array(source.numbers(attribute)) * scale
+            if (np.diff(index) <= 0).any():
+                raise source.error(f"{attribute} must rise from entry to entry", attribute)
+            self.indices[key] = index
+        return self.indices[key]
+
+    def _template(self, table: Group) -> Group:
+        if table.name in ("", "scalar"):
+            return _SCALAR
+        kind = "power_lut_template" if table.kind in POWERS else "lu_table_template"
+        template = self.templates[kind].get(table.name)
+        if template is None:
+            raise table.error(f"the library has no {kind} of this name")
+        return template
+
+
+_SCALAR = Group("lu_table_template", ["scalar"])
+"""Template of a table of one value, which every library has."""
+
+
+class _Supplies:
+    """Supplies and grounds of a cell."""
+
+    def __init__(self, cell: Group):
+        self.kinds = {pin.name: pin.get("pg_type", PRIMARY) for pin in cell.all("pg_pin")}
+        primary = [name for name, kind in self.kinds.items() if kind == PRIMARY]
+        self.usual = primary[0] if len(primary) == 1 else ""
+
+    def of(self, group: Group) -> str:
+        """Return the supply of a leakage or of internal power: a group that names none belongs to
+        the cell's only primary supply, or, where there are more or none, to one without a name.
+        """
+        return group.get("related_pg_pin") or self.usual

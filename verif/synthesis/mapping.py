@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adq.verif.liberty.functions import find_adder
 from adq.verif.liberty.library import Library
+from adq.verif.synthesis.liberty_repair import repaired
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]
@@ -169,7 +170,7 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         }
         for file, text in files.items():
             (directory / file).write_text(text)
-        (directory / "library.lib").write_bytes(library.text)
+        (directory / "library.lib").write_bytes(repaired(library.text))
         yosys(directory, script, f"map {name} to {library.name}")
         document = json.loads((directory / "netlist.json").read_text())
     return Netlist.from_json(document)

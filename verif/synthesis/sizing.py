@@ -37,7 +37,8 @@ def drive_strengths(library: Library) -> dict[str, list[str]]:
                 except ValueError:  # of a state, or none
                     function = pin.function
                 outputs.append((pin.name, function))
-            key = (*inputs, *sorted(outputs), cell.sequential, cell.next_state, cell.clocked_on)
+            state = (cell.next_state, cell.clocked_on, cell.clear, cell.preset)
+            key = (*inputs, *sorted(outputs), cell.sequential, *state)
             families.setdefault(key, []).append(cell)
     strengths = {}
     for family in families.values():
