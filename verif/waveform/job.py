@@ -1,4 +1,7 @@
-"""One job on a tile small enough to read, by Amaranth's simulator, as a timing diagram."""
+"""One job on a tile small enough to read, by Amaranth's simulator, as a WaveDrom diagram."""
+
+from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from amaranth.hdl import Module
@@ -8,9 +11,8 @@ from amaranth.sim import Simulator
 from adq.rtl.interface import job_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.waveform.drawing import Bits, Clock, Group, Span, Words, draw
 
-__all__ = ["draw_job"]
+__all__ = ["job_waves"]
 
 TILE = TileParameters(rows=4, columns=16, row_blocks=1, partial_sums=0)
 
@@ -21,6 +23,32 @@ WEIGHTS = np.array([[3, -11], [-20, 5], [16, 2], [1, -7]])
 
 VECTORS = np.array([[5, 2, 7, 1], [1, 0, 2, 3], [4, 5, 1, 0]])
 """(vectors, rows): the second has an empty plane in front, the third an empty one inside."""
+
+
+def wire(name: str, levels: Sequence[int], node: str = "") -> dict:
+    """A wire of a diagram: its level in each cycle, and nodes to which edges refer."""
+    wave = "".join(
+        f"{level}{'.' * (len([*same]) - 1)}" for level, same in groupby(map(int, levels))
+    )
+    return {"name": name, "wave": wave} | ({"node": node} if node else {})
+
+
+def bus(name: str, values: Sequence[str | None], *, beats: bool = False) -> dict:
+    """A bus of a diagram: its value in each cycle, None where it means nothing.
+
+    Equal values next to each other are one, unless each is a beat of its own.
+    """
+    wave, data, before = "", [], ""
+    for value in values:
+        if value is None:
+            wave += "." if before is None else "z"
+        elif value == before and not beats:
+            wave += "."
+        else:
+            wave += "="
+            data.append(value)
+        before = value
+    return {"name": name, "wave": wave, "data": data}
 
 
 def open_up(component: wiring.Component) -> Module:
@@ -107,7 +135,7 @@ class _Observed:
         """Cycles in which a wire is high."""
         return [cycle for cycle, level in enumerate(self.values[name]) if level]
 
-    def beats(self, stream: str, texts: list[str]) -> Words:
+    def beats(self, stream: str, texts: list[str]) -> dict:
         """Payloads of a stream, one after the other."""
         offered, taken = [], 0
         for valid, ready in zip(
@@ -115,12 +143,12 @@ class _Observed:
         ):
             offered.append(texts[taken] if valid else None)
             taken += valid & ready
-        return Words("payload", offered)
+        return bus("payload", offered)
 
-    def stream(self, name: str, title: str, texts: list[str]) -> Group:
-        """A stream's three wires."""
-        wires = [Bits(wire, self.values[f"{name} {wire}"]) for wire in ("valid", "ready")]
-        return Group(title, [*wires, self.beats(name, texts)])
+    def stream(self, name: str, texts: list[str]) -> list:
+        """Group of a stream's three wires."""
+        wires = [wire(member, self.values[f"{name} {member}"]) for member in ("valid", "ready")]
+        return [name, *wires, self.beats(name, texts)]
 
     def lane(self, name: str, width: int) -> list[str]:
         """The signed number of ``width`` bits in the lowest lane of a bit slice, in each cycle."""
@@ -131,8 +159,14 @@ class _Observed:
         return [str(number) for number in numbers]
 
 
-def draw_job() -> str:
-    """SVG of a job from its first beat to its last result."""
+def job_waves() -> dict:
+    """WaveJSON of a job from its first beat to its last result.
+
+    Raises
+    ------
+    AssertionError
+        If the results are not the products of vectors and weights.
+    """
     seen = _Observed()
     outputs = [seen.values[f"output {i}"] for i in range(TILE.outputs(WEIGHT_BITS))]
     results = [
@@ -153,46 +187,36 @@ def draw_job() -> str:
     ]
     taken = seen.cycles_with("take")
     rows = [" ".join(map(str, row)) for row in WEIGHTS.tolist()]
-    description = f"{WEIGHT_BITS} x {ACTIVATION_BITS} bits and {len(VECTORS)} vectors"
-    groups = [
-        Group("", [Clock("clk")]),
-        seen.stream(
-            "jobs", "jobs: bits of weights x activations", [f"{WEIGHT_BITS} x {ACTIVATION_BITS}"]
-        ),
-        seen.stream("weights", "weights: a row a beat, two outputs", rows),
-        seen.stream(
-            "activations",
-            "activations: a vector a beat, four rows",
-            [" ".join(map(str, vector)) for vector in VECTORS.tolist()],
-        ),
-        Group(
-            "array",
+    latency = TILE.latency(WEIGHT_BITS)
+    nodes = [" "] * seen.cycles
+    nodes[taken[0]], nodes[taken[-1]], nodes[taken[-1] + latency] = "abc"
+    return {
+        "signal": [
+            {"name": "clk", "wave": "p" + "." * (seen.cycles - 1)},
+            seen.stream("jobs", [f"{WEIGHT_BITS} x {ACTIVATION_BITS} bits"]),
+            seen.stream("weights", rows),
+            seen.stream("activations", [" ".join(map(str, vector)) for vector in VECTORS.tolist()]),
             [
-                Bits("bank 0 full", seen.values["bank full"]),
-                Words("plane, rows 0 to 3", planes, beats=True),
-                Words("of bit", indices, beats=True),
-                Span(taken[0], taken[-1] + 1, f"{len(taken)} planes"),
+                "array",
+                wire("bank 0 full", seen.values["bank full"]),
+                wire("take", seen.values["take"], "".join(nodes).replace(" ", ".")),
+                bus("plane, rows 0 to 3", planes, beats=True),
+                bus("of bit", indices, beats=True),
             ],
-        ),
-        Group(
-            "shift-add: output 0",
             [
-                Words("sum of a plane", seen.lane("sum", TILE.plane_width(WEIGHT_BITS))),
-                Words("total", seen.lane("total", TILE.total_width(WEIGHT_BITS))),
-                # Words above those of the precision are not clocked, nor any with a vector's last
-                # plane: its total is the result, above the lowest bits of those before it.
-                Words("accumulator", seen.lane("accumulator", TILE.plane_width(WEIGHT_BITS))),
-                Span(
-                    taken[-1] + 0.5,
-                    taken[-1] + TILE.latency(WEIGHT_BITS) + 0.5,
-                    f"latency {TILE.latency(WEIGHT_BITS)}",
-                ),
+                "output 0",
+                bus("sum of a plane", seen.lane("sum", TILE.plane_width(WEIGHT_BITS))),
+                bus("total", seen.lane("total", TILE.total_width(WEIGHT_BITS))),
+                # A result is the total of its vector's last plane, above the lowest bits of the
+                # totals before it. The accumulator is not clocked with that plane.
+                bus("accumulator", seen.lane("accumulator", TILE.plane_width(WEIGHT_BITS))),
             ],
-        ),
-        seen.stream("results", "results: two outputs", results),
-    ]
-    return draw(
-        groups,
-        cycles=seen.cycles,
-        title=f"A job of {description} on a tile of {TILE.rows} rows and {TILE.columns} columns",
-    )
+            seen.stream("results", results),
+        ],
+        "edge": [f"a+b {len(taken)} planes", f"b+c latency {latency}"],
+        "head": {
+            "text": f"{WEIGHT_BITS} x {ACTIVATION_BITS} bits, {len(VECTORS)} vectors, "
+            f"{TILE.rows} rows, {TILE.columns} columns",
+            "tick": 0,
+        },
+    }
