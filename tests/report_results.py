@@ -76,15 +76,15 @@ RESULTS = {
     "mutation/mutation.json": {
         "seed": 1,
         "killed": 2,
-        "equivalent": 1,
-        "survived": 1,
-        "undecided": 0,
+        "equal": 1,
+        "undecided": 1,
+        "score": 2 / 3,
         "seconds": 600.0,
         "mutants": [
-            *({"part": "feeder", "fate": fate} for fate in ("killed", "killed", "equivalent")),
+            *({"part": "feeder", "fate": fate} for fate in ("killed", "killed", "equal")),
             {
                 "part": "shift_add",
-                "fate": "survived",
+                "fate": "undecided",
                 "number": 4,
                 "mode": "inv",
                 "place": "$1.A[0]",

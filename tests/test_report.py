@@ -46,7 +46,7 @@ def test_each_section_says_what_its_file_holds(build):
     }
     sections = content["sections"]
     assert sections["testplan"]["summary"] == "1 passed, 1 failed, 0 not run"
-    assert sections["mutation"]["summary"] == "2 of 3 that are not equivalent killed, seed 1"
+    assert sections["mutation"]["summary"] == ("2 killed, 1 proved equal, 1 undecided, seed 1")
     assert sections["regression"]["data"]["seeds"] == [1, 7]
     assert sections["injection"]["summary"] == "100 faults, 30 of them silent corruptions, seed 1"
 

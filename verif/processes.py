@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Sequence
 
-__all__ = ["Processes", "StoppedError"]
+__all__ = ["Processes", "StoppedError", "limited"]
 
 
 class StoppedError(RuntimeError):
@@ -55,6 +55,17 @@ class Processes:
             self._stopped = True
             for process in self._processes:
                 _end(process, signal.SIGTERM)
+
+
+def limited(command: Sequence[str], *, seconds: int) -> list[str]:
+    """A command that runs another, each process of which may take so many seconds of a processor.
+
+    The limit does not depend on the load of the machine; a process that reaches it is killed. In
+    the end a file ``cpu`` in the current folder holds what ``times`` says of the shell and of all
+    that it started.
+    """
+    script = f'ulimit -t {seconds}; "$@"; status=$?; times > cpu; exit $status'
+    return ["sh", "-c", script, "sh", *command]
 
 
 def _end(process: subprocess.Popen, how: signal.Signals) -> None:

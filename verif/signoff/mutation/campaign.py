@@ -11,7 +11,9 @@ from pathlib import Path
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.signoff.mutation.equivalence import Equivalence, Verdict
+from adq.verif.abc import Answer
+from adq.verif.signoff.mutation.contract import meaningful_results
+from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
 from adq.verif.signoff.regression.batches import run_batches
 from adq.verif.simulation.simulator import Build, build
@@ -37,17 +39,16 @@ BATCH = 50
 SHORT = 0.15
 """Share of the tests' time in which the shortest kill nearly all that any test does."""
 
-SEARCH = 20
-"""Seconds of a processor for which a difference is searched that no test has found."""
+SECONDS = 20
+"""Processor time of a proof that a mutant which no test kills equals the tile."""
 
 
 class Fate(StrEnum):
     """What became of a mutant."""
 
     KILLED = "killed"
-    EQUIVALENT = "equivalent"
-    SURVIVED = "SURVIVED"
-    UNDECIDED = "UNDECIDED"
+    EQUAL = "proved equal"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,8 @@ class Campaign:
             if line.get("killed_by"):
                 known = {"killed_by": line["killed_by"], "detail": line["message"]}
                 done.append(Outcome(mutant, Fate.KILLED, **known))
-            elif line.get("verdict") == Verdict.EQUAL.name:
-                done.append(Outcome(mutant, Fate.EQUIVALENT, detail=line["reason"]))
-            elif line.get("searched"):
-                differs = line["verdict"] == Verdict.DIFFERS.name
-                fate = Fate.SURVIVED if differs else Fate.UNDECIDED
+            elif "answer" in line:
+                fate = Fate.EQUAL if line["answer"] == Answer.NEVER else Fate.UNDECIDED
                 done.append(Outcome(mutant, fate, detail=line["reason"]))
         return done
 
@@ -161,8 +159,8 @@ class Campaign:
         return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
 
     def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
-        """Put the mutants to the shortest tests; those that pass to proof; those that differ to all
-        other tests; and say of those that pass whether they can be told from the tile at all.
+        """Put the mutants to the shortest tests, those that pass to all other tests, and those that
+        pass again to a proof that they equal the tile.
 
         Parameters
         ----------
@@ -188,12 +186,11 @@ class Campaign:
         short = [name for name, taken in zip(limits, sums, strict=True) if taken < SHORT * total]
         steps = (
             ("the shortest tests", lambda left: self._test(model, left, limits, short)),
-            ("proofs that nothing differs", lambda left: self._prove(left, seconds=0)),
             (
                 "all other tests",
                 lambda left: self._test(model, left, limits, [*limits][len(short) :]),
             ),
-            ("proofs that something can", lambda left: self._prove(left, seconds=SEARCH)),
+            ("proofs", self._prove),
         )
         for step, (name, work) in enumerate(steps):
             left = [mutant for mutant in self.mutants if self._step(mutant) == step]
@@ -206,7 +203,7 @@ class Campaign:
     def _step(self, mutant: Mutant) -> int | None:
         """The step that a mutant waits for; None where its fate is known."""
         line = self.kept.get(mutant.number, {})
-        if line.get("killed_by") or line.get("verdict") == Verdict.EQUAL.name:
+        if line.get("killed_by"):
             return None
         return line.get("step", 0)
 
@@ -221,17 +218,14 @@ class Campaign:
             if line["mutant"]:
                 yield line
 
-    def _prove(self, mutants: Sequence[Mutant], *, seconds: int) -> Iterator[dict]:
-        told = [m for m in mutants if self.kept[m.number].get("verdict") == Verdict.DIFFERS.name]
-        yield from ({"mutant": mutant.number, "searched": True} for mutant in told)
-        left = [mutant for mutant in mutants if mutant not in told]
-        if not left:
-            return
+    def _prove(self, mutants: Sequence[Mutant]) -> Iterator[dict]:
         with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
-            equivalence = Equivalence(self.tile, left, Path(folder), seconds=seconds)
-            for number, verdict, reason in equivalence.verdicts(self.processes):
-                known = {"verdict": verdict.name, "reason": reason, "searched": seconds > 0}
-                yield {"mutant": number} | known
+            equivalence = Equivalence(self.tile, Path(folder), seconds=SECONDS, mask=self._mask)
+            for mutant, answer, reason in equivalence.answers(mutants, threads=self.processes):
+                yield {"mutant": mutant.number, "answer": answer.value, "reason": reason}
+
+    def _mask(self, m, inputs, outputs):
+        return meaningful_results(m, self.tile.component.parameters, inputs, outputs)
 
     def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
         given = {"modules": MODULES, "select": SELECT, "limits": limits}

@@ -61,14 +61,6 @@ class Mutant:
     place: str
     sources: tuple[str, ...]
 
-    @property
-    def register(self) -> str:
-        """Name of the register's bit, if it stands between a register and the wire with its name;
-        empty otherwise.
-        """
-        found = re.search(r"\.Q\[\d+\] (\S+)$", self.place)
-        return found[1] if found else ""
-
     def as_dict(self) -> dict:
         """The same for programs."""
         return asdict(self)
@@ -161,27 +153,13 @@ class FlatDesign:
         names = re.findall(rf"^module \\{self.name}\.(\S+)", self.text, re.MULTILINE)
         return [self.name, *sorted(names)]
 
-    def insertion(self, mutants: Sequence[Mutant], *, width: int, module: str = "") -> list[str]:
-        """Commands of Yosys that insert mutants and an input of ``width`` bits that selects one.
-
-        Behind a mutant a register's name is that of the mutated wire. Its own is ``register_<n>_0``
-        of mutant ``n`` then, or of the last one, where there are several.
-        """
-        module = module or self.name
-        commands = []
-        for mutant in mutants:
-            commands.append(
-                f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {module}"
-            )
-            if mutant.register:
-                cell = re.sub(r"[\\\[\]]", "?", mutant.arguments.split()[1])
-                fresh = f"{module}/c:{cell} %co1:+[Q] {module}/w:$auto$mutate* %i"
-                commands.append(f"rename -enumerate -pattern register_{mutant.number}_% {fresh}")
-        return commands
-
     def mutated(self, mutants: Sequence[Mutant], *, optimize: str = "opt_dff\nopt_clean") -> str:
         """Verilog of the design with mutants in it and an input that selects one."""
-        commands = self.insertion(mutants, width=len(mutants).bit_length())
+        width = len(mutants).bit_length()
+        commands = [
+            f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {self.name}"
+            for mutant in mutants
+        ]
         commands += [optimize, "write_verilog -norename -noattr mutated.v", ""]
         return self.output("\n".join(commands), "mutated.v", "insert mutants")
 

@@ -152,12 +152,13 @@ def _proofs(document: dict) -> tuple[str, str, dict]:
         for proof in document["proofs"]
     ]
     good = sum(proof["result"] in ("proved", "holds") for proof in proofs)
-    state = _state(failed=good < len(proofs))
+    undecided = sum(proof["result"] == "undecided" for proof in proofs)
+    state = _state(failed=good + undecided < len(proofs), whole=not undecided)
     return state, f"{good} of {len(proofs)} hold", {"proofs": proofs}
 
 
 def _mutation(document: dict) -> tuple[str, str, dict]:
-    fates = ("killed", "equivalent", "survived", "undecided")
+    fates = ("killed", "equal", "undecided")
     parts: dict[str, dict[str, int]] = {}
     for mutant in document["mutants"]:
         counts = parts.setdefault(mutant["part"], dict.fromkeys(fates, 0))
@@ -165,11 +166,10 @@ def _mutation(document: dict) -> tuple[str, str, dict]:
     alive = [
         {key: mutant[key] for key in ("number", "mode", "part", "place", "sources", "detail")}
         for mutant in document["mutants"]
-        if mutant["fate"] in ("survived", "undecided")
+        if mutant["fate"] == "undecided"
     ]
-    counted = document["killed"] + len(alive)
-    said = f"{document['killed']} of {counted} that are not equivalent killed, seed "
-    said += str(document["seed"])
+    said = f"{document['killed']} killed, {document['equal']} proved equal, "
+    said += f"{document['undecided']} undecided, seed {document['seed']}"
     data = {
         "parts": [{"part": part} | counts for part, counts in sorted(parts.items())],
         "totals": {fate: document[fate] for fate in fates},
@@ -177,7 +177,8 @@ def _mutation(document: dict) -> tuple[str, str, dict]:
         "seed": document["seed"],
         "seconds": document["seconds"],
     }
-    return _state(failed=bool(alive)), said, data
+    good = document["score"] is None or document["score"] >= 0.95
+    return _state(failed=not good), said, data
 
 
 def _mutation_python(document: dict) -> tuple[str, str, dict]:

@@ -1,0 +1,49 @@
+"""Which bits of the tile's results mean something."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
+
+from adq.rtl.interface import Status, job_layout, result_layout
+from adq.rtl.parameters import TileParameters
+
+__all__ = ["meaningful_results"]
+
+JOBS_INSIDE = 8
+"""More jobs than a tile holds between taking one and giving its last result."""
+
+
+def meaningful_results(
+    m: Module, p: TileParameters, inputs: Mapping[str, Signal], outputs: Mapping[str, Signal]
+) -> Value:
+    """Mask of the results' payload: its marks, and of a job that is not malformed those lanes that
+    its weight width uses.
+
+    The weight widths of the jobs inside are kept in a queue, since results come in the order of
+    their jobs.
+    """
+    job = data.View(job_layout(p), inputs["jobs__payload"])
+    result = data.View(result_layout(p), outputs["results__payload"])
+    taken, done = Signal(), Signal()
+    widths = [Signal(job.weight_bits.shape(), name=f"width_{n}") for n in range(JOBS_INSIDE)]
+    inside = Signal(range(JOBS_INSIDE + 1))
+    m.d.comb += [
+        taken.eq(inputs["jobs__valid"] & outputs["jobs__ready"]),
+        done.eq(outputs["results__valid"] & inputs["results__ready"] & result.last),
+    ]
+    m.d.sync += inside.eq(inside + taken - done)
+    with m.If(done):
+        m.d.sync += [now.eq(behind) for now, behind in pairwise(widths)]
+    with m.If(taken):
+        m.d.sync += Array(widths)[inside - done].eq(job.weight_bits)
+
+    mask = Signal(result_layout(p))
+    m.d.comb += [mask.last.eq(1), mask.status.eq(~0)]
+    for lane in range(p.lanes):
+        used = Cat(widths[0] == n for n in p.weight_widths if lane % (n // 2) == 0).any()
+        whole = (1 << len(Value.cast(mask.outputs[lane]))) - 1
+        counts = used & (result.status == Status.OK)
+        m.d.comb += Value.cast(mask.outputs[lane]).eq(Mux(counts, whole, 0))
+    return mask.as_value()
