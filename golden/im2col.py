@@ -23,28 +23,62 @@ def windows(
 
     Takes (N, C, H, W) and returns a read-only view (N, C, OH, OW, KH, KW) of the padded images.
     """
-    vertical, horizontal = padding
-    if vertical or horizontal:
-        around = ((0, 0), (0, 0), (vertical, vertical), (horizontal, horizontal))
-        inputs = np.pad(inputs, around, constant_values=fill)
+    inputs = _padded(inputs, padding, fill)
     view = np.lib.stride_tricks.sliding_window_view(inputs, kernel, axis=(2, 3))
     return view[:, :, :: stride[0], :: stride[1]]
 
 
-def im2col(
-    inputs: np.ndarray,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-) -> np.ndarray:
-    """Unroll the windows of a convolution.
+class WindowMatrix:
+    """The windows of a convolution as a matrix (N*OH*OW, C*KH*KW), formed part by part.
 
-    Takes (N, C, H, W) and returns (N*OH*OW, C*KH*KW) of the same dtype: vectors in the order
-    (image, output row, output column), rows in the order (channel, kernel row, kernel column),
-    which is the order of a weight (O, C, KH, KW) reshaped to (O, C*KH*KW). In memory the vectors
-    of one row are neighbours: whole lines of an image are then copied at once.
+    Vectors stand in the order (image, output row, output column), rows in the order (channel,
+    kernel row, kernel column), which is the order of a weight (O, C, KH, KW) reshaped to
+    (O, C*KH*KW). Only the padded images are held; the whole matrix is larger by the kernel's size.
     """
-    view = windows(inputs, kernel, stride, padding)
-    images, channels, height, width, *_ = view.shape
-    by_row = view.transpose(1, 4, 5, 0, 2, 3)  # (C, KH, KW, N, OH, OW)
-    return by_row.reshape(channels * kernel[0] * kernel[1], images * height * width).T
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+    ):
+        self._padded = np.ascontiguousarray(_padded(inputs, padding, 0))
+        self._view = windows(self._padded, kernel, stride, (0, 0))
+        images, channels, height, width, *_ = self._view.shape
+        self.shape = (images * height * width, channels * kernel[0] * kernel[1])
+        self.dtype = inputs.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
+        """Form the part of some vectors and some rows."""
+        vectors, rows = (range(size)[each] for size, each in zip(self.shape, part, strict=True))
+        images, channels, height, width, *kernel = self._view.shape
+        steps = self._view.strides
+        image, down, right = np.unravel_index(np.asarray(vectors, int), (images, height, width))
+        channel, row, column = np.unravel_index(np.asarray(rows, int), (channels, *kernel))
+        first = image * steps[0] + down * steps[2] + right * steps[3]
+        beyond = channel * steps[1] + row * steps[4] + column * steps[5]
+        return self._padded.reshape(-1).take((first[:, None] + beyond) // self.dtype.itemsize)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Form the whole matrix."""
+        whole = self[:, :]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def row(self, row: int) -> np.ndarray:
+        """View one row, (N, OH, OW): the same element of every window."""
+        _, channels, _, _, *kernel = self._view.shape
+        channel, down, right = np.unravel_index(row, (channels, *kernel))
+        return self._view[:, channel, :, :, down, right]
+
+
+def _padded(inputs: np.ndarray, padding: tuple[int, int], fill: int) -> np.ndarray:
+    """Put rows and columns of ``fill`` around images (N, C, H, W)."""
+    vertical, horizontal = padding
+    if not (vertical or horizontal):
+        return inputs
+    around = ((0, 0), (0, 0), (vertical, vertical), (horizontal, horizontal))
+    return np.pad(inputs, around, constant_values=fill)

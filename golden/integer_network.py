@@ -221,8 +221,7 @@ def _products(
 def _convolution(
     node: Conv2d, source: np.ndarray, shape: tuple[int, int, int]
 ) -> Iterator[tuple[tuple, np.ndarray]]:
-    outputs, height, width = shape
-    channels, images = source.shape[0], source.shape[-1]
+    outputs, images = shape[0], source.shape[-1]
     weights = node.weight.astype(source.dtype).reshape(node.groups, -1, node.rows)
     if node.kernel == (1, 1) and node.stride == (1, 1) and node.padding == (0, 0):
         products = weights @ source.reshape(node.groups, node.rows, -1)
@@ -230,19 +229,45 @@ def _convolution(
         return
     if any(node.padding):
         source = _padded(source, node.padding, 0)
-    row_bytes = channels * math.prod(node.kernel) * width * images * source.itemsize
-    rows = min(height, max(1, UNROLLED_BYTES // row_bytes))
-    unrolled = np.empty((channels, *node.kernel, rows, width, images), source.dtype)
-    for first in range(0, height, rows):
-        count = min(rows, height - first)
-        part = unrolled[..., :count, :, :]
-        below = source[:, first * node.stride[0] :]
-        for place, element in enumerate(_elements(node, below, count, width)):
-            part[:, place // node.kernel[1], place % node.kernel[1]] = element
-        matrix = part.reshape(node.groups, node.rows, count * width * images)
-        products = weights @ matrix
-        where = np.s_[:, first : first + count]
-        yield where, products.reshape(outputs, count, width, images)
+    for rows, columns, some in _blocks(node, source, shape):
+        below = source[
+            :,
+            rows.start * node.stride[0] :,
+            columns.start * node.stride[1] :,
+            some.start : some.stop,
+        ]
+        view = np.lib.stride_tricks.sliding_window_view(below, node.kernel, axis=(1, 2))
+        view = view[:, :: node.stride[0], :: node.stride[1]][:, : len(rows), : len(columns)]
+        unrolled = np.ascontiguousarray(view.transpose(0, 4, 5, 1, 2, 3))  # (C, KH, KW, ...)
+        products = weights @ unrolled.reshape(node.groups, node.rows, -1)
+        where = np.s_[
+            :, rows.start : rows.stop, columns.start : columns.stop, some.start : some.stop
+        ]
+        yield where, products.reshape(outputs, len(rows), len(columns), len(some))
+
+
+def _blocks(
+    node: Conv2d, source: np.ndarray, shape: tuple[int, int, int]
+) -> Iterator[tuple[range, range, range]]:
+    """Yield rows, columns and images of outputs whose windows fit into ``UNROLLED_BYTES``.
+
+    Whole rows of all images where they fit; a single window of a single image always does, as it
+    is no larger than its weights.
+    """
+    _, height, width = shape
+    channels, images = source.shape[0], source.shape[-1]
+    windows = max(1, UNROLLED_BYTES // (channels * math.prod(node.kernel) * source.itemsize))
+    some = min(images, windows)
+    columns = min(width, max(1, windows // some))
+    rows = min(height, max(1, windows // (some * columns)))
+    for row in range(0, height, rows):
+        for column in range(0, width, columns):
+            for image in range(0, images, some):
+                yield (
+                    range(row, min(row + rows, height)),
+                    range(column, min(column + columns, width)),
+                    range(image, min(image + some, images)),
+                )
 
 
 def _rearranged(network: Network, node: Node, source: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from adq.golden.im2col import im2col
+from adq.golden.im2col import WindowMatrix
 from adq.golden.network import Conv2d, MatrixLayer, Network
 from adq.rtl.parameters import TileParameters
 
@@ -195,11 +195,14 @@ def _output_blocks(
             yield slice(output, min(output + width, end)), slice(group, group + 1)
 
 
-def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def operands(
+    network: Network, name: str, layer_input: np.ndarray
+) -> tuple[np.ndarray | WindowMatrix, np.ndarray]:
     """Return a matrix layer's operands as the two matrices whose product it is.
 
     Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows of all
-    groups) and weights (rows, outputs).
+    groups) and weights (rows, outputs). Of a convolution the activations are formed where a part
+    of them is taken: all of them can be larger than the memory.
     """
     layer = _matrix_layer(network, name)
     expected = network.shapes[layer.input]
@@ -209,7 +212,8 @@ def operands(network: Network, name: str, layer_input: np.ndarray) -> tuple[np.n
             f"{', '.join(map(str, expected))})"
         )
     if isinstance(layer, Conv2d):
-        layer_input = im2col(layer_input, layer.kernel, layer.stride, layer.padding)
+        windows = WindowMatrix(layer_input, layer.kernel, layer.stride, layer.padding)
+        return windows, layer.weight_matrix
     return layer_input, layer.weight_matrix
 
 
@@ -225,10 +229,13 @@ def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray)
     return _padded(part, (plan.tile.rows, plan.tile.columns // job.weight_bits))
 
 
-def activation_block(plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray) -> np.ndarray:
+def activation_block(
+    plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray | WindowMatrix
+) -> np.ndarray:
     """Cut the vectors (V, R) of one row block from a layer's (vectors, rows of all groups)."""
-    of_groups = matrix[job.vectors, job.groups.start * plan.rows : job.groups.stop * plan.rows]
-    part = of_groups[:, _block_rows(plan, job, block)]
+    rows = _block_rows(plan, job, block)
+    first, end = job.groups.start * plan.rows, job.groups.stop * plan.rows
+    part = matrix[job.vectors, first + rows.start : min(first + rows.stop, end)]
     return _padded(part, (job.vector_count, plan.tile.rows))
 
 

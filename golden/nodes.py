@@ -121,7 +121,7 @@ class MatrixLayer(Node):
 
     @property
     def weight_matrix(self) -> np.ndarray:
-        """Weights as (rows, outputs), rows in the order of ``im2col``."""
+        """Weights as (rows, outputs), rows in the order of ``adq.golden.im2col``."""
         return self.weight.reshape(self.outputs, self.rows).T
 
     @property

@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from adq.golden.im2col import WindowMatrix
 from adq.golden.mapper import LayerPlan, MappingError, operands, plan_layer
 from adq.golden.network import INPUT, Network
 from adq.golden.samples import Samples
@@ -93,9 +94,8 @@ def use_of_layer(
         outputs = job.outputs.stop - job.outputs.start
         cycles = []
         for block in range(job.blocks.start, job.blocks.stop):
-            left = planes.of(job.groups, block)[job.vectors]
-            done, zero = int(left.sum()), int((left == 0).sum())
-            cycles.append(tile.block_cycles(left.tolist()))
+            done, zero = planes.of(job.groups, block, job.vectors)
+            cycles.append(done + zero)  # a vector of zeros takes a cycle, too
             rows = min(groups * plan.rows - block * tile.rows, tile.rows)
             weights = rows * outputs // groups  # each row holds the outputs of its group
             counts["useful"] += done * weights * layer.weight_bits
@@ -156,19 +156,40 @@ def use_of_network(
 class _Planes:
     """Planes left of every vector in a row block, without the leading ones that have no bit set."""
 
-    def __init__(self, plan: LayerPlan, matrix: np.ndarray):
+    def __init__(self, plan: LayerPlan, matrix: np.ndarray | WindowMatrix):
         self.plan = plan
-        mask = (1 << plan.jobs[0].activation_bits) - 1
-        self.words = matrix.astype(np.int64) & mask
-        self.known: dict[tuple[int, int], np.ndarray] = {}
+        self.matrix = matrix
+        self.starts = sorted({job.vectors.start for job in plan.jobs})
+        self.counts: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
 
-    def of(self, groups: slice, block: int) -> np.ndarray:
-        """Planes of each of the layer's vectors."""
+    def of(self, groups: slice, block: int, vectors: slice) -> tuple[int, int]:
+        """Count planes that are left, and vectors that have none.
+
+        Jobs that differ in their outputs alone read the same vectors, which are counted once.
+        """
         key = groups.start, block
-        if key not in self.known:
-            rows, height = self.plan.rows, self.plan.tile.rows
-            first = groups.start * rows + block * height
-            last = min(first + height, groups.stop * rows)
-            any_row = np.bitwise_or.reduce(self.words[:, first:last], axis=1)
-            self.known[key] = np.frexp(any_row.astype(np.float64))[1]  # bit length
-        return self.known[key]
+        if key not in self.counts:
+            left = self._left(groups, block)
+            done = np.add.reduceat(left, self.starts, dtype=np.int64)
+            zero = np.add.reduceat(left == 0, self.starts, dtype=np.int64)
+            pairs = zip(done.tolist(), zero.tolist(), strict=True)
+            self.counts[key] = dict(zip(self.starts, pairs, strict=True))
+        return self.counts[key][vectors.start]
+
+    def _left(self, groups: slice, block: int) -> np.ndarray:
+        """Planes left of each of the layer's vectors."""
+        rows, height = self.plan.rows, self.plan.tile.rows
+        first = groups.start * rows + block * height
+        last = min(first + height, groups.stop * rows)
+        mask = (1 << self.plan.jobs[0].activation_bits) - 1
+        any_row = self._any_bit(range(first, last)).astype(np.int64) & mask
+        return np.frexp(any_row.astype(np.float64))[1]  # bit length
+
+    def _any_bit(self, rows: range) -> np.ndarray:
+        """Bits that are set in any of some rows, of each vector; a row at a time of windows."""
+        if isinstance(self.matrix, np.ndarray):
+            return np.bitwise_or.reduce(self.matrix[:, rows.start : rows.stop], axis=1)
+        bits = self.matrix.row(rows[0]).copy()
+        for row in rows[1:]:
+            bits |= self.matrix.row(row)
+        return bits.reshape(-1)

@@ -1,9 +1,10 @@
 """Parameters of the tile: sizes chosen by the user, and every width and latency that follows."""
 
+import collections
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -293,27 +294,25 @@ class TileParameters:
         jobs
             Of each, at least one, its weight bits and the ``block_cycles`` of its row blocks.
         """
-        *_, (_, last) = self.block_spans(jobs)
+        ((_, last),) = collections.deque(self.block_spans(jobs), maxlen=1)
         return last + self.latency(jobs[-1][0]) + 1
 
-    def block_spans(self, jobs: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[int, int]]:
-        """Of each row block, the cycles of its first and its last plane; see
+    def block_spans(self, jobs: Iterable[tuple[int, Sequence[int]]]) -> Iterator[tuple[int, int]]:
+        """Yield the cycles of the first and the last plane of each row block; see
         ``sequence_cycles``.
         """
         port_free = 0
         bank_free, other_bank_free = 0, 0
         last = 0
-        spans = []
         for _, blocks in jobs:
             start = last + self.start_latency
             for cycles in blocks:
                 port_free = max(port_free, bank_free) + self.weight_beats
                 first = max(start, port_free - 1 + self.store_latency)
                 last = first + cycles - 1
-                spans.append((first, last))
+                yield first, last
                 bank_free, other_bank_free = other_bank_free, last + self.release_latency
                 start = last + 1
-        return spans
 
     def least_vectors(self, activation_bits: int, *, row_blocks: int = 1) -> int:
         """Vectors of a weight block from which on loading the next one hides behind it.

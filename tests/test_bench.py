@@ -64,7 +64,7 @@ def test_efficiency_by_hand():
 
 def test_jobs_of_a_layer_give_its_product():
     layer = Layer(TileParameters(rows=100, columns=48), seed=1)
-    jobs = layer_jobs(layer.plan, layer.matrix, layer.weights)
+    jobs = list(layer_jobs(layer.plan, layer.matrix, layer.weights))
     rows = -(-layer.weights.shape[0] // 100) * 100
     assert {job.weights.shape for job in jobs} == {(rows // 100, 100, 12)}
     assert sum(job.activations.shape[1] for job in jobs) == POSITIONS * -(-64 // 12)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.golden_networks import digits_like_network
 
 from adq.benchmarks import golden
 from adq.benchmarks.golden import FloatNetwork
 from adq.benchmarks.integer_networks import resnet18, vgg19
 from adq.golden import integer_network
 from adq.golden.network import Conv2d
+from tests.golden_networks import digits_like_network
 
 
 @pytest.mark.parametrize(("build", "macs"), [(vgg19, 398_136_320), (resnet18, 555_468_800)])

@@ -89,7 +89,7 @@ def test_vectors_of_shipped_networks_reach_what_the_plan_asks(network):
         read = outputs.get(layer.input, artifact.samples.inputs)
         matrix, weights = mapper.operands(artifact.network, layer.name, read)
         plan = mapper.plan_layer(artifact.network, layer.name, len(matrix), tile)
-        jobs = layer_jobs(plan, matrix, weights)
+        jobs = list(layer_jobs(plan, matrix, weights))
         for before, job in itertools.pairwise([None, *jobs]):
             sample = JobSample.of(job, before=before and before.weight_bits)
             hits.update(sample.bins())

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.characterizations import characterization
 
 from adq.energy.comparison import comparison_table, cost_of
 from adq.energy.fit import Records, fit
@@ -14,6 +13,7 @@ from adq.energy.workload import artifact_features
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
+from tests.characterizations import characterization
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.characterizations import TILE, TRUE, characterization, run_of
 from typer.testing import CliRunner
 
 from adq.cli import main
@@ -25,6 +24,7 @@ from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
 from adq.verif.operands.jobs import Job, random_job
+from tests.characterizations import TILE, TRUE, characterization, run_of
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 

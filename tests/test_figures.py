@@ -9,11 +9,10 @@ from typer.testing import CliRunner
 
 pytest.importorskip("matplotlib", reason="figures need the extra of that name")
 
-from tests.kept_results import metrics
-
 from adq.cli import main
 from adq.runs.density_figures import FigureError, _apart, draw, read_history
 from adq.runs.run import Run
+from tests.kept_results import metrics
 
 LAYERS = ("conv1", "conv2", "conv3", "linear")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.golden_networks import NetworkBuilder, random_inputs
 from typer.testing import CliRunner
 
 from adq.cli import main
@@ -17,6 +16,7 @@ from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
 from adq.golden.network import ActivationFormat
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
+from tests.golden_networks import NetworkBuilder, random_inputs
 
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 TILE = TileParameters(rows=4, columns=16, row_blocks=8, partial_sums=3)

@@ -12,7 +12,6 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.golden_networks import digits_like_network, networks, random_inputs
 
 from adq.golden import artifact as artifacts
 from adq.golden import manifest as manifests
@@ -24,6 +23,7 @@ from adq.golden.artifact import (
     verify_artifact,
     write_artifact,
 )
+from tests.golden_networks import digits_like_network, networks, random_inputs
 
 GENERATOR = {"name": "test", "version": "1.0", "seed": 7, "accuracy": {"integer": 0.975}}
 

@@ -8,9 +8,9 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
 
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
+from tests.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
 
 MOST_MEMORY = 32 * 2**20
 """The damaged artifacts have less than 64 KiB; parsing one takes a few MiB."""

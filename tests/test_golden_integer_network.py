@@ -5,11 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 from torch.nn import functional
 
 from adq.golden import integer_network, integer_network_reference
-from adq.golden.im2col import im2col
+from adq.golden.im2col import WindowMatrix
 from adq.golden.network import (
     INPUT,
     ActivationFormat,
@@ -23,6 +22,7 @@ from adq.golden.network import (
     Requantize,
     Rescale,
 )
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def torch_run(network, inputs):
@@ -324,9 +324,12 @@ def test_small_kernels_equal_torchs_convolution(kernel, stride, padding, groups)
     np.testing.assert_array_equal(logits, accumulators[network.nodes[-1].name].numpy())
 
 
-def test_im2col_order_by_hand():
+def test_order_of_windows_by_hand():
     images = np.arange(2 * 2 * 3 * 3).reshape(2, 2, 3, 3)
-    matrix = im2col(images, kernel=(2, 2), stride=(1, 1), padding=(0, 0))
+    windows = WindowMatrix(images, kernel=(2, 2), stride=(1, 1), padding=(0, 0))
+    assert windows[1:3, 6:].tolist() == [[13, 14], [15, 16]]
+    assert windows.row(3).tolist() == [[[4, 5], [7, 8]], [[22, 23], [25, 26]]]
+    matrix = np.asarray(windows)
     assert matrix.shape == (8, 8)
     # First image, output (0, 1); then the second image's first vector.
     assert matrix[1].tolist() == [1, 2, 4, 5, 10, 11, 13, 14]

@@ -3,7 +3,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 from torch.nn import functional
 
 from adq.golden import integer_network
@@ -18,11 +17,12 @@ from adq.golden.mapper import (
 )
 from adq.golden.network import INPUT, ActivationFormat
 from adq.rtl.parameters import TileParameters
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 
 def execute(plan, matrix, weights):
     """What the tile gives for each job, by plain integer products."""
-    matrix, weights = matrix.astype(np.int64), weights.astype(np.int64)
+    matrix, weights = np.asarray(matrix, np.int64), weights.astype(np.int64)
     for job in plan.jobs:
         yield sum(
             activation_block(plan, job, block, matrix) @ weight_block(plan, job, block, weights)

@@ -4,7 +4,6 @@ import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
-from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 from adq.golden import integer_network
 from adq.golden.network import INPUT, ActivationFormat, NetworkError
@@ -12,6 +11,7 @@ from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import build_model
 from adq.golden.onnx.session import run_onnx, run_qonnx
 from adq.golden.verify import compare
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

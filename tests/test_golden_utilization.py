@@ -1,19 +1,20 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.golden_networks import digits_like_network, networks
-from tests.test_golden_mapper import tiles
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.golden import integer_network
 from adq.golden.mapper import activation_block, operands, plan_layer, weight_block
-from adq.golden.network import INPUT
+from adq.golden.network import INPUT, ActivationFormat
 from adq.golden.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
+from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
+from tests.test_golden_mapper import tiles
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,3 +95,20 @@ def test_map_prints_and_writes_a_plan(tmp_path):
     result = CliRunner().invoke(main, [*arguments, "--images", "5"])
     assert result.exit_code == 2
     assert result.stderr == "error: the artifact has 4 sample images, not 5\n"
+
+
+def test_windows_larger_than_the_memory_are_counted_part_by_part():
+    """31 x 31 windows of 300 x 300 words: 86 MB as a matrix, of an image of 0.8 MB."""
+    rng = np.random.default_rng(1)
+    builder = NetworkBuilder(rng, (1, 900, 900), ActivationFormat(bits=3, signed=False, scale=1.0))
+    builder.conv(1, (300, 300), (20, 20), (0, 0))
+    network = builder.network(classes=2)
+    inputs = random_inputs(network, rng, 1)
+    tile = TileParameters(rows=1024, columns=16)
+    tracemalloc.start()
+    use = use_of_layer(network, builder.nodes[0].name, inputs, tile)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert use.vectors == 31 * 31
+    assert peak < 2**24 < 31 * 31 * 300 * 300
+    assert use.useful + use.lost_to_zeros > 0

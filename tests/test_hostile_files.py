@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 from rich.text import Text
-from tests.kept_results import history, metrics
 from typer.testing import CliRunner
 
 from adq.cli import main
@@ -23,6 +22,7 @@ from adq.golden.files.json_reader import JsonError, Schema, check_signature, par
 from adq.golden.files.reading import FileError, open_file, read_file
 from adq.runs.results import ResultError, markdown, read_result
 from adq.runs.run import Run, RunError
+from tests.kept_results import history, metrics
 
 ROOT = Path(__file__).parents[1]
 MIXED = ROOT / "golden" / "vectors" / "digits" / "mixed"
@@ -458,3 +458,10 @@ def test_names_of_a_result_are_text_on_a_page(tmp_path):
     assert "&lt;img src=x onerror=alert(1)&gt; \\| GPU \\# title" in page
     assert "torch \\[2\\](javascript:1)" in page
     assert "<img" not in page
+
+
+def test_work_without_end_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("adq.energy.workload.MAXIMUM_WORDS", 1000)
+    result = adq("energy", MIXED, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "activations on the tile, more than the 1,000 whose switching can be" in result.stderr

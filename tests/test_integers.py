@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.user_networks import Functional, Pooled, Residual
 from torch import nn
 
 import adq
@@ -25,6 +24,7 @@ from adq.quantization.layers import LogitsStage
 from adq.quantization.quantizers import Activation
 from adq.quantization.stages import InputStage, Stage
 from adq.training.config import DataConfig
+from tests.user_networks import Functional, Pooled, Residual
 
 PRECISIONS = [(16, 16, 16, 16), (16, 2, 2, 16), (16, 5, 3, 16), (8, 8, 8, 8), (2, 2, 2, 2)]
 """Of the digits network; other networks repeat the middle ones."""

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import torch
-from tests.user_networks import Residual
 
 import adq
 from adq.data import load
@@ -12,6 +11,7 @@ from adq.export import export_network
 from adq.golden.artifact import read_artifact
 from adq.golden.verify import verify_artifact
 from adq.training.config import DataConfig
+from tests.user_networks import Residual
 
 README = Path(__file__).parents[1] / "README.md"
 EPOCHS = 16

@@ -5,11 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tests.user_networks import Functional, Residual, pruned_half
 from torch import nn
 from torch.nn import functional
 
 import adq
+from tests.user_networks import Functional, Residual, pruned_half
 
 NETWORKS = {"residual": Residual, "functional": Functional}
 

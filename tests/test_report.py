@@ -8,7 +8,6 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from tests.report_results import HOSTILE, write_results
 from typer.testing import CliRunner
 
 from adq.cli import main
@@ -16,6 +15,7 @@ from adq.signoff.regressions import under_way
 from adq.signoff.report.content import gather
 from adq.signoff.report.page import render
 from adq.signoff.report.sources import SOURCES
+from tests.report_results import HOSTILE, write_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

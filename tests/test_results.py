@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.kept_results import metrics
 
 from adq.runs.results import (
     BEGIN,
@@ -18,6 +17,7 @@ from adq.runs.results import (
 )
 from adq.runs.run import Run
 from adq.training.config import Recipe
+from tests.kept_results import metrics
 
 RECIPE = '[training]\nepochs = 2\nthreads = 2\n[data]\nname = "cifar10"\ntrain_images = 10000\n'
 

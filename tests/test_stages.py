@@ -6,7 +6,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tests.user_networks import Functional, Residual
 from torch import nn
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from adq.golden.requantize import multiplier_and_shift
 from adq.quantization import layers, stages
 from adq.quantization.integers import integer_network
 from adq.quantization.multipliers import on_multiplier_grid
+from tests.user_networks import Functional, Residual
 
 
 class Plain(nn.Module):

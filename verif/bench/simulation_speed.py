@@ -57,7 +57,7 @@ class Layer:
 
     def streams(self) -> Streams:
         """What the harness plays."""
-        return streams_of(self.parameters, layer_jobs(self.plan, self.matrix, self.weights))
+        return streams_of(self.parameters, list(layer_jobs(self.plan, self.matrix, self.weights)))
 
     def wrong(self, results_file: Path) -> int:
         """Accumulators in a file of results that differ from NumPy's product."""

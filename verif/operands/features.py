@@ -86,7 +86,7 @@ class _Run:
             (job.weight_bits, [len(block.bits) for block in blocks])
             for job, blocks in zip(jobs, planes, strict=True)
         ]
-        spans = iter(parameters.block_spans(sequence))
+        spans = parameters.block_spans(sequence)
         before = None
         for job, blocks in zip(jobs, planes, strict=True):
             follows = []

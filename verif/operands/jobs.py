@@ -1,15 +1,19 @@
 """Jobs with their operands, what they must give, and the beats that carry them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from adq.golden import mapper
+from adq.golden.im2col import WindowMatrix
 from adq.rtl.parameters import TileParameters
 
 __all__ = ["Job", "Streams", "layer_jobs", "random_job", "streams_of"]
+
+SHARED_BYTES = 2**26
+"""Activations of a layer that are kept for its next jobs."""
 
 
 @dataclass
@@ -90,24 +94,36 @@ def random_job(
     return Job(weight_bits, activation_bits, signed, weights, activations)
 
 
-def layer_jobs(plan: mapper.LayerPlan, matrix: np.ndarray, weights: np.ndarray) -> list[Job]:
-    """Jobs of a layer whose operands are ``matrix`` (vectors, rows) and ``weights`` (rows,
-    outputs); see :func:`adq.golden.mapper.operands`.
+def layer_jobs(
+    plan: mapper.LayerPlan, matrix: np.ndarray | WindowMatrix, weights: np.ndarray
+) -> Iterator[Job]:
+    """Yield the jobs of a layer whose operands are ``matrix`` (vectors, rows) and ``weights``
+    (rows, outputs); see :func:`adq.golden.mapper.operands`.
+
+    Jobs that differ in their outputs alone share their activations.
     """
 
     def blocks(cut, job, operand):
         return np.stack([cut(plan, job, block, operand) for block in range(job.row_blocks)])
 
-    return [
-        Job(
+    shared: dict[tuple, np.ndarray] = {}
+    held = 0
+    for job in plan.jobs:
+        key = (job.vectors.start, job.blocks.start, job.groups.start)
+        if key not in shared:
+            activations = blocks(mapper.activation_block, job, matrix)
+            held += activations.nbytes
+            if held > SHARED_BYTES:
+                shared.clear()
+                held = activations.nbytes
+            shared[key] = activations
+        yield Job(
             job.weight_bits,
             job.activation_bits,
             job.signed,
             weights=blocks(mapper.weight_block, job, weights),
-            activations=blocks(mapper.activation_block, job, matrix),
+            activations=shared[key],
         )
-        for job in plan.jobs
-    ]
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,6 @@ def _single_blocks(artifact: str, name: str, images: int, tile: TileParameters) 
     plan = plan_layer(network, name, len(matrix), tile)
     return [
         replace(job, weights=job.weights[block, None], activations=job.activations[block, None])
-        for job in layer_jobs(plan, matrix.astype(np.int64), weights.astype(np.int64))
+        for job in layer_jobs(plan, np.asarray(matrix, np.int64), weights.astype(np.int64))
         for block in range(len(job.weights))
     ]

@@ -41,6 +41,9 @@ are within a percent or two of the mean."""
 MAXIMUM_JOBS = 2**20
 """Jobs of a layer, row blocks not counted, that are planned at most."""
 
+MAXIMUM_WORDS = 2**32
+"""Activations of a layer's jobs, one a row and vector, whose switching is counted at most."""
+
 _OF_LOADING = tuple(FEATURES)[tuple(FEATURES).index("blocks") :]
 
 
@@ -91,6 +94,7 @@ def artifact_features(
         layer_input = sample_input(artifact, layer, images)
         matrix, weights = operands(network, layer.name, layer_input)
         plan = plan_layer(network, layer.name, len(matrix), tile)
+        _require_countable(plan)
         found.append(
             LayerFeatures(
                 name=layer.name,
@@ -99,12 +103,23 @@ def artifact_features(
                 weight_bits=layer.hardware_weight_bits,
                 activation_bits=network.formats[layer.input].bits,
                 density=float(np.count_nonzero(layer_input) / layer_input.size),
-                features=features_of(tile, layer_jobs(plan, matrix, weights)),
+                features=features_of(tile, list(layer_jobs(plan, matrix, weights))),
                 images=images,
                 loads=_loads_of_image(plan, len(matrix) // len(layer_input)),
             )
         )
     return found
+
+
+def _require_countable(plan: LayerPlan) -> None:
+    """Refuse a layer whose jobs take longer to count than anybody waits."""
+    words = sum(job.vector_count * job.row_blocks for job in plan.jobs) * plan.tile.rows
+    if words > MAXIMUM_WORDS:
+        raise EnergyError(
+            f"{plan.layer} takes {words:,} activations on the tile, more than the "
+            f"{MAXIMUM_WORDS:,} whose switching can be counted: give fewer --images, or a larger "
+            "tile"
+        )
 
 
 def require_samples(path: Path, artifact: Artifact, images: int) -> None:

@@ -54,7 +54,7 @@ class TileRun:
         layer = network[name]
         matrix, weights = mapper.operands(network, name, layer_input)
         plan = mapper.plan_layer(network, name, len(matrix), self.tile)
-        jobs = layer_jobs(plan, matrix, weights)
+        jobs = list(layer_jobs(plan, matrix, weights))
         played = await self.player.play(streams_of(self.tile, jobs))
         assert not any(status.value for status in played.results.status), "a job was refused"
         assert played.results.last.sum() == len(jobs), "a job has not one last result"
