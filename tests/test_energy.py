@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adq.energy.comparison import comparison_table, cost_of
-from adq.energy.fit import Records, fit
+from adq.energy.fitting.fit import Records, fit
 from adq.energy.simulated import LIBRARY, ModelledEnergy, simulated_energy
 from adq.energy.switching import SwitchingEnergy
 from adq.energy.workload import artifact_features

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.cost.architectures import listed_work
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_for
-from adq.energy.fit import Records, errors, fit
+from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.published import colonnade_energy
 from adq.energy.terms import COMPUTE, LOAD

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_of
-from adq.energy.layer_cases import network_cases, real_cases
+from adq.energy.gate_level.layer_cases import network_cases, real_cases
 from adq.files import write_json
 from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
 from adq.golden.network import ActivationFormat
@@ -55,7 +55,7 @@ def test_a_networks_runs_have_every_product_of_every_layer_once(artifact):
 def test_runs_are_cut_between_jobs(artifact, monkeypatch):
     whole = network_cases(artifact, TILE, 1)
     assert [case.first for case in whole] == [0, 0]
-    monkeypatch.setattr("adq.energy.layer_cases.STRETCH", 1)
+    monkeypatch.setattr("adq.energy.gate_level.layer_cases.STRETCH", 1)
     cut = network_cases(artifact, TILE, 1)
     assert [(c.first, c.last) for c in cut if c.layer == whole[0].layer] == [
         (place, place + 1) for place in range(whole[0].last)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from adq.energy.characterization import RandomCase, random_cases
-from adq.energy.characterization_table import characterization_table
-from adq.energy.fit import is_held_out
+from adq.energy.fitting.fit import is_held_out
+from adq.energy.gate_level.characterization import RandomCase, random_cases
+from adq.energy.gate_level.characterization_table import characterization_table
 from adq.rtl.parameters import TileParameters
 
 TILE = TileParameters(rows=64, columns=64, row_blocks=1, partial_sums=0)

@@ -209,7 +209,7 @@ def measure_glitches(
 
 
 def _figure(tile, simulation, width: int, directory: Path, confirm: bool) -> GlitchFigure:
-    from adq.energy.characterization import RandomCase
+    from adq.energy.gate_level.characterization import RandomCase
     from adq.verif.gate_level.glitches import glitch_energy
     from adq.verif.gate_level.icarus import icarus_toggles
 

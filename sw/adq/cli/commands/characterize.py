@@ -50,9 +50,17 @@ def characterize(
     import dataclasses
 
     from adq.console import Console
-    from adq.energy.characterization import Case, RandomCase, random_cases, write_for_analyzers
-    from adq.energy.characterization_table import characterization_table, characterize_with_bar
-    from adq.energy.layer_cases import real_cases
+    from adq.energy.gate_level.characterization import (
+        Case,
+        RandomCase,
+        random_cases,
+        write_for_analyzers,
+    )
+    from adq.energy.gate_level.characterization_table import (
+        characterization_table,
+        characterize_with_bar,
+    )
+    from adq.energy.gate_level.layer_cases import real_cases
     from adq.files import write_json
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from adq.energy.fit import Error
+    from adq.energy.fitting.fit import Error
 
 
 def energy_fit(
@@ -34,7 +34,7 @@ def energy_fit(
     from datetime import UTC, datetime
 
     from adq.console import Console
-    from adq.energy.fit import Records, errors, fit
+    from adq.energy.fitting.fit import Records, errors, fit
     from adq.files import write_json
 
     console = Console()

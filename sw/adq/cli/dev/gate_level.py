@@ -34,10 +34,10 @@ def gate_level(
     import dataclasses
 
     from adq.console import Console, print_whole
-    from adq.energy.characterization_table import characterize_with_bar
     from adq.energy.coefficients import Coefficients, coefficients_of
-    from adq.energy.gate_networks import gate_network, gate_table
-    from adq.energy.layer_cases import network_cases
+    from adq.energy.gate_level.characterization_table import characterize_with_bar
+    from adq.energy.gate_level.gate_networks import gate_network, gate_table
+    from adq.energy.gate_level.layer_cases import network_cases
     from adq.files import write_json
 
     artifacts = list(dict.fromkeys(artifacts))

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from adq.cli.tile_options import CACHE
 from adq.console import Console
-from adq.energy.characterization import Case, characterize
+from adq.energy.gate_level.characterization import Case, characterize
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
@@ -27,7 +27,7 @@ def characterize_with_bar(
     directory: Path,
     processes: int,
 ) -> dict[str, Any]:
-    """:func:`adq.energy.characterization.characterize`, with a bar that shows how far it is."""
+    """:func:`adq.energy.gate_level.characterization.characterize`, with a bar that shows how far it is."""
     with Progress(console=console) as bar:
         task = bar.add_task("starting", total=len(cases))
 

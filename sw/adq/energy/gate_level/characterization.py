@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import FORMAT
-from adq.energy.layer_cases import LayerCase
+from adq.energy.gate_level.layer_cases import LayerCase
 from adq.files import write_json, write_text
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.pin_activity import pin_activity

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from adq.energy.coefficients import Coefficients
-from adq.energy.layer_cases import LayerCase
+from adq.energy.gate_level.layer_cases import LayerCase
 from adq.verif.operands.features import FEATURES
 
 __all__ = ["GateNetwork", "gate_network", "gate_table"]
@@ -58,8 +58,8 @@ def gate_network(
     Parameters
     ----------
     cases, found
-        Cases of :func:`adq.energy.layer_cases.network_cases`, perhaps of other artifacts, too, and
-        what :func:`adq.energy.characterization.characterize` gives of them.
+        Cases of :func:`adq.energy.gate_level.layer_cases.network_cases`, perhaps of other artifacts, too, and
+        what :func:`adq.energy.gate_level.characterization.characterize` gives of them.
     """
     layers = []
     for layer in dict.fromkeys(case.layer for case in cases if case.artifact == str(path)):

@@ -1,0 +1,1 @@
+"""Coefficients fitted to characterizations at gate level."""
