@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adq.energy.coefficients import FORMAT
 from adq.energy.terms import CLOCK, COMPUTE, LOAD, terms_of
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
@@ -36,6 +37,9 @@ TRUE: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 
 LOAD_CYCLES = 40
 
+TOGGLE, CLOCKED = 4.0, 8.0
+"""fJ of a toggle and of a clocked bit of every class of nets."""
+
 
 def run_of(tile: TileParameters, jobs, weights: str, density: float, noise: float, rng) -> dict:
     """A run as ``adq characterize`` records it."""
@@ -58,6 +62,7 @@ def run_of(tile: TileParameters, jobs, weights: str, density: float, noise: floa
                 blocks[block] = parts
         windows[window] = {"cycles": cycles, "blocks": blocks}
     job = jobs[0]
+    classes, counts = _classes(windows)
     return {
         "weight_bits": job.weight_bits,
         "activation_bits": job.activation_bits,
@@ -70,10 +75,32 @@ def run_of(tile: TileParameters, jobs, weights: str, density: float, noise: floa
         "seed": 1,
         "features": features,
         "windows": windows,
+        "classes": classes,
+        "counts": counts,
         "leakage_nw": 2000.0,
         "macs": 0,
         "bit_products": 0,
     }
+
+
+def _classes(windows: Mapping) -> tuple[dict, dict]:
+    """Energies of a class of nets a block, and counts of which a toggle and a clocked bit take what
+    stands above.
+    """
+    classes: dict[str, dict[str, float]] = {}
+    counts: dict[str, dict[str, int]] = {"toggles": {}, "clocked": {}, "enabled": {}}
+    for window in windows.values():
+        for block, parts in window["blocks"].items():
+            of_class = classes.setdefault(f"{block}/net", {"data_fj": 0.0, "clock_fj": 0.0})
+            of_class["data_fj"] += parts["internal_fj"] + parts["switching_fj"]
+            of_class["clock_fj"] += parts["clock_fj"]
+    for name, parts in classes.items():
+        counts["toggles"][name] = round(parts["data_fj"] / TOGGLE)
+        counts["clocked"][name] = round(parts["clock_fj"] / CLOCKED)
+        counts["enabled"][name] = counts["clocked"][name] // 16
+        parts["data_fj"] = counts["toggles"][name] * TOGGLE
+        parts["clock_fj"] = counts["clocked"][name] * CLOCKED
+    return classes, counts
 
 
 def characterization(path: Path, *, noise: float = 0.0, tile: TileParameters = TILE) -> Path:
@@ -98,7 +125,7 @@ def characterization(path: Path, *, noise: float = 0.0, tile: TileParameters = T
             ]
             runs.append(run_of(tile, jobs, weights, density, noise, rng))
     content = {
-        "format": 1,
+        "format": FORMAT,
         "tile": asdict(tile),
         "library": {
             "name": "test",
@@ -109,6 +136,10 @@ def characterization(path: Path, *, noise: float = 0.0, tile: TileParameters = T
         },
         "netlist_sha256": "1" * 64,
         "period_ns": 2.0,
+        "area_um2": 500.0,
+        "revisions": {"feeder": "2" * 64},
+        "fan_in": {},
+        "named": [],
         "runs": runs,
     }
     path.write_text(json.dumps(content))

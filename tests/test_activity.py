@@ -1,6 +1,5 @@
 """Counters of switching, on designs that can be counted by hand."""
 
-import json
 import re
 from collections import Counter
 
@@ -10,6 +9,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.cocotb.activity.design import CountedCounter
 from adq.verif.simulation.activity import BLOCKS, CountedDesign, count_activity, flatten
+from adq.verif.simulation.net_classes import ClassCounts, NetClass, named_nets, stem
 from adq.verif.simulation.simulator import SimulationError, build
 
 PORTS = ("clk", "rst", "enable", "switching")
@@ -23,6 +23,7 @@ def design() -> CountedDesign:
 def test_a_net_with_three_names_is_counted_once(design):
     assert design.bits == {"column adders": 4}
     assert design.registers == {"column adders": 4}
+    assert len(design.classes) == len(design.register_classes) == 1
 
 
 def counted_nets(verilog: str, netlist: dict) -> Counter:
@@ -65,11 +66,7 @@ def model(design, tmp_path_factory):
 
 
 def test_counts_in_simulation_equal_those_by_hand(design, model, tmp_path):
-    outcome = model.run(
-        "adq.verif.cocotb.activity.test_activity",
-        directory=tmp_path,
-        environment={"ADQ_BLOCKS": json.dumps(design.blocks)},
-    )
+    outcome = model.run("adq.verif.cocotb.activity.test_activity", directory=tmp_path)
     assert outcome == (1, 0), (tmp_path / "sim.log").read_text()
 
 
@@ -85,15 +82,48 @@ def test_a_broken_design_leaves_a_log_and_no_model(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["counter-failed"]
 
 
-def test_values_unpack_in_the_order_of_the_blocks():
-    blocks = ("storage", "feeder")
-    counted = CountedDesign(verilog="", blocks=blocks, bits={}, registers={}, named=0)
+def test_values_unpack_in_the_order_of_the_classes():
+    total, word = NetClass("collector", "total"), NetClass("storage", "weights")
+    counted = CountedDesign(
+        verilog="",
+        classes=(total, word),
+        register_classes=(word,),
+        bits={},
+        registers={},
+        named=0,
+    )
     assert counted.switching_width == 256
-    value = 1 | 2 << 64 | 3 << 128 | 4 << 192
-    assert counted.counts(value) == {
-        "storage": {"toggles": 1, "clocked": 3},
-        "feeder": {"toggles": 2, "clocked": 4},
+    counts = counted.counts(1 | 2 << 64 | 3 << 128 | 4 << 192)
+    assert counts == ClassCounts({total: 1, word: 2}, {word: 3}, {word: 4})
+    assert counts.blocks == {
+        "collector": {"toggles": 1, "clocked": 0},
+        "storage": {"toggles": 2, "clocked": 3},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("shift_add.fuser.fuse_4_0_sum", "fuse_sum"),
+        ("column_counter.count0110_2_carry", "count_carry"),
+        ("shift_add.accumulator_16.add_12a_1_carry", "add_carry"),
+        ("weight_array.weights_0_3", "weights"),
+        ("weight_array.products[3]", "products"),
+        ("shift_add.totals.4", "totals"),
+        ("shift_add.tag$53.weight_bits", "weight_bits"),
+        ("counters.total$1", "total"),
+        ("row_lines_0", "row_lines"),
+    ],
+)
+def test_a_class_is_a_name_without_its_indices(name, expected):
+    assert stem(name) == expected
+
+
+def test_a_net_has_the_class_of_its_first_name_and_of_its_first_block():
+    names = ["control", "shift_add.fuser.port$1", "shift_add.fuser.zeta", "feeder.a"]
+    found = dict(named_nets(dict.fromkeys(names, ())))
+    assert list(found) == ["shift_add.fuser.zeta", "shift_add.fuser.port$1", "feeder.a", "control"]
+    assert found["shift_add.fuser.zeta"] == NetClass("fusing", "zeta")
 
 
 def test_every_name_belongs_to_a_block():

@@ -55,7 +55,7 @@ def test_efficiency_by_hand():
         Counter.IDLE: 1000,
         Counter.JOBS_DONE: 3,
     }
-    play = BarePlay(cycles=80, seconds=1.0, cpu_seconds=1.0, counters=counters)
+    play = BarePlay(cycles=80, seconds=1.0, cpu_seconds=1.0, switching=(), counters=counters)
     efficiency = efficiency_of(TILE, jobs, play, wrong_results=0)
     assert efficiency.bit_products == 3 * 5 * 4 * 3 * 16
     assert efficiency.by_cycles == 60 / 80
@@ -121,7 +121,7 @@ def test_a_tile_that_hangs_under_cocotb_prints_every_stream(harness, jobs, tmp_p
     streams.write(tmp_path)
     specification = {
         "tile": dataclasses.asdict(TILE),
-        "words": 2 * len(design.blocks),
+        "words": design.words,
         "plays": 1,
         "results": streams.results + 1,
         "patience": 200,

@@ -1,128 +1,235 @@
-"""Energy of counts, by hand."""
+"""Energy of counts, by hand, and the tables of simulated networks."""
 
 import dataclasses
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from adq.energy.coefficients import EnergyError
 from adq.energy.comparison import comparison_table, cost_of
-from adq.energy.fitting.fit import Records, fit
-from adq.energy.simulated import LIBRARY, ModelledEnergy, simulated_energy
-from adq.energy.switching import SwitchingEnergy
-from adq.energy.workload import artifact_features
+from adq.energy.counted import CountedModel
+from adq.energy.fitting.fit import Records, counted_errors, fit
+from adq.energy.fitting.sizes import blend_weights, leakage_at
+from adq.energy.simulated import TOLERANCE, energies_of
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.activity import BLOCKS
-from tests.characterizations import characterization
+from adq.verif.simulation.layer_work import network_work
+from adq.verif.simulation.net_classes import ClassCounts, NetClass
+from adq.verif.simulation.network_run import LayerRun, NetworkRun
+from tests.characterizations import CLOCKED, TOGGLE, characterization
 
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
+TILE = TileParameters(rows=16, columns=32)
 
-ENERGY = SwitchingEnergy(
-    name="test",
-    node="none",
-    clocked=8.0,
-    toggles={"column adders": 5.0, "storage": 2.0},
-    toggles_per_column={"row lines": 1.5},
-    load=["storage"],
-    left_out=["partial sum buffer"],
+SUM, TOTALS, WEIGHTS = (
+    NetClass("column adders", "sum"),
+    NetClass("collector", "totals"),
+    NetClass("storage", "weights"),
+)
+MODEL = CountedModel(
+    terms={
+        "column adders": {("toggles", "column adders/sum"): 5.0},
+        "collector": {
+            ("toggles", "collector/totals"): 3.0,
+            ("toggles", "column adders/sum"): 0.5,
+            ("clocked", "collector/totals"): 9.0,
+            ("enabled", "collector/totals"): 20.0,
+            ("cycles", ""): 7.0,
+        },
+        "storage": {("toggles", "storage/weights"): 2.0, ("clocked", "storage/weights"): 8.0},
+    },
+    means={
+        "column adders": {"toggles": 5.0, "clocked": 0.0},
+        "collector": {"toggles": 4.0, "clocked": 10.0},
+        "storage": {"toggles": 2.0, "clocked": 8.0},
+    },
+    classes=frozenset({SUM, TOTALS, WEIGHTS}),
+)
+COUNTS = ClassCounts(
+    toggles={SUM: 100, TOTALS: 10, WEIGHTS: 1000},
+    clocked={TOTALS: 6, WEIGHTS: 50},
+    enabled={TOTALS: 2, WEIGHTS: 5},
 )
 
 
-def counts(toggles, clocked=0):
-    return {"toggles": toggles, "clocked": clocked}
-
-
-SWITCHING = {
-    "column adders": counts(100, 10),
-    "storage": counts(1000, 100),
-    "row lines": counts(2),
-    "partial sum buffer": counts(10**9, 10**9),
-}
-
-
 def test_energy_by_hand():
-    window = ENERGY.of(SWITCHING, columns=64)
-    assert window.compute == pytest.approx((100 * 5 + 10 * 8 + 2 * 1.5 * 64) / 1000)
-    assert window.load == pytest.approx((1000 * 2 + 100 * 8) / 1000)
-    assert sum(window.blocks.values()) == pytest.approx(window.compute + window.load)
-
-
-def test_a_block_without_a_figure_is_an_error():
-    with pytest.raises(KeyError, match="feeder"):
-        ENERGY.of({"feeder": counts(1)}, columns=16)
-
-
-def test_the_estimate_has_a_figure_for_every_block():
-    energy = SwitchingEnergy.estimate()
-    of = energy.of({block: counts(1, 1) for block in BLOCKS}, columns=64)
-    assert set(of.blocks) == set(BLOCKS) - set(energy.left_out)
-    assert all(value > 0 for value in of.blocks.values())
-    assert set(energy.load) <= set(BLOCKS)
-
-
-@pytest.fixture
-def simulation():
-    layer = {
-        "name": "conv",
-        "density": 0.25,
-        "bits": 3,
-        "weight_bits": 4,
-        "activation_bits": 3,
-        "macs": 10,
-        "cycles": 60,
-        "switching": SWITCHING,
+    energy = MODEL.energy(COUNTS, cycles=11)
+    assert energy.blocks == {
+        "column adders": 100 * 5,
+        "collector": 10 * 3 + 100 * 0.5 + 6 * 9 + 2 * 20 + 11 * 7,
+        "storage": 1000 * 2 + 50 * 8,
     }
-    return {"images": 2, "tile": {"columns": 64}, "layers": [layer, {**layer, "macs": 30}]}
+    assert energy.load == 1000 * 2 + 50 * 8
+    assert energy.compute == sum(energy.blocks.values()) - energy.load
+    assert not energy.estimated
+    assert not energy.left_out
 
 
-def test_costs_are_per_image(simulation):
-    cost = cost_of(simulation, ENERGY, name="network")
-    assert cost.total("macs") == 40
-    assert cost.total("cycles") == 60
-    assert cost.total("toggles") == 100 + 1000 + 2  # the buffer's are left out
-    assert cost.layers[0].compute_pj == pytest.approx(0.772 / 2)
-    assert cost.layers[0].fj_per_mac == pytest.approx(38.6)
-    assert cost.fj_per_mac == pytest.approx(1000 * 0.772 / 40)
-    assert cost.to_json()["total"]["load_pj"] == pytest.approx(2.8)
+def test_a_class_that_was_not_characterized_takes_the_mean_of_its_block_and_is_named():
+    new = NetClass("collector", "extra")
+    counts = dataclasses.replace(
+        COUNTS, toggles=COUNTS.toggles | {new: 30}, clocked=COUNTS.clocked | {new: 2}
+    )
+    energy = MODEL.energy(counts, cycles=11)
+    assert energy.estimated == {new: 30 * 4 + 2 * 10}
+    assert energy.total == MODEL.energy(COUNTS, cycles=11).total + 30 * 4 + 2 * 10
 
 
-def test_the_table_compares_with_the_first(simulation):
-    cheap = cost_of(simulation, ENERGY, name="cheap")
+def test_a_block_that_was_not_characterized_is_left_out_and_named():
+    buffer = NetClass("partial sum buffer", "entry")
+    counts = dataclasses.replace(COUNTS, toggles=COUNTS.toggles | {buffer: 10**9})
+    energy = MODEL.energy(counts, cycles=11)
+    assert energy.left_out == ("partial sum buffer",)
+    assert energy.total == MODEL.energy(COUNTS, cycles=11).total
+
+
+def test_counts_and_models_read_back():
+    written = json.loads(json.dumps(COUNTS.to_json()))
+    assert ClassCounts.from_json(written) == COUNTS
+    assert CountedModel.from_json(json.loads(json.dumps(MODEL.to_json()))) == MODEL
+    assert COUNTS.blocks["collector"] == {"toggles": 10, "clocked": 6}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory) -> Records:
+    return Records.read(characterization(tmp_path_factory.mktemp("records") / "test.json"))
+
+
+@pytest.fixture(scope="module")
+def model(records):
+    return fit(records, provenance={})
+
+
+def test_the_fit_finds_what_a_toggle_and_a_clocked_bit_take(model, records):
+    terms = model.counted.terms["feeder"]
+    assert terms["toggles", "feeder/net"] == pytest.approx(TOGGLE, rel=0.01)
+    # Bits are clocked in words of 16: the energy is that of the bits.
+    assert terms["clocked", "feeder/net"] == pytest.approx(CLOCKED, rel=0.01)
+    assert model.counted.means["feeder"]["toggles"] == pytest.approx(TOGGLE)
+    found = counted_errors(model.counted, records)
+    assert max(abs(error.relative) for error in found) < 0.01
+
+
+def test_switching_beyond_all_runs_has_its_own_energy(model, records):
+    """A fault that clocks the feeder's registers more often than any run did."""
+    run = records.runs[0]
+    counts = ClassCounts.from_json(run["counts"])
+    net = NetClass("feeder", "net")
+    more = dataclasses.replace(counts, clocked=counts.clocked | {net: 10 * counts.clocked[net]})
+    before, after = (model.counted.energy(each, 100).total for each in (counts, more))
+    assert after - before == pytest.approx(9 * counts.clocked[net] * CLOCKED, rel=0.02)
+
+
+@pytest.fixture(scope="module")
+def run() -> NetworkRun:
+    """A network whose integers all agree, and whose nets did the same in every layer."""
+    artifact = read_artifact(VECTORS / "mixed")
+    layers = tuple(
+        LayerRun(work=work, cycles=work.cycles, counts=COUNTS, accumulators=5, mismatches=0)
+        for work in network_work(artifact, TILE, 2)
+    )
+    return NetworkRun(
+        artifact=str(VECTORS / "mixed"),
+        tile=TILE,
+        images=2,
+        layers=layers,
+        failure="",
+        classes_that_differ=0,
+        correct=2,
+        bins={},
+        counted_bits={},
+        registers={},
+    )
+
+
+def predicting(run: NetworkRun, model, factor: float):
+    """Energies whose predictions are so many times what was counted."""
+    energies = energies_of(run, TILE, dataclasses.replace(model, counted=MODEL))
+    layers = []
+    for layer in energies.layers:
+        scale = factor * layer.counted.total / layer.predicted_total
+        layers.append(dataclasses.replace(layer, predicted=layer.predicted.scaled(scale)))
+    return dataclasses.replace(energies, layers=tuple(layers))
+
+
+def test_costs_are_per_image(run, model):
+    energies = predicting(run, model, 1.02)
+    cost = cost_of(run, energies, name="network")
+    counted = MODEL.energy(COUNTS, run.layers[0].cycles)
+    layer = cost.layers[0]
+    assert layer.compute_pj == pytest.approx(counted.compute / 2 / 1000)
+    assert layer.load_pj == pytest.approx(counted.load / 2 / 1000)
+    assert layer.predicted_pj == pytest.approx(1.02 * counted.total / 2 / 1000)
+    assert layer.difference == pytest.approx(0.02)
+    assert layer.toggles == 1110 / 2
+    assert layer.fj_per_mac == pytest.approx(1000 * layer.compute_pj / layer.macs)
+    assert cost.total("macs") == 231_680
+    assert cost.to_json()["total"]["load_pj"] == pytest.approx(4 * layer.load_pj)
+
+
+def test_the_table_compares_with_the_first_of_the_same_layers(run, model):
+    energies = predicting(run, model, 1.0)
+    cheap = cost_of(run, energies, name="cheap")
     twice = dataclasses.replace(
         cheap,
         name="twice",
         layers=tuple(dataclasses.replace(x, compute_pj=2 * x.compute_pj) for x in cheap.layers),
     )
-    table = comparison_table([cheap, twice], ENERGY)
-    cells = [list(column.cells)[-1] for column in table.columns]
-    assert cells == ["ratio", "twice / cheap", "", "", "", "1.00x", "1.00x", "1.00x", "2.00x",
-                     "1.00x", "2.00x"]  # fmt: skip
+    other = dataclasses.replace(cheap, name="other", layers=cheap.layers[:1])
+    table = comparison_table([cheap, other, twice], energies)
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    [ratio] = [row for row in rows if row[0] == "ratio"]
+    assert ratio[1] == "twice / cheap"
+    assert ratio[5:] == ("1.00x", "1.00x", "1.00x", "2.00x", "1.00x", "2.00x", "1.00x", "")
 
 
-def test_the_model_tells_simulated_networks_in_their_operands(tmp_path, monkeypatch):
-    model = fit(Records.read(characterization(tmp_path / "test.json")), provenance={})
-    artifact = VECTORS / "mixed"
-    tile = TileParameters(rows=32, columns=32)
-    energy = ModelledEnergy(model.for_tile(tile))
-    assert "scaled from 16x32" in energy.name
-    layers = artifact_features(read_artifact(artifact), tile, 2)
-    run = {"artifact": str(artifact), "images": 2}
-    for window, layer in zip(energy.of_layers(run), layers, strict=True):
-        expected = energy.coefficients.energy(layer.features, layer.weight_bits)
-        assert window.compute == pytest.approx(sum(expected.compute.values()) / 1000)
-        assert window.load == pytest.approx(sum(expected.load.values()) / 1000)
-        assert sum(window.blocks.values()) == pytest.approx(window.compute)
-
-    known = [dataclasses.replace(model, library=LIBRARY)]
-    monkeypatch.setattr("adq.energy.coefficients.checked_in", lambda: known)
-    assert isinstance(simulated_energy(tile), ModelledEnergy)
-    monkeypatch.setattr("adq.energy.coefficients.checked_in", list)
-    assert simulated_energy(tile).name == "estimate"
+@pytest.mark.parametrize(("factor", "agrees"), [(1.04, True), (0.96, True), (1.06, False)])
+def test_a_prediction_beyond_the_tolerance_fails_and_says_why(run, model, factor, agrees):
+    energies = predicting(run, model, factor)
+    assert TOLERANCE == 0.05
+    assert energies.agrees == agrees
+    assert len(energies.problems) == (0 if agrees else 4)
+    for problem in energies.problems:
+        assert "(+6.0%, more than 5%): the RTL has changed, or the model of the" in problem
 
 
-def test_networks_of_other_layers_are_not_compared(simulation):
-    one = cost_of(simulation, ENERGY, name="one")
-    other = dataclasses.replace(one, name="other", layers=one.layers[:1])
-    table = comparison_table([one, other, dataclasses.replace(one, name="again")], ENERGY)
-    names = [list(column.cells) for column in table.columns][:2]
-    assert [b for a, b in zip(*names, strict=True) if a == "ratio"] == ["again / one"]
+def test_labels_name_other_revisions_and_unknown_classes(run, model):
+    counts = dataclasses.replace(
+        COUNTS, toggles=COUNTS.toggles | {NetClass("collector", "extra"): 1000}
+    )
+    layers = tuple(dataclasses.replace(layer, counts=counts) for layer in run.layers)
+    energies = predicting(dataclasses.replace(run, layers=layers), model, 1.0)
+    said = "\n".join(energies.labels)
+    assert "feeder was characterized on another revision of its RTL." in said
+    assert "collector/extra is no class of nets that test was characterized with: " in said
+
+
+def test_a_simulation_that_counted_nothing_has_no_energy(run, model):
+    nothing = ClassCounts({SUM: 0}, {TOTALS: 0}, {TOTALS: 0})
+    layers = tuple(dataclasses.replace(layer, counts=nothing) for layer in run.layers)
+    with pytest.raises(EnergyError, match="conv1: the simulation counted no switching"):
+        energies_of(dataclasses.replace(run, layers=layers), TILE, model)
+
+
+SIZES = [(16, 16), (32, 32), (64, 64), (128, 64)]
+
+
+@pytest.mark.parametrize("target", [(32, 32), (48, 48), (100, 64), (96, 56)])
+def test_a_blend_has_the_rows_and_columns_of_its_target(target):
+    weights = np.array(blend_weights(SIZES, target))
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+    assert np.array(SIZES).T @ weights == pytest.approx(target)
+
+
+def test_a_blend_is_of_the_nearest_sizes_and_stays_inside():
+    assert blend_weights(SIZES, (48, 48)) == pytest.approx([0, 0.5, 0.5, 0])
+    assert blend_weights(SIZES, (4, 16)) == pytest.approx([1, 0, 0, 0])
+
+
+def test_leakage_of_bit_cells_rows_and_the_rest():
+    leakages = [3.0 * r * c + 50 * (r + c) + 2000 for r, c in SIZES]
+    assert leakage_at(SIZES, leakages, (48, 32)) == pytest.approx(3 * 48 * 32 + 50 * 80 + 2000)
+    assert leakage_at(SIZES[:1], leakages[:1], (32, 16)) == pytest.approx(2 * leakages[0])

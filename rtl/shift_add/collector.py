@@ -77,7 +77,7 @@ class Collector(wiring.Component):
         the next cycle, at whose end it is written back unless it is a result.
         """
         p = self.parameters
-        totals = Signal(
+        summed = Signal(
             data.StructLayout(
                 {
                     str(lane): signed(p.result_width(p.lane_weight_bits(lane)))
@@ -86,7 +86,7 @@ class Collector(wiring.Component):
             )
         )
         m.submodules.partial_sums = buffer = PartialSumBuffer(
-            width=totals.shape().size, depth=p.partial_sums
+            width=summed.shape().size, depth=p.partial_sums
         )
         adds = Signal()
         writes = Signal()
@@ -100,9 +100,9 @@ class Collector(wiring.Component):
             buffer.read_last.eq(self.tag.last_vector),
             buffer.write.eq(writes),
             buffer.write_last.eq(last_vector),
-            buffer.next_sums.eq(totals),
+            buffer.next_sums.eq(summed),
         ]
-        earlier = Signal(totals.shape())
+        earlier = Signal(summed.shape())
         m.d.comb += earlier.eq(Mux(adds, buffer.sums, 0))
-        m.d.comb += [totals[lane].eq(sums[lane] + earlier[lane]) for lane in totals.shape().members]
-        return totals
+        m.d.comb += [summed[lane].eq(sums[lane] + earlier[lane]) for lane in summed.shape().members]
+        return summed

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,65 @@ from rich.markup import escape
 from rich.table import Table
 
 from adq.console import Console
+from adq.energy.simulated import LayerEnergies, NetworkEnergies, energies_of
+from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.net_counters import INPUTS
-from adq.verif.simulation.network_run import simulate
+from adq.verif.simulation.network_run import NetworkRun, simulate
 from adq.verif.simulation.windows import PERIOD
 
-__all__ = ["SHOWN", "activity_table", "measure_activity"]
+__all__ = ["SHOWN", "MeasuredActivity", "activity_table", "measure_activity"]
 
 SHOWN = ("reset", "load", "compute")
+
+
+@dataclass(frozen=True)
+class MeasuredActivity:
+    """A network whose nets were all counted.
+
+    Attributes
+    ----------
+    run : NetworkRun
+    energies : NetworkEnergies
+    seconds : float
+        Of wall clock.
+    """
+
+    run: NetworkRun
+    energies: NetworkEnergies
+    seconds: float
+
+    @property
+    def annotated(self) -> float:
+        """Share of the design's named nets in the SAIF files."""
+        counted = self.run.windows or {"named_nets": 1, "annotated_nets": 0}
+        return counted["annotated_nets"] / counted["named_nets"]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no integer differs, no net is missing, and no layer's energy by the operands
+        differs from that of the switching by more than the tolerance.
+        """
+        return self.run.integers_agree and self.annotated == 1 and self.energies.agrees
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        return self.run.to_json() | {
+            "seconds": self.seconds,
+            "annotated": self.annotated,
+            "agrees": self.agrees,
+            "problems": self.energies.problems,
+            "energy": [
+                {
+                    "name": layer.run.name,
+                    "compute_pj": layer.counted.compute / 1000,
+                    "load_pj": layer.counted.load / 1000,
+                    "predicted_pj": layer.predicted_total / 1000,
+                    "difference": layer.difference,
+                }
+                for layer in self.energies.layers
+            ],
+        }
 
 
 def measure_activity(
@@ -26,64 +78,59 @@ def measure_activity(
     directory: Path,
     cache: Path,
     console: Console,
-) -> dict[str, Any]:
-    """Run an artifact with every net counted; see ``simulate``.
-
-    Returns
-    -------
-    dict
-        What the simulation gives, with ``seconds``, ``annotated`` (share of the design's named
-        nets in the SAIF files) and ``agrees``: no integer differs.
-    """
+) -> MeasuredActivity:
+    """Run an artifact with every net counted; see ``simulate``."""
     started = time.monotonic()
     with console.status(f"{escape(str(artifact))}: starting") as status:
+        read = read_artifact(artifact)
         run = simulate(
             artifact,
+            read,
             tile,
-            images=images,
+            images=len(read.samples) if images is None else images,
             directory=directory,
             cache=cache,
             windows=True,
             progress=lambda stage: status.update(f"{escape(str(artifact))}: {stage}"),
         )
-    run["seconds"] = round(time.monotonic() - started, 1)
-    run["agrees"] = not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
-    counted = run.get("windows", {"named_nets": 1, "annotated_nets": 0})
-    run["annotated"] = counted["annotated_nets"] / counted["named_nets"]
-    return run
+    return MeasuredActivity(run, energies_of(run, tile), round(time.monotonic() - started, 1))
 
 
-def windows_of(run: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def windows_of(run: NetworkRun) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Layer, name and sums of every window with a file."""
-    yield "", "reset", run["windows"]["reset"]
-    for layer in run["layers"]:
+    yield "", "reset", run.windows["reset"]
+    for layer in run.layers:
         for window in SHOWN:
-            if window in layer["windows"]:
-                yield layer["name"], window, layer["windows"][window]
+            if window in layer.windows:
+                yield layer.name, window, layer.windows[window]
 
 
-def activity_table(run: dict[str, Any]) -> Table:
-    """Toggles of each block and layer, by window."""
+def activity_table(measured: MeasuredActivity) -> Table:
+    """Toggles of each block and layer, by window, and the energy of each layer."""
+    run = measured.run
+    energies = {layer.run.name: layer for layer in measured.energies.layers}
     blocks = [
         block
-        for block in run["windows"]["reset"]["blocks"]
+        for block in run.windows["reset"]["blocks"]
         if any(window["blocks"][block]["toggles"] for _, _, window in windows_of(run))
     ]
-    nets = run["windows"]
-    plural = "s" if run["images"] > 1 else ""
+    nets = run.windows
+    plural = "s" if run.images > 1 else ""
     table = Table(
-        title=f"{run['artifact']}: thousands of toggles, {run['images']} image{plural}",
+        title=f"{run.artifact}: thousands of toggles, {run.images} image{plural}",
         caption=(
             f"{nets['annotated_nets']:,} of {nets['named_nets']:,} named nets in the SAIF files, "
-            f"{run['annotated']:.0%}. Inputs belong to what drives the tile.\n"
+            f"{measured.annotated:.0%}. Inputs belong to what drives the tile.\n"
             f"clock: thousands of register bits clocked. Cycles of {PERIOD} ns, with no glitches: "
-            "a lower bound."
+            "a lower bound.\n"
+            f"pJ: {measured.energies.name}, {measured.energies.model.conditions}, of all images; "
+            "predicted from the operands alone, computing and loading together."
         ),
         caption_justify="left",
     )
     for heading in ("layer", "window"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("cycles", *blocks, "clock", "all"):
+    for heading in ("cycles", *blocks, "clock", "all", "pJ", "predicted"):
         table.add_column(heading, justify="right")
     before = None
     for layer, window, sums in windows_of(run):
@@ -97,6 +144,16 @@ def activity_table(run: dict[str, Any]) -> Table:
             window,
             f"{sums['cycles']:,}",
             *(f"{count / 1000:,.1f}" for count in (*toggles, clocked, inside)),
+            *_energy(energies.get(layer), window),
         )
         before = layer
     return table
+
+
+def _energy(layer: LayerEnergies | None, window: str) -> tuple[str, str]:
+    """Counted energy of a window in pJ, and behind the last one how far the prediction is off."""
+    if layer is None or window not in ("load", "compute"):
+        return "", ""
+    if window == "load":
+        return f"{layer.counted.load / 1000:,.0f}", ""
+    return f"{layer.counted.compute / 1000:,.0f}", f"{layer.difference:+.1%}"

@@ -2,67 +2,105 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from adq.console import Console, print_whole
 from adq.energy.comparison import NetworkCost, comparison_table, cost_of
-from adq.energy.simulated import ModelledEnergy, simulated_energy
-from adq.energy.switching import SwitchingEnergy
+from adq.energy.simulated import NetworkEnergies, energies_of
 from adq.golden.artifact import Artifact, read_artifact
-from adq.golden.utilization import use_of_network
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.network_run import simulate
+from adq.verif.simulation.network_run import NetworkRun, simulate
 
-__all__ = ["print_costs", "report_networks", "simulate_networks"]
+__all__ = ["SimulatedNetwork", "print_costs", "report_networks", "simulate_networks"]
+
+
+@dataclass(frozen=True)
+class SimulatedNetwork:
+    """A network that was simulated, and what it took.
+
+    Attributes
+    ----------
+    run : NetworkRun
+    energies : NetworkEnergies
+        Of no layers where the tile did not get to the end.
+    seconds : float
+        Of wall clock, the model's build included.
+    """
+
+    run: NetworkRun
+    energies: NetworkEnergies
+    seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no integer differs, no layer's cycles, and no layer's energy by more than the
+        tolerance.
+        """
+        return self.run.agrees and self.energies.agrees
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong beside integers that differ, a line each."""
+        cycles = [
+            f"{layer.name}: {layer.cycles:,} cycles, {layer.work.cycles:,} as planned"
+            for layer in self.run.layers
+            if layer.cycles != layer.work.cycles
+        ]
+        failure = [self.run.failure] if self.run.failure else []
+        return [*failure, *cycles, *self.energies.problems]
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        return self.run.to_json() | {
+            "agrees": self.agrees,
+            "problems": self.problems,
+            "seconds": self.seconds,
+        }
 
 
 def simulate_networks(
-    artifacts: list[Path],
+    paths: list[Path],
     tile: TileParameters,
     images: int | None,
     out: Path,
     cache: Path,
     progress: Callable[[str], None],
-) -> list[dict]:
+) -> list[SimulatedNetwork]:
     """Simulate artifacts one after the other, each in a directory of its own below ``out``.
 
-    Returns
-    -------
-    list of dict
-        What ``simulate`` gives, each with ``planned_cycles``, what the mapper
-        expects of all layers, and ``agrees``: no integer differs, and no layer's cycles.
+    Raises
+    ------
+    adq.golden.artifact.ArtifactError
+        If one is damaged.
+    adq.golden.mapper.MappingError, SimulationError
+        As :func:`adq.verif.simulation.network_run.simulate`.
+    EnergyError
+        If there are no coefficients.
     """
-    networks = [read_artifact(artifact) for artifact in artifacts]
-    runs = []
-    for number, artifact in enumerate(artifacts):
+    artifacts = [read_artifact(path) for path in paths]
+    found = []
+    for number, (path, artifact) in enumerate(zip(paths, artifacts, strict=True)):
 
-        def show(stage, artifact=artifact):
-            progress(f"{artifact}: {stage}")
+        def show(stage, path=path):
+            progress(f"{path}: {stage}")
 
         started = time.monotonic()
-        network = networks[number]
-        count = images or _images_in_common(network, networks)
         run = simulate(
+            path,
             artifact,
             tile,
-            images=count,
-            directory=out / f"{number}-{artifact.name}",
+            images=images or _images_in_common(artifact, artifacts),
+            directory=out / f"{number}-{path.name}",
             cache=cache,
             progress=show,
         )
-        run["seconds"] = round(time.monotonic() - started, 1)
-        planned = [
-            use.cycles for use in use_of_network(network.network, network.samples, tile, count)
-        ]
-        run["planned_cycles"] = sum(planned)
-        run["agrees"] = (
-            not (run["failure"] or run["mismatches"] or run["classes_that_differ"])
-            and [layer["cycles"] for layer in run["layers"]] == planned
-        )
-        runs.append(run)
-    return runs
+        energies = energies_of(run, tile)
+        found.append(SimulatedNetwork(run, energies, round(time.monotonic() - started, 1)))
+    return found
 
 
 def _images_in_common(network: Artifact, networks: list[Artifact]) -> int:
@@ -74,50 +112,56 @@ def _images_in_common(network: Artifact, networks: list[Artifact]) -> int:
     return min(len(each.samples) for each in networks if layers(each) == layers(network))
 
 
-def report_networks(runs: list[dict], console: Console) -> dict:
+def report_networks(networks: list[SimulatedNetwork], console: Console) -> dict[str, Any]:
     """Print what agreed and what it cost; the same as numbers."""
     table = Table(title="RTL against golden integers")
     table.add_column("artifact", overflow="fold")
     for heading in ("images", "accumulators", "mismatches", "classes differ", "correct"):
         table.add_column(heading, justify="right")
-    for run in runs:
+    for network in networks:
+        run = network.run
         table.add_row(
-            run["artifact"],
-            f"{run['images']:,}",
-            f"{run['accumulators']:,}",
-            f"{run['mismatches']:,}",
-            str(run["classes_that_differ"]),
-            f"{run['correct']} of {run['images']}",
-            style=None if run["agrees"] else "red",
+            run.artifact,
+            f"{run.images:,}",
+            f"{run.accumulators:,}",
+            f"{run.mismatches:,}",
+            str(run.classes_that_differ),
+            f"{run.correct} of {run.images}",
+            style=None if network.agrees else "red",
         )
     console.print(table)
 
-    for run in runs:
-        cycles = sum(layer["cycles"] for layer in run["layers"])
+    for network in networks:
+        run = network.run
         console.print(
-            f"{run['artifact']}: {cycles:,} cycles, {run['planned_cycles']:,} as planned",
+            f"{run.artifact}: {run.cycles:,} cycles, {run.planned_cycles:,} as planned",
             markup=False,
             highlight=False,
         )
-        if run["failure"]:
-            line = f"FAIL {run['artifact']}: {run['failure']}"
-            console.print(line, style="red", markup=False, highlight=False)
-    energy = simulated_energy(TileParameters(**runs[0]["tile"]))
+        for problem in network.problems:
+            line = f"FAIL {run.artifact}: {problem}"
+            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     costs = [
-        cost_of(run, energy, name=Path(run["artifact"]).name) for run in runs if not run["failure"]
+        cost_of(network.run, network.energies, name=Path(network.run.artifact).name)
+        for network in networks
+        if not network.run.failure
     ]
+    energies = networks[0].energies
     if costs:
-        print_costs(costs, energy, console)
+        print_costs(costs, energies, console)
     return {
-        "agrees": all(run["agrees"] for run in runs),
-        "energy": {"name": energy.name, "node": energy.node, "left_out": energy.left_out},
+        "agrees": all(network.agrees for network in networks),
+        "energy": {
+            "name": energies.name,
+            "node": energies.model.conditions,
+            "left_out": list(energies.left_out),
+            "labels": energies.labels,
+        },
         "costs": [cost.to_json() for cost in costs],
-        "runs": runs,
+        "runs": [network.to_json() for network in networks],
     }
 
 
-def print_costs(
-    costs: list[NetworkCost], energy: ModelledEnergy | SwitchingEnergy, console: Console
-) -> None:
+def print_costs(costs: list[NetworkCost], energies: NetworkEnergies, console: Console) -> None:
     """Print the table of costs."""
-    print_whole(comparison_table(costs, energy), console)
+    print_whole(comparison_table(costs, energies), console)

@@ -39,7 +39,7 @@ def play_under_cocotb(
     streams.write(directory)
     specification = {
         "tile": asdict(parameters),
-        "words": design.switching_width // 64,
+        "words": design.words,
         "results": streams.results,
         "patience": streams.patience,
         "plays": plays,

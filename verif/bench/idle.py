@@ -81,7 +81,7 @@ def measure_idle(
     streams.write_stream("weights", directory)
     specification = {
         "tile": asdict(parameters),
-        "words": design.switching_width // 64,
+        "words": design.words,
         "results": run.results,
         "patience": run.patience,
         "cycles": CYCLES,
@@ -96,14 +96,17 @@ def measure_idle(
     if failures:
         raise SimulationError(f"the tile did not become idle; see {directory / 'sim.log'}")
     windows = json.loads((directory / "idle.json").read_text())
-    return [
-        IdleWindow(
-            name=name,
-            cycles=CYCLES,
-            idle_from=window["idle_from"],
-            idle_to=window["idle_to"],
-            toggles=dict(zip(design.blocks, window["toggles"], strict=True)),
-            clocked=dict(zip(design.blocks, window["clocked"], strict=True)),
+    found = []
+    for name, window in windows.items():
+        blocks = design.counts_of(window["switching"]).blocks
+        found.append(
+            IdleWindow(
+                name=name,
+                cycles=CYCLES,
+                idle_from=window["idle_from"],
+                idle_to=window["idle_to"],
+                toggles={block: counts["toggles"] for block, counts in blocks.items()},
+                clocked={block: counts["clocked"] for block, counts in blocks.items()},
+            )
         )
-        for name, window in windows.items()
-    ]
+    return found

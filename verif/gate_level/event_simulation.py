@@ -161,7 +161,7 @@ class EventSimulation:
         self._design = self._describe()
 
     def count(self, recording: np.ndarray, spans: Iterable[tuple[int, int]]) -> EventCounts:
-        """Count over spans of clock edges; see :meth:`adq.verif.gate_level.switching.Switching.count`.
+        """Count over spans of clock edges; see ``Switching.count``.
 
         Raises
         ------

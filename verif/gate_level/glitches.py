@@ -79,7 +79,7 @@ def _delayed(
         if chosen:
             weights = np.array([kind.events.events[number].weights for number in chosen]).T
             spent[kind.instances] += ((changes @ weights) * energies[:, chosen]).sum(axis=1)
-    found = dict.fromkeys(zero.blocks, 0.0)
+    found = dict.fromkeys([*zero.blocks, *power.blocks], 0.0)
     for block, energy in zip(power.blocks, spent.tolist(), strict=True):
         found[block] += energy
     nets = power.net_energy(events.toggles)

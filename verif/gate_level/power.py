@@ -7,10 +7,10 @@ import numpy as np
 from adq.verif.gate_level.switching import CellKind, Counts, Switching
 from adq.verif.synthesis.timing import TimingGraph
 
-__all__ = ["Energy", "PowerModel"]
+__all__ = ["CellEnergy", "Energy", "PowerModel"]
 
 OUTSIDE = "input ports"
-"""Block of the nets that drivers outside the netlist charge; the clock is not among them."""
+"""Stands for the block of nets that input ports drive."""
 
 CLOCK = "clock"
 """Block of the clock's own net."""
@@ -54,6 +54,27 @@ class Energy:
         return sum(self.blocks.values())
 
 
+@dataclass(frozen=True)
+class CellEnergy:
+    """Energy of some cycles, in fJ, by the number of the instance.
+
+    Attributes
+    ----------
+    internal, switching, clock : array of (instances,)
+        As in :class:`Energy`.
+    outside : fJ of the nets that input ports drive, but for the clock's
+    root : fJ of the clock's own net
+    leakage : nW, the mean over the cycles
+    """
+
+    internal: np.ndarray
+    switching: np.ndarray
+    clock: np.ndarray
+    outside: float
+    root: float
+    leakage: float
+
+
 class PowerModel:
     """Energies of every event of every instance, looked up once at its slew and load.
 
@@ -75,16 +96,15 @@ class PowerModel:
         self._own_nets()
 
     def _own_nets(self):
-        """The block that pays for each net: that of its driver."""
+        """The cell that pays for each net: its driver, or -1 for input ports."""
         switching = self.switching
         library = switching.library
-        self.payer = [OUTSIDE] * len(switching.nets)
-        for instance in switching.netlist.instances:
+        self.driver = np.full(len(switching.nets), -1)
+        for number, instance in enumerate(switching.netlist.instances):
             for pin in library.cells[instance.cell].outputs:
                 net = instance.pins.get(pin.name)
                 if isinstance(net, int):
-                    self.payer[switching.row[net]] = instance.block
-        self.payer[switching.row[switching.clocks[0]]] = CLOCK
+                    self.driver[switching.row[net]] = number
 
     def _energies(self, kind: CellKind, timing) -> np.ndarray:
         """FJ of each event of each instance: (instances, events)."""
@@ -107,9 +127,9 @@ class PowerModel:
             found[:, number] = event.table.at(**point)
         return found
 
-    def energy(self, counts: Counts) -> Energy:
-        """Energy of what was counted."""
-        internal, clock = {}, {}
+    def of_cells(self, counts: Counts) -> "CellEnergy":
+        """Energy of what was counted, cell by cell."""
+        internal, clock, switching = np.zeros((3, len(self.blocks)))
         leakage = 0.0
         for kind, energies, changes in zip(
             self.switching.kinds, self.energies, counts.changes, strict=True
@@ -120,24 +140,40 @@ class PowerModel:
                 if not chosen:
                     continue
                 weights = np.array([events[i].weights for i in chosen]).T
-                spent = ((changes @ weights) * energies[:, chosen]).sum(axis=1)
-                for instance, energy in zip(kind.instances, spent, strict=True):
-                    block = self.blocks[instance]
-                    into[block] = into.get(block, 0.0) + float(energy)
+                into[kind.instances] += ((changes @ weights) * energies[:, chosen]).sum(axis=1)
             leakage += float((changes @ kind.events.leakage).sum()) / counts.cycles
-        clocks = np.zeros(len(self.payer), bool)
-        clocks[[self.switching.row[net] for net in self.switching.clocks]] = True
-        for block, energy in self.net_energy(counts.toggles * clocks).items():
-            clock[block] = clock.get(block, 0.0) + energy
-        switching = self.net_energy(counts.toggles * ~clocks)
-        outside = switching.pop(OUTSIDE, 0.0)
-        return Energy(counts.cycles, internal, switching, clock, outside, leakage)
+        spent = counts.toggles * self.load * self.voltage**2 / 2
+        clocks = np.isin(
+            np.arange(len(spent)), [self.switching.row[net] for net in self.switching.clocks]
+        )
+        for chosen, into in ((~clocks, switching), (clocks, clock)):
+            driven = chosen & (self.driver >= 0)
+            np.add.at(into, self.driver[driven], spent[driven])
+        root = spent[self.switching.row[self.switching.clocks[0]]]
+        outside = float(spent[self.driver < 0].sum() - root)
+        return CellEnergy(internal, switching, clock, outside, float(root), leakage)
 
     def net_energy(self, toggles: np.ndarray) -> dict[str, float]:
-        """FJ of toggles of nets, by the block that pays for each."""
+        """Return the fJ of toggles of nets, by the block of each net's driver."""
         spent = toggles * self.load * self.voltage**2 / 2
         found: dict[str, float] = {}
-        for row in np.flatnonzero(toggles):
-            block = self.payer[row]
+        for row in np.flatnonzero(toggles).tolist():
+            driver = self.driver[row]
+            block = OUTSIDE if driver < 0 else self.blocks[driver]
             found[block] = found.get(block, 0.0) + float(spent[row])
         return found
+
+    def energy(self, counts: Counts) -> Energy:
+        """Energy of what was counted."""
+        found = self.of_cells(counts)
+        sums = [self._by_block(part) for part in (found.internal, found.switching, found.clock)]
+        sums[2][CLOCK] = sums[2].get(CLOCK, 0.0) + found.root
+        return Energy(counts.cycles, *sums, found.outside, found.leakage)
+
+    def _by_block(self, energies: np.ndarray) -> dict[str, float]:
+        """Sums over the cells of each block that takes something."""
+        sums: dict[str, float] = {}
+        for block, energy in zip(self.blocks, energies.tolist(), strict=True):
+            if energy:
+                sums[block] = sums.get(block, 0.0) + energy
+        return sums

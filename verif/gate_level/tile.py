@@ -8,7 +8,8 @@ import numpy as np
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.gate_level.power import Energy, PowerModel
+from adq.verif.gate_level.classes import CellClasses
+from adq.verif.gate_level.power import CLOCK, Energy, PowerModel
 from adq.verif.gate_level.simulated_netlist import RECORDING, simulation_sources
 from adq.verif.gate_level.switching import Counts, Switching, read_recording
 from adq.verif.liberty.library import Library
@@ -16,6 +17,7 @@ from adq.verif.operands.beats import results_of
 from adq.verif.operands.jobs import Job, streams_of
 from adq.verif.simulation.harness import build_with_harness
 from adq.verif.simulation.harness.bare import play_bare
+from adq.verif.simulation.net_classes import NetClass
 from adq.verif.simulation.net_counters import WINDOWS
 from adq.verif.simulation.simulator import Build, SimulationError
 from adq.verif.synthesis.netlist import Netlist
@@ -31,10 +33,12 @@ class GateRun:
     Attributes
     ----------
     counts, energy : by window, ``load`` and ``compute``, which take turns
+    classes : fJ by class of cells in both windows: data's share, and the clock's
     """
 
     counts: Mapping[str, Counts]
     energy: Mapping[str, Energy]
+    classes: Mapping[NetClass, tuple[float, float]]
 
 
 class GateLevelTile:
@@ -77,6 +81,7 @@ class GateLevelTile:
         library.require_internal_power(instance.cell for instance in self.netlist.instances)
         self.switching = Switching(self.netlist, library, clock=self.CLOCK)
         self.power = PowerModel(self.switching)
+        self.classes = CellClasses(self.netlist, library)
         self.model: Build = build_with_harness(
             parameters,
             cache / "models",
@@ -102,7 +107,21 @@ class GateLevelTile:
         counts = {
             name: self.switching.count_spans(recording, spans) for name, spans in windows.items()
         }
-        return GateRun(counts, {name: self.power.energy(found) for name, found in counts.items()})
+        return GateRun(
+            counts,
+            {name: self.power.energy(found) for name, found in counts.items()},
+            self._by_class(list(counts.values())),
+        )
+
+    def _by_class(self, counts: Sequence[Counts]) -> dict[NetClass, tuple[float, float]]:
+        energies = [self.power.of_cells(each) for each in counts]
+        sums: dict[NetClass, tuple[float, float]] = {}
+        data = sum(each.internal + each.switching for each in energies).tolist()
+        clock = sum(each.clock for each in energies).tolist()
+        for net_class, *parts in zip(self.classes.of_cells, data, clock, strict=True):
+            before = sums.get(net_class, (0.0, 0.0))
+            sums[net_class] = (before[0] + parts[0], before[1] + parts[1])
+        return sums | {CLOCK_ROOT: (0.0, sum(each.root for each in energies))}
 
     def record(self, jobs: Sequence[Job], *, directory: Path) -> np.ndarray:
         """Run jobs; the value of every net in every cycle, as :func:`read_recording` gives it.
@@ -146,6 +165,9 @@ class GateLevelTile:
                 )
             first += len(expected)
 
+
+CLOCK_ROOT = NetClass(CLOCK, "root")
+"""Class of the clock's own net, which no cell drives."""
 
 WINDOW_BITS = 2
 """Bits of the harness's word for the window, recorded behind the nets."""

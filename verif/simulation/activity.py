@@ -1,4 +1,4 @@
-"""Counting switching inside the simulation, block by block, without a trace.
+"""Counting switching inside the simulation, class by class of nets, without a trace.
 
 The generated design is flattened, so that every net exists once, and a counter is appended to it
 that compares each word with its value a cycle ago. That is a hundred times faster than writing
@@ -19,6 +19,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,35 +28,25 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from adq.rtl.verilog import ELABORATION
+from adq.verif.simulation.net_classes import BLOCKS, ClassCounts, NetClass, named_nets
 from adq.verif.simulation.net_counters import INPUTS, NetCounters, NetWord, escaped, runs, split
 from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
 
-BLOCKS: dict[str, str] = {
-    "row lines": r"weight_array\.row_lines",
-    "AND plane": r"weight_array\.products",
-    "storage": r"weight_array\.(weights_\d|beat|write_)",
-    "column adders": r"column_counter\.",
-    "fusing": r"shift_add\.fuser\.(?!weight_bits)",
-    "accumulators": r"shift_add\.accumulator_",
-    "partial sum buffer": r"shift_add\.collector\.partial_sums\.",
-    "collector": r"shift_add\.collector\.",
-    "feeder": r"feeder\.",
-    "control": r"",
-}
-"""Blocks in which activity is counted, and the start of their nets' names. A net with several
-names belongs to the first block that has one: that which drives it."""
-
 
 @dataclass(frozen=True)
 class CountedDesign:
     """A flat design with an output ``switching``: 64-bit counts since the start, first the toggles
-    of each block, then its clocked bits, least significant first.
+    of each class of nets, then the clocked bits of each class of registers, and then the cycles in
+    which any of them was clocked, least significant first.
     """
 
     verilog: str
-    blocks: tuple[str, ...]
+    classes: tuple[NetClass, ...]
+    """Those whose toggles are counted."""
+    register_classes: tuple[NetClass, ...]
+    """Those whose clocked bits are counted."""
     bits: dict[str, int]
     """Net bits counted, a block."""
     registers: dict[str, int]
@@ -65,17 +57,36 @@ class CountedDesign:
     """Counters of every net, where the design has them."""
 
     @property
+    def blocks(self) -> tuple[str, ...]:
+        """Blocks that have nets or registers."""
+        return tuple(self.bits)
+
+    @property
+    def words(self) -> int:
+        """64-bit counts of the ``switching`` output."""
+        return len(self.classes) + 2 * len(self.register_classes)
+
+    @property
     def switching_width(self) -> int:
         """Bits of the ``switching`` output."""
-        return 2 * 64 * len(self.blocks)
+        return 64 * self.words
 
-    def counts(self, switching: int) -> dict[str, dict[str, int]]:
-        """A value of ``switching`` as numbers: block -> {"toggles", "clocked"}."""
-        words = [(switching >> (64 * i)) & (2**64 - 1) for i in range(2 * len(self.blocks))]
-        return {
-            block: {"toggles": words[i], "clocked": words[i + len(self.blocks)]}
-            for i, block in enumerate(self.blocks)
-        }
+    def counts(self, switching: int) -> ClassCounts:
+        """A value of ``switching`` as numbers."""
+        return self.counts_of([switching >> (64 * i) & (2**64 - 1) for i in range(self.words)])
+
+    def counts_of(self, words: Sequence[int]) -> ClassCounts:
+        """The words of ``switching`` as numbers."""
+        first = len(self.classes)
+        second = first + len(self.register_classes)
+        parts = (words[:first], words[first:second], words[second:])
+        names = (self.classes, self.register_classes, self.register_classes)
+        return ClassCounts(
+            *(
+                dict(zip(classes, map(int, part), strict=True))
+                for classes, part in zip(names, parts, strict=True)
+            )
+        )
 
 
 def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
@@ -99,79 +110,96 @@ def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
         return json.loads(netlist.read_text())["modules"][name], flat.read_text()
 
 
-def _block_of(name: str) -> str:
-    return next(block for block, start in BLOCKS.items() if re.match(start, name))
-
-
-def count_activity(component: wiring.Component, *, name: str, nets: bool = False) -> CountedDesign:
-    """Flatten a component and append counters of its activity: of each block, and with ``nets`` of
-    every net, see :mod:`adq.verif.simulation.net_counters`.
+def count_activity(
+    component: wiring.Component,
+    *,
+    name: str,
+    nets: bool = False,
+    blocks: Mapping[str, str] = BLOCKS,
+) -> CountedDesign:
+    """Flatten a component and append counters of its activity: of each class of nets, and with
+    ``nets`` of every net, see ``net_counters``. ``blocks`` are its blocks and the start of
+    their nets' names.
     """
     netlist, verilog = flatten(component, name)
-    owner: dict[int, str] = {}  # net -> block, for each net once
+    owner: dict[int, NetClass | None] = {}  # net -> class, for each net once; inputs have none
     inputs: list[NetWord] = []
     for port_name, port in netlist["ports"].items():
         if port["direction"] == "input":
-            owner.update((bit, "") for bit in port["bits"])
+            owner.update((bit, None) for bit in port["bits"])
             if port_name != "clk":
                 width = len(port["bits"])
                 inputs += split(port_name, (port_name,), list(range(width)), width, INPUTS)
     expression: dict[int, str] = {}  # net -> a name of it
-    words: dict[str, list[tuple[str, int]]] = {block: [] for block in BLOCKS}
+    words: dict[NetClass, list[tuple[str, int]]] = {}
     net_words = inputs
 
-    order = list(BLOCKS)
+    netnames = netlist["netnames"]
     by_name = sorted(
-        (net["hide_name"], order.index(_block_of(net_name)), net_name)
-        for net_name, net in netlist["netnames"].items()
+        named_nets(netnames, blocks), key=lambda named: netnames[named[0]]["hide_name"]
     )
-    for hidden, block_index, net_name in by_name:
-        net = netlist["netnames"][net_name]
+    for net_name, net_class in by_name:
+        net = netnames[net_name]
         bits = net["bits"]
         for index, bit in enumerate(bits):
             reference = escaped(net_name) + (f"[{index}]" if len(bits) > 1 else "")
             expression.setdefault(bit, reference)
-        if hidden:
+        if net["hide_name"]:
             continue
-        block = order[block_index]
         fresh = [
             index
             for index, bit in enumerate(bits)
             if isinstance(bit, int) and bit not in owner and bits.index(bit) == index
         ]
-        owner.update((bits[index], block) for index in fresh)
+        owner.update((bits[index], net_class) for index in fresh)
         if fresh:
-            words[block].append((runs(net_name, fresh, len(bits)), len(fresh)))
+            of_class = words.setdefault(net_class, [])
+            of_class.append((runs(net_name, fresh, len(bits)), len(fresh)))
             path = net["attributes"].get("hdlname", net_name).split(" ")
-            net_words += split(net_name, path, fresh, len(bits), block)
+            net_words += split(net_name, path, fresh, len(bits), net_class.block)
 
-    clocked: dict[str, list[tuple[str, int]]] = {block: [] for block in BLOCKS}
+    unnamed = NetClass(list(blocks)[-1], "net")
+    clocked: dict[NetClass, list[tuple[str, int]]] = {}
     for cell in netlist["cells"].values():
         if not re.fullmatch(r"\$s?dff(e|ce)?", cell["type"]):
             continue
-        outputs = cell["connections"]["Q"]
-        block = owner.get(outputs[0]) or "control"
         enable = "1'b1"
         if "EN" in cell["connections"]:
             enable = expression[cell["connections"]["EN"][0]]
             if not int(cell["parameters"]["EN_POLARITY"], 2):
                 enable = f"!{enable}"
-        clocked[block].append((enable, len(outputs)))
+        outputs = cell["connections"]["Q"]
+        for net_class, width in Counter(owner.get(bit) or unnamed for bit in outputs).items():
+            clocked.setdefault(net_class, []).append((enable, width))
 
-    blocks = tuple(block for block in BLOCKS if words[block] or clocked[block])
-    monitor = _monitor(blocks, words, clocked)
+    in_order = {block: (_sum(words, block), _sum(clocked, block)) for block in blocks}
+    in_order = {block: sums for block, sums in in_order.items() if any(sums)}
+    classes, register_classes = tuple(sorted(words)), tuple(sorted(clocked))
+    monitor = _monitor(
+        {each: words[each] for each in classes}, {each: clocked[each] for each in register_classes}
+    )
     counters = None
     if nets:
-        counters = NetCounters.of(net_words, clocked)
+        by_block: dict[str, list[tuple[str, int]]] = {}
+        for net_class in register_classes:
+            by_block.setdefault(net_class.block, []).extend(clocked[net_class])
+        counters = NetCounters.of(net_words, by_block)
         monitor += counters.verilog()
+    width = 64 * (len(classes) + 2 * len(register_classes))
     return CountedDesign(
-        verilog=_append(verilog, name, monitor, 128 * len(blocks)),
-        blocks=blocks,
-        bits={block: sum(width for _, width in words[block]) for block in blocks},
-        registers={block: sum(width for _, width in clocked[block]) for block in blocks},
+        verilog=_append(verilog, name, monitor, width),
+        classes=classes,
+        register_classes=register_classes,
+        bits={block: toggling for block, (toggling, _) in in_order.items()},
+        registers={block: registers for block, (_, registers) in in_order.items()},
         named=_named(netlist),
         nets=counters,
     )
+
+
+def _sum(found: Mapping[NetClass, Sequence[tuple[str, int]]], block: str) -> int:
+    """Bits of a block's classes."""
+    return sum(width for each, words in found.items() if each.block == block for _, width in words)
 
 
 def _named(netlist: dict) -> int:
@@ -186,29 +214,45 @@ def _named(netlist: dict) -> int:
     return len(bits - set(netlist["ports"]["clk"]["bits"]))
 
 
-def _monitor(blocks, words, clocked) -> list[str]:
+def _monitor(
+    words: Mapping[NetClass, Sequence[tuple[str, int]]],
+    clocked: Mapping[NetClass, Sequence[tuple[str, int]]],
+) -> list[str]:
     """Verilog that counts; see :class:`CountedDesign` for the order."""
-    lines, number = [], 0
-    for column, block in enumerate(blocks):
-        lines += [f"  // {block}", f"  reg [63:0] toggles_{column} = 0, clocked_{column} = 0;"]
+    lines, fields, enabled, number = [], [], [], 0
+    for place, (net_class, expressions) in enumerate(words.items()):
+        lines.append(f"  // {net_class}")
         terms = []
-        for word, width in words[block]:
+        for word, width in expressions:
             lines.append(f"  reg [{width - 1}:0] before_{number} = 0;")
             lines.append(f"  always @(posedge clk) before_{number} <= {word};")
-            terms.append(f"$countones({word} ^ before_{number})")
+            terms.append(f"64'($countones({word} ^ before_{number}))")
             number += 1
-        lines += ["  always @(posedge clk) begin"]
-        # A sum of 64-bit terms in the order of the nets; temporaries keep expressions short.
-        lines += [f"    toggles_{column} <= toggles_{column}"]
-        lines += [f"      + 64'({term})" for term in terms]
-        lines += ["    ;", f"    clocked_{column} <= clocked_{column}"]
-        lines += [f"      + ({enable} ? 64'd{width} : 64'd0)" for enable, width in clocked[block]]
-        lines += ["    ;", "  end"]
-    columns = range(len(blocks))
-    fields = [f"clocked_{c}" for c in reversed(columns)] + [
-        f"toggles_{c}" for c in reversed(columns)
+        lines += _counter(f"toggles_{place}", terms)
+        fields.append(f"toggles_{place}")
+    for place, enables in enumerate(clocked.values()):
+        # Registers with the same enable add their bits at once.
+        widths: Counter[str] = Counter()
+        for enable, width in enables:
+            widths[enable] += width
+        terms = [f"({enable} ? 64'd{width} : 64'd0)" for enable, width in widths.items()]
+        lines += _counter(f"clocked_{place}", terms)
+        fields.append(f"clocked_{place}")
+        any_enable = " || ".join(widths)
+        enabled += _counter(f"enabled_{place}", [f"(({any_enable}) ? 64'd1 : 64'd0)"])
+    lines += enabled
+    fields += [f"enabled_{place}" for place in range(len(clocked))]
+    return [*lines, f"  assign switching = {{{', '.join(reversed(fields))}}};"]
+
+
+def _counter(name: str, terms: Sequence[str]) -> list[str]:
+    """A counter that grows by a sum of 64-bit terms in every cycle."""
+    return [
+        f"  reg [63:0] {name} = 0;",
+        f"  always @(posedge clk) {name} <= {name}",
+        *(f"      + {term}" for term in terms),
+        "    ;",
     ]
-    return [*lines, f"  assign switching = {{{', '.join(fields)}}};"]
 
 
 def _append(verilog: str, name: str, monitor: list[str], width: int) -> str:

@@ -1,84 +1,302 @@
 """Run a golden artifact on the tile's Verilator model, under cocotb."""
 
+import itertools
 import json
-import math
 import threading
-from collections.abc import Callable
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from adq.golden import mapper
-from adq.golden.artifact import read_artifact
+import numpy as np
+
+from adq.golden import integer_network, mapper
+from adq.golden.artifact import Artifact
+from adq.golden.nodes import MatrixLayer
 from adq.rtl.parameters import TileParameters
+from adq.verif.operands.beats import results_of
+from adq.verif.operands.jobs import streams_of
 from adq.verif.simulation.activity import CountedDesign
+from adq.verif.simulation.functional_coverage import JobSample
 from adq.verif.simulation.harness import build_harness
-from adq.verif.simulation.results import read_bins, read_results
-from adq.verif.simulation.simulator import SimulationError
+from adq.verif.simulation.layer_work import LayerWork, network_work
+from adq.verif.simulation.net_classes import ClassCounts
+from adq.verif.simulation.results import read_results
+from adq.verif.simulation.simulator import Build, SimulationError
 from adq.verif.simulation.windows import check_sums, write_windows
 
-__all__ = ["simulate"]
+__all__ = ["LayerRun", "NetworkRun", "simulate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRun:
+    """What a layer did on the tile.
+
+    Attributes
+    ----------
+    work : LayerWork
+    cycles : int
+        From the first beat offered to the last result.
+    counts : ClassCounts
+        Switching of all images.
+    accumulators, mismatches : int
+        Accumulators that were compared with the artifact's, and those that differ.
+    windows : dict or None
+        By window, where every net was counted; see ``write_windows``.
+    """
+
+    work: LayerWork
+    cycles: int
+    counts: ClassCounts
+    accumulators: int
+    mismatches: int
+    windows: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.work.name
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        work = self.work
+        found = {
+            "name": self.name,
+            "density": work.layer.density,
+            "bits": work.layer.weight_bits,
+            "weight_bits": work.layer.hardware_weight_bits,
+            "activation_bits": work.format.bits,
+            "signed": work.format.signed,
+            "macs": work.macs,
+            "jobs": len(work.jobs),
+            "cycles": self.cycles,
+            "planned_cycles": work.cycles,
+            "accumulators": self.accumulators,
+            "mismatches": self.mismatches,
+            "switching": self.counts.blocks,
+        }
+        return found if self.windows is None else found | {"windows": self.windows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRun:
+    """What a network did on the tile.
+
+    Attributes
+    ----------
+    artifact : str
+    tile : TileParameters
+    images : int
+    layers : tuple of LayerRun
+        None of them where the tile did not get to the end.
+    failure : str
+        Why it did not; empty where it did.
+    classes_that_differ, correct : int
+        Images whose class is not the golden one, and those whose class is the label.
+    bins : dict of str to int
+        Hits of bins of functional coverage, of layers whose accumulators were right.
+    counted_bits, registers : dict of str to int
+        Net bits that were counted and register bits, a block.
+    windows : dict or None
+        Sums of the reset, and the share of the nets that were counted, where every net was.
+    """
+
+    artifact: str
+    tile: TileParameters
+    images: int
+    layers: tuple[LayerRun, ...]
+    failure: str
+    classes_that_differ: int
+    correct: int
+    bins: Mapping[str, int]
+    counted_bits: Mapping[str, int]
+    registers: Mapping[str, int]
+    windows: Mapping[str, Any] | None = None
+
+    @property
+    def accumulators(self) -> int:
+        """Accumulators that were compared."""
+        return sum(layer.accumulators for layer in self.layers)
+
+    @property
+    def mismatches(self) -> int:
+        """Those that differ from the artifact's."""
+        return sum(layer.mismatches for layer in self.layers)
+
+    @property
+    def cycles(self) -> int:
+        """Of all layers."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def planned_cycles(self) -> int:
+        """Cycles that the mapper expects of all layers."""
+        return sum(layer.work.cycles for layer in self.layers)
+
+    @property
+    def integers_agree(self) -> bool:
+        """Whether the tile got to the end, and no integer differs."""
+        return not (self.failure or self.mismatches or self.classes_that_differ)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no integer differs, and no layer's cycles."""
+        return self.integers_agree and all(
+            layer.cycles == layer.work.cycles for layer in self.layers
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        found = {
+            "artifact": self.artifact,
+            "tile": asdict(self.tile),
+            "images": self.images,
+            "failure": self.failure,
+            "layers": [layer.to_json() for layer in self.layers],
+            "accumulators": self.accumulators,
+            "mismatches": self.mismatches,
+            "planned_cycles": self.planned_cycles,
+            "classes_that_differ": self.classes_that_differ,
+            "correct": self.correct,
+            "bins": dict(self.bins),
+            "counted_bits": dict(self.counted_bits),
+            "registers": dict(self.registers),
+            "agrees": self.agrees,
+        }
+        return found if self.windows is None else found | {"windows": self.windows}
 
 
 def simulate(
-    artifact: Path,
+    path: Path,
+    artifact: Artifact,
     tile: TileParameters,
     *,
-    images: int | None,
+    images: int,
     directory: Path,
     cache: Path,
     seed: int = 1,
     windows: bool = False,
     progress: Callable[[str], None] = lambda stage: None,
-) -> dict:
+) -> NetworkRun:
     """Push the first ``images`` samples through every matrix layer of an artifact on the tile.
 
-    With ``windows``, weights load while nothing computes, and every net is counted: see
-    :mod:`adq.verif.simulation.windows`, which reads what is left in ``directory``.
-
-    Returns
-    -------
-    dict
-        Images, accumulators checked, mismatches, classes that differ from the golden ones, and
-        for each layer its cycles and switching by block; ``failure`` says why the tile did not
-        get to the end, if so. Also in ``network.json`` in ``directory``.
+    Each layer reads the artifact's own integers, with which the accumulators of the layer before
+    are compared: a layer that is wrong is told apart from those behind it. ``path`` is where the
+    artifact was read from. With ``windows``, weights load while nothing computes, and every net is
+    counted: see :mod:`adq.verif.simulation.windows`, which reads what is left in ``directory``.
 
     Raises
     ------
-    adq.golden.artifact.ArtifactError
-        If the artifact is damaged.
     adq.golden.mapper.MappingError
         If the tile cannot compute a layer.
     SimulationError
-        If there are fewer samples than asked for, or the model cannot be built or run.
+        If there are fewer samples than asked for, or the model cannot be built.
     """
-    progress("reading the artifact")
-    whole = read_artifact(artifact)
-    network, samples = whole.network, whole.samples
-    if images is None:
-        images = len(samples.inputs)
-    if not 1 <= images <= len(samples.inputs):
+    if not 1 <= images <= len(artifact.samples):
         raise SimulationError(
-            f"{artifact} has {len(samples.inputs)} sample images, not {images}: ask for fewer, "
+            f"{path} has {len(artifact.samples)} sample images, not {images}: ask for fewer, "
             "or export it with more"
         )
-    for layer in network.matrix_layers:
-        vectors = images * math.prod(network.shapes[layer.name][1:])
-        mapper.plan_layer(network, layer.name, vectors, tile)
+    for layer in artifact.network.matrix_layers:
+        (directory / layer.name).mkdir(parents=True, exist_ok=True)
+    layers = []
+    for work in network_work(artifact, tile, images):
+        progress(f"planning {work.name}")
+        streams = streams_of(tile, work.jobs)
+        streams.write(directory / work.name)
+        layers.append((work, streams.results, streams.patience))
     progress(f"building the {tile.rows}x{tile.columns} tile")
     model, design = build_harness(tile, cache, nets=windows)
-    directory.mkdir(parents=True, exist_ok=True)
-    result, stage = directory / "network.json", directory / "stage"
-    for file in (result, stage, directory / "functional.json"):
+    plays, failure = _play(
+        model, design, tile, layers, directory, seed=seed, windows=windows, progress=progress
+    )
+    runs: list[LayerRun] = []
+    accumulators: dict[str, np.ndarray] = {}
+    for (work, *_), play in zip(layers, plays, strict=bool(not failure)):
+        try:
+            run, accumulators[work.name] = _layer_run(artifact, work, design, play, directory)
+        except SimulationError as error:
+            failure = str(error)
+            break
+        runs.append(run)
+    counted = {"counted_bits": design.bits, "registers": design.registers}
+    common = {"artifact": str(path), "tile": tile, "images": images, **counted}
+    if failure:
+        found = NetworkRun(
+            **common, layers=(), failure=failure, classes_that_differ=0, correct=0, bins={}
+        )
+    else:
+        sums = None
+        if windows:
+            progress("writing SAIF")
+            runs, sums = _windows(design, runs, directory)
+        classes = _classes(artifact, images, accumulators)
+        samples = artifact.samples
+        found = NetworkRun(
+            **common,
+            layers=tuple(runs),
+            failure="",
+            classes_that_differ=int((classes != samples.classes[:images]).sum()),
+            correct=int((classes == samples.labels[:images]).sum()),
+            bins=_bins(runs),
+            windows=sums,
+        )
+    result = directory / "network.json"
+    scratch = result.with_suffix(".part")
+    scratch.write_text(json.dumps(found.to_json(), indent=1))
+    scratch.rename(result)
+    return found
+
+
+def _play(
+    model: Build,
+    design: CountedDesign,
+    tile: TileParameters,
+    layers: Sequence[tuple[LayerWork, int, int]],
+    directory: Path,
+    *,
+    seed: int,
+    windows: bool,
+    progress: Callable[[str], None],
+) -> tuple[list[dict], str]:
+    """Play the layers' streams; cycles and switching of each, and why it ended early, if so."""
+    result, stage = directory / "plays.json", directory / "stage"
+    for file in (result, stage):
         file.unlink(missing_ok=True)
     specification = {
-        "artifact": str(artifact.resolve()),
         "tile": asdict(tile),
-        "blocks": design.blocks,
-        "images": images,
+        "words": design.words,
+        "layers": [
+            {"name": work.name, "results": results, "patience": patience}
+            for work, results, patience in layers
+        ],
         "windows": windows,
         "progress": str(stage.resolve()),
     }
     progress("simulating")
+    try:
+        with _watched(stage, progress):
+            model.run(
+                "adq.verif.simulation.drivers.network",
+                directory=directory.resolve(),
+                environment={"ADQ_NETWORK": json.dumps(specification)},
+                seed=seed,
+            )
+    except SimulationError as error:
+        return [], str(error)
+    if result.exists():
+        return json.loads(result.read_text()), ""
+    # The tile hung or refused a job, or the simulator crashed: that is a finding about the design,
+    # not a wrong call.
+    failures = [test.message for test in read_results(directory / "results.xml")]
+    return [], failures[0] or "ended early"
+
+
+@contextmanager
+def _watched(stage: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Tell which layers a simulation has come to."""
     finished = threading.Event()
 
     def watch():
@@ -91,54 +309,89 @@ def simulate(
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    broken = ""
     try:
-        model.run(
-            "adq.verif.simulation.drivers.network",
-            directory=directory.resolve(),
-            environment={"ADQ_NETWORK": json.dumps(specification)},
-            seed=seed,
-        )
-    except SimulationError as error:
-        broken = str(error)
+        yield
     finally:
         finished.set()
         watcher.join()
-    summary = {"artifact": str(artifact), "tile": asdict(tile), "images": images, "failure": ""}
-    if result.exists() and not broken:
-        summary |= json.loads(result.read_text())
-    else:
-        # The tile hung or refused a job, or the simulator crashed: that is a finding about the
-        # design, not a wrong call.
-        if not broken:
-            failures = [test.message for test in read_results(directory / "results.xml")]
-            broken = failures[0] or "ended early"
-        summary |= {"layers": [], "accumulators": 0, "mismatches": 0, "classes_that_differ": 0}
-        summary |= {"correct": 0, "failure": broken}
-    if windows and not summary["failure"]:
-        progress("writing SAIF")
-        summary["windows"] = _windows(design, summary["layers"], directory)
-    summary["bins"] = read_bins(directory)
-    summary["counted_bits"], summary["registers"] = design.bits, design.registers
-    scratch = result.with_suffix(".part")
-    scratch.write_text(json.dumps(summary, indent=1))
-    scratch.rename(result)
-    return summary
 
 
-def _windows(design: CountedDesign, layers: list[dict], directory: Path) -> dict:
-    """Write every window of every layer, and of the reset before them; the reset's sums, and how
-    many of the design's named nets are in the files.
+def _layer_run(
+    artifact: Artifact,
+    work: LayerWork,
+    design: CountedDesign,
+    play: Mapping[str, Any],
+    directory: Path,
+) -> tuple[LayerRun, np.ndarray]:
+    """Compare a layer's accumulators with the artifact's; the run, and the accumulators.
+
+    Raises
+    ------
+    SimulationError
+        If a job was refused, or results are not those of the jobs.
+    """
+    plan, name = work.plan, work.name
+    file = directory / name / "results.hex"
+    results = results_of(plan.tile, file.read_text())
+    file.unlink()
+    if any(status.value for status in results.status):
+        raise SimulationError(f"{name}: a job was refused")
+    if results.last.sum() != len(work.jobs):
+        raise SimulationError(f"{name}: a job has not one last result")
+    outputs = results.outputs(plan.jobs[0].weight_bits)
+    ends = np.cumsum([job.vector_count for job in plan.jobs])
+    accumulators = mapper.assemble(plan, np.split(outputs, ends[:-1]))
+    bias = work.layer.bias.reshape(-1, *(1,) * (accumulators.ndim - 2))
+    accumulators = accumulators + bias
+    expected = artifact.samples.accumulators[name][: work.images]
+    run = LayerRun(
+        work=work,
+        cycles=play["cycles"],
+        counts=design.counts_of(play["switching"]),
+        accumulators=expected.size,
+        mismatches=int((accumulators != expected).sum()),
+    )
+    return run, accumulators
+
+
+def _classes(artifact: Artifact, images: int, accumulators: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Classes that follow from the tile's accumulators."""
+
+    def compute(network, name, layer_input):
+        if isinstance(network[name], MatrixLayer):
+            return accumulators[name]
+        return integer_network.accumulate(network, name, layer_input)
+
+    inputs = artifact.samples.inputs[:images]
+    return integer_network.run(artifact.network, inputs, compute=compute).classes
+
+
+def _bins(runs: Sequence[LayerRun]) -> dict[str, int]:
+    hits: Counter[str] = Counter()
+    for run in runs:
+        if not run.mismatches:
+            for before, job in itertools.pairwise([None, *run.work.jobs]):
+                hits.update(JobSample.of(job, before=before and before.weight_bits).bins())
+    return dict(hits)
+
+
+def _windows(
+    design: CountedDesign, runs: Sequence[LayerRun], directory: Path
+) -> tuple[list[LayerRun], dict[str, Any]]:
+    """Write every window of every layer, and of the reset before them; the runs with their
+    windows, the reset's sums, and how many of the design's named nets are in the files.
     """
 
-    def write(name: str) -> dict:
+    def write(name: str) -> dict[str, dict]:
         dump = (directory / f"{name}.counts").read_text()
         return write_windows(design, dump, directory=directory, name=name, design_name="tile")
 
-    for layer in layers:
-        layer["windows"] = write(layer["name"])
-        check_sums(layer["name"], layer["windows"], layer["switching"])
-    return {
+    found = []
+    for run in runs:
+        windows = write(run.name)
+        check_sums(run.name, windows, run.counts.blocks)
+        found.append(LayerRun(**{**vars(run), "windows": windows}))
+    return found, {
         "reset": write("reset")["reset"],
         "named_nets": design.named,
         "annotated_nets": len(design.nets.blocks),

@@ -55,7 +55,7 @@ def count_jobs(
     streams.write(directory)
     specification = {
         "tile": asdict(parameters),
-        "words": design.switching_width // 64,
+        "words": design.words,
         "separate": separate,
         "results": streams.results,
         "patience": streams.patience,

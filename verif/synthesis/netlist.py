@@ -34,7 +34,9 @@ class Netlist:
     """Names from the source, and their nets."""
 
     def __post_init__(self):
-        self._last = max(self.nets(), default=0)
+        # Names of nets that mapping has removed still have their numbers.
+        named = (net for nets in self.names.values() for net in nets if isinstance(net, int))
+        self._last = max((*self.nets(), *named), default=0)
         self._name_of = {}
         for name, nets in [
             *self.names.items(),

@@ -4,11 +4,15 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from adq.energy.counted import CountedModel
+from adq.energy.fitting.sizes import blend_weights, leakage_at
 from adq.energy.terms import COMPUTE, LOAD, terms_of
 from adq.rtl.parameters import TileParameters
 
@@ -16,13 +20,14 @@ __all__ = [
     "Coefficients",
     "EnergyError",
     "JobEnergy",
+    "blended",
     "checked_in",
     "coefficients_for",
     "coefficients_of",
     "libraries",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Of characterizations and coefficients."""
 
 FOLDER = "coefficients"
@@ -59,7 +64,7 @@ class JobEnergy:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coefficients:
-    """What a tile's jobs take in a library's cells: fJ a unit of each term.
+    """What a tile takes in a library's cells: of counted switching, and of jobs' features.
 
     ``windows`` holds, for ``compute`` and ``load``, by weight bits and block, the fJ of each term.
     """
@@ -70,11 +75,29 @@ class Coefficients:
     tile: TileParameters
     period_ns: float
     leakage_nw: float
+    area_um2: float
+    """Of cells, without the partial sum buffer."""
+    counted: CountedModel
+    """Energy of what a simulation of the RTL counts."""
     windows: Mapping[str, Mapping[int, Mapping[str, Mapping[str, float]]]]
+    """Energy of what jobs' features predict, where there is no simulation."""
+    revisions: Mapping[str, str]
+    """Of each block's RTL; see :func:`adq.verif.simulation.rtl_revision.tile_revisions`."""
     provenance: Mapping[str, Any]
     """Liberty file, netlist, command and date behind the figures, and their error."""
     scaled_from: str = ""
-    """The tile that was characterized, where it is another one than ``tile``: an estimate."""
+    """The tiles that were characterized, where ``tile`` is none of them: an estimate."""
+    bound: float | None = None
+    """Largest error of counted energy that was measured on layers which the fit has not seen, at
+    this size or, for an estimate, at those of its sizes that were left out; None where none was."""
+
+    @property
+    def other_revisions(self) -> list[str]:
+        """Blocks whose RTL is no longer that which was characterized."""
+        from adq.verif.simulation.rtl_revision import tile_revisions
+
+        now = tile_revisions()
+        return [block for block, revision in now.items() if self.revisions.get(block) != revision]
 
     def energy(self, features: Mapping[str, float], weight_bits: int) -> JobEnergy:
         """Energy of jobs at one weight precision, from their features.
@@ -119,16 +142,8 @@ class Coefficients:
         return sum(energy.compute.values()), sum(energy.load.values()) + idle
 
     def for_tile(self, tile: TileParameters) -> "Coefficients":
-        """The same for another tile: terms are counted there, and leakage grows with its cells."""
-        if (tile.rows, tile.columns) == (self.tile.rows, self.tile.columns):
-            return dataclasses.replace(self, tile=tile)
-        cells = tile.rows * tile.columns / (self.tile.rows * self.tile.columns)
-        return dataclasses.replace(
-            self,
-            tile=tile,
-            leakage_nw=self.leakage_nw * cells,
-            scaled_from=f"{self.tile.rows}x{self.tile.columns}",
-        )
+        """The same for another tile, by this size alone."""
+        return blended([self], tile)
 
     def to_json(self) -> dict[str, Any]:
         """What a file holds."""
@@ -139,6 +154,9 @@ class Coefficients:
             "tile": dataclasses.asdict(self.tile),
             "period_ns": self.period_ns,
             "leakage_nw": self.leakage_nw,
+            "area_um2": self.area_um2,
+            "revisions": dict(self.revisions),
+            "counted": self.counted.to_json(),
             "windows": self.windows,
             "provenance": self.provenance,
         }
@@ -159,6 +177,9 @@ class Coefficients:
                 tile=TileParameters(**content["tile"]),
                 period_ns=_finite(content["period_ns"]),
                 leakage_nw=_finite(content["leakage_nw"]),
+                area_um2=_finite(content["area_um2"]),
+                counted=CountedModel.from_json(content["counted"]),
+                revisions={block: str(each) for block, each in content["revisions"].items()},
                 windows={
                     window: {
                         int(bits): {block: _energies(terms) for block, terms in by_block.items()}
@@ -167,6 +188,7 @@ class Coefficients:
                     for window in ("compute", "load")
                 },
                 provenance=dict(content["provenance"]),
+                bound=content["provenance"].get("counted_held_out_error"),
             )
 
 
@@ -221,8 +243,8 @@ def libraries() -> list[str]:
 def coefficients_for(
     library: str, tile: TileParameters, known: list[Coefficients] | None = None
 ) -> Coefficients:
-    """Coefficients of a library's tile, or of the nearest one that was characterized, which then
-    are marked as an estimate.
+    """Coefficients of a library's tile, or a mean of those around it that were characterized, which
+    then is marked as an estimate.
 
     Raises
     ------
@@ -238,12 +260,47 @@ def coefficients_for(
             "its liberty file, `adq characterize`, and give the result as --coefficients"
         )
 
-    def distance(each: Coefficients) -> float:
-        return abs(math.log(each.tile.rows / tile.rows)) + abs(
-            math.log(each.tile.columns / tile.columns)
-        )
+    return blended(candidates, tile)
 
-    return min(candidates, key=distance).for_tile(tile)
+
+def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients:
+    """Coefficients of a tile from those of characterized sizes of one library: its own, or a mean
+    of those around it, see :mod:`adq.energy.fitting.sizes`.
+    """
+    target = tile.rows, tile.columns
+    sizes = [(each.tile.rows, each.tile.columns) for each in known]
+    if target in sizes:
+        return dataclasses.replace(known[sizes.index(target)], tile=tile)
+    weights = blend_weights(sizes, target)
+    parts = [(each, weight) for each, weight in zip(known, weights, strict=True) if weight]
+    inside = np.allclose(np.dot(weights, sizes), target)
+    bounds = [each.provenance.get("left_out_error") for each, _ in parts]
+    return dataclasses.replace(
+        parts[0][0],
+        tile=tile,
+        leakage_nw=leakage_at(sizes, [each.leakage_nw for each in known], target),
+        area_um2=leakage_at(sizes, [each.area_um2 for each in known], target),
+        counted=CountedModel.blend([(each.counted, weight) for each, weight in parts]),
+        windows={
+            window: _mean([(each.windows[window], weight) for each, weight in parts])
+            for window in ("compute", "load")
+        },
+        scaled_from=" and ".join(f"{each.tile.rows}x{each.tile.columns}" for each, _ in parts),
+        bound=max(bounds) if inside and None not in bounds else None,
+    )
+
+
+def _mean(parts: Sequence[tuple[Mapping, float]]) -> dict:
+    """The mean of mappings of the same form, each with its weight."""
+    names = dict.fromkeys(name for part, _ in parts for name in part)
+    found: dict = {}
+    for name in names:
+        values = [(part[name], weight) for part, weight in parts if name in part]
+        if isinstance(values[0][0], Mapping):
+            found[name] = _mean(values)
+        else:
+            found[name] = sum(value * weight for value, weight in values)
+    return found
 
 
 def coefficients_of(

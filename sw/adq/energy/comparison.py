@@ -1,13 +1,11 @@
 """The table of a simulated network: what each layer cost."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from adq.energy.simulated import ModelledEnergy
-    from adq.energy.switching import SwitchingEnergy
+from adq.energy.simulated import TOLERANCE, NetworkEnergies
+from adq.verif.simulation.network_run import NetworkRun
 
 __all__ = ["LayerCost", "NetworkCost", "comparison_table", "cost_of"]
 
@@ -26,7 +24,9 @@ class LayerCost:
         Weight and activation bits on the tile.
     macs, cycles, toggles : int or float
     compute_pj, load_pj : float
-        Of computing, and of loading weights.
+        Of the switching that was counted: computing, and loading weights.
+    predicted_pj : float
+        Of both together, from the operands alone.
     """
 
     name: str
@@ -38,6 +38,12 @@ class LayerCost:
     toggles: float
     compute_pj: float
     load_pj: float
+    predicted_pj: float
+
+    @property
+    def difference(self) -> float:
+        """Predicted energy over counted energy, less one."""
+        return self.predicted_pj / (self.compute_pj + self.load_pj) - 1
 
     @property
     def fj_per_mac(self) -> float:
@@ -63,64 +69,69 @@ class NetworkCost:
 
     def to_json(self) -> dict:
         """Layers and totals as numbers."""
-        fields = ("macs", "cycles", "toggles", "compute_pj", "load_pj")
+        fields = ("macs", "cycles", "toggles", "compute_pj", "load_pj", "predicted_pj")
         return {
             "name": self.name,
-            "layers": [{**asdict(layer), "fj_per_mac": layer.fj_per_mac} for layer in self.layers],
+            "layers": [
+                {
+                    **asdict(layer),
+                    "fj_per_mac": layer.fj_per_mac,
+                    "difference": layer.difference,
+                }
+                for layer in self.layers
+            ],
             "total": {f: self.total(f) for f in fields} | {"fj_per_mac": self.fj_per_mac},
         }
 
 
-def cost_of(
-    simulation: dict, energy: "ModelledEnergy | SwitchingEnergy", *, name: str
-) -> NetworkCost:
-    """Cost of a simulated network, from what ``simulate`` returns."""
-    images = simulation["images"]
+def cost_of(run: NetworkRun, energies: NetworkEnergies, *, name: str) -> NetworkCost:
+    """Cost of a simulated network."""
+    images, left_out = run.images, energies.left_out
     layers = []
-    for layer, window in zip(simulation["layers"], energy.of_layers(simulation), strict=True):
+    for energy in energies.layers:
+        layer, work = energy.run, energy.run.work
         toggles = sum(
-            counts["toggles"]
-            for block, counts in layer["switching"].items()
-            if block not in energy.left_out
+            count for each, count in layer.counts.toggles.items() if each.block not in left_out
         )
         layers.append(
             LayerCost(
-                name=layer["name"],
-                density=layer["density"],
-                bits=layer["bits"],
-                precision=f"{layer['weight_bits']}x{layer['activation_bits']}",
-                macs=layer["macs"],
-                cycles=layer["cycles"] / images,
+                name=layer.name,
+                density=work.layer.density,
+                bits=work.layer.weight_bits,
+                precision=f"{work.layer.hardware_weight_bits}x{work.format.bits}",
+                macs=work.macs,
+                cycles=layer.cycles / images,
                 toggles=toggles / images,
-                compute_pj=window.compute / images,
-                load_pj=window.load / images,
+                compute_pj=energy.counted.compute / images / 1000,
+                load_pj=energy.counted.load / images / 1000,
+                predicted_pj=energy.predicted_total / images / 1000,
             )
         )
     return NetworkCost(name=name, layers=tuple(layers))
 
 
-def comparison_table(
-    networks: list[NetworkCost], energy: "ModelledEnergy | SwitchingEnergy"
-) -> Table:
+def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> Table:
     """Layers of each network, its totals, and how many times less the first one takes.
 
     The first, that is, of those whose layers have the same names: costs of one network at several
     precisions compare, those of different networks do not.
     """
-    table = Table(
-        title="Cost an image",
-        caption=(
-            f"Energy: {energy.name}, {energy.node}; without "
-            f"{', '.join(energy.left_out)} and wiring between tiles.\n"
-            "Simulation by cycles has no glitches: a lower bound.\n"
-            "k: bits as trained. kw x kx: weight and activation bits on the tile.\n"
-            "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both."
-        ),
-        caption_justify="left",
-    )
+    without = [*energies.left_out, "clock tree", "wiring between tiles"]
+    lines = [
+        f"Energy: {energies.name}, {energies.model.conditions}; without "
+        f"{', '.join(without[:-1])} and {without[-1]}.",
+        *energies.labels,
+        "Simulation by cycles has no glitches: a lower bound.",
+        "k: bits as trained. kw x kx: weight and activation bits on the tile.",
+        "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both.",
+        f"predicted: both, from the operands alone; more than {TOLERANCE:.0%} from what was "
+        "counted is a failure.",
+    ]
+    table = Table(title="Cost an image", caption="\n".join(lines), caption_justify="left")
     for heading in ("network", "layer"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("AD", "k", "kw x kx", "MACs", "cycles", "toggles", "pJ", "load pJ", "fJ/MAC"):
+    headings = ("AD", "k", "kw x kx", "MACs", "cycles", "toggles", "pJ", "load pJ", "fJ/MAC")
+    for heading in (*headings, "predicted", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for network in networks:
         for position, layer in enumerate(network.layers):
@@ -134,6 +145,9 @@ def comparison_table(
                 f"{layer.compute_pj:,.0f}",
                 f"{layer.load_pj:,.0f}",
                 f"{layer.fj_per_mac:,.1f}",
+                f"{layer.predicted_pj:,.0f}",
+                f"{layer.difference:+.1%}",
+                style="red" if abs(layer.difference) > TOLERANCE else None,
             )
         table.add_row(
             "",
@@ -142,6 +156,8 @@ def comparison_table(
             *_numbers(*(network.total(f) for f in ("macs", "cycles", "toggles"))),
             *(f"{network.total(f):,.0f}" for f in ("compute_pj", "load_pj")),
             f"{network.fj_per_mac:,.1f}",
+            f"{network.total('predicted_pj'):,.0f}",
+            f"{_difference(network):+.1%}",
             style="bold",
             end_section=True,
         )
@@ -159,9 +175,16 @@ def comparison_table(
             f"{other.name} / {first.name}",
             *("",) * 3,
             *(f"{ratio:.2f}x" for ratio in [*ratios, other.fj_per_mac / first.fj_per_mac]),
+            f"{other.total('predicted_pj') / first.total('predicted_pj'):.2f}x",
+            "",
             style="bold",
         )
     return table
+
+
+def _difference(network: NetworkCost) -> float:
+    counted = network.total("compute_pj") + network.total("load_pj")
+    return network.total("predicted_pj") / counted - 1
 
 
 def _numbers(*values: float) -> list[str]:

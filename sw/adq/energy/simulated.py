@@ -1,61 +1,149 @@
-"""Energy of simulated networks, from the coefficients of the gate level where there are some."""
+"""Energy of simulated networks: of the switching that was counted, and beside it of what the
+operands predict.
+"""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from adq.energy.coefficients import Coefficients, coefficients_for, libraries
-from adq.energy.switching import SwitchingEnergy, WindowEnergy
-from adq.energy.workload import artifact_features
-from adq.golden.artifact import read_artifact
+from adq.energy.coefficients import Coefficients, EnergyError, JobEnergy, coefficients_for
+from adq.energy.counted import CountedEnergy
 from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.network_run import LayerRun, NetworkRun
 
-__all__ = ["LIBRARY", "ModelledEnergy", "simulated_energy"]
+__all__ = ["LIBRARY", "TOLERANCE", "LayerEnergies", "NetworkEnergies", "energies_of"]
 
 LIBRARY = "nangate45"
-"""Whose cells simulated networks are told in."""
+"""Cell library of the energies of simulated networks."""
+
+TOLERANCE = 0.05
+"""Largest share by which a layer's predicted energy may differ from the counted one."""
+
+NOTABLE = 0.005
+"""Share of a layer's energy from which on estimated classes are named."""
 
 
-class ModelledEnergy:
-    """The energy model's figures for what a simulation ran, from the same operands.
+@dataclass(frozen=True)
+class LayerEnergies:
+    """Energy of a layer, of all images.
 
     Attributes
     ----------
-    name, node : str
-        What the figures are, and of which process and corner.
-    left_out : list of str
-        Blocks that are not counted.
+    run : LayerRun
+    counted : CountedEnergy
+        Of what its nets did.
+    predicted : JobEnergy
+        Of what its operands say that they should do.
     """
 
-    left_out = ("partial sum buffer",)
+    run: LayerRun
+    counted: CountedEnergy
+    predicted: JobEnergy
 
-    def __init__(self, coefficients: Coefficients):
-        self.coefficients = coefficients
-        self.name = f"model of gate level, {coefficients.library}"
-        if coefficients.scaled_from:
-            self.name += f", an estimate scaled from {coefficients.scaled_from}"
-        self.node = coefficients.conditions
+    @property
+    def predicted_total(self) -> float:
+        """Predicted energy of computing and loading, in fJ."""
+        return sum(self.predicted.compute.values()) + sum(self.predicted.load.values())
 
-    def of_layers(self, simulation: dict[str, Any]) -> list[WindowEnergy]:
-        """Energy of each layer, of all images."""
-        artifact = read_artifact(Path(simulation["artifact"]))
-        layers = artifact_features(artifact, self.coefficients.tile, simulation["images"])
-        found = []
-        for layer in layers:
-            energy = self.coefficients.energy(layer.features, layer.weight_bits)
-            found.append(
-                WindowEnergy(
-                    compute=sum(energy.compute.values()) / 1000,
-                    load=sum(energy.load.values()) / 1000,
-                    blocks={block: value / 1000 for block, value in energy.compute.items()},
-                )
+    @property
+    def difference(self) -> float:
+        """Predicted energy over counted energy, less one."""
+        return self.predicted_total / self.counted.total - 1
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two differ by no more than the tolerance."""
+        return abs(self.difference) <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class NetworkEnergies:
+    """Energies of a network's layers, and the model that they are told by."""
+
+    model: Coefficients
+    layers: tuple[LayerEnergies, ...]
+
+    @property
+    def name(self) -> str:
+        """What the figures are."""
+        scaled = self.model.scaled_from
+        estimate = f", an estimate between tiles of {scaled}" if scaled else ""
+        return f"counted switching, {self.model.library} at gate level{estimate}"
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Blocks whose switching was counted, and of which nothing was characterized."""
+        return tuple(
+            dict.fromkeys(block for layer in self.layers for block in layer.counted.left_out)
+        )
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every layer's prediction agrees with what was counted."""
+        return all(layer.agrees for layer in self.layers)
+
+    @property
+    def problems(self) -> list[str]:
+        """What does not agree, a line a layer."""
+        return [
+            f"{layer.run.name}: the operands predict {layer.predicted_total / 1000:,.0f} pJ, the "
+            f"RTL's switching takes {layer.counted.total / 1000:,.0f} pJ "
+            f"({layer.difference:+.1%}, more than {TOLERANCE:.0%}): the RTL has changed, or the "
+            "model of the operands is wrong"
+            for layer in self.layers
+            if not layer.agrees
+        ]
+
+    @property
+    def labels(self) -> list[str]:
+        """What a reader has to know of the figures, a line each."""
+        lines = []
+        if self.model.bound is not None:
+            lines.append(
+                f"At most {self.model.bound:.1%} off gate level on layers that the fit never saw."
             )
-        return found
+        elif self.model.scaled_from:
+            lines.append("No error was measured as far from the characterized sizes as this one.")
+        lines += [
+            f"{block} was characterized on another revision of its RTL."
+            for block in self.model.other_revisions
+        ]
+        estimated: dict[str, float] = {}
+        for layer in self.layers:
+            for net_class, energy in layer.counted.estimated.items():
+                estimated[str(net_class)] = estimated.get(str(net_class), 0.0) + energy
+        total = sum(layer.counted.total for layer in self.layers)
+        lines += [
+            f"{net_class} is no class of nets that {self.model.library} was characterized with: "
+            f"{energy / total:.1%} of the energy, at the mean of its block."
+            for net_class, energy in estimated.items()
+            if energy > NOTABLE * total
+        ]
+        return lines
 
 
-def simulated_energy(tile: TileParameters) -> ModelledEnergy | SwitchingEnergy:
-    """What a tile's simulations are told in: the model, or the estimate where nothing was
-    characterized.
+def energies_of(
+    run: NetworkRun, tile: TileParameters, model: Coefficients | None = None
+) -> NetworkEnergies:
+    """Energies of a simulated network, by the coefficients that come with the package.
+
+    Raises
+    ------
+    EnergyError
+        If there are no coefficients, or the simulation counted nothing.
     """
-    if LIBRARY in libraries():
-        return ModelledEnergy(coefficients_for(LIBRARY, tile))
-    return SwitchingEnergy.estimate()
+    model = model or coefficients_for(LIBRARY, tile)
+    return NetworkEnergies(model, tuple(_layers(model, run.layers)))
+
+
+def _layers(model: Coefficients, runs: Sequence[LayerRun]) -> list[LayerEnergies]:
+    found = []
+    for run in runs:
+        if not any(run.counts.toggles.values()):
+            raise EnergyError(
+                f"{run.name}: the simulation counted no switching: build its model with "
+                "adq.verif.simulation.harness.build_harness"
+            )
+        weight_bits = run.work.layer.hardware_weight_bits
+        predicted = model.energy(run.work.features, weight_bits)
+        found.append(LayerEnergies(run, model.counted.energy(run.counts, run.cycles), predicted))
+    return found

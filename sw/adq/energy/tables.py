@@ -101,13 +101,19 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     """What has to be known of the figures, a line each."""
     tile = coefficients.tile
     characterized = (
-        f"estimate: scaled from the {coefficients.scaled_from} tile, which was characterized"
+        f"estimate: between tiles of {coefficients.scaled_from}, which were characterized"
         if coefficients.scaled_from
         else "characterized at gate level"
     )
     error = coefficients.provenance.get("held_out_error")
-    if error is not None:
+    if coefficients.scaled_from:
+        characterized += "; its error was not measured at this size"
+    elif error is not None:
         characterized += f"; at most {error:.1%} off on layers that the model has not seen"
+    revisions = [
+        f"{block} was characterized on another revision of its RTL."
+        for block in coefficients.other_revisions
+    ]
     paper = ", ".join(f"{energy} at {bits}" for bits, energy in PIM_FJ_PER_MAC.items())
     colonnade = ", ".join(f"{energy} at {bits}" for bits, energy in COLONNADE_FJ_PER_MAC.items())
     operands = "; ".join(dict.fromkeys(f"{each.operands}" for each in networks))
@@ -115,6 +121,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
         [
             f"This tile: {tile.rows}x{tile.columns}, {coefficients.library}, "
             f"{coefficients.conditions}, {characterized}.",
+            *revisions,
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
             "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer and "
             "its adders, clock tree, and wiring between tiles.",

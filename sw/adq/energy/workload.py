@@ -16,11 +16,11 @@ import numpy as np
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import EnergyError
 from adq.golden.artifact import Artifact
-from adq.golden.mapper import JobPlan, LayerPlan, operands, plan_layer, plan_matrix
-from adq.golden.network import INPUT, MatrixLayer
+from adq.golden.mapper import JobPlan, LayerPlan, plan_matrix
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
-from adq.verif.operands.jobs import Job, layer_jobs
+from adq.verif.operands.jobs import Job
+from adq.verif.simulation.layer_work import network_work
 
 __all__ = [
     "Density",
@@ -28,7 +28,6 @@ __all__ = [
     "architecture_features",
     "artifact_features",
     "require_samples",
-    "sample_input",
 ]
 
 VECTORS = 16
@@ -87,25 +86,21 @@ def artifact_features(
     progress: Callable[[str], None] = lambda layer: None,
 ) -> list[LayerFeatures]:
     """Features of an artifact's layers, of its first samples."""
-    network = artifact.network
     found = []
-    for layer in network.matrix_layers:
-        progress(layer.name)
-        layer_input = sample_input(artifact, layer, images)
-        matrix, weights = operands(network, layer.name, layer_input)
-        plan = plan_layer(network, layer.name, len(matrix), tile)
-        _require_countable(plan)
+    for work in network_work(artifact, tile, images):
+        progress(work.name)
+        _require_countable(work.plan)
         found.append(
             LayerFeatures(
-                name=layer.name,
-                macs=network.macs(layer.name),
-                bits=max(layer.weight_bits, network.formats[layer.input].bits),
-                weight_bits=layer.hardware_weight_bits,
-                activation_bits=network.formats[layer.input].bits,
-                density=float(np.count_nonzero(layer_input) / layer_input.size),
-                features=features_of(tile, list(layer_jobs(plan, matrix, weights))),
+                name=work.name,
+                macs=work.macs,
+                bits=max(work.layer.weight_bits, work.format.bits),
+                weight_bits=work.layer.hardware_weight_bits,
+                activation_bits=work.format.bits,
+                density=work.input_density,
+                features=work.features,
                 images=images,
-                loads=_loads_of_image(plan, len(matrix) // len(layer_input)),
+                loads=_loads_of_image(work.plan, work.plan.vectors // images),
             )
         )
     return found
@@ -135,12 +130,6 @@ def require_samples(path: Path, artifact: Artifact, images: int) -> None:
         raise EnergyError(
             f"{path} has {count} sample images, not {images}: ask for fewer, or export it with more"
         )
-
-
-def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
-    """What a layer reads when the first samples go through the network."""
-    samples = artifact.samples
-    return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
 
 
 def _loads_of_image(plan: LayerPlan, vectors: int) -> int:

@@ -166,7 +166,8 @@ def network_tests(simulated: list[dict], plan: TestPlan) -> list[dict]:
         ]
         message = run["failure"]
         if not run["agrees"]:
-            message = message or "accumulators, classes or cycles differ"
+            problems = "; ".join(run.get("problems", []))
+            message = message or problems or "accumulators, classes or cycles differ"
         elif missing:
             message = f"reaches no bin {', '.join(missing)}"
         tests.append(

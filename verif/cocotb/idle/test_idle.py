@@ -31,13 +31,11 @@ async def idle_window(dut):
         await Timer(8, "ns")
         before, idle_before = player.counts(), int(dut.counter_data.value)
         await Timer(2 * cycles, "ns")
-        counts = [int(count) for count in player.counts() - before]
+        switching = [int(count) for count in player.counts() - before]
         idle = int(dut.counter_data.value)
-        blocks = len(counts) // 2
         windows[name] = {
             "idle_from": idle_before,
             "idle_to": idle,
-            "toggles": counts[:blocks],
-            "clocked": counts[blocks:],
+            "switching": switching,
         }
     Path("idle.json").write_text(json.dumps(windows))

@@ -24,6 +24,7 @@ from adq.verif.operands import beats
 from adq.verif.operands.jobs import Job
 from adq.verif.signoff.regression.runs import PORTS
 from adq.verif.simulation.activity import count_activity, flatten
+from adq.verif.simulation.net_classes import NetClass
 from adq.verif.simulation.simulator import SimulationError, build
 
 __all__ = ["Played", "Schedule", "Twin", "schedule_of"]
@@ -139,7 +140,7 @@ class Twin:
         lines, block = [], ""
         for line in counted.verilog.splitlines():
             if line.startswith("  // "):
-                block = line.removeprefix("  // ")
+                block = NetClass.parse(line.removeprefix("  // ")).block
             if UNNAMED.search(line) and "$countones" in line:
                 continue
             lines.append(line)
@@ -172,7 +173,7 @@ class Twin:
         (directory / "schedule.json").write_text(json.dumps(asdict(schedule)))
         model.run("adq.verif.cocotb.twin.test_twin", directory=directory.resolve())
         document = json.loads((directory / "twin.json").read_text())
-        first, last = (self.design.counts(value) for value in document["switching"])
+        first, last = (self.design.counts(value).blocks for value in document["switching"])
         toggles = {
             block: last[block]["toggles"] - first[block]["toggles"] for block in self.design.blocks
         }

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +21,23 @@ class Played:
 
     Attributes
     ----------
-    results : of every beat
+    parameters, lines : the tile, and its results as it wrote them
     cycles : from the first to the last result's, the harness's start included
-    switching : value of the harness's ``switching`` output, the counts since the play began
+    switching : words of the harness's ``switching`` output, the counts since the play began
     seconds, cpu_seconds : of wall clock and of the processor, from the first cycle to the last
     """
 
-    results: Results
+    parameters: TileParameters
+    lines: str
     cycles: int
-    switching: int
+    switching: list[int]
     seconds: float
     cpu_seconds: float
+
+    @cached_property
+    def results(self) -> Results:
+        """Results of every beat."""
+        return results_of(self.parameters, self.lines)
 
 
 class Player:
@@ -117,9 +124,10 @@ class Player:
         assert not hung, f"hangs: no result in {patience:,} cycles: {self.streams()}"
         counts = self.counts() - before
         return Played(
-            results=results_of(self.parameters, Path("results.hex").read_text()),
+            parameters=self.parameters,
+            lines=Path("results.hex").read_text(),
             cycles=int(self.dut.cycles.value),
-            switching=sum(int(count) << (64 * i) for i, count in enumerate(counts)),
+            switching=[int(count) for count in counts],
             seconds=seconds,
             cpu_seconds=cpu_seconds,
         )

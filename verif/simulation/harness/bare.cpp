@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <vector>
 
 #include "Vtop.h"
 #include "verilated.h"
@@ -40,6 +41,14 @@ static void run(Vtop& top, uint64_t nanoseconds) {
   while (context.time() < end) step(top);
 }
 
+// The counters of switching, 64 bits each: a port of many words, or of one.
+template <std::size_t N>
+static void words(const VlWide<N>& port, std::vector<uint64_t>& found) {
+  for (std::size_t word = 0; word + 1 < N; word += 2)
+    found.push_back(port[word] | static_cast<uint64_t>(port[word + 1]) << 32);
+}
+static void words(uint64_t port, std::vector<uint64_t>& found) { found.push_back(port); }
+
 int main(int argc, char** argv) {
   if (argc != 5) {
     fprintf(stderr, "usage: %s RESULTS PATIENCE PLAYS SEPARATE\n", argv[0]);
@@ -62,6 +71,8 @@ int main(int argc, char** argv) {
   uint32_t before[COUNTERS] = {};
   printf("[");
   for (int play = 0; play < plays; ++play) {
+    std::vector<uint64_t> switching_before, switching;
+    words(top.switching, switching_before);
     const double wall = wall_seconds();
     const double cpu = cpu_seconds();
     top.start = 1;
@@ -73,7 +84,13 @@ int main(int argc, char** argv) {
     printf("%s\n{\"cycles\": %llu, \"hung\": %s, \"seconds\": %.9f, \"cpu_seconds\": %.9f, ",
            play ? "," : "", static_cast<unsigned long long>(top.cycles),
            top.hung ? "true" : "false", wall_taken, cpu_taken);
-    printf("\"counters\": [");
+    run(top, 6);  // The pipeline comes to rest.
+    words(top.switching, switching);
+    printf("\"switching\": [");
+    for (std::size_t word = 0; word < switching.size(); ++word)
+      printf("%s%llu", word ? ", " : "",
+             static_cast<unsigned long long>(switching[word] - switching_before[word]));
+    printf("], \"counters\": [");
     for (int counter = 0; counter < COUNTERS; ++counter) {
       top.counter_address = counter;
       run(top, 2);

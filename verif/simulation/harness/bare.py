@@ -23,12 +23,14 @@ class BarePlay:
     ----------
     cycles : from the first to the last result's
     seconds, cpu_seconds : of wall clock and of the processor, from the first cycle to the last
+    switching : words of the harness's ``switching`` output, the counts since the play began
     counters : what the tile's own counters counted, from the end of the play before
     """
 
     cycles: int
     seconds: float
     cpu_seconds: float
+    switching: tuple[int, ...]
     counters: dict[Counter, int]
 
 
@@ -83,5 +85,6 @@ def play_bare(
         if play.pop("hung"):
             raise SimulationError(f"the tile gave no result in {streams.patience} cycles")
         counters = dict(zip(Counter, play.pop("counters"), strict=True))
-        played.append(BarePlay(counters=counters, **play))
+        switching = tuple(play.pop("switching"))
+        played.append(BarePlay(counters=counters, switching=switching, **play))
     return played

@@ -29,7 +29,8 @@ def activity(
     """Count the toggles of every net of the tile's RTL while it runs networks, as SAIF.
 
     One file a layer and window: weight load and compute, which take turns here, and the reset in
-    front of them. Exit status 1 if an accumulator differs from the golden one, or a net is missing.
+    front of them. Exit status 1 if an accumulator differs from the golden one, a net is missing, or
+    a layer's energy by its operands is not that of the switching.
     """
     parameters = read_tile(tile, rows, columns)
 
@@ -38,24 +39,27 @@ def activity(
     from adq.files import write_json
 
     console = Console(markup=False)
-    runs = []
+    found = []
     for number, artifact in enumerate(artifacts):
         directory = out / f"{number}-{artifact.name}"
-        run = measure_activity(artifact, parameters, images, directory, CACHE, console)
-        runs.append(run)
-        if run["failure"]:
-            console.print(
-                f"FAIL {artifact}: {run['failure']}", style="red", markup=False, highlight=False
-            )
+        measured = measure_activity(artifact, parameters, images, directory, CACHE, console)
+        run = measured.run
+        found.append(measured)
+        failure = [run.failure] if run.failure else []
+        for problem in [*failure, *measured.energies.problems]:
+            line = f"FAIL {artifact}: {problem}"
+            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        if run.failure:
             continue
-        table = activity_table(run)
-        print_whole(table, console)
+        print_whole(activity_table(measured), console)
+        for label in measured.energies.labels:
+            console.print(label, markup=False, highlight=False)
         console.print(
-            f"{run['accumulators']:,} accumulators, {run['mismatches']:,} mismatches; "
-            f"{run['seconds']} s; SAIF in {directory}",
+            f"{run.accumulators:,} accumulators, {run.mismatches:,} mismatches; "
+            f"{measured.seconds} s; SAIF in {directory}",
             highlight=False,
         )
-    write_json(out / "activity.json", {"runs": runs})
+    write_json(out / "activity.json", {"runs": [measured.to_json() for measured in found]})
     console.print(f"Written: {out / 'activity.json'}", highlight=False)
-    if not all(run["agrees"] and run["annotated"] == 1 for run in runs):
+    if not all(measured.agrees for measured in found):
         raise typer.Exit(1)

@@ -36,6 +36,9 @@ def characterize(
             metavar="DIR", help="Leave netlist and SAIF of 8x8 bits there, for power analyzers."
         ),
     ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Run one random case of N: for large tiles.")
+    ] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
@@ -65,7 +68,7 @@ def characterize(
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
-    cases: list[Case] = [*random_cases()]
+    cases: list[Case] = [*random_cases(every)]
     for artifact in artifacts or []:
         cases += real_cases(artifact)
     found = characterize_with_bar(

@@ -62,6 +62,8 @@ def energy(
     From coefficients that were fitted to the tile's gate-level simulation. Of golden artifacts,
     from the operands of their samples; of training runs kept in results/, and of architectures,
     from their densities.
+
+    Exit status 1 if the library's coefficients are of another revision of the tile's RTL.
     """
     from rich.markup import escape
 
@@ -123,6 +125,7 @@ def energy(
             "conditions": model.conditions,
             "tile": {"rows": parameters.rows, "columns": parameters.columns},
             "scaled_from": model.scaled_from,
+            "other_revisions": model.other_revisions,
             "provenance": model.provenance,
             "networks": [network.to_json() for network in networks],
         },
@@ -135,3 +138,5 @@ def energy(
         for name, figure in draw(model, networks).items():
             save(figure, out / f"{name}.svg")
             console.print(f"Written: {out / name}.svg", highlight=False)
+    if model.other_revisions and coefficients is None:
+        raise typer.Exit(1)

@@ -32,9 +32,11 @@ def sim(
         Path, typer.Option("--out", metavar="DIR", help="Where logs and simulation.json go.")
     ] = Path("build/sim"),
 ) -> None:
-    """Run networks on the tile's RTL model, check every accumulator, and count switching.
+    """Run networks on the tile's RTL model, check every accumulator, and tell the energy of the
+    switching that was counted.
 
-    Exit status 1 if an accumulator or a class differs from the golden one.
+    Exit status 1 if an accumulator or a class differs from the golden one, a layer takes other
+    cycles than planned, or its energy by the operands is not that of the switching.
     """
     parameters = read_tile(tile, rows, columns)
 

@@ -1,5 +1,6 @@
 """``adq dev energy-fit``"""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def energy_fit(
-    characterization: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What `adq characterize` wrote.")
+    characterizations: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="What `adq characterize` wrote, a file a size."),
     ],
     library: Annotated[
         str,
@@ -26,57 +28,95 @@ def energy_fit(
         Path, typer.Option(metavar="DIR", help="Where the coefficients go, as JSON.")
     ] = Path("build/coefficients"),
 ) -> None:
-    """Fit the energy model to a tile's gate-level characterization.
+    """Fit energies of counted switching, and the model of jobs' features, to the gate level.
 
-    Runs with the operands of trained layers are held out, and tell the error.
+    Runs with the operands of trained layers are held out, and tell the error. Of several sizes each
+    is left out once, and told by those around it.
     """
     import dataclasses
     from datetime import UTC, datetime
 
     from adq.console import Console
-    from adq.energy.fitting.fit import Records, errors, fit
+    from adq.energy.coefficients import blended
+    from adq.energy.fitting.fit import Records, counted_errors, errors, fit
     from adq.files import write_json
 
     console = Console()
-    records = Records.read(characterization)
-    library = library or records.library["name"]
-    name = f"{library}-{records.tile.rows}x{records.tile.columns}"
-    provenance = {
-        "command": f"adq dev energy-fit {characterization} --library {library}",
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    model = fit(records, provenance=provenance)
-    found = errors(model, records)
-    console.print(_table(name, found))
+    sizes = [Records.read(path) for path in characterizations]
+    library = library or sizes[0].library["name"]
+    fitted = []
+    for path, records in zip(characterizations, sizes, strict=True):
+        name = f"{library}-{records.tile.rows}x{records.tile.columns}"
+        provenance = {
+            "command": f"adq dev energy-fit {path} --library {library}",
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        model = fit(records, provenance=provenance)
+        counted, predicted = counted_errors(model.counted, records), errors(model, records)
+        console.print(_table(f"{name}: counted energy against gate level", counted))
+        console.print(_table(f"{name}: energy of features against gate level", predicted))
+        fitted.append(
+            dataclasses.replace(
+                model,
+                library=library,
+                conditions=f"{conditions}, {model.conditions}" if conditions else model.conditions,
+                provenance=model.provenance
+                | {
+                    "counted_fit_error": _worst(counted, held_out=False),
+                    "counted_held_out_error": _worst(counted, held_out=True),
+                    "counted_held_out": _told(counted),
+                    "fit_error": _worst(predicted, held_out=False),
+                    "held_out_error": _worst(predicted, held_out=True),
+                    "held_out": _told(predicted),
+                },
+            )
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for place, (records, model) in enumerate(zip(sizes, fitted, strict=True)):
+        others = [each for i, each in enumerate(fitted) if i != place]
+        if others:
+            left_out = blended(others, records.tile)
+            error = _worst(counted_errors(left_out.counted, records), held_out=True)
+            model = dataclasses.replace(
+                model,
+                provenance=model.provenance
+                | {
+                    "left_out_error": error,
+                    "left_out_from": left_out.scaled_from,
+                    "left_out_leakage_error": left_out.leakage_nw / model.leakage_nw - 1,
+                },
+            )
+            size = f"{records.tile.rows}x{records.tile.columns}"
+            console.print(
+                f"{size} left out, from {left_out.scaled_from}: counted energy at most "
+                f"{error:.1%} off, leakage {left_out.leakage_nw / model.leakage_nw - 1:+.1%}",
+                highlight=False,
+            )
+        path = out / f"{library}-{records.tile.rows}x{records.tile.columns}.json"
+        write_json(path, model.to_json())
+        console.print(f"Written: {path}", highlight=False)
 
-    def worst(held_out: bool) -> float | None:
-        return max((abs(e.relative) for e in found if e.held_out == held_out), default=None)
 
-    unseen = [
+def _worst(found: Sequence["Error"], *, held_out: bool) -> float | None:
+    return max((abs(e.relative) for e in found if e.held_out == held_out), default=None)
+
+
+def _told(found: Sequence["Error"]) -> list[dict]:
+    """Errors of the runs that were held out."""
+    return [
         {"run": e.run, "window": e.window, "simulated_fj": e.simulated, "error": e.relative}
         for e in found
         if e.held_out
     ]
-    model = dataclasses.replace(
-        model,
-        library=library,
-        conditions=f"{conditions}, {model.conditions}" if conditions else model.conditions,
-        provenance=model.provenance
-        | {"fit_error": worst(False), "held_out_error": worst(True), "held_out": unseen},
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.json"
-    write_json(path, model.to_json())
-    console.print(f"Written: {path}", highlight=False)
 
 
-def _table(name: str, found: list["Error"]) -> "Table":
+def _table(title: str, found: list["Error"]) -> "Table":
     """The runs that were held out, and the worst of the others."""
     from rich.table import Table
 
-    table = Table(title=f"{name}: model against gate level")
+    table = Table(title=title)
     table.add_column("run", overflow="fold")
-    for heading in ("window", "gate level\npJ", "model\npJ", "error"):
+    for heading in ("window", "gate level\npJ", "told\npJ", "error"):
         table.add_column(heading, justify="right", no_wrap=True)
 
     def add(error: "Error", name: str) -> None:

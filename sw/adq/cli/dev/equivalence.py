@@ -26,9 +26,9 @@ def equivalence(
     """
     import dataclasses
 
-    from rich.console import Console
     from rich.table import Table
 
+    from adq.console import Console
     from adq.files import write_json
     from adq.rtl.tile import Tile
     from adq.verif.liberty.library import Library

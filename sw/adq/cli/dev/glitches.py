@@ -36,9 +36,7 @@ def glitches(
     import dataclasses
     import tempfile
 
-    from rich.console import Console
-
-    from adq.console import print_whole
+    from adq.console import Console, print_whole
     from adq.cost.sources import CostError, numbers
     from adq.energy.glitches import glitch_table, measure_glitches
     from adq.files import write_json

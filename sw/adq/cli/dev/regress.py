@@ -38,7 +38,8 @@ def regress(
 ) -> None:
     """Test blocks of small tiles, then the tile through its ports; run golden artifacts on it.
 
-    Exit status 1 if a test fails or an integer differs. Nothing is begun behind a failure.
+    Exit status 1 if a test fails, an integer differs, or a layer's energy from its operands is not
+    that of the switching counted. Nothing is begun behind a failure.
     """
     parameters = read_tile(tile, rows, columns)
 
@@ -70,7 +71,7 @@ def regress(
         others["networks"] = networks
 
     def differs(simulated) -> bool:
-        return not all(run["agrees"] for run in simulated)
+        return not all(network.agrees for network in simulated)
 
     def fails(result) -> bool:
         bad = result.state != "passed" if isinstance(result, Record) else differs(result)
@@ -94,14 +95,15 @@ def regress(
         if simulated:
             summary = report_networks(simulated, console)
             summary["simulations"] = summary.pop("runs")
-        networks_tests = network_tests(simulated, plan)
+        told = [network.to_json() for network in simulated]
+        networks_tests = network_tests(told, plan)
         for test in networks_tests:
             if test["message"]:
                 console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
         assessments = result.assess(plan, networks_tests)
         print_failed_testpoints(assessments, console)
         whole = not result.not_run and bool(simulated) == bool(artifacts)
-        summary |= summary_of(result, assessments, simulated, [*result.tests(), *networks_tests])
+        summary |= summary_of(result, assessments, told, [*result.tests(), *networks_tests])
         summary |= {
             "state": "finished" if whole else "ended behind a failure",
             "tile": f"{parameters.rows}x{parameters.columns}",

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import Coefficients, EnergyError, reading
+from adq.energy.counted import LOADING, CountedModel
+from adq.energy.fitting.counted_fit import cycles_of, fit_counted, gate_energies
 from adq.energy.terms import CLOCK, COMPUTE, LOAD, OF_ANY_WEIGHTS, terms_of
 from adq.rtl.parameters import TileParameters
+from adq.verif.simulation.net_classes import ClassCounts
 
-__all__ = ["Error", "Records", "errors", "fit"]
+__all__ = ["Error", "Records", "counted_errors", "errors", "fit"]
 
 _WINDOWS = {"compute": COMPUTE, "load": LOAD}
 
@@ -56,6 +59,10 @@ class Records:
     library: Mapping[str, Any]
     period_ns: float
     netlist_sha256: str
+    area_um2: float
+    revisions: Mapping[str, str]
+    fan_in: Mapping[str, Sequence[str]]
+    named: Sequence[str]
     runs: Sequence[Mapping[str, Any]]
 
     @classmethod
@@ -73,6 +80,10 @@ class Records:
                 library=content["library"],
                 period_ns=content["period_ns"],
                 netlist_sha256=content["netlist_sha256"],
+                area_um2=content["area_um2"],
+                revisions=content["revisions"],
+                fan_in=content["fan_in"],
+                named=content["named"],
                 runs=content["runs"],
             )
 
@@ -116,6 +127,9 @@ def fit(
         tile=records.tile,
         period_ns=records.period_ns,
         leakage_nw=float(np.mean([run["leakage_nw"] for run in runs])),
+        area_um2=records.area_um2,
+        counted=fit_counted(runs, records.fan_in, records.named),
+        revisions=records.revisions,
         windows=windows,
         provenance={
             "liberty": dict(library),
@@ -134,10 +148,7 @@ def errors(
     """Compare the model with every run of a characterization, window by window."""
     found = []
     for run in records.runs:
-        name = (
-            f"{run['weights']}, {run['weight_bits']}x{run['activation_bits']} bits, "
-            f"density {run['activation_density']:.2f}"
-        )
+        name = _name(run)
         windows = run["windows"]
         compute, load = coefficients.in_turns(
             run["features"],
@@ -151,6 +162,34 @@ def errors(
             simulated = sum(_energies(windows[window]["blocks"]).values())
             found.append(Error(name, window, held_out(run), simulated, predicted))
     return found
+
+
+def counted_errors(
+    model: CountedModel,
+    records: Records,
+    held_out: Callable[[Mapping[str, Any]], bool] = is_held_out,
+) -> list[Error]:
+    """Compare counted energy with every run of a characterization: of computing, and of loading,
+    which here is what the blocks take that switch because weights load.
+    """
+    found = []
+    for run in records.runs:
+        gate = gate_energies(run)
+        load = sum(gate.get(block, 0.0) for block in LOADING)
+        energy = model.energy(ClassCounts.from_json(run["counts"]), cycles_of(run))
+        pairs = (
+            ("compute", sum(gate.values()) - load, energy.compute),
+            ("load", load, energy.load),
+        )
+        found += [Error(_name(run), window, held_out(run), *pair) for window, *pair in pairs]
+    return found
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    return (
+        f"{run['weights']}, {run['weight_bits']}x{run['activation_bits']} bits, "
+        f"density {run['activation_density']:.2f}"
+    )
 
 
 def _energies(blocks: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

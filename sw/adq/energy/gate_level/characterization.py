@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -26,7 +27,10 @@ from adq.verif.gate_level.power import Energy
 from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.liberty.library import Library
 from adq.verif.operands.features import features_of
-from adq.verif.operands.jobs import Job
+from adq.verif.operands.jobs import Job, streams_of
+from adq.verif.simulation.harness import build_harness
+from adq.verif.simulation.harness.bare import play_bare
+from adq.verif.simulation.rtl_revision import tile_revisions
 from adq.verif.simulation.saif import write_saif
 
 __all__ = ["RandomCase", "characterize", "random_cases", "write_for_analyzers"]
@@ -137,10 +141,10 @@ class RandomCase:
         return Job(self.weight_bits, self.activation_bits, self.signed, weights, words)
 
 
-def random_cases() -> list[RandomCase]:
+def random_cases(every: int = 1) -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
     rows, as first layers are; short jobs that overwrite each other's weights; words of which some
-    planes are emptier than others; and words of any value.
+    planes are emptier than others; and words of any value. ``every`` takes one case of so many.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -162,6 +166,7 @@ def random_cases() -> list[RandomCase]:
                 *((0.5, 1.0, "grey"), (0.5, FEW, "grey")),
             )
         ]
+    cases = cases[::every]
     return cases + [RandomCase("uniform", bits, bits, 1.0, words="any") for bits in BITS]
 
 
@@ -234,19 +239,50 @@ def characterize(
             "sha256": library.digest,
         },
         "netlist_sha256": netlist_sha256,
+        "revisions": dict(tile_revisions()),
+        "area_um2": sum(tile.synthesis.area.values()),
+        # Classes of nets that the cells of each class read or drive, and those that mapping has
+        # left no net of.
+        "fan_in": {
+            str(each): sorted(map(str, found)) for each, found in tile.classes.fan_in.items()
+        },
+        "named": sorted(map(str, tile.classes.named)),
         "period_ns": tile.period,
         "nets": len(tile.switching.nets),
-        # Features are those that the model has now, whenever the netlist ran.
-        "runs": [
-            json.loads(file.read_text())
-            | {"features": features_of(parameters, case.jobs(parameters))}
-            for case, file in zip(cases, files, strict=True)
-        ],
+        "runs": _with_counts(parameters, cases, files, runs / "rtl", cache),
     }
 
 
+def _with_counts(
+    parameters: TileParameters,
+    cases: Sequence[Case],
+    files: Sequence[Path],
+    directory: Path,
+    cache: Path,
+) -> list[dict[str, Any]]:
+    """Records of runs, with the features that the model has now and with what the RTL counts now,
+    whenever the netlist ran.
+    """
+    model, design = build_harness(parameters, cache / "models")
+    found = []
+    for case, file in zip(cases, files, strict=True):
+        jobs = case.jobs(parameters)
+        [play] = play_bare(model, streams_of(parameters, jobs), directory=directory, separate=True)
+        found.append(
+            json.loads(file.read_text())
+            | {
+                "features": features_of(parameters, jobs),
+                "counts": design.counts_of(play.switching).to_json(),
+            }
+        )
+    shutil.rmtree(directory)
+    return found
+
+
 def _digest(case: Case, parameters: TileParameters) -> str:
-    text = case.identity + json.dumps(asdict(parameters), sort_keys=True)
+    # Counts are of the RTL, whose changes need not show in the netlist.
+    about = [asdict(parameters), dict(tile_revisions())]
+    text = case.identity + json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -266,8 +302,9 @@ def _run(parameters: TileParameters, liberty: Path, cache: Path, case: Case, fil
 
 
 def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any]:
-    """Run a case; what it took, as numbers."""
-    jobs = case.jobs(tile.parameters)
+    """Run a case on the netlist; what it took, as numbers."""
+    parameters = tile.parameters
+    jobs = case.jobs(parameters)
     run = tile.run(jobs, directory=directory)
     for scratch in directory.iterdir():
         scratch.unlink()
@@ -289,11 +326,15 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
         "activation_density": float(np.count_nonzero(activations) / activations.size),
         "weight_bit_density": float(bits.mean()),
         "seed": case.seed,
-        "features": features_of(tile.parameters, jobs),
+        "features": features_of(parameters, jobs),
         "windows": {name: _window(energy) for name, energy in run.energy.items()},
         "leakage_nw": run.energy["compute"].leakage,
         "macs": macs,
-        "bit_products": planes * tile.parameters.rows * tile.parameters.columns,
+        "bit_products": planes * parameters.rows * parameters.columns,
+        "classes": {
+            str(net_class): {"data_fj": data, "clock_fj": clock}
+            for net_class, (data, clock) in sorted(run.classes.items())
+        },
     }
 
 

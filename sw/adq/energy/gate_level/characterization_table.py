@@ -27,7 +27,7 @@ def characterize_with_bar(
     directory: Path,
     processes: int,
 ) -> dict[str, Any]:
-    """:func:`adq.energy.gate_level.characterization.characterize`, with a bar that shows how far it is."""
+    """Characterize a tile, with a bar that shows how far it is."""
     with Progress(console=console) as bar:
         task = bar.add_task("starting", total=len(cases))
 

@@ -58,7 +58,7 @@ def gate_network(
     Parameters
     ----------
     cases, found
-        Cases of :func:`adq.energy.gate_level.layer_cases.network_cases`, perhaps of other artifacts, too, and
+        Cases of ``layer_cases.network_cases``, perhaps of other artifacts, too, and
         what :func:`adq.energy.gate_level.characterization.characterize` gives of them.
     """
     layers = []
@@ -135,7 +135,7 @@ def gate_table(
 def _told(model: Coefficients | None) -> str:
     if model is None:
         return "none of this library: fit one to its characterization"
-    scaled = f", an estimate scaled from {model.scaled_from}" if model.scaled_from else ""
+    scaled = f", an estimate between tiles of {model.scaled_from}" if model.scaled_from else ""
     return f"{model.library}{scaled}"
 
 

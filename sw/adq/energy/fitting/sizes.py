@@ -1,0 +1,72 @@
+"""Tiles between those that were characterized: which of these stand for them, and how much of each.
+
+What a toggle or a cycle takes grows in proportion to the rows or the columns that a net drives. A
+mean of sizes whose mean rows and mean columns are the tile's own is exact for that.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["Size", "blend_weights", "leakage_at"]
+
+Size = tuple[int, int]
+"""Rows and columns."""
+
+SLACK = 1e-9
+
+
+def blend_weights(sizes: Sequence[Size], target: Size) -> list[float]:
+    """Weights of sizes, 0 to 1, whose sum is 1: those around the target, the nearest ones, with its
+    rows and columns as their mean. Of a target that lies outside of all sizes, the mean that comes
+    nearest to it.
+    """
+    best: tuple[float, float, dict[int, float]] | None = None
+    for count in (1, 2, 3):
+        for chosen in itertools.combinations(range(len(sizes)), count):
+            weights = _mean(np.array([sizes[i] for i in chosen], float), np.array(target, float))
+            if weights is None:
+                continue
+            mean = weights @ np.array([sizes[i] for i in chosen])
+            missed = float(np.abs(np.log(mean / target)).sum())
+            spread = sum(
+                weight * _distance(sizes[i], target)
+                for weight, i in zip(weights, chosen, strict=True)
+            )
+            found = (round(missed, 6), spread, dict(zip(chosen, weights.tolist(), strict=True)))
+            if best is None or found[:2] < best[:2]:
+                best = found
+    return [best[2].get(i, 0.0) for i in range(len(sizes))]
+
+
+def _mean(points: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """Weights of points whose mean is as near to the target as may be; None if one is negative."""
+    # Relative to the target, so that rows and columns count alike; the sum of weights is exact.
+    rows = np.vstack([(points / target).T, 1e3 * np.ones(len(points))])
+    weights = np.linalg.lstsq(rows, np.array([1.0, 1.0, 1e3]), rcond=None)[0]
+    if (weights < -SLACK).any():
+        return None
+    weights = np.clip(weights, 0, None)
+    return weights / weights.sum()
+
+
+def _distance(size: Size, target: Size) -> float:
+    return sum(abs(math.log(a / b)) for a, b in zip(size, target, strict=True))
+
+
+def leakage_at(sizes: Sequence[Size], leakages: Sequence[float], target: Size) -> float:
+    """Leakage of a tile from those of synthesized ones: of bit cells, of rows and columns, and of
+    what every tile has once, as far as there are sizes to tell these apart.
+    """
+
+    def terms(size: Size) -> list[float]:
+        rows, columns = size
+        return [rows * columns, rows + columns, 1.0][: len(sizes)]
+
+    matrix = np.array([terms(size) for size in sizes], float)
+    # Errors are relative ones.
+    scale = np.array(leakages, float)
+    found = np.linalg.lstsq(matrix / scale[:, None], np.ones(len(sizes)), rcond=None)[0]
+    return float(np.dot(terms(target), found))

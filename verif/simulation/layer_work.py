@@ -1,0 +1,98 @@
+"""Work of a network's layers on a tile: planned once, its operands formed once, and handed on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from adq.golden.artifact import Artifact
+from adq.golden.formats import ActivationFormat
+from adq.golden.im2col import WindowMatrix
+from adq.golden.mapper import LayerPlan, operands, plan_layer
+from adq.golden.network import INPUT, MatrixLayer
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import features_of
+from adq.verif.operands.jobs import Job, layer_jobs
+
+__all__ = ["LayerWork", "network_work", "sample_input"]
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """A matrix layer's work for the first sample images of an artifact.
+
+    Attributes
+    ----------
+    layer : MatrixLayer
+    format : ActivationFormat
+        Of the layer's inputs.
+    macs : int
+        Of one image.
+    images : int
+    input_density : float
+        Share of the layer's inputs that are not zero.
+    plan : LayerPlan
+    matrix, weights : operands of the layer, as :func:`adq.golden.mapper.operands` gives them
+    """
+
+    layer: MatrixLayer
+    format: ActivationFormat
+    macs: int
+    images: int
+    input_density: float
+    plan: LayerPlan
+    matrix: np.ndarray | WindowMatrix
+    weights: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.layer.name
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The plan's jobs with their operands."""
+        return list(layer_jobs(self.plan, self.matrix, self.weights))
+
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """What the jobs do inside the tile, from their operands; see ``features``."""
+        return features_of(self.plan.tile, self.jobs)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles that the plan takes, from the first beat offered to the last result."""
+        return int(self.features["cycles"])
+
+
+def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
+    """What a layer reads when the first samples go through the network."""
+    samples = artifact.samples
+    return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
+
+
+def network_work(artifact: Artifact, tile: TileParameters, images: int) -> Iterator[LayerWork]:
+    """Work of each matrix layer, in the network's order, on the inputs that the artifact's own
+    integers give it.
+
+    Raises
+    ------
+    adq.golden.mapper.MappingError
+        If the tile cannot compute a layer.
+    """
+    network = artifact.network
+    for layer in network.matrix_layers:
+        layer_input = sample_input(artifact, layer, images)
+        matrix, weights = operands(network, layer.name, layer_input)
+        plan = plan_layer(network, layer.name, len(matrix), tile)
+        yield LayerWork(
+            layer=layer,
+            format=network.formats[layer.input],
+            macs=network.macs(layer.name),
+            images=images,
+            input_density=float(np.count_nonzero(layer_input) / layer_input.size),
+            plan=plan,
+            matrix=matrix,
+            weights=weights,
+        )

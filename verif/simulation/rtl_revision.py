@@ -1,0 +1,54 @@
+"""Revision of each block's RTL: a hash that changes with its logic, and with nothing else."""
+
+import functools
+import hashlib
+import re
+from collections.abc import Mapping
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from adq.rtl.parameters import TileParameters
+from adq.rtl.tile import Tile
+from adq.rtl.verilog import ELABORATION
+from adq.verif.simulation.net_classes import BLOCKS, block_of
+
+__all__ = ["REFERENCE", "block_revisions", "tile_revisions"]
+
+REFERENCE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
+"""Tile whose blocks are compared, whatever the size of the tile at hand: the revision is that of
+the source, and is found in less than a second."""
+
+_MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
+_WIRE = re.compile(r"^  wire .*\\(\S+)$", re.MULTILINE)
+
+
+def block_revisions(
+    component: wiring.Component, name: str, blocks: Mapping[str, str] = BLOCKS
+) -> dict[str, str]:
+    """Sha256 of the modules that each block of a design has nets in, as Amaranth's RTLIL.
+
+    It has neither comments nor places in the source. A module with nets of several blocks counts
+    for each of them; for the last block, which takes what no other has, only modules of its own do.
+    """
+    with ELABORATION:
+        text = rtlil.convert(component, name=name, emit_src=False)
+    last = list(blocks)[-1]
+    modules: dict[str, list[str]] = {block: [] for block in blocks}
+    for path, body in _MODULE.findall(text):
+        prefix = path.removeprefix(name).lstrip(".")
+        names = (f"{prefix}.{wire}" if prefix else wire for wire in _WIRE.findall(body))
+        found = {block_of(each, blocks) for each in names}
+        for block in found - {last} or found:
+            modules[block].append(f"{path}\n{body}")
+    return {
+        block: hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()
+        for block, texts in modules.items()
+        if texts
+    }
+
+
+@functools.cache
+def tile_revisions() -> Mapping[str, str]:
+    """Revisions of the tile's blocks as the source has them now; see :func:`block_revisions`."""
+    return block_revisions(Tile(REFERENCE), "tile")
