@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_of
+from adq.energy.counted import CountedModel
 from adq.energy.gate_level.layer_cases import network_cases, real_cases
 from adq.files import write_json
 from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
@@ -90,6 +91,9 @@ def test_the_command(artifact, tmp_path):
         tile=SINGLE,
         period_ns=2.0,
         leakage_nw=0.0,
+        area_um2=0.0,
+        counted=CountedModel({}, {}, frozenset()),
+        revisions={},
         windows=windows,
         provenance={},
     )

@@ -1,0 +1,86 @@
+"""Features of jobs against the classes of nets and registers that they stand for, to the toggle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adq.rtl.parameters import TileParameters
+from adq.verif.operands.features import features_of
+from adq.verif.operands.jobs import random_job, streams_of
+from adq.verif.simulation.harness import build_harness
+from adq.verif.simulation.harness.bare import play_bare
+from adq.verif.simulation.net_classes import ClassCounts, NetClass
+
+MODELS = Path(__file__).parents[1] / "build" / "models"
+TILE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
+SEED = 3
+
+TOGGLES = {
+    "line_toggles": ["row lines/row_lines"],
+    "product_toggles": ["AND plane/products"],
+    "adder_toggles": ["column adders/count_sum", "column adders/count_carry"],
+    "vector_toggles": ["feeder/vector"],
+    "addend_toggles": ["accumulators/kept"],
+    "accumulator_toggles": ["accumulators/acc"],
+    "result_toggles": ["collector/low", "collector/total"],
+    "index_toggles": ["collector/last_index"],
+    "placed_toggles": ["collector/placed"],
+    "beat_toggles": ["storage/beat"],
+    "storage_toggles": ["storage/weights"],
+}
+CLOCKED = {
+    "vector_bits": ["feeder/vector"],
+    "fused_bits": ["fusing/fused"],
+    "accumulator_bits": ["accumulators/acc"],
+    "result_bits": ["collector/low", "collector/total"],
+    "beat_bits": ["storage/beat"],
+    "storage_bits": ["storage/weights"],
+}
+ENABLED = {
+    "vectors": ["collector/total"],
+    "beats": ["storage/beat"],
+}
+"""Classes whose counts a feature is, by what is counted."""
+
+
+@pytest.fixture(scope="module")
+def harness():
+    return build_harness(TILE, MODELS)
+
+
+@pytest.fixture(
+    scope="module", params=[(2, 5, False), (4, 8, True), (8, 16, True), (16, 3, False)], ids=str
+)
+def played(request, harness, tmp_path_factory) -> tuple[dict[str, float], ClassCounts]:
+    """Features of jobs of one precision, and what the RTL counted of them."""
+    weight_bits, activation_bits, signed = request.param
+    rng = np.random.default_rng([SEED, weight_bits])
+    jobs = [
+        random_job(
+            TILE,
+            rng,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            signed=signed,
+            vectors=12,
+            density=0.5,
+        )
+        for _ in range(2)
+    ]
+    model, design = harness
+    folder = tmp_path_factory.mktemp("played")
+    [play] = play_bare(model, streams_of(TILE, jobs), directory=folder)
+    return features_of(TILE, jobs), design.counts_of(play.switching)
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"), [("toggles", TOGGLES), ("clocked", CLOCKED), ("enabled", ENABLED)]
+)
+def test_a_feature_is_the_count_of_its_classes(played, kind, held):
+    features, counts = played
+    found = {
+        name: sum(getattr(counts, kind)[NetClass.parse(each)] for each in classes)
+        for name, classes in held.items()
+    }
+    assert found == {name: features[name] for name in held}
