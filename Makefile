@@ -24,7 +24,7 @@ RESIDUAL_RECIPE := digits32-resnet8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
-  testplan mutate mutate-python inject report bench-rtl waveform golden bench-golden bench-train \
+  testplan mutate mutate-python inject report bench-rtl cross-check waveform golden bench-golden bench-train \
   lint clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -128,6 +128,11 @@ testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
 
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) dev bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
+
+cross-check: $(VENV)/.sim  ## timing and power of the mapped tile beside OpenSTA's, where it is
+	@$(if $(LIBERTY),,echo "error: say which cells: make cross-check LIBERTY=FILE" >&2; exit 2)
+	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 $(SIZE) --out results/cross-check
+	@$(ADQ) dev docs
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
 	@$(ADQ) dev waveform --out docs/figures/job.svg

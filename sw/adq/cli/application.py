@@ -62,6 +62,7 @@ NAMED_ERRORS = frozenset(
         "adq.data.hub.DataError",
         "adq.signoff.documents.DocumentError",
         "adq.energy.coefficients.EnergyError",
+        "adq.energy.cross_check.CrossCheckError",
         "adq.runs.density_figures.FigureError",
         "adq.models.architectures.ModelError",
         "adq.signoff.python_mutants.PythonMutantError",

@@ -1,0 +1,232 @@
+"""Static timing and power of a mapped tile by OpenSTA, beside this project's."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adq.verif.gate_level.pin_activity import pin_activity
+from adq.verif.gate_level.switching import Counts
+from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.simulation.saif import Saif, write_saif
+from adq.verif.synthesis.timing import TimingGraph
+
+__all__ = ["CrossCheck", "CrossCheckError", "Pair", "cross_check", "opensta_version"]
+
+STA = "sta"
+
+NO_SAIF = (
+    "OpenSTA {version} is too old for read_saif: activities are set pin by pin, and power inside "
+    "cells is left out of the comparison, since this version takes every register as clocked in "
+    "every cycle and adds up the tables of all inputs of a cell. Build a newer one for that: "
+    "https://github.com/parallaxsw/OpenSTA"
+)
+
+
+LEAST = 1e-9
+"""Toggles a cycle of a pin that does not toggle."""
+
+
+class CrossCheckError(RuntimeError):
+    """OpenSTA could not be asked."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A quantity by OpenSTA and by this project."""
+
+    opensta: float
+    ours: float
+
+    @property
+    def difference(self) -> float:
+        """How much more OpenSTA finds, as a share of ours."""
+        return self.opensta / self.ours - 1
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """What both say of a tile at 8x8 bits, half of the words zero.
+
+    Attributes
+    ----------
+    longest_path_ns : from a register or an input to the next, setup time included
+    net_mw : by window, power of nets that cells other than clock gates drive
+    internal_mw : by window, power inside cells, or None where this OpenSTA cannot tell it
+    message : what this version of OpenSTA cannot do, or empty
+    """
+
+    version: str
+    library: str
+    rows: int
+    columns: int
+    voltage: float
+    temperature: float
+    period_ns: float
+    longest_path_ns: Pair
+    net_mw: Mapping[str, Pair]
+    internal_mw: Mapping[str, Pair] | None
+    pins: int
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "CrossCheck":
+        """What :meth:`to_json` gave."""
+        fields = dict(content)
+        fields["longest_path_ns"] = Pair(**fields["longest_path_ns"])
+        for name in ("net_mw", "internal_mw"):
+            if fields[name] is not None:
+                fields[name] = {window: Pair(**pair) for window, pair in fields[name].items()}
+        return cls(**fields)
+
+
+def opensta_version() -> str | None:
+    """Version of the OpenSTA on this machine, or None where there is none."""
+    if shutil.which(STA) is None:
+        return None
+    found = subprocess.run([STA, "-version"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> CrossCheck:
+    """Run jobs on a tile's netlist, and ask OpenSTA for its longest path and its power.
+
+    Parameters
+    ----------
+    name
+        Of the library.
+    directory
+        Folder for the netlist, activities and scripts.
+
+    Raises
+    ------
+    CrossCheckError
+        If there is no OpenSTA, or it does not answer.
+    SimulationError
+        If the simulation fails.
+    """
+    version = opensta_version()
+    if version is None:
+        raise CrossCheckError(f"{STA} is not on this machine")
+    directory.mkdir(parents=True, exist_ok=True)
+    run = tile.run(jobs, directory=directory)
+    (directory / "netlist.v").write_text(tile.netlist.to_verilog())
+    (directory / "library.lib").write_bytes(tile.library.text)
+    reads_saif = "read_saif" in _ask(directory, ["puts [info commands read_saif]"])
+    gates = {
+        instance.name
+        for instance in tile.netlist.instances
+        if tile.library.cells[instance.cell].sequential == "clock_gate"
+    }
+    setup = [*_setup(tile)]
+    path, nets, internal, pins = None, {}, {}, 0
+    for window, counts in run.counts.items():
+        saif = pin_activity(tile.switching, counts, period_ns=tile.period)
+        activities = _activities(saif, counts)
+        if reads_saif:
+            write_saif(directory / f"{window}.saif", saif)
+            activities = iter([f"read_saif -scope tile {window}.saif"])
+        report = ["report_worst_slack -digits 6", "report_power -digits 9 -instances [get_cells *]"]
+        text = _ask(directory, [*setup, *activities, *report])
+        slack = re.search(r"worst slack\s*(?:max)?\s*(-?[\d.]+)", text)
+        powers = {
+            words[-1]: [float(word) * 1e3 for word in words[:2]]
+            for words in map(str.split, text.splitlines())
+            if len(words) == 5 and _number(words[0])
+        }
+        if slack is None or len(powers) < len(tile.netlist.instances):
+            last = (text.strip().splitlines() or ["nothing"])[-1]
+            raise CrossCheckError(f"{STA} {version} gave no report; its last words: {last}")
+        path = tile.period - float(slack[1])
+        pins = sum(len(key) == 2 for key in saif.nets)
+        seconds = counts.cycles * tile.period * 1e-9
+        own_nets, own_internal = _own(tile, counts, gates)
+        nets[window] = Pair(
+            sum(power[1] for cell, power in powers.items() if cell not in gates),
+            own_nets * 1e-12 / seconds,
+        )
+        internal[window] = Pair(
+            sum(power[0] for power in powers.values()), own_internal * 1e-12 / seconds
+        )
+    library = tile.library
+    return CrossCheck(
+        version=version,
+        library=name,
+        rows=tile.parameters.rows,
+        columns=tile.parameters.columns,
+        voltage=library.voltage,
+        temperature=library.temperature,
+        period_ns=tile.period,
+        longest_path_ns=Pair(path, tile.synthesis.timing.delay),
+        net_mw=nets,
+        internal_mw=internal if reads_saif else None,
+        pins=pins,
+        message="" if reads_saif else NO_SAIF.format(version=version),
+    )
+
+
+def _setup(tile: GateLevelTile) -> Iterator[str]:
+    """The assumptions of our own static timing."""
+    graph = TimingGraph(tile.netlist, tile.library)
+    flip_flop = tile.library.flip_flops()[0]
+    load = flip_flop.pins[flip_flop.next_state].capacitance
+    yield "read_liberty library.lib"
+    yield "read_verilog netlist.v"
+    yield f"link_design {tile.netlist.name}"
+    yield f"create_clock -name clock -period {tile.period} [get_ports {tile.CLOCK}]"
+    yield f"set_clock_transition {graph.clock_slew} [get_clocks clock]"
+    yield f"set_input_transition {graph.clock_slew} [all_inputs]"
+    yield "set_input_delay 0 -clock clock [all_inputs]"
+    yield "set_output_delay 0 -clock clock [all_outputs]"
+    yield "set_cmd_units -capacitance fF"
+    yield f"set_load {load} [all_outputs]"
+    if tile.library.wire_load.name:
+        yield f"set_wire_load_model -name {tile.library.wire_load.name}"
+
+
+def _activities(saif: Saif, counts: Counts) -> Iterator[str]:
+    for key, activity in saif.nets.items():
+        if len(key) == 2:
+            # Old versions take 0 for an activity that is not known.
+            toggles = max(activity.toggles / counts.cycles, LEAST)
+            high = activity.high / saif.duration
+            yield f"sta::set_power_pin_activity [get_pins {'/'.join(key)}] {toggles:.9g} {high:.9g}"
+
+
+def _own(tile: GateLevelTile, counts: Counts, gates: set[str]) -> tuple[float, float]:
+    """FJ of nets that cells but clock gates drive, and inside all cells."""
+    switching, power = tile.switching, tile.power
+    driven = [
+        switching.row[instance.pins[pin.name]]
+        for instance in tile.netlist.instances
+        if instance.name not in gates
+        for pin in tile.library.cells[instance.cell].outputs
+    ]
+    spent = counts.toggles * power.load * power.voltage**2 / 2
+    internal = 0.0
+    for kind, energies, changes in zip(
+        switching.kinds, power.energies, counts.changes, strict=True
+    ):
+        weights = np.array([event.weights for event in kind.events.events]).T
+        internal += float(((changes @ weights) * energies).sum())
+    return float(spent[driven].sum()), internal
+
+
+def _number(word: str) -> bool:
+    return re.fullmatch(r"-?\d\.\d+e[+-]\d+", word) is not None
+
+
+def _ask(directory: Path, script: list[str]) -> str:
+    (directory / "script.tcl").write_text("\n".join([*script, ""]))
+    command = [STA, "-no_splash", "-exit", "script.tcl"]
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    return ran.stdout + ran.stderr
