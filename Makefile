@@ -131,7 +131,7 @@ bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="b
 
 cross-check: $(VENV)/.sim  ## timing and power of the mapped tile beside OpenSTA's, where it is
 	@$(if $(LIBERTY),,echo "error: say which cells: make cross-check LIBERTY=FILE" >&2; exit 2)
-	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 $(SIZE) --out results/cross-check
+	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 $(SIZE) --out results/measured/cross-check
 	@$(ADQ) dev docs
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again

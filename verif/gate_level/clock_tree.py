@@ -4,9 +4,9 @@ Static timing takes the clock as ideal: its root drives the clock gates of the f
 registers that have no gate, through a net with pins and a wire but no driver. A tree of buffers has
 to stand there. It is estimated, not built. Every buffer drives ``FANOUT`` pins, over a wire as long
 as the wire load model says; it is the smallest of the library that may drive that; every level has
-a buffer for each ``FANOUT`` pins of the level behind it; all of it toggles twice a cycle. Nets behind
-clock gates get no buffers: they are in the netlist with their pins and wires, and no gate drives
-more flip-flops than it may.
+a buffer for each ``FANOUT`` pins of the level behind it; all of it toggles twice a cycle. Nets
+behind clock gates get no buffers: they are in the netlist with their pins and wires, and no gate
+drives more flip-flops than it may.
 """
 
 import math

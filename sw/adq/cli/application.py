@@ -21,6 +21,7 @@ COMMANDS = (
     "export",
     "verify",
     "onnx",
+    "partial-sums",
     "map",
     "sim",
     "activity",

@@ -83,6 +83,8 @@ class GlitchFactors:
     figures: tuple[GlitchFigure, ...]
     icarus: str | None = None
     """Version of the Icarus Verilog that confirmed them."""
+    clock_tree: Mapping[str, Any] | None = None
+    """An estimate that no figure has in it; see :mod:`adq.verif.gate_level.clock_tree`."""
 
     def at(self, weight_bits: int, activation_bits: int) -> GlitchFigure | None:
         """Figure of a precision; None where it was not measured."""
@@ -182,6 +184,7 @@ def measure_glitches(
     SimulationError
         If a simulator fails, or a cycle ends otherwise with delays than without.
     """
+    from adq.verif.gate_level.clock_tree import estimate_clock_tree
     from adq.verif.gate_level.event_simulation import EventSimulation
     from adq.verif.gate_level.icarus import icarus_version
     from adq.verif.gate_level.tile import GateLevelTile
@@ -205,6 +208,7 @@ def measure_glitches(
         columns=parameters.columns,
         figures=tuple(figures),
         icarus=icarus_version() if confirm else None,
+        clock_tree=asdict(estimate_clock_tree(tile.netlist, tile.library, clock=tile.CLOCK)),
     )
 
 

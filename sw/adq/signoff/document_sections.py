@@ -1,8 +1,18 @@
 """Generated sections of README and docs: the lines of each, from data in the repository."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 __all__ = ["SECTIONS"]
+
+RESULTS = Path("results/measured")
+"""Folder of kept measurements, from the project's root."""
+
+
+def _kept(name: str | Path) -> dict[str, Any]:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -49,6 +59,74 @@ def _glitches() -> list[str]:
             "",
         ]
     return lines[:-1]
+
+
+def _clock_tree() -> list[str]:
+    """The estimate of the clock tree of every tile that was measured."""
+    rows = []
+    for factors in _kept_glitches():
+        tree = factors.clock_tree
+        products = factors.rows * factors.columns
+        rows.append(
+            [
+                f"{factors.rows}x{factors.columns}, `{factors.library}`",
+                str(tree["sinks"]),
+                f"{sum(tree['levels'])} {tree['buffer']}",
+                f"{tree['energy']:.0f}",
+                f"{tree['energy'] / products:.3f}",
+            ]
+        )
+    headings = ("tile", "clock pins at the root", "buffers", "fJ a cycle", "fJ a bit product")
+    return _table(headings, rows)
+
+
+def _equivalence() -> list[str]:
+    """Netlists that were compared with their RTL."""
+    kept = [_kept(path.relative_to(RESULTS)) for path in (RESULTS / "equivalence").glob("*.json")]
+    rows = []
+    for found in sorted(kept, key=lambda each: each["ands"]):
+        counts = {verdict: sum(each.values()) for verdict, each in found["comparisons"].items()}
+        told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
+        size = f"{found['tile']}, {found['library']}"
+        rows.append([size, told, f"{found['ands']:,}", f"{found['cpu_seconds']:.0f}"])
+    headings = ("tile", "next states and outputs", "gates of the miter", "s of processor time")
+    return _table(headings, rows)
+
+
+def _left_out() -> list[str]:
+    """How much the headline's figures leave out."""
+    from adq.energy.glitches import glitch_factors
+    from adq.energy.network_comparison import Comparison
+    from adq.rtl.parameters import TileParameters
+
+    factors = glitch_factors("nangate45", TileParameters(rows=64, columns=64))
+    found = Comparison.from_json(_kept("partial-sums.json"))
+    uniform = found.networks[-1]
+    ratios = found.ratios(uniform)
+    rows = [
+        [
+            "as told",
+            f"{factors.ratio(delayed=False):.1f}x",
+            f"{ratios['array']:.1f}x",
+        ],
+        [
+            "with glitches ("
+            + ", ".join(
+                f"x{e.factor:.2f} at {e.weight_bits}x{e.weight_bits}" for e in factors.figures
+            )
+            + ")",
+            f"{factors.ratio(delayed=True):.1f}x",
+            f"{ratios['array_delayed']:.1f}x",
+        ],
+        ["and with partial sums in SRAM", "", f"{ratios['sram']:.1f}x"],
+        ["and with partial sums in flip-flops, as built", "", f"{ratios['flip_flops']:.1f}x"],
+    ]
+    headings = (
+        "64x64, NanGate 45 nm",
+        "a MAC, 16x16 / 2x2 bits",
+        f"{found.architecture}, 16 bits / {found.networks[0].name}",
+    )
+    return _table(headings, rows)
 
 
 def _silicon() -> list[str]:
@@ -156,8 +234,94 @@ def _losses() -> list[str]:
     return lines
 
 
+def _partial_sums() -> list[str]:
+    """The partial sum buffer in flip-flops and in SRAM."""
+    from adq.energy.partial_sums import entry_bits, flip_flop_buffer, sram_pj
+    from adq.rtl.parameters import TileParameters
+
+    tile = TileParameters(rows=64, columns=64)
+    buffer, bits = flip_flop_buffer(), entry_bits(tile)
+    memory, entry = sram_pj(tile)
+    capacity = bits * tile.partial_sums
+    rows = []
+    for width in buffer.zero_delay_fj:
+        for what, delayed in (("without glitches", False), ("with glitches", True)):
+            each = buffer.pj(bits, width, delayed=delayed)
+            rows.append(
+                [
+                    f"flip-flops, {width}x{width} bits, {what}",
+                    f"{each:,.1f}",
+                    f"{each / bits * 32:.2f}",
+                    f"{buffer.um2_per_bit * capacity:,.0f}",
+                ]
+            )
+    area = f"{memory.um2_per_bit * capacity:,.0f}"
+    rows.append(["SRAM, CACTI 7", f"{entry:,.1f}", f"{entry / bits * 32:.2f}", area])
+    lines = [
+        f"64x64, {tile.partial_sums} entries of {bits:,} bits. Flip-flops: `{buffer.library}`, "
+        f"{buffer.voltage:.2f} V, {buffer.temperature:g} C, measured on a "
+        f"{buffer.rows}x{buffer.columns} tile with {buffer.entries} entries of {buffer.bits} bits, "
+        "and scaled by bits; SRAM: "
+        f"{memory.words} words of {memory.width} bits, {memory.ports}, 45 nm itrs-hp.",
+        "",
+    ]
+    headings = ("", "pJ to read and write an entry", "of 32 bits", "um2")
+    return lines + _table(headings, rows)
+
+
+def _networks() -> list[str]:
+    """Networks with and without partial sums."""
+    from adq.energy.network_comparison import COLUMNS, Comparison
+
+    found = Comparison.from_json(_kept("partial-sums.json"))
+    rows = []
+    for network in found.networks:
+        ratios = found.ratios(network)
+        rows.append(
+            [
+                network.name,
+                *(f"{getattr(network, name):,.1f} ({ratios[name]:.1f}x)" for name in COLUMNS),
+            ]
+        )
+    return _table([f"{found.architecture}, uJ an image", *COLUMNS.values()], rows)
+
+
+def _cross_check() -> list[str]:
+    """OpenSTA beside this project's timing and power."""
+    from adq.energy.cross_check import CrossCheck
+
+    lines = []
+    for path in sorted((RESULTS / "cross-check").glob("*.json")):
+        found = CrossCheck.from_json(_kept(path.relative_to(RESULTS)))
+        pairs = {"longest path, ns": found.longest_path_ns}
+        for window, pair in found.net_mw.items():
+            pairs[f"nets while it {window}s, mW"] = pair
+        for window, pair in (found.internal_mw or {}).items():
+            pairs[f"inside cells while it {window}s, mW"] = pair
+        rows = [
+            [what, f"{pair.opensta:.3f}", f"{pair.ours:.3f}", f"{pair.difference:+.1%}"]
+            for what, pair in pairs.items()
+        ]
+        lines += [
+            f"{found.rows}x{found.columns}, `{found.library}`, {found.voltage:.2f} V, "
+            f"{found.temperature:g} C, {found.period_ns:g} ns, 8x8 bits, half of the words zero, "
+            f"{found.pins:,} pins annotated; power without that of clock gates' nets.",
+            "",
+            *_table(["", f"OpenSTA {found.version}", "here", "difference"], rows),
+            *(["", f"{found.message}."] if found.message else []),
+            "",
+        ]
+    return lines[:-1]
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "glitches": _glitches,
+    "equivalence": _equivalence,
+    "left-out": _left_out,
+    "clock-tree": _clock_tree,
+    "partial-sums": _partial_sums,
+    "networks-with-partial-sums": _networks,
+    "cross-check": _cross_check,
     "silicon": _silicon,
     "silicon-losses": _losses,
 }
