@@ -1,5 +1,6 @@
 """Proofs can fail: faults planted in copies of the hardware, and claims that say nothing."""
 
+import dataclasses
 import inspect
 import json
 import sys
@@ -14,16 +15,18 @@ from adq.cli import main
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile import feeder, weight_array
 from adq.rtl.shift_add import accumulator, fuser, result_register, shift_add
-from adq.verif.signoff.formal import catalog
+from adq.verif.signoff.formal import catalog, runner
 from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
 from adq.verif.signoff.formal.feeder import GivesPlanes
 from adq.verif.signoff.formal.fuser import FusesColumns
 from adq.verif.signoff.formal.product import SumsProducts
 from adq.verif.signoff.formal.proof import Proof
 from adq.verif.signoff.formal.result_register import PutsSumsTogether
-from adq.verif.signoff.formal.runner import Result, check
+from adq.verif.signoff.formal.runner import Outcome, Result, check
 from adq.verif.signoff.formal.shift_add import GivesResults
 from adq.verif.signoff.formal.weight_array import KeepsWeights
+
+pytestmark = pytest.mark.testpoint("proofs.can_fail")
 
 TILE = TileParameters(rows=1, columns=16)
 TILE_OF_ONE_BLOCK = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0)
@@ -38,8 +41,16 @@ def with_fault(module: types.ModuleType, right: str, wrong: str) -> types.Module
     return copy
 
 
-def proof(design, *, mode="prove", depth=3):
-    return Proof(name="planted", claim="", design=design, mode=mode, depth=depth, cover_depth=8)
+def proof(design, *, mode="prove", depth=3, engine="z3"):
+    return Proof(
+        name="planted",
+        claim="",
+        design=design,
+        mode=mode,
+        depth=depth,
+        cover_depth=8,
+        engine=engine,
+    )
 
 
 def fails_with_a_trace(design, tmp_path):
@@ -189,13 +200,43 @@ def test_results_mean_what_they_say(tmp_path, properties, mode, depth, expected)
     assert check(claim, tmp_path).result is expected
 
 
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        (lambda count: [Assert(count <= 3), Cover(count == 3)], Result.PROVED),
+        (lambda count: [Assert(count != 3), Cover(count == 2)], Result.FAILED),
+        (lambda count: [Assume(count < 2), Assert(count < 2), Cover(count == 2)], Result.VACUOUS),
+    ],
+)
+def test_reachability_means_what_it_says(tmp_path, properties, expected):
+    claim = proof(lambda: Counts(properties), depth=5, engine="pdr")
+    outcome = check(claim, tmp_path / "proof")
+    assert outcome.result is expected
+    assert outcome.seconds > 0
+    assert (outcome.trace is not None) == (expected is Result.FAILED)
+
+
+@pytest.mark.parametrize("engine", ["z3", "pdr"])
+def test_a_solver_without_time_is_undecided(tmp_path, monkeypatch, engine):
+    hard = with_fault(runner, "LIMIT = 600", "LIMIT = 1")
+    [contracts] = catalog.select(["tile.contracts"])
+    claim = dataclasses.replace(contracts, mode="bmc", depth=8, engine=engine)
+    assert hard.check(claim, tmp_path / "proof").result is hard.Result.UNDECIDED
+    monkeypatch.setattr(catalog, "PROOFS", (claim,))
+    undecided = Outcome(claim, Result.UNDECIDED, 1.0, "no answer")
+    monkeypatch.setattr(runner, "check_all", lambda *_, **__: [undecided])
+    result = CliRunner().invoke(main, ["dev", "formal", "--out", str(tmp_path)])
+    assert result.exit_code == 3
+    assert "0 passed, 1 undecided, 0 failed" in result.output
+
+
 def test_the_command_fails_with_the_trace_of_a_counterexample(tmp_path, monkeypatch):
     design = Counts(lambda count: [Assert(count < 3), Cover(count == 1)])
     wrong = proof(lambda: design, mode="bmc", depth=5)
     monkeypatch.setattr(catalog, "PROOFS", (wrong,))
     result = CliRunner().invoke(main, ["dev", "formal", "--out", str(tmp_path)])
     assert result.exit_code == 1
-    assert "0 passed, 1 failed" in result.output
+    assert "0 passed, 0 undecided, 1 failed" in result.output
     (outcome,) = json.loads((tmp_path / "formal.json").read_text())["proofs"]
     assert outcome["result"] == "failed"
     assert outcome["trace"] in result.output

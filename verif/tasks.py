@@ -26,10 +26,10 @@ def side_by_side(
     processes: Processes,
     *,
     workers: int,
-    deadline: float | None,
-    ends: Callable[[object], bool],
+    deadline: float | None = None,
+    ends: Callable[[object], bool] = lambda result: False,
 ) -> Iterator[tuple[str, object]]:
-    """Do tasks in their order, some at a time, and yield the name of each and what it gave.
+    """Do tasks in their order, some at a time, and yield the name and result of each as it comes.
 
     Nothing is begun behind a result that ``ends`` it all, nor what would probably not be done by
     the deadline; what is not done then is cut off.

@@ -81,7 +81,9 @@ def read_evidence(folder: Path) -> Evidence:
             document = parse(read_file(path, MAXIMUM_BYTES))
             if source == "proofs":
                 evidence.kinds["proofs"] = {
-                    proof["name"]: _passed(proof["result"] in ("proved", "holds"))
+                    proof["name"]: Outcome.NOT_RUN
+                    if proof["result"] == "undecided"
+                    else _passed(proof["result"] in ("proved", "holds"))
                     for proof in document["proofs"]
                 }
             elif source == "coverage":

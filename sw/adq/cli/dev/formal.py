@@ -20,7 +20,8 @@ def formal(
 ) -> None:
     """Prove what the hardware promises, for all operands and all patterns of waiting.
 
-    Exit status 1 if a claim does not hold, is not decided, or holds for want of cases.
+    Exit status 1 if a claim does not hold or holds for want of cases, 3 if none fails but some
+    are undecided within the limit of processor time.
     """
     import time
 
@@ -30,7 +31,7 @@ def formal(
     from adq.console import Console
     from adq.files import write_json
     from adq.verif.signoff.formal.catalog import select
-    from adq.verif.signoff.formal.runner import check_all
+    from adq.verif.signoff.formal.runner import Result, check_all
 
     proofs = select(names or [])
     console = Console()
@@ -55,7 +56,7 @@ def formal(
     table.add_column("mode")
     table.add_column("depth", justify="right")
     table.add_column("result", overflow="fold")
-    table.add_column("s", justify="right")
+    table.add_column("CPU s", justify="right")
     for outcome in outcomes:
         proof = outcome.proof
         table.add_row(
@@ -73,15 +74,18 @@ def formal(
             line = f"{outcome.result} {outcome.proof.name}: {outcome.detail}{trace}"
             console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
-    failed = sum(not outcome.result.good for outcome in outcomes)
-    passed = len(outcomes) - failed
+    passed = sum(outcome.result.good for outcome in outcomes)
+    undecided = sum(outcome.result is Result.UNDECIDED for outcome in outcomes)
+    failed = len(outcomes) - passed - undecided
     summary = {
         "proofs": [outcome.as_dict() for outcome in outcomes],
         "passed": passed,
+        "undecided": undecided,
         "failed": failed,
         "seconds": round(time.monotonic() - started, 1),
     }
     write_json(out / "formal.json", summary)
-    console.print(f"{passed} passed, {failed} failed", style="red" if failed else "green")
-    if failed:
-        raise typer.Exit(1)
+    style = "red" if failed else "yellow" if undecided else "green"
+    console.print(f"{passed} passed, {undecided} undecided, {failed} failed", style=style)
+    if failed or undecided:
+        raise typer.Exit(1 if failed else 3)
