@@ -12,6 +12,8 @@ from adq.verif.simulation.activity import BLOCKS, CountedDesign, count_activity,
 from adq.verif.simulation.net_classes import ClassCounts, NetClass, named_nets, stem
 from adq.verif.simulation.simulator import SimulationError, build
 
+pytestmark = pytest.mark.testpoint("switching.counted")
+
 PORTS = ("clk", "rst", "enable", "switching")
 
 

@@ -22,6 +22,8 @@ from tests.test_energy import COUNTS, MODEL, VECTORS
 ARTIFACT = VECTORS / "mixed"
 TILE = TileParameters(rows=16, columns=16)
 
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
 
 def sums(adders: int, storage: int, clocked: int) -> dict:
     return {

@@ -7,6 +7,8 @@ from adq.rtl.interface import Status, job_layout, result_layout, weight_layout
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands import beats
 
+pytestmark = pytest.mark.testpoint("weights.layout")
+
 SEED = 7
 
 

@@ -21,6 +21,10 @@ from adq.verif.simulation.harness.bare import BarePlay, play_bare
 from adq.verif.simulation.results import read_results
 from adq.verif.simulation.simulator import SimulationError
 
+pytestmark = pytest.mark.testpoint(
+    reason="They hold the benches that measure the design, not the design."
+)
+
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
 
 MODELS = Path(__file__).parents[1] / "build" / "models"

@@ -9,6 +9,10 @@ from adq.golden import integer_network
 from adq.golden.network import Conv2d
 from tests.golden_networks import digits_like_network
 
+pytestmark = pytest.mark.testpoint(
+    reason="They hold the benches that measure the design, not the design."
+)
+
 
 @pytest.mark.parametrize(("build", "macs"), [(vgg19, 398_136_320), (resnet18, 555_468_800)])
 def test_networks_have_the_published_macs_and_live_activations(build, macs):

@@ -27,6 +27,10 @@ from adq.quantization.integers import integer_network
 from adq.runs.checkpoint import Checkpoint
 from adq.training.config import ModelConfig, Recipe, TrainingConfig
 
+pytestmark = pytest.mark.testpoint(
+    reason="Costs, reports and this machine's tools: software above the contracts."
+)
+
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 
 

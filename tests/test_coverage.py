@@ -17,6 +17,8 @@ from adq.verif.signoff.plan.testplan import ROOT, Exclusion, read_plan
 from adq.verif.simulation import functional_coverage
 from adq.verif.simulation.functional_coverage import GROUPS, JobSample
 
+pytestmark = pytest.mark.testpoint("coverage.counted")
+
 
 def test_names_of_bins_are_unique():
     names = list(functional_coverage.bin_names())

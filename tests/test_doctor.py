@@ -10,6 +10,10 @@ from typer.testing import CliRunner
 from adq import machine
 from adq.cli import main
 
+pytestmark = pytest.mark.testpoint(
+    reason="Costs, reports and this machine's tools: software above the contracts."
+)
+
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):

@@ -20,6 +20,10 @@ from adq.verif.simulation.net_classes import ClassCounts, NetClass
 from adq.verif.simulation.network_run import LayerRun, NetworkRun
 from tests.characterizations import CLOCKED, TOGGLE, characterization
 
+pytestmark = pytest.mark.testpoint(
+    reason="Costs, reports and this machine's tools: software above the contracts."
+)
+
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 TILE = TileParameters(rows=16, columns=32)
 

@@ -26,6 +26,8 @@ from adq.verif.operands.features import FEATURES, features_of
 from adq.verif.operands.jobs import Job, random_job
 from tests.characterizations import TILE, TRUE, characterization, run_of
 
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors" / "digits"
 
 

@@ -12,6 +12,8 @@ from adq.data import load
 from adq.golden.artifact import read_artifact, verify_artifact
 from adq.training.config import DataConfig
 
+pytestmark = pytest.mark.testpoint("artifact.agreement")
+
 RECIPE = """
 [training]
 seed = 2

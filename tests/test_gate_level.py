@@ -21,6 +21,10 @@ from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.synthesis.netlist import Instance, Netlist
 
+pytestmark = pytest.mark.testpoint(
+    reason="Switching, how it is counted and what it takes: figures about the design."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
 SEED = 5

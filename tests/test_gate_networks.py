@@ -19,6 +19,10 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
 from tests.golden_networks import NetworkBuilder, random_inputs
 
+pytestmark = pytest.mark.testpoint(
+    reason="Switching, how it is counted and what it takes: figures about the design."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 TILE = TileParameters(rows=4, columns=16, row_blocks=8, partial_sums=3)
 SINGLE = TileParameters(rows=4, columns=16, row_blocks=1, partial_sums=0)

@@ -25,6 +25,8 @@ from adq.golden.artifact import (
 )
 from tests.golden_networks import digits_like_network, networks, random_inputs
 
+pytestmark = pytest.mark.testpoint("artifact.whole")
+
 GENERATOR = {"name": "test", "version": "1.0", "seed": 7, "accuracy": {"integer": 0.975}}
 
 

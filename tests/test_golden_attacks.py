@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
 from tests.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
 
+pytestmark = pytest.mark.testpoint("artifact.whole")
+
 MOST_MEMORY = 32 * 2**20
 """The damaged artifacts have less than 64 KiB; parsing one takes a few MiB."""
 

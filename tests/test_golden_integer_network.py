@@ -24,6 +24,8 @@ from adq.golden.network import (
 )
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
+pytestmark = pytest.mark.testpoint("numbers.network")
+
 
 def torch_run(network, inputs):
     """The same network by torch's float64 convolutions and int64 arithmetic."""

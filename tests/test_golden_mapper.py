@@ -19,6 +19,8 @@ from adq.golden.network import INPUT, ActivationFormat
 from adq.rtl.parameters import TileParameters
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
+pytestmark = pytest.mark.testpoint("mapper.exact")
+
 
 def execute(plan, matrix, weights):
     """What the tile gives for each job, by plain integer products."""

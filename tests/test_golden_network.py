@@ -20,6 +20,8 @@ from adq.golden.network import (
     hardware_weight_bits,
 )
 
+pytestmark = pytest.mark.testpoint("numbers.widths")
+
 FORMAT = ActivationFormat(bits=4, signed=False, scale=0.5)
 
 

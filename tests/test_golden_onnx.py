@@ -13,7 +13,10 @@ from adq.golden.onnx.session import run_onnx, run_qonnx
 from adq.golden.verify import compare
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.testpoint("numbers.network"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 def assert_agree(network, inputs, trace):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from adq.golden.network import ActivationFormat, NetworkError, Requantize
 from adq.golden.requantize import multiplier_and_shift, requantize
 
+pytestmark = pytest.mark.testpoint("numbers.requantize")
+
 NIBBLE = ActivationFormat(bits=4, signed=False, scale=1.0)
 SIGNED = ActivationFormat(bits=8, signed=True, scale=1.0)
 

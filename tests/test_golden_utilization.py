@@ -16,6 +16,8 @@ from adq.rtl.parameters import TileParameters
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 from tests.test_golden_mapper import tiles
 
+pytestmark = pytest.mark.testpoint("mapper.exact")
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -8,6 +8,8 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.bench.idle import CYCLES, measure_idle
 from adq.verif.simulation.harness import build_harness
 
+pytestmark = pytest.mark.testpoint("tile.idle")
+
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
 
 MODELS = Path(__file__).parents[1] / "build" / "models"

@@ -13,6 +13,10 @@ from adq.verif.signoff.injection.campaign import Effect, Injection, Rate, rates,
 from adq.verif.signoff.injection.targets import FaultyTile, Target
 from adq.verif.simulation.activity import BLOCKS
 
+pytestmark = pytest.mark.testpoint(
+    reason="They hold the measures of the tests and of the design to what they say."
+)
+
 TINY = TileParameters(rows=1, columns=16, row_blocks=2, partial_sums=2, vectors=2)
 
 

@@ -26,6 +26,8 @@ from adq.quantization.stages import InputStage, Stage
 from adq.training.config import DataConfig
 from tests.user_networks import Functional, Pooled, Residual
 
+pytestmark = pytest.mark.testpoint("numbers.training")
+
 PRECISIONS = [(16, 16, 16, 16), (16, 2, 2, 16), (16, 5, 3, 16), (8, 8, 8, 8), (2, 2, 2, 2)]
 """Of the digits network; other networks repeat the middle ones."""
 

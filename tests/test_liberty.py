@@ -11,6 +11,10 @@ from adq.verif.liberty.cells import Table, WireLoad
 from adq.verif.liberty.functions import evaluate, find_adder, truth_table
 from adq.verif.liberty.library import LibertyError, Library
 
+pytestmark = pytest.mark.testpoint(
+    reason="Mapping to cells and timing: figures about the design, which no promise rests on."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 
 

@@ -18,6 +18,10 @@ from adq.verif.signoff.mutation import campaign
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
 
+pytestmark = pytest.mark.testpoint(
+    reason="They hold the measures of the tests and of the design to what they say."
+)
+
 TINY = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=2, counter_bits=8)
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import torch
 
 import adq
@@ -12,6 +13,8 @@ from adq.golden.artifact import read_artifact
 from adq.golden.verify import verify_artifact
 from adq.training.config import DataConfig
 from tests.user_networks import Residual
+
+pytestmark = pytest.mark.testpoint("artifact.agreement")
 
 README = Path(__file__).parents[1] / "README.md"
 EPOCHS = 16

@@ -7,6 +7,10 @@ import pytest
 
 from adq.rtl.parameters import ParameterError, TileParameters
 
+pytestmark = pytest.mark.testpoint(
+    "jobs.parameters", "weights.layout", "shift_add.widths", "tile.cycles"
+)
+
 SIZES = [(1, 16), (16, 16), (33, 48), (64, 64), (100, 32), (256, 128)]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.testpoint("regressions.can_fail")
+
 ROOT = Path(__file__).parents[1]
 
 FAULTS = {

@@ -10,6 +10,8 @@ import torch
 from adq.golden.network import ActivationFormat
 from adq.quantization.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
 
+pytestmark = pytest.mark.testpoint("numbers.training")
+
 BITS = (2, 3, 4, 8, 15, 16)
 
 

@@ -8,6 +8,8 @@ from adq.energy.gate_level.characterization import RandomCase, random_cases
 from adq.energy.gate_level.characterization_table import characterization_table
 from adq.rtl.parameters import TileParameters
 
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
 TILE = TileParameters(rows=64, columns=64, row_blocks=1, partial_sums=0)
 
 

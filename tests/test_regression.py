@@ -25,6 +25,8 @@ from adq.verif.signoff.replay.reducing import run_cases
 from adq.verif.simulation import functional_coverage
 from adq.verif.simulation.simulator import Build, SimulationError
 
+pytestmark = pytest.mark.testpoint("regressions.end")
+
 MODELS = Path(__file__).parents[1] / "build" / "models"
 
 TILE = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=3)

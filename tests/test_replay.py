@@ -18,6 +18,8 @@ from adq.verif.signoff.replay.shrinking import shrink, smaller
 from adq.verif.signoff.replay.waves import read_scopes, write_gtkwave, write_surfer
 from adq.verif.simulation.simulator import SimulationError
 
+pytestmark = pytest.mark.testpoint("failures.small")
+
 TILE = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=3)
 
 

@@ -4,6 +4,10 @@ import pytest
 
 from adq.verif.simulation.saif import NetActivity, Saif, SaifError, read_saif, write_saif
 
+pytestmark = pytest.mark.testpoint(
+    reason="Switching, how it is counted and what it takes: figures about the design."
+)
+
 SAIF = Saif(
     "tile",
     20,

@@ -17,6 +17,8 @@ from adq.quantization.integers import integer_network
 from adq.quantization.multipliers import on_multiplier_grid
 from tests.user_networks import Functional, Residual
 
+pytestmark = pytest.mark.testpoint("numbers.training")
+
 
 class Plain(nn.Module):
     def __init__(self):

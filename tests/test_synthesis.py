@@ -19,6 +19,10 @@ from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.synthesis import size_and_speed, synthesize
 
+pytestmark = pytest.mark.testpoint(
+    reason="Mapping to cells and timing: figures about the design, which no promise rests on."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 NANGATE = Path(__file__).parents[2] / "shared" / "liberty" / "nangate45_typ.lib.gz"
 SMALL = TileParameters(rows=2, columns=16, partial_sums=2, row_blocks=2)

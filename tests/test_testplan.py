@@ -8,20 +8,20 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.verif.signoff.plan import planned, testplan
+from adq.verif.signoff.plan.markers import Marker, PytestFile
 from adq.verif.signoff.plan.planned import check
 from adq.verif.signoff.plan.testplan import Outcome, TestPlan, TestPlanError, Testpoint, assess
 from adq.verif.simulation.functional_coverage import GROUPS
 
-TESTS = {"tile.adds", "fuser.fuses"}
-FILES = {
-    "tests/test_a.py": planned.PytestFile("tests/test_a.py", frozenset({"test_x", "test_y"}), True),
-    "tests/test_b.py": planned.PytestFile("tests/test_b.py", frozenset({"test_z"}), False),
-}
+pytestmark = pytest.mark.testpoint("testplan.complete")
+
 PROOFS = ["fuser.2_bits", "fuser.4_bits"]
+
+SUMS = Marker(("sums",))
 
 
 def plan(**changes) -> TestPlan:
-    """A plan that suits the names above, but for changes of its testpoint."""
+    """A plan of one testpoint whose tests, proofs and bins suit each other, but for changes."""
     point = {
         "name": "sums",
         "stage": "tile",
@@ -31,11 +31,16 @@ def plan(**changes) -> TestPlan:
         "proofs": ("fuser.*",),
         "bins": tuple(GROUPS),
     }
-    return TestPlan(testpoints=(Testpoint(**point | changes),))
-
-
-def check_it(some: TestPlan):
-    check(some, tests=TESTS, files=FILES, proofs=PROOFS)
+    given = {
+        "cocotb_tests": {"tile.adds": SUMS, "fuser.fuses": SUMS},
+        "pytest_files": {
+            "tests/test_a.py": PytestFile(frozenset({"test_x", "test_y"}), True, SUMS),
+            "tests/test_b.py": PytestFile(frozenset({"test_z"}), False),
+        },
+    }
+    of_point = {name: value for name, value in changes.items() if name in point}
+    of_plan = {name: value for name, value in changes.items() if name not in point}
+    return TestPlan(testpoints=(Testpoint(**point | of_point),), **given | of_plan)
 
 
 def test_the_plan_of_this_repository_is_complete():
@@ -43,19 +48,28 @@ def test_the_plan_of_this_repository_is_complete():
 
 
 def test_a_plan_that_suits():
-    check_it(plan())
-    check_it(plan(pytest=("tests/test_a.py::test_x", "tests/test_a.py::test_y")))
+    check(plan(), PROOFS)
+    check(plan(cocotb_tests={"speed.plays": Marker(reason="It measures.")}), PROOFS)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tests": ("tile.adds",)}, "cocotb test fuser.fuses has no testpoint"),
-        ({"tests": ("tile.adds", "fuser.fuses", "a.b")}, "there is no cocotb test a.b"),
-        ({"pytest": ()}, "tests/test_a.py has no testpoint"),
-        ({"pytest": ("tests/test_a.py::test_x",)}, "test_a.py::test_y has no testpoint"),
-        ({"pytest": ("tests/test_a.py", "tests/test_c.py")}, "no pytest tests/test_c.py"),
-        ({"pytest": ("tests/test_a.py", "tests/test_b.py::test_x")}, "no pytest tests/test_b.py"),
+        ({"cocotb_tests": {"tile.adds": None}}, "tile.adds names no testpoint"),
+        ({"cocotb_tests": {"tile.adds": Marker(reason=" ")}}, "tile.adds names no testpoint"),
+        ({"cocotb_tests": {"tile.adds": Marker(("a",))}}, "tile.adds: there is no testpoint a"),
+        (
+            {
+                "pytest_files": {
+                    "tests/a.py": PytestFile(frozenset({"x", "y"}), True, None, {"x": SUMS})
+                }
+            },
+            "tests/a.py::y names no testpoint",
+        ),
+        (
+            {"pytest_files": {"tests/a.py": PytestFile(frozenset("x"), False, Marker(("b",)))}},
+            "tests/a.py: there is no testpoint b",
+        ),
         ({"proofs": ("fuser.2_bits",)}, "proof fuser.4_bits has no testpoint"),
         ({"proofs": ("fuser.*", "tile.*")}, "there is no proof tile."),
         ({"bins": ("precision",)}, "group of bins density has no testpoint"),
@@ -65,13 +79,13 @@ def test_a_plan_that_suits():
 )
 def test_what_does_not_suit_is_named(changes, message):
     with pytest.raises(TestPlanError, match=message):
-        check_it(plan(**changes))
+        check(plan(**changes), PROOFS)
 
 
 def test_every_problem_has_a_line():
     with pytest.raises(TestPlanError) as caught:
-        check_it(plan(tests=("a.b",), proofs=()))
-    assert len(str(caught.value).splitlines()) == 5
+        check(plan(cocotb_tests={"a.b": None}, proofs=()), PROOFS)
+    assert len(str(caught.value).splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -80,8 +94,7 @@ def test_every_problem_has_a_line():
         ("[[testpoints]]\n", "unknown table 'testpoints'"),
         ("[[testpoint]]\nname='a'\nstage='b'\n", "lacks a key"),
         ("[[testpoint]]\nname='a'\ntest=['b']\n", r"\[\[testpoint\]\] a: unknown key 'test'"),
-        ("[[outside]]\nfiles=['tests/test_a.py']\n", "says no reason"),
-        ("[[outside]]\nfiles=['a']\nreason=' '\n", "says no reason"),
+        ("[[exclusion]]\nkind='line'\nreason=' '\n", "says no reason"),
         ("[[exclusion", "not valid TOML"),
         ("[goals]\nlines = 100\n", r"\[goals\] lines: known are line, branch"),
         ("[goals]\nline = 101\n", r"\[goals\] line: known are"),
@@ -94,24 +107,36 @@ def test_plans_that_cannot_be_read(tmp_path, text, message):
         testplan.read_plan(path)
 
 
-def test_tests_are_found_without_running_them(tmp_path):
+def test_markers_are_read_without_running_tests(tmp_path):
     folder = tmp_path / "verif" / "cocotb" / "adder"
     folder.mkdir(parents=True)
     (folder / "test_adder.py").write_text(
         "import nothing_that_exists\n"
-        "@cocotb.test()\nasync def sums(dut): ...\n"
+        "@shows('a.b', 'c', exhaustive=True)\n@cocotb.test()\nasync def sums(dut): ...\n"
         "@cocotb.test(skip=X)\n@cocotb.parametrize(a=[1])\nasync def carries(dut, a): ...\n"
         "async def helper(dut): ...\n"
     )
-    assert planned.cocotb_tests(tmp_path) == {"adder.sums", "adder.carries"}
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text(
-        "def test_a():\n    from adq.rtl.tile import Tile\n\ndef helper(): ...\n"
+        "import pytest\npytestmark = [pytest.mark.slow, pytest.mark.testpoint(reason='no')]\n"
+        "@pytest.mark.testpoint('c')\ndef test_a():\n    from adq.rtl.tile import Tile\n"
+        "def helper(): ...\n"
     )
     (tmp_path / "tests" / "test_other.py").write_text("import json\ndef test_b(): ...\n")
-    files = planned.pytest_files(tmp_path)
-    assert files["tests/test_it.py"].tests == {"test_a"}
-    assert [files[f"tests/test_{n}.py"].of_contract for n in ("it", "other")] == [True, False]
+    path = tmp_path / "plan.toml"
+    path.write_text("[[testpoint]]\nname = 'c'\nstage = 's'\npromise = 'p'\n")
+    found = testplan.read_plan(path, root=tmp_path)
+    sums = Marker(("a.b", "c"), exhaustive=True)
+    assert found.cocotb_tests == {"adder.sums": sums, "adder.carries": None}
+    assert found.exhaustive == ["adder.sums"]
+    assert found.pytest_files == {
+        "tests/test_it.py": PytestFile(
+            frozenset({"test_a"}), True, Marker(reason="no"), {"test_a": Marker(("c",))}
+        ),
+        "tests/test_other.py": PytestFile(frozenset({"test_b"}), False),
+    }
+    [point] = found.testpoints
+    assert (point.tests, point.pytest) == (("adder.sums",), ("tests/test_it.py::test_a",))
 
 
 def test_a_testpoint_fails_with_any_of_its_tests_and_passes_with_all():
@@ -130,9 +155,10 @@ def test_a_testpoint_fails_with_any_of_its_tests_and_passes_with_all():
 
 def results_in(folder: Path, outcome: str) -> None:
     """Files of results such as commands leave them, one test of one outcome among them."""
+    plan = testplan.read_plan()
     (folder / "regression").mkdir()
     tests = [
-        {"test": name, "outcome": "passed"} for name in planned.cocotb_tests() - {"tile.extremes"}
+        {"test": name, "outcome": "passed"} for name in plan.cocotb_tests.keys() - {"tile.extremes"}
     ]
     tests.append({"test": "tile.extremes", "outcome": outcome})
     (folder / "regression" / "regression.json").write_text(json.dumps({"tests": tests}))
@@ -143,8 +169,8 @@ def results_in(folder: Path, outcome: str) -> None:
     groups = [{"name": name, "missing": []} for name in GROUPS]
     (folder / "coverage" / "coverage.json").write_text(json.dumps({"functional": groups}))
     cases = "".join(
-        f'<testcase classname="tests.{Path(file.name).stem}" name="{test}[1-2]"/>'
-        for file in planned.pytest_files().values()
+        f'<testcase classname="tests.{Path(name).stem}" name="{test}[1-2]"/>'
+        for name, file in plan.pytest_files.items()
         for test in file.tests
     )
     (folder / "pytest.xml").write_text(f"<testsuites>{cases}</testsuites>")

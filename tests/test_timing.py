@@ -16,6 +16,10 @@ from adq.verif.synthesis.paths import longest_paths, worst_by_block
 from adq.verif.synthesis.sizing import buffer_nets, drive_strengths, size_cells
 from adq.verif.synthesis.timing import TimingError, TimingGraph
 
+pytestmark = pytest.mark.testpoint(
+    reason="Mapping to cells and timing: figures about the design, which no promise rests on."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 
 

@@ -10,6 +10,8 @@ from adq.verif.operands.beats import Results, result_bytes
 from adq.verif.operands.jobs import random_job
 from adq.verif.signoff.regression.twin import Twin, schedule_of
 
+pytestmark = pytest.mark.testpoint("simulators.agree")
+
 TILE = TileParameters(rows=3, columns=16, row_blocks=2, partial_sums=2, vectors=6)
 
 MODELS = Path(__file__).parents[1] / "build" / "models"

@@ -9,6 +9,8 @@ from adq.cli import main
 from adq.golden import integer_network
 from adq.golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
 
+pytestmark = pytest.mark.testpoint("artifact.agreement")
+
 VECTORS = Path(__file__).parents[1] / "golden" / "vectors"
 DIGITS = VECTORS / "digits"
 

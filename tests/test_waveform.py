@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.verif.waveform.job import bus, wire
+
+pytestmark = pytest.mark.testpoint("tile.cycles")
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "job.svg"
 

@@ -17,6 +17,10 @@ from adq.verif.simulation.saif import read_saif, write_saif
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.simulation.windows import check_sums, count_jobs, saif_of, window_sums
 
+pytestmark = pytest.mark.testpoint(
+    reason="Switching, how it is counted and what it takes: figures about the design."
+)
+
 TILE = TileParameters(rows=5, columns=16, row_blocks=4, partial_sums=4)
 SEED = 6
 RESULTS = ("shift_add", "collector", "result_register")

@@ -46,6 +46,8 @@ DEVELOPERS_COMMANDS = (
     "energy-fit",
     "gate-level",
     "glitches",
+    "cross-check",
+    "partial-sums",
     "equivalence",
     "docs",
     "bench-train",

@@ -8,6 +8,7 @@ import numpy as np
 from adq.verif.cocotb.accumulator.bench import PRECISIONS, AccumulatorBench, Vector
 from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.streams import IDLES
+from adq.verif.simulation.testpoints import shows
 
 MOST_CASES = 4096
 """Of an exhaustive test; precisions of which it would take more are left to the random ones."""
@@ -46,6 +47,7 @@ def random_vector(bench, *, extreme: bool = False) -> Vector:
     )
 
 
+@shows("shift_add.accumulate")
 @cocotb.test()
 @cocotb.parametrize(widest=list(PRECISIONS), stall=[*IDLES], extreme=[False, True])
 async def any_precision(dut, widest, stall, extreme):
@@ -57,6 +59,7 @@ async def any_precision(dut, widest, stall, extreme):
     await bench.check([random_vector(bench, extreme=extreme) for _ in range(VECTORS)])
 
 
+@shows("shift_add.accumulate", exhaustive=True)
 @cocotb.test()
 @cocotb.parametrize(
     weight_bits=[n for n in TILE.weight_widths if len(sums_of(n)) ** 2 <= MOST_CASES]
@@ -90,6 +93,7 @@ def beside_powers(numbers: range) -> list[int]:
     return sorted(n for n in {*near, 0, numbers[0], numbers[-1]} if n in numbers)
 
 
+@shows("shift_add.accumulate", "shift_add.widths")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def carries_reach_every_word(dut, weight_bits):

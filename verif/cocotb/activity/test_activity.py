@@ -4,7 +4,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
+from adq.verif.simulation.testpoints import shows
 
+
+@shows("switching.counted")
 @cocotb.test()
 async def counts_by_hand(dut):
     """Sixteen steps of a four-bit counter toggle 16 + 8 + 4 + 2 bits and clock 16 * 4."""

@@ -8,6 +8,7 @@ from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.collector.bench import CollectorBench
 from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
+from adq.verif.simulation.testpoints import shows
 
 EVERY_NUMBER_OF_PLANES = range(1, TILE.max_activation_bits + 1)
 
@@ -37,6 +38,7 @@ def plan_of(weight_bits: int, planes: list[list[int]]) -> JobPlan:
     )
 
 
+@shows("shift_add.row_blocks", "tile.streams")
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES), extreme=[False, True])
 async def row_blocks_accumulate(dut, idle, stall, extreme):
@@ -49,6 +51,7 @@ async def row_blocks_accumulate(dut, idle, stall, extreme):
     await bench.check([s for job in jobs for s in bench.stages(job, sum_of)])
 
 
+@shows("shift_add.places")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def every_place(dut, stall):
@@ -86,6 +89,7 @@ async def every_place(dut, stall):
     await bench.check(stages)
 
 
+@shows("shift_add.row_blocks")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def partial_sums_meet_every_place(dut, stall):
@@ -109,6 +113,7 @@ async def partial_sums_meet_every_place(dut, stall):
     await bench.check(stages)
 
 
+@shows("shift_add.row_blocks", "shift_add.widths")
 @cocotb.test()
 async def longest_jobs(dut):
     """As many vectors over two row blocks, and as many row blocks, as there may be; extreme sums
@@ -124,6 +129,7 @@ async def longest_jobs(dut):
             await bench.check(bench.stages(plan, bench.lowest_sum))
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):

@@ -5,11 +5,13 @@ import numpy as np
 
 from adq.verif.cocotb.bench import TILE, left_out
 from adq.verif.cocotb.column_counter.bench import ColumnCounterBench
+from adq.verif.simulation.testpoints import shows
 
 EXHAUSTIVE_ROWS = 10
 SHAPE = (TILE.rows, TILE.columns)
 
 
+@shows("columns.count", exhaustive=True)
 @cocotb.test() if TILE.rows <= EXHAUSTIVE_ROWS else left_out
 async def every_column(dut):
     """Every value of a column, in every column: ``2**rows`` cases in each."""
@@ -21,6 +23,7 @@ async def every_column(dut):
         await bench.check((column_values >> np.arange(TILE.rows)[:, None]) & 1)
 
 
+@shows("columns.count", exhaustive=True)
 @cocotb.test()
 async def single_rows(dut):
     """None, one, all but one and all of the rows."""
@@ -35,6 +38,7 @@ async def single_rows(dut):
         await bench.check(np.full(SHAPE, value))
 
 
+@shows("columns.count")
 @cocotb.test()
 async def random_products(dut):
     """Of every density, in 100 cycles."""

@@ -5,10 +5,12 @@ import cocotb
 from adq.rtl.interface import Counter
 from adq.verif.cocotb.bench import TILE, left_out
 from adq.verif.cocotb.counters.bench import CountersBench
+from adq.verif.simulation.testpoints import shows
 
 EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
 
+@shows("tile.counters", exhaustive=True)
 @cocotb.test()
 async def every_event(dut):
     """Every activity with every number of planes, with and without a job: 204 cases, and each
@@ -24,6 +26,7 @@ async def every_event(dut):
         await bench.step(Counter.IDLE)
 
 
+@shows("tile.counters")
 @cocotb.test()
 async def random_events_and_resets(dut):
     """Anything in any cycle; a reset at any moment takes every counter to zero."""
@@ -35,6 +38,7 @@ async def random_events_and_resets(dut):
             await bench.random_step()
 
 
+@shows("tile.counters", "tile.counters", exhaustive=True)
 @cocotb.test() if TILE.counter_bits <= 10 else left_out  # 32 bits take too long
 async def every_counter_wraps(dut):
     """From its highest value to zero, every carry into its upper word on the way."""

@@ -7,6 +7,7 @@ import cocotb
 from adq.verif.cocotb.bench import TILE, left_out
 from adq.verif.cocotb.feeder.bench import FeederBench, planes_of
 from adq.verif.cocotb.streams import IDLES
+from adq.verif.simulation.testpoints import shows
 
 EXHAUSTIVE_BITS = 10
 """Bits of all words of a vector together, up to which every vector is tested."""
@@ -27,6 +28,7 @@ def random_vectors(bench, bits: int, count: int) -> list[list[int]]:
     return vectors
 
 
+@shows("planes.order")
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def every_precision(dut, idle, stall):
@@ -38,6 +40,7 @@ async def every_precision(dut, idle, stall):
         await bench.check([*random_vectors(bench, bits, 6), ones, zeros], bits)
 
 
+@shows("planes.order", "planes.skipped", exhaustive=True)
 @cocotb.test() if TILE.rows <= EXHAUSTIVE_BITS else left_out
 async def every_vector(dut):
     """Every vector of at most ten bits: ``2**(rows * bits)`` cases, in sequence and then back."""
@@ -48,6 +51,7 @@ async def every_vector(dut):
         await bench.check(vectors + vectors[::-1], bits)
 
 
+@shows("planes.skipped", "planes.throughput")
 @cocotb.test()
 async def throughput(dut):
     """A plane a cycle, vectors without a gap between them."""
@@ -60,6 +64,7 @@ async def throughput(dut):
         assert await bench.check(vectors, bits) == 1 + TILE.block_cycles(planes)
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):

@@ -8,6 +8,7 @@ import numpy as np
 from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.fuser.bench import FuserBench
 from adq.verif.cocotb.streams import IDLES
+from adq.verif.simulation.testpoints import shows
 
 MOST_CYCLES = 4096
 """Of an exhaustive test; precisions of which it would take more are left to the random ones."""
@@ -18,6 +19,7 @@ def cycles_of_all(weight_bits: int) -> int:
     return -(-((TILE.rows + 1) ** weight_bits) // TILE.outputs(weight_bits))
 
 
+@shows("shift_add.fuse", exhaustive=True)
 @cocotb.test()
 @cocotb.parametrize(weight_bits=[n for n in TILE.weight_widths if cycles_of_all(n) <= MOST_CYCLES])
 async def every_weight(dut, weight_bits):
@@ -31,6 +33,7 @@ async def every_weight(dut, weight_bits):
     await bench.check([(weight_bits, row) for row in counts])
 
 
+@shows("shift_add.fuse")
 @cocotb.test()
 @cocotb.parametrize(stall=[*IDLES])
 async def precisions_follow_each_other(dut, stall):
@@ -47,6 +50,7 @@ async def precisions_follow_each_other(dut, stall):
     await bench.check(planes)
 
 
+@shows("shift_add.fuse", "shift_add.widths")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def extremes(dut, weight_bits):

@@ -9,10 +9,12 @@ import cocotb
 from adq.verif.cocotb.tile.bench import TileBench
 from adq.verif.operands.jobs import Job
 from adq.verif.signoff.replay.cases import read_cases
+from adq.verif.simulation.testpoints import shows
 
 CASES = read_cases(Path(os.environ["ADQ_CASES"]))[0]
 
 
+@shows("failures.small")
 @cocotb.test()
 @cocotb.parametrize(case=list(range(len(CASES))))
 async def jobs(dut, case):

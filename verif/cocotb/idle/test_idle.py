@@ -10,8 +10,10 @@ from cocotb.triggers import Timer
 from adq.rtl.interface import Counter
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.testpoints import shows
 
 
+@shows("tile.idle")
 @cocotb.test()
 async def idle_window(dut):
     """Switching of a window behind jobs at rest, and of one in which every input changes that a

@@ -7,10 +7,12 @@ import cocotb
 from adq.verif.cocotb.bench import TILE, left_out
 from adq.verif.cocotb.partial_sums.bench import PartialSumsBench
 from adq.verif.cocotb.streams import BACK_PRESSURES
+from adq.verif.simulation.testpoints import shows
 
 IDLE = {"read": 0, "read_last": 0, "write": 0, "write_last": 0}
 
 
+@shows("shift_add.row_blocks")
 @cocotb.test() if TILE.partial_sums else left_out
 @cocotb.parametrize(stall=["never", "often", "bursts"])
 async def row_blocks(dut, stall):
@@ -35,6 +37,7 @@ async def row_blocks(dut, stall):
         await bench.step()
 
 
+@shows("shift_add.row_blocks")
 @cocotb.test() if TILE.partial_sums else left_out
 async def any_order(dut):
     """Reads and writes in 1000 random cycles, with a reset in every tenth."""
@@ -53,6 +56,7 @@ async def any_order(dut):
             await bench.reset()
 
 
+@shows("shift_add.row_blocks")
 @cocotb.test() if TILE.partial_sums else left_out
 async def every_two_cycles(dut):
     """Every pair of cycles from reset, 256 cases, then a read of the first entry."""

@@ -8,6 +8,7 @@ from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from adq.verif.cocotb.sequencer.bench import SequencerBench
 from adq.verif.cocotb.streams import IDLES
+from adq.verif.simulation.testpoints import shows
 
 
 def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
@@ -22,6 +23,7 @@ def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
     ]
 
 
+@shows("jobs.run", "jobs.malformed")
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def good_and_malformed_jobs(dut, idle, stall):
@@ -36,6 +38,7 @@ async def good_and_malformed_jobs(dut, idle, stall):
     await bench.check(jobs)
 
 
+@shows("jobs.run")
 @cocotb.test()
 async def one_at_a_time(dut):
     """Each job when the one before is long done: with every number of planes, and malformed."""
@@ -50,6 +53,7 @@ async def one_at_a_time(dut):
         await bench.check([job])
 
 
+@shows("jobs.run")
 @cocotb.test()
 async def longest_jobs(dut):
     """As many vectors and as many row blocks as a job may have, up to 1000 of them."""
@@ -66,6 +70,7 @@ async def longest_jobs(dut):
     await bench.check(jobs)
 
 
+@shows("jobs.run")
 @cocotb.test()
 async def every_precision(dut):
     """Every weight width with every number of planes, signed and not: 128 cases."""
@@ -81,6 +86,7 @@ async def every_precision(dut):
     )
 
 
+@shows("tile.cycles")
 @cocotb.test()
 async def cycles_are_the_formula(dut):
     """Of jobs that follow each other and wait for nothing."""
@@ -95,6 +101,7 @@ async def cycles_are_the_formula(dut):
     ]
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):

@@ -9,6 +9,7 @@ from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.plans import MOST_VECTORS, JobPlan, malformed_plans, random_plan
 from adq.verif.cocotb.shift_add.bench import ShiftAddBench, ShiftAddJob
 from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
+from adq.verif.simulation.testpoints import shows
 
 MOST_EXHAUSTED = 512
 """Vectors of an exhaustive test; precisions that take more are left to the random ones."""
@@ -36,6 +37,7 @@ def random_jobs(bench: ShiftAddBench, count: int, *, extreme: bool = False) -> l
     ]
 
 
+@shows("jobs.malformed", "shift_add.products", "tile.streams")
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES))
 async def every_shape(dut, idle, stall):
@@ -48,6 +50,7 @@ async def every_shape(dut, idle, stall):
     await bench.check(jobs)
 
 
+@shows("shift_add.products")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def every_precision(dut, weight_bits):
@@ -64,6 +67,7 @@ async def every_precision(dut, weight_bits):
     )
 
 
+@shows("planes.skipped", "shift_add.places")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
 async def empty_planes(dut, weight_bits, stall):
@@ -106,6 +110,7 @@ def vectors_of_all(weight_bits: int, activation_bits: int) -> int:
     return -(-cases // TILE.outputs(weight_bits))
 
 
+@shows("shift_add.products", exhaustive=True)
 @cocotb.test()
 @cocotb.parametrize(
     (
@@ -141,6 +146,7 @@ async def every_operand(dut, weight_bits, activation_bits, signed):
     )
 
 
+@shows("tile.cycles")
 @cocotb.test()
 async def latency_is_the_formula(dut):
     """From the cycle in which the last plane is at the input to that of the result."""
@@ -153,6 +159,7 @@ async def latency_is_the_formula(dut):
         assert result - bench.last_plane == TILE.latency(weight_bits) - 1
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):

@@ -8,8 +8,10 @@ import cocotb
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.testpoints import shows
 
 
+@shows(reason="They hold the benches that measure the design, not the design.")
 @cocotb.test()
 async def timed_plays(dut):
     """Every play gives all of its results; what it took is left in ``plays.json``."""

@@ -14,6 +14,7 @@ from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES, now
 from adq.verif.cocotb.tile.bench import TileBench
 from adq.verif.operands.jobs import Job, random_job
 from adq.verif.simulation.functional_coverage import DENSITIES
+from adq.verif.simulation.testpoints import shows
 
 PATTERNS = {"idle": list(IDLES), "stall": list(BACK_PRESSURES)}
 EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
@@ -50,6 +51,7 @@ def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
     ]
 
 
+@shows("weights.layout", "tile.products", "tile.streams")
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def every_precision(dut, idle, stall):
@@ -76,6 +78,7 @@ async def every_precision(dut, idle, stall):
     await bench.check(jobs)
 
 
+@shows("weights.layout", "tile.products", exhaustive=True)
 @cocotb.test()
 @cocotb.parametrize(
     (
@@ -109,6 +112,7 @@ async def every_operand(dut, weight_bits, activation_bits, signed):
     )
 
 
+@shows("shift_add.widths", "tile.products")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def extremes(dut, weight_bits, signed):
@@ -121,6 +125,7 @@ async def extremes(dut, weight_bits, signed):
         await bench.check([random_job(TILE, bench.rng, **given, **shape, extreme=True)])
 
 
+@shows("shift_add.widths", "tile.products")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def sums_cross_zero(dut, weight_bits, signed):
@@ -138,6 +143,7 @@ async def sums_cross_zero(dut, weight_bits, signed):
     )
 
 
+@shows("shift_add.widths")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def carries_reach_every_word(dut, weight_bits, signed):
@@ -180,6 +186,7 @@ def beside_powers(
     return words.clip(low, low + 2**bits - 1)
 
 
+@shows("columns.count", "shift_add.widths")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def every_bit_set(dut, weight_bits, signed):
@@ -194,6 +201,7 @@ async def every_bit_set(dut, weight_bits, signed):
     await bench.check([ones, zeros, ones, zeros])
 
 
+@shows("tile.products")
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "lazy"])
 async def every_circumstance(dut, stall):
@@ -237,6 +245,7 @@ def with_density(rng: np.random.Generator, job: Job, density: str) -> np.ndarray
     return words * rng.permutation(kept).reshape(words.shape)
 
 
+@shows("shift_add.row_blocks", "tile.streams")
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def row_blocks_accumulate(dut, idle, stall):
@@ -251,6 +260,7 @@ async def row_blocks_accumulate(dut, idle, stall):
         await bench.check(random_jobs(bench, 1, **given))
 
 
+@shows("shift_add.row_blocks")
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def a_sum_is_read_as_it_is_written(dut, weight_bits):
@@ -267,6 +277,7 @@ async def a_sum_is_read_as_it_is_written(dut, weight_bits):
     await bench.compare([job])
 
 
+@shows("shift_add.row_blocks", "shift_add.widths")
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def row_blocks_cancel(dut, weight_bits, signed):
@@ -289,6 +300,7 @@ async def row_blocks_cancel(dut, weight_bits, signed):
     await bench.check(jobs)
 
 
+@shows("planes.skipped", "shift_add.places")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
 async def vectors_of_every_length(dut, weight_bits, stall):
@@ -328,6 +340,7 @@ def words_of(bench: TileBench, planes: int, *, signed: bool) -> np.ndarray:
     return words - ((words >> top) << planes if signed else 0)
 
 
+@shows("planes.skipped", "tile.counters")
 @cocotb.test()
 @cocotb.parametrize(density=[0.0, 0.02, 0.5])
 async def sparse_planes(dut, density):
@@ -352,6 +365,7 @@ async def sparse_planes(dut, density):
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
 
 
+@shows("tile.cycles")
 @cocotb.test()
 async def cycles_of_sequences_are_the_formula(dut):
     """Random lists of jobs, waits for weights included: from the cycle in which all is offered to
@@ -375,6 +389,7 @@ async def cycles_of_sequences_are_the_formula(dut):
         )
 
 
+@shows("tile.cycles")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def counted_cycles_are_the_formula(dut, weight_bits):
@@ -395,6 +410,7 @@ async def counted_cycles_are_the_formula(dut, weight_bits):
         assert wrapped(running + switching) == wrapped(cycles)
 
 
+@shows("tile.cycles")
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def latency_is_the_formula(dut, weight_bits):
@@ -420,6 +436,7 @@ async def latency_is_the_formula(dut, weight_bits):
     assert result - (accepted + job.activation_bits) == TILE.latency(weight_bits)
 
 
+@shows("jobs.malformed", "tile.streams")
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def malformed_jobs(dut, idle, stall):
@@ -437,6 +454,7 @@ async def malformed_jobs(dut, idle, stall):
     await bench.check(jobs)
 
 
+@shows("jobs.malformed")
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def a_malformed_job_follows_sums_that_wait(dut, weight_bits):
@@ -455,6 +473,7 @@ async def a_malformed_job_follows_sums_that_wait(dut, weight_bits):
     await bench.check(jobs)
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(idle=["never", "often"], stall=["never", "often"])
 async def reset_at_any_moment(dut, idle, stall):
@@ -479,6 +498,7 @@ async def reset_at_any_moment(dut, idle, stall):
         await bench.check(jobs())
 
 
+@shows("tile.counters")
 @cocotb.test()
 async def counters_cover_every_cycle(dut):
     """The exclusive counters sum to the cycles since reset, jobs with stalls included."""
@@ -499,6 +519,7 @@ async def counters_cover_every_cycle(dut):
     assert await bench.counter(Counter.JOBS_DONE) == len(jobs)
 
 
+@shows("tile.counters", "tile.counters")
 @cocotb.test()
 async def counters_start_from_zero(dut):
     """After reset every counter is zero, but for the one of idle cycles, which counts them."""
@@ -530,6 +551,7 @@ the lowest bits are about to overflow, which they must not until the counter cou
 """
 
 
+@shows("tile.counters")
 @cocotb.test()
 @cocotb.parametrize(
     (
@@ -572,6 +594,7 @@ async def a_stream_held_back_is_counted(dut, held, counter):
         assert moved == expected, more
 
 
+@shows("tile.counters")
 @cocotb.test()
 async def a_result_held_back_is_counted(dut):
     """One cycle more in which it waits is one cycle more in its counter, and in no other."""
@@ -602,6 +625,7 @@ async def a_result_held_back_is_counted(dut):
         assert moved == expected, more
 
 
+@shows("tile.counters")
 @cocotb.test()
 @cocotb.parametrize(stall=[stall for stall in BACK_PRESSURES if stall != "never"])
 async def results_that_wait_are_counted(dut, stall):
@@ -623,6 +647,7 @@ async def results_that_wait_are_counted(dut, stall):
         assert await bench.counter(Counter.STALLED_ON_RESULTS) == wrapped(waited)
 
 
+@shows("tile.counters")
 @cocotb.test()
 @cocotb.parametrize(lowest_empty=[False, True])
 async def skipped_planes_carry(dut, lowest_empty):
@@ -650,6 +675,7 @@ async def skipped_planes_carry(dut, lowest_empty):
             assert await bench.counter(Counter.PLANES_SKIPPED) == wrapped(skipped), number
 
 
+@shows("tile.counters")
 @cocotb.test()
 async def jobs_are_counted(dut):
     """Each job once, and a malformed one in the cycle in which it is refused."""
@@ -665,6 +691,7 @@ async def jobs_are_counted(dut):
     assert await bench.counter(Counter.RUNNING) == 0
 
 
+@shows("tile.counters")
 @cocotb.test()
 async def running_cycles_are_counted(dut):
     """One a plane, by way of many values to the highest, and over it."""

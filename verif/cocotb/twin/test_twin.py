@@ -8,8 +8,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from adq.verif.signoff.regression.twin import INPUTS, RESET_CYCLES, Driver, Schedule
+from adq.verif.simulation.testpoints import shows
 
 
+@shows("simulators.agree")
 @cocotb.test()
 async def schedule(dut):
     """Results with their cycles, and the counters behind reset and at the end, are left in

@@ -6,8 +6,10 @@ import numpy as np
 from adq.verif.cocotb.bench import TILE
 from adq.verif.cocotb.streams import IDLES
 from adq.verif.cocotb.weight_array.bench import SHAPE, WeightArrayBench
+from adq.verif.simulation.testpoints import shows
 
 
+@shows("weights.stored", "weights.banks")
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def blocks_load_while_others_compute(dut, idle, stall):
@@ -17,6 +19,7 @@ async def blocks_load_while_others_compute(dut, idle, stall):
     await bench.check(bench.random_uses(12))
 
 
+@shows("weights.stored")
 @cocotb.test()
 async def every_cell(dut):
     """A lone weight bit, and a lone missing one, in every cell, with all rows on."""
@@ -35,6 +38,7 @@ async def every_cell(dut):
     await bench.check(uses)
 
 
+@shows("weights.banks", "tile.cycles")
 @cocotb.test()
 async def loading_hides(dut):
     """Blocks follow without a gap where each is used for as long as the formula asks, and with a
@@ -55,6 +59,7 @@ async def loading_hides(dut):
         assert (await bench.check(uses) == gapless) == (planes == enough)
 
 
+@shows("tile.reset")
 @cocotb.test()
 @cocotb.parametrize(idle=["never", "often"])
 async def reset_at_any_moment(dut, idle):

@@ -1,7 +1,7 @@
 """The test plan: what the contracts promise, and which tests, proofs and bins show each promise.
 
-The plan is ``testplan.toml`` beside this file; :mod:`adq.verif.signoff.plan.planned` holds it to
-what there is.
+Testpoints stand in ``testplan.toml`` beside this file. Tests name theirs in markers beside them
+(:mod:`adq.verif.signoff.plan.markers`), and :mod:`adq.verif.signoff.plan.planned` holds both to each other.
 """
 
 import fnmatch
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from adq.verif.signoff.plan.markers import Marker, PytestFile, cocotb_tests, pytest_files
 from adq.verif.sources import CHECKOUT
 
 __all__ = [
@@ -33,10 +34,9 @@ ROOT = CHECKOUT
 GOALS = ("line", "branch", "toggle", "bins")
 
 TABLES = {
-    "testpoint": {"name", "stage", "promise", "tests", "pytest", "proofs", "bins"},
+    "testpoint": {"name", "stage", "promise", "proofs", "bins"},
     "exclusion": {"kind", "instance", "points", "reason"},
     "networks": {"artifact", "bins"},
-    "outside": {"files", "tests", "reason"},
 }
 """Tables of the plan, and the keys that each may have."""
 
@@ -58,9 +58,9 @@ class Testpoint:
     """Of the chain from training to the tile's results."""
     promise: str
     tests: tuple[str, ...] = ()
-    """cocotb tests: the folder of ``verif/cocotb/``, a dot, and the function."""
+    """cocotb tests marked with it: the folder of ``verif/cocotb/``, a dot, and the function."""
     pytest: tuple[str, ...] = ()
-    """Files below the root, or ``file::test``."""
+    """Files below the root that are marked with it, or ``file::test``."""
     proofs: tuple[str, ...] = ()
     bins: tuple[str, ...] = ()
     """Groups of :mod:`adq.verif.simulation.functional_coverage`."""
@@ -101,22 +101,30 @@ class TestPlan:
     __test__ = False
 
     testpoints: tuple[Testpoint, ...]
-    exhaustive: tuple[str, ...] = ()
-    """cocotb tests that draw nothing, or every value there is."""
     goals: Mapping[str, float] = field(default_factory=dict)
     """Percent of what is not excluded, of ``line``, ``branch``, ``toggle`` and ``bins``."""
     exclusions: tuple[Exclusion, ...] = ()
     networks: tuple[Networks, ...] = ()
-    outside_files: tuple[str, ...] = ()
-    outside_tests: tuple[str, ...] = ()
+    cocotb_tests: Mapping[str, Marker | None] = field(default_factory=dict)
+    pytest_files: Mapping[str, PytestFile] = field(default_factory=dict)
+
+    @property
+    def exhaustive(self) -> list[str]:
+        """Cocotb tests that draw nothing, or take every value there is."""
+        return [name for name, marker in self.cocotb_tests.items() if marker and marker.exhaustive]
 
     def points_of(self, test: str) -> list[str]:
         """Names of the testpoints that a cocotb test stands in."""
         return [point.name for point in self.testpoints if test in point.tests]
 
 
-def read_plan(path: Path | None = None) -> TestPlan:
-    """Read a plan; that of this repository where no path is given.
+def read_plan(path: Path | None = None, *, root: Path = ROOT) -> TestPlan:
+    """Read a plan, and the markers of the tests below ``root``.
+
+    Parameters
+    ----------
+    path
+        ``verif/signoff/plan/testplan.toml`` where none is given.
 
     Raises
     ------
@@ -131,23 +139,39 @@ def read_plan(path: Path | None = None) -> TestPlan:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TestPlanError(f"{path}: not valid TOML: {error}") from None
     for name in document:
-        if name not in {*TABLES, "exhaustive", "goals"}:
-            known = ", ".join([*TABLES, "exhaustive", "goals"])
+        if name not in {*TABLES, "goals"}:
+            known = ", ".join([*TABLES, "goals"])
             raise TestPlanError(f"{path}: unknown table {name!r}; known: {known}")
     tables = {name: list(_entries(path, document, name)) for name in TABLES}
-    outside = tables["outside"]
+    cocotb, files = cocotb_tests(root), pytest_files(root)
+    markers = {name: file.marker for name, file in files.items()} | {
+        f"{name}::{test}": marker
+        for name, file in files.items()
+        for test, marker in file.marked.items()
+    }
     try:
         return TestPlan(
-            testpoints=tuple(Testpoint(**entry) for entry in tables["testpoint"]),
-            exhaustive=tuple(document.get("exhaustive", ())),
+            testpoints=tuple(
+                Testpoint(
+                    **entry,
+                    tests=_marked(cocotb, entry["name"]),
+                    pytest=_marked(markers, entry["name"]),
+                )
+                for entry in tables["testpoint"]
+            ),
             goals=_goals(path, document.get("goals", {})),
             exclusions=tuple(Exclusion(**entry) for entry in tables["exclusion"]),
             networks=tuple(Networks(**entry) for entry in tables["networks"]),
-            outside_files=tuple(name for entry in outside for name in entry.get("files", ())),
-            outside_tests=tuple(name for entry in outside for name in entry.get("tests", ())),
+            cocotb_tests=cocotb,
+            pytest_files=files,
         )
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise TestPlanError(f"{path}: an entry lacks a key: {error}") from None
+
+
+def _marked(markers: Mapping[str, Marker | None], testpoint: str) -> tuple[str, ...]:
+    """Names of what is marked with a testpoint."""
+    return tuple(name for name, one in markers.items() if one and testpoint in one.testpoints)
 
 
 def _goals(path: Path, table: Mapping) -> dict[str, float]:

@@ -12,6 +12,7 @@ import cocotb
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.testpoints import shows
 
 STREAMS = ("jobs", "weights", "activations")
 
@@ -24,6 +25,7 @@ def place(folder: Path) -> None:
         link.symlink_to(folder / link.name)
 
 
+@shows("networks.on_the_tile")
 @cocotb.test()
 async def every_layer(dut):
     """Every layer gives all of its results; cycles and switching are left in ``plays.json``."""

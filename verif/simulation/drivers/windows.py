@@ -8,8 +8,10 @@ import cocotb
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.testpoints import shows
 
 
+@shows(reason="Switching, how it is counted and what it takes: figures about the design.")
 @cocotb.test()
 async def counted_jobs(dut):
     """Reset, then the jobs; counts of both are left in ``reset.counts`` and ``jobs.counts``."""
