@@ -1,6 +1,7 @@
 """Regressions: what they leave behind, however they end, and how they go on."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -18,7 +19,13 @@ from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import Outcome, read_plan
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.regression import Regression, occupied, run_all
-from adq.verif.signoff.regression.run_lists import SMALL_TILE, nightly_runs, seeds_of, short_runs
+from adq.verif.signoff.regression.run_lists import (
+    EDGE_TILES,
+    SMALL_TILE,
+    nightly_runs,
+    seeds_of,
+    short_runs,
+)
 from adq.verif.signoff.regression.runs import Bench, Record, Run, State, execute
 from adq.verif.signoff.replay.cases import Case, Refused, write_cases
 from adq.verif.signoff.replay.reducing import run_cases
@@ -281,6 +288,19 @@ def test_nightly_runs_every_random_test_from_every_seed():
     assert len({run.tile for run in nightly}) >= 4
     tests = [{"test": "a", "seed": 1}, {"test": "a", "seed": 1}, {"test": "a", "seed": 2}]
     assert seeds_of(tests) == {"a": 2}
+
+
+def test_every_two_values_of_two_parameters_meet_in_an_edge_tile():
+    names = [field.name for field in dataclasses.fields(TileParameters)]
+    values = {name: {getattr(tile, name) for tile in EDGE_TILES} for name in names}
+    assert min(values["rows"]) == min(values["vectors"]) == min(values["row_blocks"]) == 1
+    assert min(values["partial_sums"]) == 0
+    for one, other in itertools.combinations(names, 2):
+        met = {(getattr(tile, one), getattr(tile, other)) for tile in EDGE_TILES}
+        for pair in itertools.product(values[one], values[other]):
+            # Sums over row blocks need a buffer.
+            if (one, other) != ("row_blocks", "partial_sums") or pair[0] == 1 or pair[1] > 0:
+                assert pair in met, (one, other, pair)
 
 
 def test_the_short_regression_begins_with_the_small_tile():

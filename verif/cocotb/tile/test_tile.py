@@ -68,7 +68,7 @@ async def every_precision(dut, idle, stall):
             weight_bits=weight_bits,
             activation_bits=activation_bits,
             signed=signed,
-            vectors=int(bench.rng.integers(1, 3)),
+            vectors=int(bench.rng.integers(1, min(TILE.vectors, 2) + 1)),
         )
         for activation_bits in range(1, TILE.max_activation_bits + 1)
         for weight_bits in TILE.weight_widths
@@ -134,7 +134,8 @@ async def sums_cross_zero(dut, weight_bits, signed):
     """
     bench = TileBench(dut)
     await bench.start()
-    given = {"weight_bits": weight_bits, "signed": signed, "vectors": MOST_VECTORS}
+    vectors = min(MOST_VECTORS, 64)
+    given = {"weight_bits": weight_bits, "signed": signed, "vectors": vectors}
     await bench.check(
         [
             random_job(TILE, bench.rng, **given, activation_bits=activation_bits, small=True)

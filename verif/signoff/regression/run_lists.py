@@ -8,6 +8,7 @@ from adq.verif.signoff.regression.runs import Bench, Run
 __all__ = [
     "BLOCK_TILES",
     "COVERED_TILES",
+    "EDGE_TILES",
     "MORE_BLOCK_TILES",
     "MORE_PORT_TILES",
     "NIGHTLY_TILES",
@@ -64,7 +65,34 @@ NIGHTLY_TILES = (
     (Bench.TILE, TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17)),
     (Bench.TILE, TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3)),
 )
-"""What the nightly regression runs from every tenth seed; the small tile runs from all."""
+"""Tiles that the nightly regression runs from every tenth seed; the small tile runs from all."""
+
+
+_EDGES = """
+rows columns row_blocks partial_sums  vectors counter_bits
+   1      16          1            0        1           64
+   1      48          1            5        1           64
+   1      48          2            5 16777216            8
+   1      48      65536            1 16777216           64
+   5      16          1            0 16777216           64
+   5      16          2            1        1            8
+   5      16      65536            5        1            8
+   5      48          1            1 16777216            8
+  33      16          2            1        1           64
+  33      16      65536            5 16777216           64
+  33      48          1            0        1            8
+"""
+
+
+def _tiles(table: str) -> tuple[TileParameters, ...]:
+    names, *rows = (line.split() for line in table.strip().splitlines())
+    return tuple(TileParameters(**dict(zip(names, map(int, row), strict=True))) for row in rows)
+
+
+EDGE_TILES = _tiles(_EDGES)
+"""Tiles at the ends of the parameters' ranges, small enough for a night: every two values of two
+parameters that a tile can have together stand in one of them. Their ports are tested from the first
+seed of a night; rows and columns of 1024 are on the long regression's list of blocks."""
 
 
 def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
@@ -73,6 +101,7 @@ def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
     for seed in range(1, seeds + 1):
         some = [(bench, SMALL_TILE) for bench in Bench]
         some += NIGHTLY_TILES if seed % 10 == 1 else ()
+        some += [(Bench.TILE, tile) for tile in EDGE_TILES] if seed == 1 else []
         for bench, tile in some:
             left_out = [name for name in exhaustive if name.partition(".")[0] in bench.folders]
             runs.append(
