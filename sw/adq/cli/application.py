@@ -21,7 +21,6 @@ COMMANDS = (
     "export",
     "verify",
     "onnx",
-    "partial-sums",
     "map",
     "sim",
     "activity",

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 FILE = Path(__file__).with_name("partial_sums_nangate45.json")
-"""What `adq partial-sums --liberty` measured."""
+"""What `adq dev partial-sums --liberty` measured."""
 
 FORMAT = 1
 
@@ -110,7 +110,7 @@ class FlipFlopBuffer:
             known = False
         if not known:
             raise EnergyError(
-                f"{path}: holds no partial sum buffer: write it with `adq partial-sums --liberty`"
+                f"{path}: holds no partial sum buffer: write it with `adq dev partial-sums --liberty`"
             )
         return buffer
 

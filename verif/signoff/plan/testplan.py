@@ -1,7 +1,8 @@
 """The test plan: what the contracts promise, and which tests, proofs and bins show each promise.
 
 Testpoints stand in ``testplan.toml`` beside this file. Tests name theirs in markers beside them
-(:mod:`adq.verif.signoff.plan.markers`), and :mod:`adq.verif.signoff.plan.planned` holds both to each other.
+(:mod:`adq.verif.signoff.plan.markers`), and :mod:`adq.verif.signoff.plan.planned` holds both to
+each other.
 """
 
 import fnmatch

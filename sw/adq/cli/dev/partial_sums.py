@@ -1,4 +1,4 @@
-"""``adq partial-sums``"""
+"""``adq dev partial-sums``"""
 
 from pathlib import Path
 from typing import Annotated
