@@ -192,7 +192,7 @@ write_artifact(target, artifact, {"onnx": b"graph", "qonnx": b"graph"})
         ("fsync", 4, 4),  # manifest written
         ("fsync", 5, 4),  # staged folder complete
         ("fsync", 6, 8),  # folders exchanged
-        ("rmtree", 2, 8),  # the old one not yet removed
+        ("rmtree", 1, 8),  # the old one not yet removed
     ],
 )
 def test_a_killed_writer_leaves_the_old_artifact_or_the_new(stored, call, when, bits):

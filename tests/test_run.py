@@ -1,13 +1,13 @@
 """Folders of runs: what is overwritten when, what is resumed, what is noticed."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
 
 from adq.runs.run import Run, RunError
 from adq.training.config import Recipe, TrainingConfig
+from tests.kept_results import history, metrics
 
 RECIPE = Recipe(training=TrainingConfig(epochs=4))
 
@@ -18,7 +18,8 @@ def changed(**training) -> Recipe:
 
 def finished(path: Path, recipe: Recipe = RECIPE) -> Run:
     run = Run.create(path, recipe)
-    run.metrics.write_text(json.dumps({"recipe": dataclasses.asdict(recipe), "mixed": {}}))
+    run.write_history(history(2))
+    run.write_metrics(metrics(recipe))
     run.mixed.write_text("old checkpoint")
     return run
 

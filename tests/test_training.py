@@ -169,8 +169,9 @@ def after(calls: int, function, accident=kill):
     return wrapped
 
 
-def half_a_file(content, path) -> None:
-    Path(path).write_bytes(b"half of a checkpoint")
+def half_a_file(content, file) -> None:
+    file.write(b"half of a checkpoint")
+    file.flush()
     kill()
 
 

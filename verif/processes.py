@@ -1,12 +1,34 @@
 """Programs that are started: they end with their parent, and after their time."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 
 __all__ = ["Processes", "StoppedError", "limited"]
+
+
+_GUARD = """
+import os, signal, subprocess, sys, threading
+
+def watch(pipe):
+    os.read(pipe, 1)
+    os.killpg(0, signal.SIGKILL)
+
+threading.Thread(target=watch, args=(int(sys.argv[1]),), daemon=True).start()
+status = subprocess.call(sys.argv[2:])
+if status < 0:
+    signal.signal(-status, signal.SIG_DFL) if -status not in (9, 19) else None
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+"""What starts a program: it waits for the program's end, or for that of the process at the other
+end of a pipe, which the system closes however that process ends; then it ends all of its session.
+"""
 
 
 class StoppedError(RuntimeError):
@@ -26,6 +48,8 @@ class Processes:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such program.
         StoppedError
             After :meth:`stop`.
         subprocess.TimeoutExpired
@@ -34,7 +58,22 @@ class Processes:
         with self._lock:
             if self._stopped:
                 raise StoppedError("interrupted")
-            process = subprocess.Popen(command, start_new_session=True, **options)
+            if (
+                shutil.which(command[0], path=(options.get("env") or os.environ).get("PATH"))
+                is None
+            ):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(command[0]))
+            ours, theirs = os.pipe()
+            guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(ours), *map(str, command)]
+            try:
+                process = subprocess.Popen(
+                    guarded, start_new_session=True, pass_fds=(ours,), **options
+                )
+            except BaseException:
+                os.close(theirs)
+                raise
+            finally:
+                os.close(ours)
             self._processes.add(process)
         try:
             status = process.wait(timeout)
@@ -43,6 +82,7 @@ class Processes:
             process.wait()
             raise
         finally:
+            os.close(theirs)
             with self._lock:
                 self._processes.discard(process)
         if self._stopped:

@@ -2,8 +2,11 @@
 
 import contextlib
 import ctypes
+import fcntl
+import glob
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,16 +15,62 @@ _RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
-def staged_directory(target: Path) -> Iterator[Path]:
-    """Give a new folder beside ``target`` to write into, and remove what is left of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
+def scratch_directory(parent: Path, name: str) -> Iterator[Path]:
+    """Give a new folder ``.NAME.PID.*.tmp`` to write into, and remove what is left of it.
+
+    Folders of the same name whose process was killed are removed, too.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_dead(parent, name)
+    made = tempfile.mkdtemp(prefix=f".{name}.{os.getpid()}.", suffix=".tmp", dir=parent)
+    scratch = Path(made)
+    descriptor = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        yield staged
+        # Held as long as this process lives; file systems without locks have the number alone.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        scratch.chmod(0o777 & ~umask())  # a temporary folder is for its owner only
+        yield scratch
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        os.close(descriptor)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def staged_directory(target: Path) -> contextlib.AbstractContextManager[Path]:
+    """Give a new folder beside ``target`` to write into, and remove what is left of it."""
+    return scratch_directory(target.parent, target.name)
+
+
+def umask() -> int:
+    """Return the permissions that the user's new files lack; the system has no other way."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
+
+
+def _remove_dead(parent: Path, name: str) -> None:
+    """Remove scratch folders whose process is gone: it holds no lock, and its number is free."""
+    for scratch in parent.glob(f".{glob.escape(name)}.*.tmp"):
+        process = scratch.name.removeprefix(f".{name}.").partition(".")[0]
+        if not process.isdecimal() or _lives(int(process)):
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(scratch, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_synced(path: Path, data: bytes) -> None:

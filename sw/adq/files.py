@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from adq.golden.files.directory import umask
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -21,19 +23,12 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # a temporary file is for its owner only
+        temporary.chmod(0o666 & ~umask())  # a temporary file is for its owner only
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Return the bits that the user's new files lack; the system tells them by setting others."""
-    now = os.umask(0o077)
-    os.umask(now)
-    return now
 
 
 def remove_remains(path: Path) -> None:

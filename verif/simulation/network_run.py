@@ -23,7 +23,7 @@ from adq.verif.simulation.functional_coverage import JobSample
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.layer_work import LayerWork, network_work
 from adq.verif.simulation.net_classes import ClassCounts
-from adq.verif.simulation.results import read_results
+from adq.verif.simulation.results import COUNTS, LAYERS, read_results
 from adq.verif.simulation.simulator import Build, SimulationError
 from adq.verif.simulation.windows import check_sums, write_windows
 
@@ -200,12 +200,12 @@ def simulate(
             "or export it with more"
         )
     for layer in artifact.network.matrix_layers:
-        (directory / layer.name).mkdir(parents=True, exist_ok=True)
+        (directory / LAYERS / layer.name).mkdir(parents=True, exist_ok=True)
     layers = []
     for work in network_work(artifact, tile, images):
         progress(f"planning {work.name}")
         streams = streams_of(tile, work.jobs)
-        streams.write(directory / work.name)
+        streams.write(directory / LAYERS / work.name)
         layers.append((work, streams.results, streams.patience))
     progress(f"building the {tile.rows}x{tile.columns} tile")
     model, design = build_harness(tile, cache, nets=windows)
@@ -331,7 +331,7 @@ def _layer_run(
         If a job was refused, or results are not those of the jobs.
     """
     plan, name = work.plan, work.name
-    file = directory / name / "results.hex"
+    file = directory / LAYERS / name / "results.hex"
     results = results_of(plan.tile, file.read_text())
     file.unlink()
     if any(status.value for status in results.status):
@@ -382,17 +382,18 @@ def _windows(
     windows, the reset's sums, and how many of the design's named nets are in the files.
     """
 
-    def write(name: str) -> dict[str, dict]:
-        dump = (directory / f"{name}.counts").read_text()
-        return write_windows(design, dump, directory=directory, name=name, design_name="tile")
+    def write(folder: Path, name: str, counts: Path) -> dict[str, dict]:
+        dump = counts.read_text()
+        return write_windows(design, dump, directory=folder, name=name, design_name="tile")
 
     found = []
     for run in runs:
-        windows = write(run.name)
+        folder = directory / LAYERS
+        windows = write(folder, run.name, folder / run.name / COUNTS)
         check_sums(run.name, windows, run.counts.blocks)
         found.append(LayerRun(**{**vars(run), "windows": windows}))
     return found, {
-        "reset": write("reset")["reset"],
+        "reset": write(directory, "reset", directory / COUNTS)["reset"],
         "named_nets": design.named,
         "annotated_nets": len(design.nets.blocks),
     }

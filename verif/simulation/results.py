@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-__all__ = ["TestResult", "read_bins", "read_results"]
+__all__ = ["COUNTS", "LAYERS", "TestResult", "read_bins", "read_results"]
+
+LAYERS = Path("layers")
+"""Folder of the layers' own files, below that of a simulation: a layer can have any name, that of
+another file too."""
+
+COUNTS = "nets.counts"
+"""File of the counts of every net, of the reset or of a layer."""
 
 
 @dataclass(frozen=True)

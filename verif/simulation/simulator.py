@@ -1,12 +1,12 @@
 """Verilator under cocotb: builds cached by content, runs in directories of their own."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator
 
+from adq.golden.files.directory import scratch_directory
 from adq.verif.processes import Processes, StoppedError
 
 __all__ = ["Build", "SimulationError", "build", "verilator_folder"]
@@ -113,13 +114,11 @@ def _keep(files: Sequence[Path], folder: Path):
     """Copy files into a folder that appears whole, unless it is there."""
     if folder.exists():
         return
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    for file in files:
-        shutil.copyfile(file, scratch / file.name)
-    try:
-        scratch.rename(folder)
-    except OSError:  # another process was first
-        shutil.rmtree(scratch)
+    with scratch_directory(folder.parent, folder.name) as scratch:
+        for file in files:
+            shutil.copyfile(file, scratch / file.name)
+        with contextlib.suppress(OSError):  # another process was first
+            scratch.rename(folder)
 
 
 @dataclass(frozen=True)
@@ -276,44 +275,52 @@ def build(
     if directory.exists():
         return Build(directory, top)
 
-    cache.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{top}-", dir=cache))
-    (scratch / "ports.vlt").write_text(control)
-    if fst:  # the library that is linked: all of it is in the header
-        (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
-        arguments += ["-LDFLAGS", "-L."]
-    for name, text in sources.items():
-        (scratch / name).write_text(text)
-    try:
-        _Runner(processes or Processes()).build(
-            sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
-            hdl_toplevel=top,
-            parameters=dict(parameters or {}),
-            build_args=arguments,
-            build_dir=scratch,
-            always=True,
-            waves=waves or fst,
-            log_file=scratch / "build.log",
-        )
-    except StoppedError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    except (SystemExit, RuntimeError, ValueError, OSError) as error:
-        failed = cache / f"{top}-failed"
-        shutil.rmtree(failed, ignore_errors=True)
+    _require_no_blank(cache, verilator_folder())
+    with scratch_directory(cache, top) as scratch:
+        (scratch / "ports.vlt").write_text(control)
+        if fst:  # the library that is linked: all of it is in the header
+            (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
+            arguments += ["-LDFLAGS", "-L."]
+        for name, text in sources.items():
+            (scratch / name).write_text(text)
         try:
-            scratch.rename(failed)
-        except OSError:  # another build failed in the same moment
-            failed = scratch
-        raise SimulationError(
-            f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
-            "`adq doctor` for the tools"
-        ) from None
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    try:
-        scratch.rename(directory)
-    except OSError:  # another process was first with the same content
-        shutil.rmtree(scratch)
+            _Runner(processes or Processes()).build(
+                sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
+                hdl_toplevel=top,
+                parameters=dict(parameters or {}),
+                build_args=arguments,
+                build_dir=scratch,
+                always=True,
+                waves=waves or fst,
+                log_file=scratch / "build.log",
+            )
+        except StoppedError:
+            raise
+        except (SystemExit, RuntimeError, ValueError, OSError) as error:
+            failed = _keep_failed(scratch, cache / f"{top}-failed")
+            raise SimulationError(
+                f"Verilator could not build {top} ({error}); see {failed / 'build.log'}, and "
+                "`adq doctor` for the tools"
+            ) from None
+        with contextlib.suppress(OSError):  # another process was first with the same content
+            scratch.rename(directory)
     return Build(directory, top)
+
+
+def _require_no_blank(*folders: Path) -> None:
+    """Refuse folders with a blank in their path, which GNU make cannot build in."""
+    for folder in folders:
+        if any(each.isspace() for each in str(folder.resolve())):
+            raise SimulationError(
+                f"{folder.resolve()}: GNU make cannot build a model in a folder with a blank in "
+                "its path: move the checkout to a place without"
+            )
+
+
+def _keep_failed(scratch: Path, failed: Path) -> Path:
+    """Keep the log of a build that failed, in place of that of the one before."""
+    shutil.rmtree(failed, ignore_errors=True)
+    failed.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):
+        shutil.copy(scratch / "build.log", failed)
+    return failed

@@ -1,10 +1,13 @@
 """The command line: registers the commands, and says in one line what went wrong."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +59,30 @@ DEVELOPERS_COMMANDS = (
 )
 """Commands of ``adq dev``, each a module of ``adq.cli.dev``: not part of the wheel."""
 
+OUTPUTS = {"export": "directory", "onnx": "directory", "results": "folder"}
+"""Option or argument that names what a command writes, where it is not ``out``."""
+
+ALONE = frozenset(
+    {
+        "activity",
+        "characterize",
+        "coverage",
+        "export",
+        "formal",
+        "gate_level",
+        "inject",
+        "mutate",
+        "mutate_python",
+        "nightly",
+        "onnx",
+        "regress",
+        "replay",
+        "sim",
+        "train",
+    }
+)
+"""Commands that write many files over a time: two of them never share a place."""
+
 NAMED_ERRORS = frozenset(
     {
         "adq.runs.checkpoint.CheckpointError",
@@ -77,6 +104,7 @@ NAMED_ERRORS = frozenset(
         "adq.golden.mapper.MappingError",
         "adq.golden.samples.ArtifactError",
         "adq.golden.formats.NetworkError",
+        "adq.golden.files.locks.LockError",
         "adq.golden.files.reading.FileError",
         "adq.golden.onnx.check.OnnxError",
         "adq.rtl.parameters.ParameterError",
@@ -135,6 +163,16 @@ def explain(error: Exception) -> str | None:
     return None
 
 
+def _output(command: str, options: Mapping[str, object]) -> contextlib.AbstractContextManager:
+    """Claim the place that a command writes to, before it does anything else."""
+    place = options.get(OUTPUTS.get(command, "out"))
+    if not isinstance(place, Path) or os.environ.get("RANK", "0") != "0":
+        return contextlib.nullcontext()
+    from adq.outputs import claimed
+
+    return claimed(place, alone=command in ALONE)
+
+
 def _for_people(command: Callable[..., None]) -> Callable[..., None]:
     """Turn a command's errors into one line on stderr and an exit status."""
 
@@ -143,7 +181,8 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
         # A simulator that was started ends with its parent, however that is ended.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            command(*args, **kwargs)
+            with _output(command.__name__, kwargs):
+                command(*args, **kwargs)
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None

@@ -125,10 +125,24 @@ class Checkpoint:
         return prepared
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or the folder cannot be written.
+
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        with replacing(path) as temporary:
-            torch.save({"format": FORMAT, **fields, "path": None}, temporary)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save({"format": FORMAT, **fields, "path": None}, file)
+            except (OSError, RuntimeError) as error:
+                # PyTorch closes its archive behind a full disk, and complains about that alone.
+                failed = error if isinstance(error, OSError) else error.__context__
+                if not isinstance(failed, OSError):
+                    raise
+                raise OSError(failed.errno, failed.strerror, str(path)) from None
 
     @classmethod
     def load(cls, path: Path, *, recipe: Recipe | None = None) -> "Checkpoint":

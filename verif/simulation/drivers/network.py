@@ -12,6 +12,7 @@ import cocotb
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.results import COUNTS, LAYERS
 from adq.verif.simulation.testpoints import shows
 
 STREAMS = ("jobs", "weights", "activations")
@@ -36,14 +37,15 @@ async def every_layer(dut):
     player = Player(dut, tile, words=specification["words"], separate=windows)
     await player.reset()
     if windows:
-        Path("reset.counts").write_text(await player.dump())
+        Path(COUNTS).write_text(await player.dump())
     plays = []
     for layer in specification["layers"]:
-        place(Path(layer["name"]))
+        folder = LAYERS / layer["name"]
+        place(folder)
         played = await player.play_files(results=layer["results"], patience=layer["patience"])
-        Path("results.hex").rename(Path(layer["name"], "results.hex"))
+        Path("results.hex").rename(folder / "results.hex")
         if windows:
-            Path(f"{layer['name']}.counts").write_text(await player.dump())
+            (folder / COUNTS).write_text(await player.dump())
         plays.append({"cycles": played.cycles, "switching": played.switching})
         Path(specification["progress"]).write_text(layer["name"])
     Path("plays.json").write_text(json.dumps(plays))

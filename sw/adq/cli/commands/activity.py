@@ -39,6 +39,8 @@ def activity(
     from adq.files import write_json
 
     console = Console(markup=False)
+    # A run that breaks off leaves no summary, rather than that of the run before.
+    (out / "activity.json").unlink(missing_ok=True)
     found = []
     for number, artifact in enumerate(artifacts):
         directory = out / f"{number}-{artifact.name}"

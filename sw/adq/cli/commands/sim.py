@@ -47,6 +47,8 @@ def sim(
     from adq.simulation import report_networks, simulate_networks
 
     console = Console(markup=False)
+    # A run that breaks off leaves no summary, rather than that of the run before.
+    (out / "simulation.json").unlink(missing_ok=True)
     with console.status("starting") as status:
         runs = simulate_networks(
             artifacts, parameters, images, out, CACHE, lambda text: status.update(escape(text))
