@@ -10,6 +10,10 @@ from adq.golden.integer_network import Trace, run
 from adq.golden.network import Network
 from adq.golden.samples import Artifact
 
+DENSITY_TOLERANCE = 0.25
+"""How far the density of a few samples may lie from that of the last epoch of training; four
+images of the checked-in networks lie up to 0.17 from it."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NodeAgreement:
@@ -27,6 +31,35 @@ class NodeAgreement:
     def agrees(self) -> bool:
         """Whether not one integer differs."""
         return self.differing == 0
+
+
+def doubts(artifact: Artifact) -> list[str]:
+    """Say which statements about a network its own integers speak against.
+
+    No integer depends on a layer's density, and more bits than the weights need change none, but
+    costs are told by both. Weights that were scaled channel by channel use all of their bits, and
+    the samples' share of non-zero activations is near that of training.
+    """
+    network, samples = artifact.network, artifact.samples
+    found = []
+    for layer in network.matrix_layers:
+        largest = max(int(layer.weight.max()), -1 - int(layer.weight.min()))
+        needed = largest.bit_length() + 1
+        if needed < layer.weight_bits:
+            found.append(
+                f"{layer.name}: says weights of {layer.weight_bits} bits, but none needs more than "
+                f"{needed}"
+            )
+        outputs = samples.outputs.get(layer.name)
+        if layer.density is None or outputs is None:
+            continue
+        share = np.count_nonzero(outputs) / outputs.size
+        if abs(share - layer.density) > DENSITY_TOLERANCE:
+            found.append(
+                f"{layer.name}: says a density of {layer.density:.3f}, but {share:.3f} of its "
+                f"outputs are not zero in the {len(samples)} samples"
+            )
+    return found
 
 
 class Integers(Protocol):

@@ -267,6 +267,8 @@ torch = pytest.importorskip("torch", reason="checkpoints need the extra train")
 
 from adq.runs.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 
+pytestmark = pytest.mark.testpoint("artifact.strangers")
+
 
 class Payload:
     """What runs a command where it is unpickled."""

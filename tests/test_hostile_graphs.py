@@ -15,6 +15,8 @@ from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
 from adq.golden.onnx.session import run_onnx, run_qonnx
 from tests.golden_networks import digits_like_network
 
+pytestmark = pytest.mark.testpoint("artifact.strangers")
+
 ROOT = Path(__file__).parents[1]
 MIXED = ROOT / "golden" / "vectors" / "digits" / "mixed"
 DOMAIN = "build.evil.payload"

@@ -18,6 +18,8 @@ from adq.golden.files.locks import LockError, locked
 from adq.verif.processes import Processes
 from adq.verif.simulation.simulator import SimulationError, build
 
+pytestmark = pytest.mark.testpoint("runs.apart")
+
 ROOT = Path(__file__).parents[1]
 MIXED = ROOT / "golden" / "vectors" / "digits" / "mixed"
 

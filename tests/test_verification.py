@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from adq.artifacts import verification
 from adq.cli import main
 from adq.golden import integer_network
 from adq.golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
+from adq.golden.verify import doubts
 
 pytestmark = pytest.mark.testpoint("artifact.agreement")
 
@@ -111,3 +113,35 @@ def test_graphs_are_part_of_the_artifact(artifact, tmp_path):
     (artifact / GRAPHS["onnx"]).write_bytes(damaged)
     with pytest.raises(ArtifactError, match=r"network\.onnx: its sha256 is not the one"):
         read_artifact(artifact)
+
+
+def changed(artifact, **fields):
+    """The same network, with fields of conv2 changed and signed anew."""
+    found = read_artifact(artifact)
+    nodes = [
+        dataclasses.replace(node, **fields) if node.name == "conv2" else node
+        for node in found.network.nodes
+    ]
+    network = dataclasses.replace(found.network, nodes=tuple(nodes))
+    write_artifact(artifact, dataclasses.replace(found, network=network))
+
+
+@pytest.mark.parametrize(
+    ("fields", "doubt"),
+    [
+        ({"weight_bits": 7}, "conv2: says weights of 7 bits, but none needs more than 2"),
+        ({"density": 0.05}, "conv2: says a density of 0.050, but 0.384 of its outputs are not"),
+        ({"density": 0.9}, "conv2: says a density of 0.900, but 0.384 of its outputs are not"),
+    ],
+)
+def test_what_the_integers_speak_against_is_said(artifact, tmp_path, fields, doubt):
+    changed(artifact, **fields)
+    result, report = verify(artifact, out=tmp_path / "out")
+    assert result.exit_code == 0
+    assert f"Doubtful: {doubt}" in " ".join(result.output.split())
+    assert len(report["doubts"]) == 1
+
+
+@pytest.mark.parametrize("name", ["digits/mixed", "digits/16bit", "resnet8"])
+def test_the_checked_in_artifacts_are_not_doubted(name):
+    assert doubts(read_artifact(VECTORS / name)) == []

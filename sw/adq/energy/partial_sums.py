@@ -110,7 +110,8 @@ class FlipFlopBuffer:
             known = False
         if not known:
             raise EnergyError(
-                f"{path}: holds no partial sum buffer: write it with `adq dev partial-sums --liberty`"
+                f"{path}: holds no partial sum buffer: write it with "
+                "`adq dev partial-sums --liberty`"
             )
         return buffer
 

@@ -33,6 +33,9 @@ def verify(
     installed, on graphs that are made from the artifact's network. A graph in the artifact's folder
     has to be the same one; it is compared, and never run.
 
+    Tells which bits and densities the integers speak against; labels, scales and what the generator
+    says are not checked.
+
     Exit status 1 if an integer differs, 2 if the artifact cannot be read or has another graph.
     """
     from rich.markup import escape
@@ -41,6 +44,7 @@ def verify(
     from adq.cli.result_path import result_path
     from adq.console import Console
     from adq.files import write_json
+    from adq.golden.verify import doubts
     from adq.shipped import install_command
 
     console = Console(markup=False)
@@ -79,6 +83,9 @@ def verify(
                     markup=False,
                     highlight=False,
                 )
+    doubted = doubts(verification.artifact)
+    for doubt in doubted:
+        console.print(f"Doubtful: {doubt}", style="yellow", markup=False, highlight=False)
     if agrees:
         console.print("All integers agree.")
     else:
@@ -90,6 +97,7 @@ def verify(
             "artifact": str(directory),
             "images": len(verification.artifact.samples),
             "agrees": agrees,
+            "doubts": doubted,
             "seed": seed if random else None,
             "results": [result.to_json() for result in results],
             "not_run": not_run,
