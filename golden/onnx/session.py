@@ -1,6 +1,7 @@
 """Runs the ONNX graphs of ``adq.golden.onnx.graph``, and returns every integer in them."""
 
 import os
+import sys
 
 import numpy as np
 import onnx
@@ -13,6 +14,9 @@ from adq.golden.onnx.graph import LOGITS, accumulator_name
 
 BATCH = 64
 """Images that ONNX Runtime takes at a time."""
+
+PIECE = 24
+"""Operators of a graph that the executor of ``qonnx`` gets at a time."""
 
 
 def session(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -78,17 +82,60 @@ def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> T
     require_self_contained(model)
     inputs = network.check_inputs(inputs).astype(np.float32)
     names = _tensors(network)
-    wrapper = ModelWrapper(model)
-    batch = wrapper.get_tensor_shape(INPUT)[0]
+    pieces = [ModelWrapper(piece) for piece in _pieces(model, names)]
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     batches = []
     for first in range(0, len(inputs), batch):
+        tensors = {INPUT: inputs[first : first + batch]}
         try:
-            context = execute_onnx(wrapper, {INPUT: inputs[first : first + batch]}, True)
-            batches.append([context[name] for name in names])
+            for piece in pieces:
+                given = {value.name: tensors[value.name] for value in piece.graph.input}
+                context = execute_onnx(piece, given, True)
+                tensors |= {value.name: context[value.name] for value in piece.graph.output}
+            batches.append([tensors[name] for name in names])
         except Exception as error:
             raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
     tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
     return _trace(network, dict(tensors))
+
+
+def _pieces(model: onnx.ModelProto, wanted: list[str]) -> list[onnx.ModelProto]:
+    """Cut a graph into graphs of a few operators, which give the tensors that others read.
+
+    The executor of ``qonnx`` looks through the whole graph for every tensor of every operator: its
+    time grows with the square of the operators.
+    """
+    graph = model.graph
+    values = {each.name: each for each in (*graph.input, *graph.value_info, *graph.output)}
+    weights = {each.name: each for each in graph.initializer}
+    for name in wanted:
+        if name not in values:
+            raise OnnxError(f"the graph has no tensor {name}: it is not one of this network")
+    last_read = dict.fromkeys(wanted, sys.maxsize)
+    for place, node in enumerate(graph.node):
+        for name in node.input:
+            last_read[name] = max(place, last_read.get(name, 0))
+    pieces = []
+    for first in range(0, len(graph.node), PIECE):
+        nodes = graph.node[first : first + PIECE]
+        made = {name: None for node in nodes for name in node.output}
+        read = {name: None for node in nodes for name in node.input if name}
+        given = [values[name] for name in read if name not in made and name not in weights]
+        kept = [name for name in made if last_read.get(name, -1) >= first + PIECE]
+        piece = onnx.helper.make_graph(
+            nodes,
+            f"{graph.name} from {first}",
+            given,
+            [values[name] for name in kept],
+            [weights[name] for name in read if name in weights],
+            value_info=[values[name] for name in made if name not in kept and name in values],
+        )
+        pieces.append(
+            onnx.helper.make_model(
+                piece, opset_imports=model.opset_import, ir_version=model.ir_version
+            )
+        )
+    return pieces
 
 
 def _tensors(network: Network) -> list[str]:
