@@ -1,7 +1,5 @@
 """Toggles of the array's products and column adders, from its row lines and weights alone."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 __all__ = ["array_toggles", "toggles"]
@@ -15,35 +13,36 @@ def toggles(differences: np.ndarray) -> int:
     return int(np.bitwise_count(differences).sum(dtype=np.int64))
 
 
-def array_toggles(states: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[int, int]:
+def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tuple[int, int]:
     """Toggles of products, and of sums and carries of the column adders.
 
     Parameters
     ----------
-    states
-        Consecutive row lines (times, R), each with the weight bits (R, C) that they meet.
+    lines
+        Consecutive row lines (times, R).
+    which
+        Which of the ``bits`` each of them meets, (times,).
+    bits
+        Weight bits (blocks, R, C).
     """
     of_products, of_adders = 0, 0
-    last = None
-    for lines, bits in states:
-        step = max(2, CHUNK_BYTES * 8 // bits.size)
-        words = _packed(bits)  # (R, words)
-        for start in range(0, len(lines), step):
-            products = lines[start : start + step].T[:, :, None] * words[:, None]
-            if last is not None:
-                products = np.concatenate([last, products], axis=1)
-            last = products[:, -1:]  # (R, times, words)
-            of_products += toggles(products[:, 1:] ^ products[:, :-1])
-            nets: list[np.ndarray] = []
-            _count(list(products), nets)
-            of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
+    words = _packed(bits).transpose(1, 0, 2)  # (R, blocks, words)
+    step = max(2, CHUNK_BYTES * 8 // bits[0].size)
+    for start in range(0, len(lines), step):
+        # One more than are counted: the last one of those before.
+        now = slice(max(0, start - 1), start + step)
+        products = lines[now].T[:, :, None] * words[:, which[now]]  # (R, times, words)
+        of_products += toggles(products[:, 1:] ^ products[:, :-1])
+        nets: list[np.ndarray] = []
+        _count(list(products), nets)
+        of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
     return of_products, of_adders
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
-    """Bits (R, C) as words (R, C / word), of the widest word that divides C."""
-    octets = np.packbits(bits, axis=1)
-    return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[1] % n == 0))
+    """Bits (..., C) as words (..., C / word), of the widest word that divides C."""
+    octets = np.packbits(bits, axis=-1)
+    return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[-1] % n == 0))
 
 
 def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:

@@ -1,11 +1,6 @@
 """The bit planes of a row block, as the feeder gives them."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from adq.verif.operands.jobs import Job
 
 __all__ = ["BitPlanes"]
 
@@ -36,9 +31,3 @@ class BitPlanes:
         self.ends = np.zeros(len(vector), bool)
         self.ends[self.start + self.count - 1] = True
         self.skipped = len(words) * activation_bits - len(self.bits)
-
-    @classmethod
-    def of(cls, job: "Job", block: int) -> "BitPlanes":
-        """Those of a row block of a job."""
-        words = np.asarray(job.activations[block], dtype=np.int64)
-        return cls(words & (2**job.activation_bits - 1), job.activation_bits)

@@ -7,10 +7,12 @@ register and every adder of the array holds. Where a feature is a count of toggl
 The tile is taken as it is after reset: zeros in both banks, all registers at zero.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import threadpoolctl
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.array_toggles import array_toggles, toggles
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from adq.verif.operands.jobs import Job
 
 __all__ = ["FEATURES", "features_of"]
+
+PLANES = 2**14
+"""Planes that are counted at a time; a single row block can have more."""
 
 FEATURES: dict[str, str] = {
     "cycles": "from the first beat offered to the last result",
@@ -67,7 +72,9 @@ def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, 
     """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
     offered; see ``FEATURES``.
     """
-    return _Run(parameters, jobs).features
+    # The products are small: threads would only wait for each other.
+    with _libraries().limit(limits=1, user_api="blas"):
+        return _Run(parameters, jobs).features
 
 
 class _Run:
@@ -79,22 +86,16 @@ class _Run:
         self.registers: dict[str, np.ndarray] = {}
         self.blocks = 0
         self.last_index = 0
-        planes = [
-            [BitPlanes.of(job, block) for block in range(len(job.activations))] for job in jobs
-        ]
-        sequence = [
-            (job.weight_bits, [len(block.bits) for block in blocks])
-            for job, blocks in zip(jobs, planes, strict=True)
-        ]
+        sequence = [(job.weight_bits, _block_planes(job)) for job in jobs]
         spans = parameters.block_spans(sequence)
         before = None
-        for job, blocks in zip(jobs, planes, strict=True):
+        for job, (_, counts) in zip(jobs, sequence, strict=True):
             follows = []
-            for _ in blocks:
+            for _ in counts:
                 span = next(spans)
                 follows.append(before is not None and span[0] == before[1] + 1)
                 before = span
-            self._job(job, blocks, follows)
+            self._job(job, counts, follows)
         self.features["cycles"] = parameters.sequence_cycles(sequence)
         self.features["jobs"] = len(jobs)
 
@@ -122,80 +123,114 @@ class _Run:
         held[:] = sequence[-1]
         return toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
 
-    def _job(self, job: "Job", blocks: list[BitPlanes], follows: list[bool]) -> None:
-        p = self.parameters
-        kw, kx = job.weight_bits, job.activation_bits
-        states = []
-        for block, planes in enumerate(blocks):
-            weights = np.asarray(job.weights[block], dtype=np.int64)
-            bits = _weight_bits(weights, kw)  # (R, C)
-            self._load(bits)
-            taken = planes.bits[planes.computed]  # (computed planes, R)
-            self._add("vectors", len(planes.start))
-            self._add("planes", len(taken))
-            self._add("zero_planes", len(planes.bits) - len(taken))
-            self._add("skipped_planes", planes.skipped)
-            self._add("vector_bits", len(planes.start) * kx * p.rows)
-            self._add("vector_toggles", self._changes("vector", planes.words, kx))
-            self._add("plane_bits", np.count_nonzero(planes.bits))
-            self._add("plane_toggles", self._changes("plane", planes.bits, 1))
-            self._lines(taken)
-            # The lines of a block that follows at once rise as those of the one before fall.
-            if not (follows[block] and planes.computed[0]):
-                states.append((np.zeros((1, p.rows), bool), bits))
-            states.append((taken, bits))
-            if len(taken):
-                self._fuse(taken, weights, bits, kw)
-            self._accumulate(planes, weights, job)
-        products, adders = array_toggles([*states, (np.zeros((1, p.rows), bool), bits)])
+    def _job(self, job: "Job", counts: list[int], follows: list[bool]) -> None:
+        """Go through the row blocks of a job, as many at a time as have ``PLANES`` planes."""
+        states, bits = [], []
+        for part in _parts(counts):
+            of_part = _weight_bits(np.asarray(job.weights[part], np.int64), job.weight_bits)
+            bits.append(of_part)
+            states += self._part(job, part, of_part, follows[part])
+        # Behind the last plane the lines fall.
+        states.append((len(counts) - 1, np.zeros((1, self.parameters.rows), bool)))
+        which = np.repeat([block for block, _ in states], [len(lines) for _, lines in states])
+        lines = np.concatenate([lines for _, lines in states])
+        products, adders = array_toggles(lines, which, np.concatenate(bits))
         self._add("product_toggles", products)
         self._add("adder_toggles", adders)
 
+    def _part(
+        self, job: "Job", part: slice, bits: np.ndarray, follows: list[bool]
+    ) -> list[tuple[int, np.ndarray]]:
+        """Count the features of some row blocks, whose weight bits (blocks, R, C) are given.
+
+        What the registers hold goes on from block to block, so that the planes of all of them are
+        one sequence. Returns the lines that the array sees, by number of block.
+        """
+        p, kx = self.parameters, job.activation_bits
+        weights = np.asarray(job.weights[part], dtype=np.int64)  # (blocks, R, outputs)
+        words = np.asarray(job.activations[part], dtype=np.int64) & (2**kx - 1)
+        planes = BitPlanes(words.reshape(-1, p.rows), kx)
+        lengths = planes.count.reshape(len(weights), -1).sum(axis=1)
+        ends = np.cumsum(lengths)
+        blocks = list(map(slice, ends - lengths, ends))  # planes of each
+        self._load(bits)
+        taken = planes.bits[planes.computed]  # (computed planes, R)
+        self._add("vectors", len(planes.start))
+        self._add("planes", len(taken))
+        self._add("zero_planes", len(planes.bits) - len(taken))
+        self._add("skipped_planes", planes.skipped)
+        self._add("vector_bits", len(planes.start) * kx * p.rows)
+        self._add("vector_toggles", self._changes("vector", planes.words, kx))
+        self._add("plane_bits", np.count_nonzero(planes.bits))
+        self._add("plane_toggles", self._changes("plane", planes.bits, 1))
+        self._lines(planes, blocks)
+        sums = _products(planes.bits, weights, blocks, job.weight_bits)  # (planes, outputs)
+        if len(taken):
+            self._fuse(planes, sums, bits, blocks, job.weight_bits)
+        self._accumulate(planes, sums, job)
+
+        low, states = np.zeros((1, p.rows), bool), []
+        for place, block in enumerate(blocks):
+            # The lines of a block that follows at once rise as those of the one before fall.
+            if not (follows[place] and planes.computed[block.start]):
+                states.append((part.start + place, low))
+            states.append((part.start + place, planes.bits[block][planes.computed[block]]))
+        return states
+
     def _load(self, bits: np.ndarray) -> None:
-        """Load a block of weight bits (R, C), beat by beat."""
+        """Load blocks of weight bits (blocks, R, C), beat by beat."""
         p = self.parameters
         # Weights are stored inverted.
-        beats = np.ones((p.weight_beats * p.rows_per_beat, p.columns), np.uint8)
-        beats[: p.rows] -= bits
-        bank = f"bank_{self.blocks % p.banks}"
-        self.blocks += 1
-        self._add("blocks", 1)
-        self._add("beats", p.weight_beats)
+        rows = p.weight_beats * p.rows_per_beat
+        beats = np.ones((len(bits), rows, p.columns), np.uint8)
+        beats[:, : p.rows] -= bits
+        self._add("blocks", len(bits))
+        self._add("beats", len(bits) * p.weight_beats)
         self._add("beat_bits", beats.size)
-        self._add("beat_toggles", self._changes("beat", beats.reshape(p.weight_beats, -1), 1))
+        in_turn = beats.reshape(len(bits) * p.weight_beats, -1)
+        self._add("beat_toggles", self._changes("beat", in_turn, 1))
         self._add("storage_bits", bits.size)
-        self._add("storage_toggles", self._changes(bank, beats[: p.rows].reshape(1, -1), 1))
+        for place in range(min(p.banks, len(bits))):
+            bank = f"bank_{(self.blocks + place) % p.banks}"
+            stored = beats[place :: p.banks, : p.rows]
+            changed = self._changes(bank, stored.reshape(len(stored), -1), 1)
+            self._add("storage_toggles", changed)
+        self.blocks += len(bits)
 
-    def _lines(self, taken: np.ndarray) -> None:
+    def _lines(self, planes: BitPlanes, blocks: list[slice]) -> None:
         """Row lines: low before the first plane of a block and behind the last one."""
         low = np.zeros((1, self.parameters.rows), bool)
-        sequence = np.concatenate([low, taken, low])
-        self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
+        for block in blocks:
+            taken = planes.bits[block][planes.computed[block]]
+            sequence = np.concatenate([low, taken, low])
+            self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
 
-    def _fuse(self, taken: np.ndarray, weights: np.ndarray, bits: np.ndarray, kw: int) -> None:
+    def _fuse(
+        self, planes: BitPlanes, sums: np.ndarray, bits: np.ndarray, blocks: list[slice], kw: int
+    ) -> None:
         """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
-        octets are held.
+        octets are held. Planes with no bit set do not get here.
         """
         p = self.parameters
         for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
             if columns >= kw:
                 continue
-            grouped = bits.reshape(len(bits), -1, columns).astype(np.int64)
-            scale = 1 << np.arange(columns)
-            factors = np.broadcast_to(scale, grouped.shape[1:]).copy()
+            grouped = bits.reshape(*bits.shape[:2], -1, columns).astype(np.int64)
+            factors = np.tile(1 << np.arange(columns), (grouped.shape[2], 1))
             factors[kw // columns - 1 :: kw // columns, -1] *= -1
-            sums = _product(taken, (grouped * factors).sum(axis=2))
-            self._add(f"{name}_toggles", self._changes(name, sums, p.fused_width(columns)))
+            matrices = (grouped * factors).sum(axis=3)
+            of_columns = _products(planes.bits, matrices, blocks, columns)[planes.computed]
+            width = p.fused_width(columns)
+            self._add(f"{name}_toggles", self._changes(name, of_columns, width))
+        fused = sums[planes.computed]
         if kw not in p.direct_widths:
-            self._add("fused_bits", len(taken) * p.outputs(8) * p.plane_width(8))
-        fused = _product(taken, weights)
+            self._add("fused_bits", len(fused) * p.outputs(8) * p.plane_width(8))
         self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
 
-    def _accumulate(self, planes: BitPlanes, weights: np.ndarray, job: "Job") -> None:
-        """Accumulate the planes of a block."""
+    def _accumulate(self, planes: BitPlanes, sums: np.ndarray, job: "Job") -> None:
+        """Accumulate the sums (planes, outputs) of planes."""
         p, kw = self.parameters, job.weight_bits
         width = p.total_width(kw)
-        sums = _product(planes.bits, weights)  # (planes, outputs)
         negative = np.zeros(len(sums), bool)
         if job.signed:
             negative = (planes.index == job.activation_bits - 1) & planes.computed
@@ -264,12 +299,46 @@ class _Run:
             self._add("placed_toggles", changed)
 
 
-def _product(bits: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Integer product, exact in float64: sums stay far below 2**53."""
-    return (bits.astype(float) @ weights.astype(float)).astype(np.int64)
+def _block_planes(job: "Job") -> list[int]:
+    """Count the planes of each row block of a job; a vector of zeros has one."""
+    words = np.bitwise_or.reduce(job.activations, axis=2).astype(np.int64)
+    highest = np.frexp((words & (2**job.activation_bits - 1)).astype(float))[1]
+    return np.maximum(1, highest).sum(axis=1).tolist()
+
+
+def _parts(counts: list[int]) -> Iterator[slice]:
+    """Cut row blocks of so many planes into parts of at most ``PLANES``, or of one block."""
+    first = total = 0
+    for block, count in enumerate(counts):
+        if block > first and total + count > PLANES:
+            yield slice(first, block)
+            first, total = block, 0
+        total += count
+    yield slice(first, len(counts))
+
+
+def _products(
+    bits: np.ndarray, matrices: np.ndarray, blocks: list[slice], width: int
+) -> np.ndarray:
+    """Multiply the planes (planes, R) of each block by its matrix of (blocks, R, n) integers.
+
+    ``width`` are the bits of an integer. Exact: sums stay below 2**24 in float32, else far below
+    2**53 in float64.
+    """
+    exact = np.float32 if bits.shape[1] << width < 2**24 else np.float64
+    bits, matrices = bits.astype(exact), matrices.astype(exact)
+    products = np.empty((len(bits), matrices.shape[2]), exact)
+    for block, matrix in zip(blocks, matrices, strict=True):
+        np.matmul(bits[block], matrix, out=products[block])
+    return products.astype(np.int64)
 
 
 def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
-    """Bits (R, C) of weights (R, outputs), least significant first."""
-    bits = weights[:, :, None] >> np.arange(weight_bits) & 1
-    return bits.reshape(len(weights), -1).astype(np.uint8)
+    """Bits (blocks, R, C) of weights (blocks, R, outputs), least significant first."""
+    bits = weights[..., None] >> np.arange(weight_bits) & 1
+    return bits.reshape(*weights.shape[:2], -1).astype(np.uint8)
+
+
+@functools.cache
+def _libraries() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
