@@ -8,6 +8,10 @@ from adq.verif.gate_level.clock_tree import estimate_clock_tree
 from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.synthesis.netlist import Instance, Netlist
 
+pytestmark = pytest.mark.testpoint(
+    reason="The tile in a library's cells: what it takes, not what it computes."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 
 

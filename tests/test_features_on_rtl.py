@@ -12,6 +12,8 @@ from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.net_classes import ClassCounts, NetClass
 
+pytestmark = pytest.mark.testpoint("switching.counted")
+
 MODELS = Path(__file__).parents[1] / "build" / "models"
 TILE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
 SEED = 3

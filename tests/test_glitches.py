@@ -22,6 +22,10 @@ from adq.verif.operands.jobs import random_job
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.synthesis.netlist import Instance, Netlist
 
+pytestmark = pytest.mark.testpoint(
+    reason="The tile in a library's cells: what it takes, not what it computes."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
 SEED = 7

@@ -14,6 +14,10 @@ from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.synthesis.liberty_repair import repaired
 from adq.verif.synthesis.mapping import map_to_cells
 
+pytestmark = pytest.mark.testpoint(
+    reason="The tile in a library's cells: what it takes, not what it computes."
+)
+
 FOLDER = Path(__file__).parent / "liberty"
 TINY = FOLDER / "tiny.lib"
 

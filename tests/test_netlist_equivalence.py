@@ -13,6 +13,10 @@ from adq.verif.liberty.library import Library
 from adq.verif.signoff.formal.netlist_equivalence import Verdict, prove_netlist
 from adq.verif.synthesis.synthesis import Synthesis, synthesize
 
+pytestmark = pytest.mark.testpoint(
+    reason="A mapped netlist beside its RTL: sign-off of the mapping."
+)
+
 TINY = Path(__file__).parent / "liberty" / "tiny.lib"
 SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
 

@@ -14,6 +14,10 @@ from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
 
+pytestmark = pytest.mark.testpoint(
+    reason="The tile in a library's cells: what it takes, not what it computes."
+)
+
 LIBERTY = Path(os.environ.get("ADQ_LIBERTY", "../shared/liberty"))
 SLEW, LOAD = 0.05, 5.0
 """ns and fF at every pin."""

@@ -21,6 +21,8 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.tile import Tile
 
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
 TILE = TileParameters(rows=64, columns=64)
 
 
