@@ -201,7 +201,7 @@ MENDED = "get it with `adq data get cifar10`, or give the folder"
         ),
         (
             lambda folder, good: write(folder / TRAIN, [encode(np.zeros((8, 9), np.uint8))], [1]),
-            r"train-.*: row 0: its image has 9 x 8 pixels, those of cifar10 have 32 x 32: ",
+            r"train-.*: row 0: its image has 9 x 8 pixels, not 32 x 32: ",
         ),
         (
             lambda folder, good: write(folder / TRAIN, [], [], schema=SCHEMA),

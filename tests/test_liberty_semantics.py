@@ -11,7 +11,7 @@ from amaranth.back import rtlil
 from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.switching import Switching, SwitchingError
 from adq.verif.liberty.library import LibertyError, Library
-from adq.verif.synthesis.liberty_repair import repaired
+from adq.verif.liberty.repair import repaired
 from adq.verif.synthesis.mapping import map_to_cells
 
 pytestmark = pytest.mark.testpoint(

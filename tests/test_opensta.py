@@ -18,7 +18,7 @@ pytestmark = pytest.mark.testpoint(
     reason="The tile in a library's cells: what it takes, not what it computes."
 )
 
-LIBERTY = Path(os.environ.get("ADQ_LIBERTY", "../shared/liberty"))
+LIBERTY = Path(os.environ.get("ADQ_LIBERTY", "no such folder/none")).parent
 SLEW, LOAD = 0.05, 5.0
 """ns and fF at every pin."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adq.verif.liberty.functions import find_adder
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.liberty_repair import repaired
+from adq.verif.liberty.repair import repaired
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]

@@ -7,6 +7,7 @@ variable ``ADQ_DATA``, which is ``data`` in the present folder where it is not s
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,11 @@ class HubDataSet:
     def files(self, split: str, path: str | Path = "") -> list[Path]:
         """Find the files of a split, ``"train"`` or ``"test"``, in order, or raise a DataError."""
         folder, begin = self.folder(path), getattr(self, split)
-        found = sorted(folder.glob(f"**/{begin}-*.parquet"))
+        found = [
+            file
+            for file in sorted(folder.glob(f"**/{begin}-*.parquet"))
+            if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        ]
         if not found:
             raise DataError(
                 f"{folder}: there is no {begin}-*.parquet of {self.name}: {self.remedy}"
@@ -62,7 +67,13 @@ class HubDataSet:
                 f"{folder}: {found[0]} and {found[-1]} may belong to different data sets: give "
                 "the folder of one of them as path in [data]"
             )
-        for missing in _missing_shards([file.name for file in found]):
+        names = [file.name for file in found]
+        for one, other in _written_twice(names):
+            raise DataError(
+                f"{folder}: {one} and {other} are two writings of the same images: remove one of "
+                "the two"
+            )
+        for missing in _missing_shards(names):
             raise DataError(f"{folder}: {missing} is missing: {self.remedy}")
         return found
 
@@ -93,6 +104,22 @@ class HubDataSet:
         for split in ("train", "test"):
             self.files(split, folder)
         return folder
+
+
+def _written_twice(names: list[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of files that do not belong to one writing of a split: of another number of files, or
+    the same part of it twice.
+    """
+    first, parts = names[0], {}
+    for name in names:
+        match = _SHARD.search(name)
+        start = _SHARD.search(first)
+        if (match and match["count"]) != (start and start["count"]):
+            yield first, name
+        if match:
+            if match["number"] in parts:
+                yield parts[match["number"]], name
+            parts[match["number"]] = name
 
 
 def _missing_shards(names: list[str]) -> list[str]:

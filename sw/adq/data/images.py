@@ -9,6 +9,7 @@ Notation used for tensor shapes: N images, n images of a batch, C channels, H ro
 """
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from adq.data.splits import Splits
+from adq.data.hub import DataError
+from adq.data.provenance import TrainingData, digest
+from adq.data.splits import Split, Splits
 
 if TYPE_CHECKING:
     from adq.data.config import DataConfig
@@ -41,6 +44,8 @@ class Images:
     """float32 (C, 1, 1), of the training images without their margin"""
     deviation: torch.Tensor
     """float32 (C, 1, 1), their standard deviation"""
+    data: TrainingData
+    """Which images they are, and how they are normalized."""
     classes: int
     """Labels run from 0 to ``classes`` - 1."""
     crop: int
@@ -55,15 +60,16 @@ class Images:
         """Take the part of a data set that a recipe asks for, and measure it."""
         train = splits.train.part(config.train_images, seed=seed, what="[data] train_images")
         test = splits.test.part(config.test_images, seed=seed, what="[data] test_images")
-        mean, deviation = _moments(train.pixels)
+        data = _measure(train, test, classes, splits.class_names)
         margin = (config.crop,) * 4
         return cls(
             train_pixels=functional.pad(torch.from_numpy(train.pixels), margin),
             train_labels=torch.from_numpy(train.labels),
             test_pixels=torch.from_numpy(test.pixels),
             test_labels=torch.from_numpy(test.labels),
-            mean=torch.tensor(mean, dtype=torch.float32).reshape(-1, 1, 1),
-            deviation=torch.tensor(deviation, dtype=torch.float32).reshape(-1, 1, 1),
+            mean=_by_channel(data.mean),
+            deviation=_by_channel(data.deviation),
+            data=data,
             classes=classes,
             crop=config.crop,
             flip=config.flip,
@@ -87,6 +93,35 @@ class Images:
             if field.type is torch.Tensor
         }
         return dataclasses.replace(self, **tensors)
+
+    def normalized_as(self, data: TrainingData) -> "Images":
+        """Return the same images, normalized as a network was trained.
+
+        Raises
+        ------
+        DataError
+            The images or their classes are of another kind.
+
+        """
+        if (len(data.mean), data.classes) != (self.shape[0], self.classes):
+            raise DataError(
+                f"the network was trained on {len(data.mean)} channels and {data.classes} classes, "
+                f"and these images have {self.shape[0]} and {self.classes}"
+            )
+        own = self.data.class_names
+        if data.class_names and own and data.class_names != own:
+            pairs = itertools.zip_longest(data.class_names, own, fillvalue="none")
+            number, (before, now) = next((n, p) for n, p in enumerate(pairs) if p[0] != p[1])
+            raise DataError(
+                f"class {number} was {before!r:.40} when the network was trained, and is "
+                f"{now!r:.40} in these images: point to the data set of the training"
+            )
+        return dataclasses.replace(
+            self,
+            mean=_by_channel(data.mean).to(self.device),
+            deviation=_by_channel(data.deviation).to(self.device),
+            data=dataclasses.replace(self.data, mean=data.mean, deviation=data.deviation),
+        )
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw what chance decides for ``count`` images: int64 (count, 3), on the CPU.
@@ -119,6 +154,25 @@ class Images:
 
     def _normalized(self, pixels: torch.Tensor) -> torch.Tensor:
         return pixels.to(torch.float32).sub_(self.mean).div_(self.deviation)
+
+
+def _by_channel(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
+
+
+def _measure(train: Split, test: Split, classes: int, class_names: tuple[str, ...]) -> TrainingData:
+    mean, deviation = _moments(train.pixels)
+    return TrainingData(
+        train_images=len(train.labels),
+        test_images=len(test.labels),
+        train_digest=digest(train),
+        test_digest=digest(test),
+        mean=tuple(mean.tolist()),
+        deviation=tuple(deviation.tolist()),
+        levels=(int(train.pixels.min()), int(train.pixels.max())),
+        classes=classes,
+        class_names=class_names,
+    )
 
 
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ again wherever the Parquet file lies, and never mistaken for another's.
 """
 
 import hashlib
-import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +14,19 @@ import numpy as np
 import PIL
 import pyarrow
 import pyarrow.parquet
-from PIL import Image
 from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from adq.console import Console
+from adq.data import decoding
+from adq.data.decoding import ImageError, decode
 from adq.data.hub import DataError, HubDataSet
 from adq.data.splits import Split, Splits
 from adq.files import replacing
 
-_MODES = {1: "L", 3: "RGB"}
-"""Pillow's name of an image with so many channels of 8 bits."""
+LONGEST_NAME = 200
+"""Characters of a class's name at most: it goes into manifests and to the terminal."""
 
 _BATCH = 1000
 """Rows that are read at a time."""
@@ -40,19 +41,84 @@ def read_splits(data_set: HubDataSet, path: str | Path, cache: Path) -> Splits:
         A file is missing, damaged or of another layout, or an image cannot be decoded.
 
     """
+    files = {split: data_set.files(split, path) for split in ("train", "test")}
+    names = {file: _class_names(data_set, file) for each in files.values() for file in each}
+    reference = max(names.values(), key=len)
     parts = {}
-    for split in ("train", "test"):
-        files = [_read(data_set, file, cache) for file in data_set.files(split, path)]
+    for split, paths in files.items():
+        digests = [_digest(data_set, file) for file in paths]
+        _check_alike(data_set, paths, digests)
+        read = [
+            _numbered(_read(data_set, file, digest, cache), file, names[file], reference)
+            for file, digest in zip(paths, digests, strict=True)
+        ]
         parts[split] = Split(
-            pixels=np.concatenate([file.pixels for file in files]),
-            labels=np.concatenate([file.labels for file in files]),
+            pixels=np.concatenate([file.pixels for file in read]),
+            labels=np.concatenate([file.labels for file in read]),
         )
-    return Splits(**parts)
+    return Splits(**parts, class_names=reference)
 
 
-def _read(data_set: HubDataSet, path: Path, cache: Path) -> Split:
-    """Find a file's images in the cache, or decode them."""
-    cached = cache / f"{data_set.name}-{_digest(data_set, path)}.safetensors"
+def _check_alike(data_set: HubDataSet, paths: list[Path], digests: list[str]) -> None:
+    seen = {}
+    for path, digest in zip(paths, digests, strict=True):
+        if digest in seen:
+            raise DataError(f"{path}: holds the same as {seen[digest].name}: {data_set.remedy}")
+        seen[digest] = path
+
+
+def _class_names(data_set: HubDataSet, path: Path) -> tuple[str, ...]:
+    """Names of the classes as a file's metadata has them, from 0; empty where it has none."""
+    try:
+        metadata = pyarrow.parquet.read_schema(path).metadata or {}
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        names = features[data_set.label]["names"]
+    except (pyarrow.ArrowException, OSError):  # what is damaged is told when it is read
+        return ()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ()
+    if any(len(name) > LONGEST_NAME or not name.isprintable() for name in names):
+        raise DataError(
+            f"{path}: its metadata names a class in more than {LONGEST_NAME} characters, or in "
+            f"some that cannot be printed: {data_set.remedy}"
+        )
+    if len(set(names)) < len(names) or len(names) > data_set.classes:
+        raise DataError(
+            f"{path}: its metadata names {len(names)} classes, {len(set(names))} of them "
+            f"different, and {data_set.name} has {data_set.classes}: {data_set.remedy}"
+        )
+    return tuple(names)
+
+
+def _numbered(
+    split: Split, path: Path, names: tuple[str, ...], reference: tuple[str, ...]
+) -> Split:
+    """Give a file's labels the numbers that its classes' names have in all files together."""
+    if not names:
+        return split
+    if names == reference[: len(names)]:
+        numbers = np.arange(len(names))
+    else:
+        unknown = [name for name in names if name not in reference]
+        if unknown:
+            raise DataError(
+                f"{path}: its metadata names a class {unknown[0]!r:.40} that other files of the "
+                "data set do not name: give all files the same classes"
+            )
+        numbers = np.array([reference.index(name) for name in names])
+    if len(numbers) <= split.labels.max():
+        raise DataError(
+            f"{path}: has a label {split.labels.max()}, and its metadata names {len(numbers)} "
+            "classes: give all files the same classes"
+        )
+    return Split(pixels=split.pixels, labels=numbers[split.labels])
+
+
+def _read(data_set: HubDataSet, path: Path, digest: str, cache: Path) -> Split:
+    """Find a file's images in the cache by its digest, or decode them."""
+    cached = cache / f"{data_set.name}-{digest}.safetensors"
     try:
         return Split(**load_file(cached))
     except (FileNotFoundError, SafetensorError, TypeError):
@@ -64,7 +130,7 @@ def _read(data_set: HubDataSet, path: Path, cache: Path) -> Split:
 
 
 def _digest(data_set: HubDataSet, path: Path) -> str:
-    layout = repr((data_set, PIL.__version__))
+    layout = repr((data_set, PIL.__version__, decoding.VERSION))
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
@@ -130,26 +196,13 @@ def _check_columns(data_set: HubDataSet, path: Path, schema: pyarrow.Schema) -> 
 
 def _pixels(data_set: HubDataSet, image: dict | None, where: str) -> np.ndarray:
     """Decode an image: uint8 (C, H, W)."""
-    channels, height, width = data_set.shape
     encoded = image and image["bytes"]
     if not encoded:
         raise DataError(f"{where}: has no image: {data_set.remedy}")
     try:
-        with Image.open(io.BytesIO(encoded)) as opened:
-            if opened.size != (width, height):  # before anything is decoded
-                raise DataError(
-                    f"{where}: its image has {opened.width} x {opened.height} pixels, those of "
-                    f"{data_set.name} have {width} x {height}: {data_set.remedy}"
-                )
-            pixels = np.asarray(opened.convert(_MODES[channels]))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = "of no known format" if isinstance(error, PIL.UnidentifiedImageError) else error
-        raise DataError(
-            f"{where}: its image cannot be decoded ({reason}): {data_set.remedy}"
-        ) from None
-    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+        return decode(encoded, data_set.shape)
+    except ImageError as error:
+        raise DataError(f"{where}: its image {error}: {data_set.remedy}") from None
 
 
 def _label(data_set: HubDataSet, label: int | None, where: str) -> int:

@@ -49,3 +49,5 @@ class Splits:
 
     train: Split
     test: Split
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, from 0; empty where the files do not tell."""

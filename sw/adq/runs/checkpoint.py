@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 
 import adq
+from adq.data.hub import DataError
+from adq.data.images import Images
+from adq.data.provenance import TrainingData
 from adq.files import replacing
 from adq.golden.files.json_reader import JsonError, Schema
 from adq.golden.files.reading import FileError, open_file
@@ -96,8 +99,42 @@ class Checkpoint:
     """Time that training took so far."""
     progress: dict[str, Any] | None
     """What else decides the future of the training; None once there is none."""
+    data: dict[str, Any] | None = None
+    """The images that it was trained on, as ``TrainingData.to_json`` gives them; None in a
+    checkpoint that was written before they were kept."""
     path: Path | None = None
     """The file that it was read from."""
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """The images that it was trained on, where they are kept.
+
+        Raises
+        ------
+        CheckpointError
+            What is kept is damaged.
+
+        """
+        if self.data is None:
+            return None
+        try:
+            return TrainingData.from_json(self.data)
+        except DataError as error:
+            raise CheckpointError(
+                f"{self.path}: {error}: train again, or point to another run"
+            ) from None
+
+    def normalized(self, images: Images) -> Images:
+        """Return images normalized as the network was trained.
+
+        Raises
+        ------
+        adq.data.DataError
+            The images or their classes are of another kind.
+
+        """
+        trained = self.training_data
+        return images if trained is None else images.normalized_as(trained)
 
     def build(self) -> "Prepared":
         """Return the network, ready for evaluation.

@@ -1,5 +1,6 @@
 """What the integers of a trained network do on its whole test set, beside the network itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 import adq.data
 from adq.data.images import Images
+from adq.data.provenance import TrainingData
 from adq.golden.integer_network import logits
 from adq.golden.network import Network
 from adq.quantization.integers import ExportError, integer_network
@@ -26,6 +28,10 @@ class Evaluation:
     """Architecture of the network."""
     checkpoint: str
     """File of the run that the network comes from."""
+    data: TrainingData
+    """The test images, normalized as in training."""
+    other_data: tuple[str, ...]
+    """In which images the data set differs from that of the training, a text for each."""
     labels: np.ndarray
     """int64 (N,): true classes."""
     trained_classes: np.ndarray
@@ -41,7 +47,8 @@ class Evaluation:
 
     def to_json(self) -> dict:
         """The figures."""
-        return {"test_images": len(self), "accuracy": self.accuracy}
+        figures = {"test_images": len(self), "accuracy": self.accuracy}
+        return figures | {"data": self.data.to_json(), "other_data": list(self.other_data)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +79,14 @@ class IntegerEvaluation(Evaluation):
         }
 
 
+def other_data_note(differences: Sequence[str]) -> str:
+    """Say that a network was evaluated on other images than it was trained with."""
+    return (
+        f"The data set is not that of the training: {', '.join(differences)}. Images are "
+        "normalized as in training."
+    )
+
+
 def evaluate_trained(run: Run, *, bits: int | None = None) -> Evaluation:
     """Classify every test image by a run's network as trained.
 
@@ -87,6 +102,8 @@ def evaluate_trained(run: Run, *, bits: int | None = None) -> Evaluation:
         Impossible bits.
     adq.runs.checkpoint.CheckpointError
         The run's checkpoint is missing or damaged.
+    adq.data.DataError
+        The images or their classes are of another kind than those of the training.
 
     """
     return _trained(run, bits)[0]
@@ -127,10 +144,15 @@ def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepar
     prepared = checkpoint.build()
     if uniform:
         prepared.set_bits(dict.fromkeys(prepared.layers, bits))
-    data = adq.data.load(recipe.data, seed=recipe.training.seed, device="cpu")
+    data = checkpoint.normalized(
+        adq.data.load(recipe.data, seed=recipe.training.seed, device="cpu")
+    )
+    trained = checkpoint.training_data
     evaluation = Evaluation(
         name=recipe.model.name,
         checkpoint=source.name,
+        data=data.data,
+        other_data=tuple(trained.differences(data.data)) if trained else (),
         labels=data.test_labels.numpy(),
         trained_classes=classify(prepared.model, data).numpy(),
     )

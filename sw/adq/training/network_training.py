@@ -66,7 +66,7 @@ class NetworkTraining:
     ):
         self.name = name
         self.recipe = recipe
-        self.images = images
+        self.images = images if checkpoint is None else checkpoint.normalized(images)
         self.fabric = fabric
         if not self.steps:
             raise TrainingError(
@@ -157,6 +157,7 @@ class NetworkTraining:
             controller=self.controller.state_dict(),
             seconds=self.seconds,
             progress=None if finished else self._progress(),
+            data=self.images.data.to_json(),
         )
 
     def _set_up(self) -> None:
@@ -281,6 +282,9 @@ class NetworkTraining:
             if "cuda" in random and self.images.device.type == "cuda":
                 torch.cuda.set_rng_state(random["cuda"], self.images.device)
             self.order, self.step = progress["order"], progress["step"]
+            images = len(self.images.train_labels)
+            if self.step and len(self.order) != images:  # other images: the epoch's rest of them
+                self.order = torch.randperm(images, generator=self.generator)
             # What all processes had counted together, the first one has counted from now on.
             first = int(self.fabric.is_global_zero)
             counts = progress["density"].items()

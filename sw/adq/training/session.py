@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 import adq.data
 from adq.cost.metrics import cost_metrics
+from adq.data.hub import DataError
 from adq.data.images import Images
 from adq.runs.checkpoint import Checkpoint
 from adq.runs.history import Epoch, summary
@@ -20,11 +21,20 @@ from adq.training.observer import Observer
 from adq.training.processes import reproducible, start_processes
 
 
-def train(recipe: Recipe, run: Run | None, observer: Observer | None = None) -> dict[str, Any]:
+def train(
+    recipe: Recipe,
+    run: Run | None,
+    observer: Observer | None = None,
+    *,
+    other_data: bool = False,
+) -> dict[str, Any]:
     """Train what a recipe asks for, and return what was written to the run's metrics.
 
     A run that holds checkpoints goes on from them: on a CPU, to the same bits as if it had never
     stopped. Of several processes the first one has the run and writes to it.
+
+    A run goes on with the images that it was trained on so far, and no others, unless
+    ``other_data`` is set; the images are normalized as those were.
 
     Raises
     ------
@@ -34,20 +44,23 @@ def train(recipe: Recipe, run: Run | None, observer: Observer | None = None) -> 
     adq.runs.checkpoint.CheckpointError
         A checkpoint of the run is damaged or of another network.
     adq.data.DataError
-        The images cannot be read.
+        The images cannot be read, or are not those that the run was trained on.
 
     """
     with reproducible(recipe.training):
         fabric = start_processes(recipe.training)
         path = fabric.broadcast(None if run is None else run.path)
         images = adq.data.load(recipe.data, seed=recipe.training.seed, device=fabric.device)
-        session = _Session(recipe, run or Run(path), observer or Observer(), fabric)
+        session = _Session(recipe, run or Run(path), observer or Observer(), fabric, other_data)
         return session.train(images)
 
 
 class _Session:
-    def __init__(self, recipe: Recipe, run: Run, observer: Observer, fabric: Fabric):
+    def __init__(
+        self, recipe: Recipe, run: Run, observer: Observer, fabric: Fabric, other_data: bool
+    ):
         self.recipe = recipe
+        self.other_data = other_data
         self.run = run
         self.observer = observer
         self.fabric = fabric
@@ -56,7 +69,10 @@ class _Session:
 
     def train(self, images: Images) -> dict[str, Any]:
         names = ["mixed", "baseline"] if self.recipe.training.baseline else ["mixed"]
-        trained = {name: self._train_network(name, images) for name in names}
+        trained = {}
+        for name in names:
+            trained[name] = self._train_network(name, images)
+            images = trained[name].images  # normalized alike
         metrics: dict[str, Any] = {
             "recipe": dataclasses.asdict(self.recipe),
             "versions": {
@@ -64,6 +80,7 @@ class _Session:
             }
             | {"torch": torch.__version__},
             "device": _describe(self.fabric),
+            "data": trained["mixed"].images.data.to_json(),
         }
         for name, network in trained.items():
             metrics[name] = {
@@ -84,6 +101,8 @@ class _Session:
         self.fabric.barrier()  # before another process looks for what the first one writes
         path = self._path(name)
         checkpoint = Checkpoint.load(path, recipe=self.recipe) if path.exists() else None
+        if checkpoint is not None and not self.other_data:
+            self._check_data(checkpoint, images)
         network = NetworkTraining(name, self.recipe, images, self.fabric, checkpoint)
         if checkpoint is not None:
             # What the history holds beyond the checkpoint is trained again.
@@ -99,6 +118,16 @@ class _Session:
             self.observer.epoch(epoch)
         self.history += network.history
         return network
+
+    def _check_data(self, checkpoint: Checkpoint, images: Images) -> None:
+        trained = checkpoint.training_data
+        differences = trained.differences(images.data) if trained else []
+        if differences:
+            raise DataError(
+                f"{checkpoint.path}: was trained on other data than there is now "
+                f"({', '.join(differences)}): put the data back, add --other-data to go on with "
+                "what there is, or train again with --overwrite"
+            )
 
     def _path(self, network: str) -> Path:
         return getattr(self.run, network)

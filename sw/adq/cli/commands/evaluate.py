@@ -43,7 +43,7 @@ def evaluate(
     console, name = Console(markup=False), escape(str(run))
     folder = Run.open(run)
     with console.status(f"{name}: evaluating") as status:
-        from adq.runs.integer_evaluation import evaluate_integers, evaluate_trained
+        from adq.runs.integer_evaluation import evaluate_integers, evaluate_trained, other_data_note
 
         if integer or onnx:
             evaluation = evaluate_integers(folder, bits=bits)
@@ -56,6 +56,8 @@ def evaluate(
             for verified in verify_onnx(evaluation.network, evaluation.inputs):
                 status.update(f"{name}: {verified.images} of {len(evaluation)} images by ONNX")
 
+    if evaluation.other_data:
+        console.print(other_data_note(evaluation.other_data), style="yellow")
     figures = evaluation.to_json()
     table = Table(title=f"{run}: {evaluation.name}, {len(evaluation):,} test images")
     row = {"as trained": f"{evaluation.accuracy:.2%}"}

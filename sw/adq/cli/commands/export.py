@@ -45,10 +45,13 @@ def export(
     folder = Run.open(run)
     with console.status(f"{escape(str(directory))}: exporting"):
         from adq.export import export
+        from adq.runs.integer_evaluation import other_data_note
 
         artifact = export(folder, directory, images=images, bits=bits)
 
     network, generator = artifact.network, artifact.generator
+    if generator["other_data"]:
+        console.print(other_data_note(generator["other_data"]), style="yellow")
     table = Table(title=f"{directory}: {network.name}, {len(artifact.samples)} images")
     table.add_column("layer")
     for heading in ("weight bits", "input bits", "MACs an image", "AD"):

@@ -23,6 +23,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the folder's run, if it holds one.")
     ] = False,
+    other_data: Annotated[
+        bool,
+        typer.Option(
+            "--other-data", help="With --resume: go on although the images are others by now."
+        ),
+    ] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,6 +50,8 @@ def train(
 
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other: give one of them")
+    if other_data and not resume:
+        raise ConfigError("--other-data is for a run that goes on: give --resume with it")
     recipe = Recipe.from_toml(find_shipped("train", config), changes or ())
     first = os.environ.get("RANK", "0") == "0"
 
@@ -54,7 +62,7 @@ def train(
     # Before a run that the folder may hold gives way to this one.
     find_device(recipe.training.device)
     if not first:
-        train(recipe, None, Observer())
+        train(recipe, None, Observer(), other_data=other_data)
         return
     run = Run.resume(out, recipe) if resume else Run.create(out, recipe, overwrite=overwrite)
     console = Console(markup=False)
@@ -68,7 +76,7 @@ def train(
             observers = [progress]
             if importlib.util.find_spec("tensorboard"):
                 observers.append(TensorBoardObserver(out / run.tensorboard.name))
-            metrics = train(recipe, run, Observers(observers))
+            metrics = train(recipe, run, Observers(observers), other_data=other_data)
 
     from adq.runs.metrics_table import print_metrics
 

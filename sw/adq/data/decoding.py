@@ -1,0 +1,111 @@
+"""Encoded images as 8-bit pixels: what each kind of image becomes, or why it is refused.
+
+Pillow's own conversion clips 16-bit greys to 255 and drops what it has no place for. Here every
+mode has a rule:
+
+======================================  ====================================================
+mode                                    becomes
+======================================  ====================================================
+``1``, ``L``, ``RGB``                   itself; a bit is 0 or 255
+``P`` without transparency              the colours of its palette
+``LA``, ``La``, ``PA``, ``RGBA``,       its colours on black, by their opacity
+``RGBa``, ``P``, ``L`` and ``RGB``
+with transparency
+``CMYK``, ``YCbCr``, ``HSV``            Pillow's conversion to RGB, without a colour profile
+``I;16`` in any byte order, and ``I``   grey, the upper 8 of 16 bits
+of a PNG or PPM file
+any other (``I``, ``F``, ``LAB``)       refused
+======================================  ====================================================
+
+A picture is turned upright as its EXIF orientation says. An image of several frames or pages is
+refused, except the previews that a camera adds to a photograph (MPO).
+"""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import PIL
+from PIL import Image, ImageOps
+
+VERSION = 2
+"""Of these rules: decoded images that were kept by others are decoded anew."""
+
+_PLAIN = ("1", "L", "RGB", "P", "CMYK", "YCbCr", "HSV")
+_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
+
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""Errors of Pillow's decoders where a file is damaged."""
+
+
+class ImageError(ValueError):
+    """An encoded image that is damaged, of another size, or of a kind that has no rule."""
+
+
+def decode(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """Decode an image: uint8 (C, H, W), which is its shape, of 1 or 3 channels.
+
+    Raises
+    ------
+    ImageError
+        It cannot be decoded, has another size or several frames, or its mode has no rule.
+
+    """
+    channels, height, width = shape
+    try:
+        # Of damage in what no pixel depends on, Pillow warns.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(encoded)) as opened:
+            found = _upright_size(opened)  # before anything is decoded
+            if found != (width, height):
+                raise ImageError(f"has {found[0]} x {found[1]} pixels, not {width} x {height}")
+            frames = getattr(opened, "n_frames", 1)
+            if frames > 1 and opened.format != "MPO":
+                raise ImageError(f"has {frames} frames: one image in each row is read")
+            coloured = _to_rgb(ImageOps.exif_transpose(opened), opened.format)
+            pixels = np.asarray(coloured if channels == 3 else coloured.convert("L"))
+    except ImageError:
+        raise
+    except PIL.UnidentifiedImageError:
+        raise ImageError("cannot be decoded (of no known format)") from None
+    except _FAULTS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"cannot be decoded ({reason})") from None
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    return image.size[::-1] if sideways else image.size
+
+
+def _to_rgb(image: Image.Image, form: str | None) -> Image.Image:
+    mode = image.mode
+    if mode in _ALPHA or (mode in _PLAIN and "transparency" in image.info):
+        opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(opaque, image.convert("RGBA")).convert("RGB")
+    if mode in _PLAIN:
+        return image.convert("RGB")
+    if mode in _SIXTEEN_BITS or (mode == "I" and form in ("PNG", "PPM")):
+        values = np.asarray(image).astype(np.int64)
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    raise ImageError(f"is of mode {mode}, which has no 8-bit form: convert it to RGB")
