@@ -10,9 +10,11 @@ from amaranth.back import rtlil
 
 from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.switching import Switching, SwitchingError
+from adq.verif.liberty.functions import find_adder
 from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.liberty.repair import repaired
 from adq.verif.synthesis.mapping import map_to_cells
+from adq.verif.synthesis.netlist import Instance, Netlist
 
 pytestmark = pytest.mark.testpoint(
     reason="The tile in a library's cells: what it takes, not what it computes."
@@ -394,6 +396,24 @@ def test_what_does_not_parse_is_an_error_with_its_line(tmp_path, old, new, messa
 def test_what_is_no_liberty_file(tmp_path, text, message):
     with pytest.raises(LibertyError, match=message):
         read(tmp_path, text)
+
+
+def test_a_condition_that_is_none_is_told_with_its_cell(tmp_path):
+    text = tiny_with(
+        'related_pin : "A";\n        rise_power', 'related_pin : "A"; when : "A &";\n rise_power'
+    )
+    library = read(tmp_path, text)
+    inverter = Instance("u", "INV_X1", {"A": 2, "Y": 3})
+    ports = {"clk": ("input", [1]), "a": ("input", [2]), "y": ("output", [3])}
+    netlist = Netlist("one", ports, [inverter], {})
+    with pytest.raises(SwitchingError, match=r"changed\.lib: cell INV_X1: not a function.*'A &'"):
+        Switching(netlist, library, clock="clk")
+
+
+def test_a_function_that_is_none_is_told_with_its_cell(tmp_path):
+    library = read(tmp_path, tiny_with("(A B) + (CI (A + B))", "(A B) + (CI (A + D))"))
+    with pytest.raises(LibertyError, match=r"changed\.lib: cell FA_X1: not a function of A, B, CI"):
+        find_adder(library, 3)
 
 
 def test_a_gzipped_file_may_not_claim_any_size(tmp_path, monkeypatch):

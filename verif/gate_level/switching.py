@@ -144,7 +144,10 @@ class Switching:
             cell = self.library.cells[name]
             for _, instance in found:
                 self._check_tied(cell, instance)
-            events = cell_events(cell)
+            try:
+                events = cell_events(cell)
+            except ValueError as error:
+                raise SwitchingError(f"{self.library.path}: cell {name}: {error}") from None
             kinds.append(
                 CellKind(
                     cell=name,

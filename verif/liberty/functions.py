@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from adq.verif.liberty.cells import Cell
-from adq.verif.liberty.library import Library
+from adq.verif.liberty.library import LibertyError, Library
 
 __all__ = ["evaluate", "find_adder", "truth_table"]
 
@@ -97,7 +97,13 @@ class _Expression:
 
 
 def find_adder(library: Library, inputs: int) -> tuple[Cell, str, str] | None:
-    """The smallest adder cell of two or three inputs, its sum and its carry pin."""
+    """Return the smallest adder cell of two or three inputs, its sum and its carry pin.
+
+    Raises
+    ------
+    LibertyError
+        If a cell that may be one has a function that is none.
+    """
     bits = [sum(values) for values in itertools.product((0, 1), repeat=inputs)]
     total, carry = (sum((n >> j & 1) << i for i, n in enumerate(bits)) for j in (0, 1))
     found = None
@@ -106,7 +112,10 @@ def find_adder(library: Library, inputs: int) -> tuple[Cell, str, str] | None:
         outputs = {pin.name: pin.function for pin in cell.outputs}
         if len(pins) != inputs or len(outputs) != 2 or cell.sequential or not cell.usable:
             continue
-        tables = {truth_table(function, pins): pin for pin, function in outputs.items()}
+        try:
+            tables = {truth_table(function, pins): pin for pin, function in outputs.items()}
+        except ValueError as error:
+            raise LibertyError(f"{library.path}: cell {cell.name}: {error}") from None
         smaller = found is None or cell.area < found[0].area
         if set(tables) == {total, carry} and smaller:
             found = cell, tables[total], tables[carry]
