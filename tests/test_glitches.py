@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.energy.coefficients import EnergyError
-from adq.energy.glitches import FOLDER, GlitchFactors, GlitchFigure, glitch_factors
+from adq.energy.glitches import FOLDER, GlitchFactors, GlitchFigure, glitch_factors, glitch_notes
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.event_simulation import EventSimulation
 from adq.verif.gate_level.glitches import glitch_energy
@@ -231,3 +231,11 @@ def test_kept_factors_were_confirmed_net_by_net():
     nearest = glitch_factors("nangate45", TileParameters(rows=64, columns=128))
     assert (nearest.rows, nearest.columns) == (64, 64)
     assert glitch_factors("nowhere", SMALL) is None
+
+
+def test_glitches_stand_beside_energies():
+    [line] = glitch_notes("nangate45", TileParameters(rows=64, columns=64))
+    factors = glitch_factors("nangate45", TileParameters(rows=64, columns=64))
+    assert f"x{factors.at(2, 2).factor:.2f} at 2x2 bits" in line
+    assert f"{factors.ratio(delayed=True):.1f}x for {factors.ratio(delayed=False):.1f}x" in line
+    assert glitch_notes("nowhere", SMALL) == []

@@ -14,7 +14,14 @@ from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
 
-__all__ = ["GlitchFactors", "GlitchFigure", "glitch_factors", "glitch_table", "measure_glitches"]
+__all__ = [
+    "GlitchFactors",
+    "GlitchFigure",
+    "glitch_factors",
+    "glitch_notes",
+    "glitch_table",
+    "measure_glitches",
+]
 
 FORMAT = 1
 
@@ -151,6 +158,22 @@ def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
         return max(size / wanted, wanted / size)
 
     return min(kept, key=distance, default=None)
+
+
+def glitch_notes(library: str, tile: TileParameters) -> list[str]:
+    """What glitches add to energies of a library's cells, in a line; nothing where none is kept."""
+    factors = glitch_factors(library, tile)
+    if factors is None:
+        return []
+    each = ", ".join(
+        f"x{figure.factor:.2f} at {figure.weight_bits}x{figure.activation_bits} bits"
+        for figure in factors.figures
+    )
+    return [
+        f"With glitches, measured on {factors.rows}x{factors.columns}, half of the words zero: "
+        f"{each}; 16x16 / 2x2 {factors.ratio(delayed=True):.1f}x for "
+        f"{factors.ratio(delayed=False):.1f}x."
+    ]
 
 
 def measure_glitches(
