@@ -1,1 +1,1 @@
-"""The tile in Amaranth, and the parameters that everything else asks for its sizes."""
+"""RTL of the processing-in-memory tile in Amaranth, and the parameters that size it."""

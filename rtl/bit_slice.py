@@ -1,12 +1,14 @@
-"""Bit-sliced arithmetic: one word a bit weight, one lane a column.
+"""Bit-sliced arithmetic: one word per bit weight, one lane per column.
 
-A *bit slice* is a list of words, least significant first; bit ``i`` of word ``j`` is bit ``j`` of
-the number in lane ``i``. Every lane computes the same, so a full adder is five bitwise operators
-on whole words: it maps to the full adder cells of a library, lane by lane, and a simulator
-evaluates it for a whole row of columns at once.
+A *bit slice* is a list of words, least significant first. Bit ``i`` of word ``j`` is bit ``j`` of
+the number in lane ``i``. All lanes perform the same operation, so a full adder is five bitwise
+operators on whole words. Each lane maps to a full-adder cell of the library, and a simulator
+evaluates all lanes at once.
 
-Sums and carries are named signals, since Amaranth copies the logic of an expression that is used
-twice, and only named nets can be counted.
+All functions build combinational logic except :func:`register`.
+
+Sums and carries are named signals for two reasons: Amaranth duplicates the logic of an expression
+that is used twice, and only named nets can be counted.
 """
 
 import itertools
@@ -26,7 +28,7 @@ __all__ = [
 
 
 def full_adder(m, a, b, c, *, name: str) -> tuple[Signal, Signal]:
-    """Sum and carry words of three words."""
+    """Return the sum and carry words of three words."""
     total = Signal(len(a), name=f"{name}_sum")
     carry = Signal(len(a), name=f"{name}_carry")
     m.d.comb += [total.eq(a ^ b ^ c), carry.eq((a & b) | (c & (a | b)))]
@@ -34,7 +36,7 @@ def full_adder(m, a, b, c, *, name: str) -> tuple[Signal, Signal]:
 
 
 def half_adder(m, a, b, *, name: str) -> tuple[Signal, Signal]:
-    """Sum and carry words of two words."""
+    """Return the sum and carry words of two words."""
     total = Signal(len(a), name=f"{name}_sum")
     carry = Signal(len(a), name=f"{name}_carry")
     m.d.comb += [total.eq(a ^ b), carry.eq(a & b)]
@@ -42,9 +44,10 @@ def half_adder(m, a, b, *, name: str) -> tuple[Signal, Signal]:
 
 
 def add(m, a: list, b: list, carry=None, *, width: int, name: str) -> list[Value]:
-    """Ripple-carry sum of two unsigned bit slices and a carry word, modulo ``2**width``.
+    """Return the ripple-carry sum of two unsigned bit slices and a carry word.
 
-    Operands shorter than ``width`` are zero-extended, without spending adders on the zeros.
+    The sum is modulo ``2**width``. Operands shorter than ``width`` are zero-extended; no adders are
+    spent on the zeros.
     """
     total = []
     for j in range(width):
@@ -61,8 +64,11 @@ def add(m, a: list, b: list, carry=None, *, width: int, name: str) -> list[Value
 
 
 def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], name: str):
-    """The sum that ``add`` gives, and the carry above it, sooner: from each split on words are
-    added for either carry at once, and the carry of those below selects.
+    """Return the sum of :func:`add` and the carry out, computed by a carry-select adder.
+
+    The adder is divided into blocks at the word indices ``splits``. Each block above the first is
+    computed for a carry in of 0 and of 1, and the carry out of the block below selects a result.
+    The critical path is shorter than in :func:`add`, at the cost of more adders.
     """
     first, *blocks = itertools.pairwise([0, *splits, width])
     total = add(m, a[: first[1]], b[: first[1]], carry, width=first[1] + 1, name=f"{name}_0")
@@ -81,11 +87,14 @@ def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], nam
 
 
 def count(m, words: list, *, name: str) -> list[Value]:
-    """Population count over ``words``, lane by lane: a tree of ``n - popcount(n)`` full adders
-    (and half adders where ``n`` is not one less than a power of two).
+    """Return the population count of ``words`` in each lane.
 
-    One word enters as the carry of the adder that joins the two halves of the others. Names of nets
-    differ by digits alone: a 0 or a 1 for each half on the way from the root.
+    The count is a tree of ``n - popcount(n)`` full adders for ``n`` words, plus half adders if
+    ``n`` is not one less than a power of two. At each node of the tree, one word is the carry in of
+    the adder that sums the counts of the two halves of the remaining words.
+
+    Net names differ only in digits: the path from the root, 0 for the low half and 1 for the high
+    half at each level.
     """
     if len(words) == 1:
         return words
@@ -98,24 +107,25 @@ def count(m, words: list, *, name: str) -> list[Value]:
 
 
 def resize(words: list, width: int) -> list[Value]:
-    """Sign-extend a bit slice to ``width`` words, or cut it to them."""
+    """Sign-extend or truncate a bit slice to ``width`` words."""
     return words[:width] + words[-1:] * (width - len(words))
 
 
 def lanes_of(words: list, lanes: slice) -> list[Value]:
-    """Some lanes of every word."""
+    """Return a bit slice of the selected lanes."""
     return [word[lanes] for word in words]
 
 
 def lane_value(words: list, lane: int) -> Value:
-    """The number in one lane, as a signed value."""
+    """Return the number in one lane as a signed value."""
     return Cat(word[lane] for word in words).as_signed()
 
 
 def register(m, words: list, enable, *, name: str) -> list[Signal]:
-    """Registers that load ``words`` when ``enable`` is high and otherwise hold.
+    """Return registers that load ``words`` when ``enable`` is high and hold otherwise.
 
-    They have no reset: a tag beside them says whether what they hold is meant.
+    Latency: one cycle. The registers have no reset, because the tag in the same pipeline stage
+    says whether their contents are valid.
     """
     stored = [Signal(len(w), name=f"{name}_{j}", reset_less=True) for j, w in enumerate(words)]
     with m.If(enable):
@@ -124,5 +134,5 @@ def register(m, words: list, enable, *, name: str) -> list[Signal]:
 
 
 def spread(bit, lanes: int) -> Value:
-    """One bit in every lane of a word."""
+    """Return a word of ``lanes`` copies of a bit."""
     return Mux(bit, Const(2**lanes - 1, lanes), Const(0, lanes))

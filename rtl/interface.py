@@ -1,4 +1,4 @@
-"""What crosses the tile's ports."""
+"""Payload layouts, status codes and counter addresses of the tile's ports."""
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
@@ -9,9 +9,10 @@ __all__ = ["Counter", "Status", "activation_layout", "job_layout", "result_layou
 
 
 class Status(enum.Enum, shape=3):
-    """What became of a job. Whatever is not ``OK`` names the field that was out of range: the
-    job then took no weights and no activations, and gives one result beat whose outputs mean
-    nothing.
+    """Status of a job, reported with its results.
+
+    A status other than ``OK`` names the job field that was out of range. The tile then consumes no
+    weights and no activations for the job, and returns one result beat with undefined outputs.
     """
 
     OK = 0
@@ -22,8 +23,9 @@ class Status(enum.Enum, shape=3):
 
 
 class Counter(enum.IntEnum):
-    """Addresses of the performance counters. Every cycle since reset is counted by exactly one
-    of the first six.
+    """Addresses of the performance counters.
+
+    Exactly one of the first six counters increments in each cycle after reset.
     """
 
     RUNNING = 0
@@ -37,9 +39,9 @@ class Counter(enum.IntEnum):
 
 
 def job_layout(parameters: TileParameters) -> data.StructLayout:
-    """A job: precisions, sign of the activations, vectors and row blocks.
+    """Return the layout of a job: precisions, activation sign, vectors and row blocks.
 
-    Its fields can hold values that the tile refuses; see :class:`Status`.
+    The fields can encode values that the tile rejects; see :class:`Status`.
     """
     return data.StructLayout(
         {
@@ -53,29 +55,33 @@ def job_layout(parameters: TileParameters) -> data.StructLayout:
 
 
 def weight_layout(parameters: TileParameters) -> data.ArrayLayout:
-    """A beat of weights: the next ``rows_per_beat`` rows, lowest first.
+    """Return the layout of a weight beat: the next ``rows_per_beat`` rows, lowest row first.
 
     Output ``j`` of a ``kw``-bit job has its weights in columns ``j*kw`` to ``j*kw + kw - 1``,
-    least significant bit first, in two's complement. Rows past the last are ignored.
+    least significant bit first, in two's complement. Rows beyond ``rows`` are ignored.
     """
     return data.ArrayLayout(unsigned(parameters.columns), parameters.rows_per_beat)
 
 
 def activation_layout(parameters: TileParameters) -> data.ArrayLayout:
-    """A beat of activations: one vector, a word a row, of which the tile reads the low
-    ``activation_bits`` (two's complement where the job says signed).
+    """Return the layout of an activation beat: one vector, with one word per row.
+
+    The tile reads the low ``activation_bits`` bits of each word, in two's complement if the job is
+    signed.
     """
     return data.ArrayLayout(unsigned(parameters.max_activation_bits), parameters.rows)
 
 
 def result_layout(parameters: TileParameters) -> data.StructLayout:
-    """A beat of results: one vector. Output ``j`` of a ``kw``-bit job is in lane ``j*kw/2``, the
-    lane of its lowest pair of columns; the other lanes mean nothing.
+    """Return the layout of a result beat: the outputs of one vector, its status and ``last``.
+
+    Output ``j`` of a ``kw``-bit job is in lane ``j*kw/2``, the lane of its lowest pair of columns.
+    The other lanes are undefined.
     """
     return data.StructLayout(
         {
             "outputs": data.ArrayLayout(signed(parameters.accumulator_width), parameters.lanes),
-            "last": unsigned(1),  # of its job
+            "last": unsigned(1),  # last beat of the job
             "status": Status,
         }
     )

@@ -1,4 +1,4 @@
-"""Parameters of the tile: sizes chosen by the user, and every width and latency that follows."""
+"""Parameters of the tile: sizes set by the user, and the widths and latencies derived from them."""
 
 import collections
 import dataclasses
@@ -13,62 +13,62 @@ __all__ = ["ParameterError", "TileParameters"]
 
 
 class ParameterError(ValueError):
-    """A tile that cannot be built, or a tile file that cannot be read."""
+    """The tile parameters are invalid, or a tile file cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TileParameters:
-    """Sizes of a processing-in-memory tile, and the widths, latencies and cycles they imply.
+    """Sizes of a processing-in-memory tile, and the widths, latencies and cycles derived from them.
 
-    A tile holds ``rows`` x ``columns`` weight bits in each of two banks. A weight of ``kw`` bits
-    occupies ``kw`` neighbouring columns of its row, so that a job of ``kw``-bit weights has
-    ``columns / kw`` outputs of ``rows`` inputs each. A job runs ``vectors`` activation vectors
-    through each of ``row_blocks`` weight blocks and gives, per vector, the exact sums over all of
-    them.
+    A tile stores ``rows`` x ``columns`` weight bits in each of two banks. A weight of ``kw`` bits
+    occupies ``kw`` adjacent columns of its row, so a job with ``kw``-bit weights has
+    ``columns / kw`` outputs, each a sum over ``rows`` inputs. A job runs ``vectors`` activation
+    vectors through each of ``row_blocks`` weight blocks. It returns one result per vector: the
+    exact sums over all row blocks.
 
     Raises
     ------
     ParameterError
-        If a size is out of range; the message names the parameter, its value and the range.
+        If a size is out of range. The message names the parameter, its value and the range.
 
     """
 
     rows: int = 64
-    """Inputs of one weight block; 1 to 1024."""
+    """Rows of the array, the inputs of one weight block; 1 to 1024."""
 
     columns: int = 64
-    """Weight bits of a row; a multiple of 16, up to 1024."""
+    """Weight bits per row; a multiple of 16, up to 1024."""
 
     row_blocks: int = 256
-    """Most weight blocks over which a job accumulates."""
+    """Maximum number of weight blocks over which a job accumulates; 1 to 65536."""
 
     partial_sums: int = 64
-    """Most vectors of a job that has more than one row block: depth of the partial sum buffer.
-    With 0 the tile has no buffer and every job has one row block."""
+    """Depth of the partial sum buffer: the maximum number of vectors of a job with several row
+    blocks; 0 to 65536. With 0 the tile has no buffer, and every job has one row block."""
 
     vectors: int = 65535
-    """Most vectors of a job."""
+    """Maximum number of vectors of a job; 1 to 2**24."""
 
     counter_bits: int = 32
-    """Bits of a performance counter, which wraps; 8 to 64."""
+    """Bits of a performance counter; 8 to 64. Counters wrap."""
 
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
-    """Weight precisions in hardware, in bits."""
+    """Supported weight widths, in bits."""
 
     direct_widths: ClassVar[tuple[int, ...]] = (2, 4)
-    """Those of which sums accumulate in the cycle of their counts; sums of the others are held in
-    between."""
+    """Weight widths without a pipeline register between fuser and accumulator."""
 
     group_columns: ClassVar[int] = 16
-    """Columns that can fuse into one weight."""
+    """Maximum number of columns that fuse into one weight."""
 
     max_activation_bits: ClassVar[int] = 16
+    """Maximum activation width, in bits."""
 
     banks: ClassVar[int] = 2
-    """Weight banks: one computes while the other loads."""
+    """Number of weight banks: one bank computes while the other loads."""
 
     load_beats: ClassVar[int] = 32
-    """Beats in which the weight port aims to load a block, whatever the number of rows."""
+    """Maximum number of beats in which the weight port loads a block."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -99,17 +99,17 @@ class TileParameters:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "TileParameters":
-        """Read the ``[tile]`` table of a TOML file; what it leaves out keeps its default.
+        """Read the ``[tile]`` table of a TOML file. Missing keys keep their defaults.
 
         Raises
         ------
         ParameterError
-            If the file cannot be read, has an unknown key, or describes a tile that makes no
-            sense. The message starts with the path.
+            If the file cannot be read, has an unknown key, or holds invalid parameters. The
+            message starts with the path.
 
         """
         try:
-            if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            if Path(path).exists() and not Path(path).is_file():  # reading a pipe would block
                 raise ParameterError(f"{path}: is no plain file: give another with --tile")
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
@@ -136,7 +136,7 @@ class TileParameters:
     # Shapes
 
     def outputs(self, weight_bits: int) -> int:
-        """Outputs of a job with weights of ``weight_bits``."""
+        """Return the number of outputs of a job with ``weight_bits``-bit weights."""
         if weight_bits not in self.weight_widths:
             widths = ", ".join(map(str, self.weight_widths))
             raise ParameterError(f"weight bits must be one of {widths}, not {weight_bits}")
@@ -144,29 +144,29 @@ class TileParameters:
 
     @property
     def lanes(self) -> int:
-        """Results a beat holds: one for every pair of columns, the most outputs of a job."""
+        """Lanes of a result beat: one per pair of columns, the maximum number of outputs."""
         return self.columns // self.weight_widths[0]
 
     @property
     def rows_per_beat(self) -> int:
-        """Rows of a beat of the weight port."""
+        """Rows per beat of the weight port."""
         return -(-self.rows // self.load_beats)
 
     @property
     def weight_beats(self) -> int:
-        """Beats of a weight block."""
+        """Beats per weight block."""
         return -(-self.rows // self.rows_per_beat)
 
-    # Order of columns inside the array
+    # Column order inside the array
 
     @property
     def sliced_columns(self) -> list[int]:
-        """Column in each bit of the array's words.
+        """Column number of each bit of the array's words.
 
-        Columns stand in bit-reversed order of their place in a group of 16, groups side by side.
-        Then the lower half of a word holds the low column of every pair and the upper half the
-        high one, again within each half for pairs of pairs, and so on: each level of fusing adds
-        the upper half of its words to the lower half.
+        Columns are ordered by the bit-reversed value of their position in a group of 16, with the
+        groups interleaved. The lower half of a word then holds the low column of every pair and
+        the upper half the high column. The same holds within each half for pairs of pairs, and so
+        on. Each fusing level therefore adds the upper half of its words to the lower half.
         """
         groups = self.columns // self.group_columns
         bits = (self.group_columns - 1).bit_length()
@@ -178,33 +178,38 @@ class TileParameters:
 
     @property
     def sliced_lanes(self) -> list[int]:
-        """Result lane, a pair of columns, in each bit of the array's words of pair sums."""
+        """Result lane (pair of columns) of each bit of the words that hold pair sums."""
         return [column // 2 for column in self.sliced_columns[: self.lanes]]
 
     def lane_weight_bits(self, lane: int) -> int:
-        """Widest weights whose results use a lane: every lane serves 2 bits, every eighth 16."""
+        """Return the largest weight width whose results use a lane.
+
+        Every lane serves 2-bit weights; every eighth lane serves 16-bit weights.
+        """
         return max(n for n in self.weight_widths if lane % (n // 2) == 0)
 
     def accumulator_weight_bits(self, widest: int) -> list[int]:
-        """Weights whose sums the accumulator of those of ``widest`` bits takes: ``direct_widths``
-        have one each, on the lanes of the others the widest serve all that are narrower.
+        """Return the weight widths that share the accumulator for ``widest``-bit weights.
+
+        Each of the ``direct_widths`` has an accumulator of its own. An accumulator for any other
+        width also serves the narrower widths that are not direct.
         """
         if widest in self.direct_widths:
             return [widest]
         return [n for n in self.weight_widths if n <= widest and n not in self.direct_widths]
 
-    # Widths. Each is the least that holds its extreme values.
+    # Widths. Each is the smallest that represents the extreme values.
 
     @property
     def count_width(self) -> int:
-        """Bits of the unsigned count of a column: 0 to ``rows``."""
+        """Bits of the unsigned column count, 0 to ``rows``."""
         return self.rows.bit_length()
 
     def fused_width(self, columns: int) -> int:
-        """Bits of the signed sum of ``columns`` fused columns for one activation plane.
+        """Return the bits of the signed sum of ``columns`` fused columns for one bit plane.
 
-        Up to 8 columns can be the lower half of a wider weight, and reach
-        ``(2**columns - 1) * rows``; 16 columns always hold a sign.
+        Up to 8 columns may be the lower half of a wider weight, whose sum reaches
+        ``(2**columns - 1) * rows``. A group of 16 columns always includes the sign column.
         """
         most = (2**columns - 1) * self.rows
         if columns == self.group_columns:
@@ -212,94 +217,98 @@ class TileParameters:
         return most.bit_length() + 1
 
     def plane_width(self, weight_bits: int) -> int:
-        """Bits of the signed sum of ``rows`` weights, at least ``-2**(weight_bits - 1) * rows``.
+        """Return the bits of the signed sum of ``rows`` weights for one bit plane.
 
-        A plane gives such a sum, and half of two together, which an accumulator holds between two
-        planes, is one again.
+        The minimum is ``-2**(weight_bits - 1) * rows``. The accumulator needs the same width,
+        because it holds half of the sum of two such numbers between planes.
         """
         return (2 ** (weight_bits - 1) * self.rows - 1).bit_length() + 1
 
     def total_width(self, weight_bits: int) -> int:
-        """Bits of what an accumulator holds and the sum of a plane, of either sign, together."""
+        """Return the bits of an accumulator's contents plus or minus the sum of a plane."""
         return self.plane_width(weight_bits) + 1
 
     def result_width(self, weight_bits: int) -> int:
-        """Bits of a result: the sum of up to ``row_blocks`` vector sums."""
+        """Return the bits of a result: the sum of up to ``row_blocks`` vector sums."""
         most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
         return (most * self.row_blocks - 1).bit_length() + 1
 
     @property
     def accumulator_width(self) -> int:
-        """Bits of a result at the widest weights: the width of each lane of the result port."""
+        """Bits per lane of the result port: the result width of the widest weights."""
         return self.result_width(self.group_columns)
 
     # Cycles
 
     def latency(self, weight_bits: int) -> int:
-        """Cycles from that in which a vector's last plane is taken to that of its result.
+        """Return the cycles from the cycle that takes a vector's last plane to its result.
 
-        Row lines and results are registers; so are the sums of weights that are not of
-        ``direct_widths``, before they accumulate.
+        Word lines and results are registered. Fused sums are also registered unless
+        ``weight_bits`` is one of the ``direct_widths``.
         """
         return 2 + (weight_bits not in self.direct_widths)
 
     store_latency: ClassVar[int] = 2
-    """Cycles from that in which a weight block's last beat is taken to the first in which the
-    block can be used: a beat waits in a register before it is written."""
+    """Cycles from the cycle that takes the last beat of a weight block to the first cycle that can
+    use the block. A beat passes through a register before it is written."""
 
     release_latency: ClassVar[int] = 2
-    """Cycles from that in which a weight block's last plane is taken to the first in which the
-    port takes a beat into its bank: the plane is counted first."""
+    """Cycles from the cycle that takes the last plane of a weight block to the first cycle in which
+    the weight port accepts a beat for the same bank. The bank is held until the plane is
+    counted."""
 
     start_latency: ClassVar[int] = 2
-    """Cycles from that in which a job is taken to that of its first plane: one to know the job,
-    one to fetch its first activation vector."""
+    """Cycles from the cycle that takes a job to its first plane: one to register the job, one to
+    fetch its first activation vector."""
 
     def block_cycles(self, planes: Iterable[int]) -> int:
-        """Cycles for which a row block occupies the array.
+        """Return the cycles for which a row block occupies the array.
 
         Parameters
         ----------
         planes
-            Of each vector of the block, the planes left without the leading ones that have no bit
-            set. A vector of zeros has none, and takes a cycle all the same.
+            Number of planes of each vector of the block, without the leading all-zero planes. A
+            vector of zeros has 0 planes and takes one cycle.
         """
         return sum(max(1, count) for count in planes)
 
     def job_cycles(self, planes: Iterable[int]) -> int:
-        """Cycles from a job's first to the next one's, where weights and activations are there.
+        """Return the cycles from a job's start to the next job's start.
+
+        Weights and activations are assumed to be available without waiting.
 
         Parameters
         ----------
         planes
-            Of each vector of each row block; see ``block_cycles``.
+            Number of planes of each vector of each row block; see ``block_cycles``.
         """
         return self.start_latency - 1 + self.block_cycles(planes)
 
     def sequence_cycles(self, jobs: Sequence[tuple[int, Sequence[int]]]) -> int:
-        """Cycles of jobs that follow each other on an idle tile, waits for weights included.
+        """Return the cycles of consecutive jobs on an idle tile, including waits for weights.
 
-        They count from the cycle in which jobs, weights and activations are first offered to that
-        in which the last result is taken, where no port ever keeps the tile waiting. With
-        ``last(n)`` the cycle of block ``n``'s last plane, its weights load in ``weight_beats``
-        cycles from ::
+        The count starts in the cycle in which jobs, weights and activations are first offered, and
+        ends in the cycle that takes the last result. No port stalls the tile. Let ``last(n)`` be
+        the cycle of the last plane of block ``n``. The weights of block ``n`` load in
+        ``weight_beats`` cycles, starting at ::
 
             max(end of loading n - 1, last(n - 2) + release_latency)
 
-        and its planes begin at the later of: its weights there; ``last(n - 1) + 1``, or
-        ``last(n - 1) + start_latency`` where it is the first block of a job.
+        Its planes start when its weights are loaded, but not before ``last(n - 1) + 1``, or
+        ``last(n - 1) + start_latency`` if it is the first block of a job.
 
         Parameters
         ----------
         jobs
-            Of each, at least one, its weight bits and the ``block_cycles`` of its row blocks.
+            Weight bits of each job, and the ``block_cycles`` of its row blocks. At least one job.
         """
         ((_, last),) = collections.deque(self.block_spans(jobs), maxlen=1)
         return last + self.latency(jobs[-1][0]) + 1
 
     def block_spans(self, jobs: Iterable[tuple[int, Sequence[int]]]) -> Iterator[tuple[int, int]]:
-        """Yield the cycles of the first and the last plane of each row block; see
-        ``sequence_cycles``.
+        """Yield the cycles of the first and the last plane of each row block.
+
+        See ``sequence_cycles``.
         """
         port_free = 0
         bank_free, other_bank_free = 0, 0
@@ -315,12 +324,12 @@ class TileParameters:
                 start = last + 1
 
     def least_vectors(self, activation_bits: int, *, row_blocks: int = 1) -> int:
-        """Vectors of a weight block from which on loading the next one hides behind it.
+        """Return the minimum vectors per weight block that hide the load of the next block.
 
-        A load waits ``release_latency`` for its bank, takes ``weight_beats``, and can be used
-        ``store_latency`` after its last beat, all while the other bank computes and, where every
-        block is a job of its own, while jobs change. Leading planes that are skipped count as
-        fewer bits.
+        A load waits ``release_latency`` cycles for its bank, takes ``weight_beats`` cycles, and
+        can be used ``store_latency`` cycles after its last beat. Meanwhile the other bank computes.
+        If each block is a job of its own, the cycles between jobs also hide part of the load.
+        Skipped leading planes reduce the effective ``activation_bits``.
         """
         hidden = self.release_latency + self.weight_beats + self.store_latency - 2
         if row_blocks == 1:

@@ -1,4 +1,4 @@
-"""The tag that goes through the pipeline beside each bit plane."""
+"""Tag that travels through the pipeline with each bit plane."""
 
 from collections.abc import Iterable
 
@@ -12,17 +12,17 @@ __all__ = ["PlaneTag", "follow", "is_one_of"]
 
 
 class PlaneTag(data.Struct):
-    """What the shift-add must know of the plane that a pipeline stage holds."""
+    """Control information for the shift-add about the plane in a pipeline stage."""
 
     valid: 1
-    zero: 1  # no bit set: the array was left as it was
-    first: 1  # of its vector
-    last: 1  # of its vector
+    zero: 1  # no bit set: the array did not take the plane
+    first: 1  # first plane of its vector
+    last: 1  # last plane of its vector
     negative: 1  # sign plane of signed activations
-    first_block: 1  # nothing to add from the partial sum buffer
-    last_block: 1  # the sum leaves the tile
-    last_vector: 1  # of its row block
-    bank: 1
+    first_block: 1  # first row block: no partial sum to add
+    last_block: 1  # last row block: the sum is a result
+    last_vector: 1  # last vector of its row block
+    bank: 1  # weight bank that computes
     weight_bits: 4  # one-hot of 2, 4, 8, 16
     status: Status
 
@@ -35,18 +35,21 @@ OF_VECTOR = (
     "last_block",
     "last_vector",
 )
-"""Fields that all planes of a vector share."""
+"""Fields that are equal for all planes of a vector."""
 
 
 def is_one_of(weight_bits, widths: Iterable[int]) -> Value:
-    """Whether the precision of a tag's ``weight_bits`` is one of some."""
+    """Return a bit that is high if the one-hot ``weight_bits`` of a tag is one of ``widths``."""
     return Cat(weight_bits[TileParameters.weight_widths.index(n)] for n in widths).any()
 
 
 def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:
-    """The tag of the next pipeline stage, which moves with ``advance``. Of a tag that is not
-    valid only that is copied, so that an idle pipeline does not toggle; and what the planes of a
-    vector share is copied with the first of them.
+    """Return the registered tag of the next pipeline stage, clocked by ``advance``.
+
+    To avoid toggles, only ``valid`` is copied from an invalid tag, and the fields in ``OF_VECTOR``
+    are copied only with the first plane of a vector.
+
+    Latency: one cycle. ``valid`` replaces the tag's own valid bit if given.
     """
     valid = tag.valid if valid is None else valid
     following = Signal(PlaneTag, name=name)

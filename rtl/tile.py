@@ -1,4 +1,4 @@
-"""The processing-in-memory tile: array, feeder, sequencer and shift-add."""
+"""Processing-in-memory tile: weight array, feeder, sequencer and shift-add."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -18,16 +18,20 @@ __all__ = ["Tile"]
 
 
 class Tile(wiring.Component):
-    """Matrix-vector products at a precision chosen job by job, an activation bit plane a cycle::
+    """Computes matrix-vector products, one activation bit plane per cycle::
 
         jobs --------> sequencer
                            | tag ---------------------------------------+
         activations -> feeder -- plane --> AND --> column counter --> shift-add -> results
         weights -----------------------> storage (two banks)
 
-    For each of its row blocks in turn, a job takes one block of weights and ``vectors``
-    activation vectors, and gives ``vectors`` results after the last. Weights are taken ahead of
-    their job, as soon as a bank is free.
+    Each job selects its own precision. For each of its row blocks, a job consumes one block of
+    weights and ``vectors`` activation vectors. It returns ``vectors`` results during the last row
+    block. Weights load ahead of their job, as soon as a bank is free.
+
+    Latency: ``parameters.latency(weight_bits)`` cycles from a vector's last plane to its result.
+    Throughput: one plane per cycle, and one extra cycle per job; see
+    :meth:`adq.rtl.parameters.TileParameters.sequence_cycles`.
 
     Members
     -------
@@ -37,7 +41,7 @@ class Tile(wiring.Component):
     results : stream of :func:`adq.rtl.interface.result_layout`, Out
     counter_address : :class:`adq.rtl.interface.Counter`, In
     counter_data : ``counter_bits`` bits, Out
-        The counter at the address, in the same cycle.
+        Value of the addressed counter, in the same cycle (combinational).
     """
 
     def __init__(self, parameters: TileParameters):
@@ -83,7 +87,7 @@ class Tile(wiring.Component):
             feeder.take.eq(sequencer.take),
         ]
 
-        # A plane with no bit set leaves the array as it is; its tag alone goes on.
+        # The array does not take an all-zero plane. Only the tag moves on.
         plane = follow(m, sequencer.tag, advance, name="plane_tag")
         m.d.comb += [
             array.plane.eq(feeder.plane),
@@ -93,7 +97,7 @@ class Tile(wiring.Component):
             shift_add.counts.eq(counter.counts),
             shift_add.tag.eq(plane),
         ]
-        # A bank is free once the shift-add has taken the counts of its last plane.
+        # A bank is released when the shift-add takes the counts of its last plane.
         with m.If(advance & plane.valid & plane.last & plane.last_vector):
             m.d.comb += array.release.eq(1 << plane.bank)
 

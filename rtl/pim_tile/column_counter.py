@@ -1,4 +1,4 @@
-"""Population count of every column: the adder tree of the array."""
+"""Column counter: an adder tree that counts the products of each column."""
 
 from amaranth.hdl import Module
 from amaranth.lib import data, wiring
@@ -11,16 +11,16 @@ __all__ = ["ColumnCounter"]
 
 
 class ColumnCounter(wiring.Component):
-    """Count, in each column, the rows whose product is 1.
+    """Counts the rows whose product is 1, in each column.
 
-    Latency: none, the counts are of the products in the same cycle. The shift-add holds what it
-    makes of neighbouring counts, which is fewer bits than the counts have.
+    Latency: none (combinational). The counts are not registered here, because the shift-add
+    registers the fused sums, which have fewer bits.
 
     Members
     -------
     products : array of ``rows`` words of ``columns`` bits, In
     counts : array of ``count_width`` words of ``columns`` bits, Out
-        Bit slice of the counts.
+        Counts, as a bit slice.
     """
 
     def __init__(self, parameters: TileParameters):

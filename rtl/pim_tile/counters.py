@@ -1,4 +1,4 @@
-"""Performance counters that software reads."""
+"""Performance counters that software can read."""
 
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import wiring
@@ -9,29 +9,33 @@ from adq.rtl.interface import Counter
 __all__ = ["LOW_BITS", "PerformanceCounters"]
 
 LOW_BITS = 8
-"""Lowest bits of a counter; those above are clocked when these overflow."""
+"""Number of low counter bits that are clocked apart. The upper bits are clocked only when the low
+bits overflow."""
 
 
 class PerformanceCounters(wiring.Component):
-    """Counts what the tile does in each cycle. Counters wrap.
+    """Counts the activity of the tile in each cycle. Counters wrap.
+
+    Latency: one cycle from an event to the counter; reading is combinational.
 
     Parameters
     ----------
     max_planes : int
-        Most planes passed over in a cycle.
+        Maximum number of planes skipped in a cycle.
     bits : int
-        Of a counter.
+        Width of a counter.
 
     Members
     -------
     address : :class:`adq.rtl.interface.Counter`, In
     data : ``bits`` bits, Out
-        The counter at ``address``, in the same cycle.
+        Value of the counter at ``address``, in the same cycle.
     activity : :class:`adq.rtl.interface.Counter`, In
-        Which of the exclusive counters this cycle belongs to.
+        Cycle counter to increment in this cycle; one of the first six.
     planes_skipped : In
-        Planes passed over in this cycle.
+        Number of planes skipped in this cycle.
     job_done : In
+        A job ends in this cycle.
     """
 
     def __init__(self, *, max_planes: int, bits: int):
@@ -51,7 +55,7 @@ class PerformanceCounters(wiring.Component):
         counters = Array(Signal(self.bits, name=counter.name.lower()) for counter in Counter)
 
         def count(counter, amount, when):
-            """Add to a counter, whose upper bits are clocked when the lower ones overflow."""
+            """Add ``amount`` to a counter in cycles with ``when`` high."""
             bits = counters[counter.value]
             carry, moves = amount, when
             for word in (bits[:LOW_BITS], bits[LOW_BITS:]):

@@ -1,4 +1,4 @@
-"""Bit-plane feeder: activation words in, bit planes out."""
+"""Bit-plane feeder: serializes activation words into bit planes."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -11,35 +11,36 @@ __all__ = ["BitPlaneFeeder"]
 
 
 class BitPlaneFeeder(wiring.Component):
-    """Holds one activation vector and gives its bit planes, least significant first.
+    """Holds one activation vector and outputs its bit planes, least significant first.
 
-    Leading planes with no bit set cost nothing: the highest that has one is the last. A vector of
-    zeros has one plane. A vector comes in one beat, in the cycle in which the last plane of the one
-    before is taken or later, so that vectors follow each other without a gap.
+    Leading all-zero planes are skipped: the last plane of a vector is the highest one with a bit
+    set. A vector of zeros has one plane. A vector arrives in one beat. It can be accepted in the
+    cycle that takes the last plane of the previous vector, so there is no gap between vectors.
 
-    Latency: a vector accepted in cycle ``t`` offers its first plane in cycle ``t + 1``.
-    Throughput: a plane a cycle.
+    Latency: the first plane of a vector accepted in cycle ``t`` is offered in cycle ``t + 1``.
+    Throughput: one plane per cycle.
 
     Members
     -------
     activations : stream of :func:`adq.rtl.interface.activation_layout`, In
     activation_bits : In
-        Bits of a word; the registers of higher planes are not clocked.
+        Activation width. The registers of higher planes are not clocked.
     fetch : In
-        Whether a vector may be accepted.
+        A vector may be accepted in this cycle.
     take : In
-        The plane offered is taken in this cycle.
+        The offered plane is taken in this cycle.
     loaded : Out
-        A plane is offered, in the members that follow.
+        A plane is offered. The outputs below describe it.
     plane : ``rows`` bits, Out
+        The offered plane, one bit per row.
     zero : Out
-        It has no bit set.
+        The plane has no bit set.
     first, last : Out
-        It is the first, or the last, of its vector.
+        The plane is the first, or the last, of its vector.
     index : Out
-        Its bit weight.
+        Bit position of the plane: it has weight ``2**index``.
     skipped : Out
-        Leading planes of the vector, which are passed over.
+        Number of leading planes of the vector that are skipped.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -79,7 +80,7 @@ class BitPlaneFeeder(wiring.Component):
                 m.d.sync += plane.eq(Cat(word[bit] for word in self.activations.payload))
             planes.append(plane)
 
-        # The last plane is the highest that has a bit set, or the lowest of all.
+        # The last plane is the highest one with a bit set, or plane 0 if there is none.
         populated = Signal(p.max_activation_bits)
         highest = Signal(range(p.max_activation_bits))
         m.d.comb += populated.eq(Cat(plane.any() for plane in planes) & used)

@@ -1,4 +1,4 @@
-"""Sequencer: runs jobs over row blocks, vectors and planes."""
+"""Sequencer: control of jobs over row blocks, vectors and planes."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -12,26 +12,29 @@ __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """Takes jobs and steps the feeder's planes through the array.
+    """Takes jobs and steps the planes of the feeder through the array.
 
-    Planes follow each other without a gap within a job, over vectors and row blocks alike. A job
-    costs one cycle more, in which its first vector is fetched: only then is known how many bits
-    that has. The next job is taken in the cycle of the last plane.
+    Latency: the first plane of a job accepted in cycle ``t`` can be taken in cycle ``t + 2``, after
+    a cycle that fetches the first vector. The fetch cannot be earlier, because the activation width
+    is not known before.
+    Throughput: one plane per cycle within a job, without gaps between vectors or row blocks. The
+    next job can be accepted in the cycle that takes the last plane.
 
     Members
     -------
     jobs : stream of :func:`adq.rtl.interface.job_layout`, In
     advance : In
-        Whether the pipeline moves.
+        The pipeline moves in this cycle.
     full : In
-        Which banks hold weights.
+        One bit per bank: the bank holds weights.
     loaded, zero, first, last, index : In
         The plane that the feeder offers; see :class:`adq.rtl.pim_tile.feeder.BitPlaneFeeder`.
     activation_bits, fetch, take : Out
-        To the feeder.
+        Controls of the feeder.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out
-        Of the plane taken; valid too for the one beat of a malformed job.
+        Tag of the plane taken. It is also valid once for a malformed job, which takes no plane.
     job_done : Out
+        The job ends in this cycle.
     active : Out
         A job is in progress.
     """
@@ -58,7 +61,7 @@ class Sequencer(wiring.Component):
         )
 
     def status_of(self, job) -> list[tuple]:
-        """What can be wrong with a job, the most telling first."""
+        """Return the validity checks of a job, in priority order, with the status each reports."""
         p = self.parameters
         most_vectors = [job.vectors == 0, job.vectors > p.vectors]
         if p.partial_sums:
@@ -98,8 +101,8 @@ class Sequencer(wiring.Component):
             last_block.eq(block == last_block_index),
             self.take.eq(runs & self.loaded & self.full.bit_select(bank, 1) & self.advance),
             reported.eq(self.active & (status != Status.OK) & self.advance),
-            # The vector behind the last one is of a job not yet known. Fetching with the pipeline
-            # puts an empty stage between jobs, on which the shift-add relies.
+            # The vector after the last one belongs to a job that is not known yet. Fetching only
+            # when the pipeline advances leaves a bubble between jobs; the shift-add relies on it.
             self.fetch.eq(runs & ~(self.loaded & last_vector & last_block) & self.advance),
             self.job_done.eq(reported | (self.take & self.last & last_vector & last_block)),
             self.jobs.ready.eq(~self.active | self.job_done),

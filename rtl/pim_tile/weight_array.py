@@ -1,4 +1,4 @@
-"""Weight storage of two banks, and the AND of every weight bit with its row's activation bit."""
+"""Weight array: storage in two banks, and the AND of weight bits with activation bits."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -12,31 +12,33 @@ __all__ = ["WeightArray"]
 
 
 class WeightArray(wiring.Component):
-    """``rows`` words of ``columns`` bits in each of two banks, and their products with a plane.
+    """Stores two banks of ``rows`` x ``columns`` weight bits and multiplies them with bit planes.
 
-    A block is loaded into one bank while the other computes. Each bank has row lines of its own,
-    and those of the bank that does not compute stand still, so that loading moves no product. A
-    word changes only in the cycle in which it is written.
+    A block loads into one bank while the other bank computes. Each bank has its own word lines. The
+    word lines of the loading bank do not move, so loading toggles no product. A weight word changes
+    only in the cycle that writes it.
 
-    Latency: a beat accepted in cycle ``t`` is stored after cycle ``t + 1``, and ``full`` follows
-    the last beat with it. Throughput: a beat a cycle.
+    Latency: a beat accepted in cycle ``t`` is stored at the end of cycle ``t + 1``. ``full`` rises
+    when the last beat is stored. The products of a plane follow one cycle after its ``step``.
+    Throughput: one beat and one plane per cycle.
 
     Members
     -------
     weights : stream of :func:`adq.rtl.interface.weight_layout`, In
-        Blocks of ``weight_beats`` beats, into alternating banks, from bank 0. Not ready while the
-        bank to load is full.
+        Blocks of ``weight_beats`` beats, written to alternating banks, starting with bank 0. Not
+        ready while the bank to load is full.
     plane : ``rows`` bits, In
-        An activation bit a row. It and ``bank`` are held while ``step`` is low.
-    bank, step : In
-        Which bank the plane is for; the plane is taken at the end of a cycle with ``step`` high.
+        Activation bit of each row. Ignored while ``step`` is low.
+    bank : In
+        Bank that multiplies the plane.
+    step : In
+        The plane is taken at the end of this cycle.
     release : In
-        One bit a bank: its weights have been used for the last time.
+        One bit per bank: the bank is no longer needed and may load the next block.
     full : Out
-        One bit a bank: it holds a block.
+        One bit per bank: the bank holds a block.
     products : array of ``rows`` words of ``columns`` bits, Out
-        Products of the plane taken last, columns in the order
-        of ``sliced_columns``.
+        Products of the plane taken last, in the column order ``sliced_columns``.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -57,7 +59,7 @@ class WeightArray(wiring.Component):
         p = self.parameters
         m = Module()
 
-        # A beat waits here for a cycle, so that the wires to every word move only when one loads.
+        # Each beat is registered, so the wires to all weight words toggle only during a load.
         beat = Signal(data.ArrayLayout(p.columns, p.rows_per_beat), reset_less=True)
         beat_valid = Signal()
         beat_bank = Signal()
@@ -66,7 +68,7 @@ class WeightArray(wiring.Component):
         load_bank = Signal()
         m.d.comb += [
             last_beat.eq(beat_index == p.weight_beats - 1),
-            # After the last beat the bank is about to be full, and the next one is looked at.
+            # The last beat fills this bank in the next cycle, so the other bank is checked.
             load_bank.eq(beat_bank ^ (beat_valid & last_beat)),
             self.weights.ready.eq(~self.full.bit_select(load_bank, 1)),
         ]
@@ -86,14 +88,14 @@ class WeightArray(wiring.Component):
                     self.full.bit_select(beat_bank, 1).eq(1),
                 ]
 
-        # Weights and row lines are stored inverted: a product of two banks is then a single cell,
-        # an OR-AND-INVERT, of which nothing inverts the output.
+        # Weights and word lines are stored inverted. The product of two banks then maps to a
+        # single OR-AND-INVERT cell, without an inverter at its output.
         row_lines = [
             Signal(p.rows, name=f"row_lines_{b}", init=2**p.rows - 1) for b in range(p.banks)
         ]
         for bank, lines in enumerate(row_lines):
             chosen = self.step & (self.bank == bank)
-            # Those of a bank that is released go high and stay so: loading it moves no product.
+            # The word lines of a released bank go high and stay high: loading toggles no product.
             with m.If(chosen | self.release[bank]):
                 m.d.sync += lines.eq(~(self.plane & spread(chosen, p.rows)))
 

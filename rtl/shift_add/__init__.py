@@ -1,1 +1,1 @@
-"""The shift-add: fusing columns, accumulating planes and row blocks."""
+"""Shift-add: fuses columns, and accumulates planes and row blocks."""

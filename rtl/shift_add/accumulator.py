@@ -13,41 +13,49 @@ from adq.rtl.bit_slice import spread
 __all__ = ["Accumulator"]
 
 LONGEST_RIPPLE = 16
-"""Words that a carry may pass in a cycle, one after the other."""
+"""Maximum length of a ripple-carry chain, in words. Longer adders use carry select."""
 
 
 class Accumulator(wiring.Component):
-    """``total = acc + sum`` and ``acc = total >> 1``, lane by lane, for planes that come least
-    significant first.
+    """Accumulates the sums of bit planes in each lane, least significant plane first.
 
-    The next plane weighs twice as much as the one before, so that the lowest bit of a total is
-    final: it leaves, and the adder is no wider than the sum of a plane, however many planes there
-    are. The sum comes from one of several sources, one a precision; words that its precision does
-    not use are not clocked, and what they hold means nothing.
+    In each step ``total = acc + sum`` and ``acc = total >> 1``. Each plane has twice the weight of
+    the previous one, so the lowest bit of a total is final and is shifted out. The adder is
+    therefore as wide as the sum of one plane, for any number of planes. The sum comes from one of
+    several inputs, one per weight width. Words that a width does not use are not clocked, and their
+    contents are undefined.
 
-    Latency: none to the totals, a cycle to the accumulators. Throughput: a plane a cycle.
+    Latency: none to the totals (combinational), one cycle to the accumulators.
+    Throughput: one plane per cycle.
 
     Parameters
     ----------
     lanes : int
-        Accumulators side by side.
+        Number of parallel accumulators.
     widths : dict of int to int
-        Width of the sum of a plane, and of the accumulator, at each precision (weight bits) that
-        uses these lanes.
+        Width of a plane's sum, and of the accumulator, for each weight width (bits) that uses these
+        lanes.
 
     Members
     -------
     sum_<n> : array of ``widths[n]`` words of ``lanes`` bits, In
-        Bit slice of the signed sums at ``n``-bit weights.
+        Signed sums for ``n``-bit weights, as a bit slice.
     select_<n> : In
-        Whether the sums at ``n``-bit weights are meant; at most one of them.
-    step, zero, first, negative : In
-        Hold the total, without its lowest bit; the plane has no bit set; it starts a vector; it
-        counts negatively.
+        Selects the sums for ``n``-bit weights. At most one select is high.
+    step : In
+        Load the accumulators with the totals, shifted right by one bit.
+    zero : In
+        The plane has no bit set; its sum is ignored.
+    first : In
+        The plane is the first of its vector; the accumulators are ignored.
+    negative : In
+        The sum is subtracted.
     totals : array of ``max(widths) + 1`` words of ``lanes`` bits, Out
-        What the accumulators held and the sum of the plane; at ``n`` bits the lowest
-        ``widths[n] + 1`` words are meant.
+        Accumulators plus or minus the sum. For ``n``-bit weights the lowest ``widths[n] + 1`` words
+        are valid.
     accumulators : array of ``max(widths)`` words of ``lanes`` bits, Out
+        Contents of the accumulators. For ``n``-bit weights the lowest ``widths[n]`` words are
+        valid.
     """
 
     def __init__(self, *, lanes: int, widths: dict[int, int]):
@@ -73,7 +81,7 @@ class Accumulator(wiring.Component):
         select = {n: getattr(self, f"select_{n}") for n in widths}
 
         def used(word):
-            """Whether the precision that is meant has a word."""
+            """Return a bit that is high if the selected width uses the word."""
             return Cat(select[n] for n in select if widths[n] > word).any()
 
         adds = {n: Signal(name=f"adds_{n}") for n in select}
@@ -81,7 +89,7 @@ class Accumulator(wiring.Component):
         m.d.comb += [adds[n].eq(select[n] & ~self.zero) for n in select]
         m.d.comb += negative.eq(spread(self.negative & ~self.zero, lanes))
         stored = [Signal(lanes, name=f"acc_{j}", reset_less=True) for j in range(self.width)]
-        # Words that are not used stay where they are, and out of the sum.
+        # Unused words hold their contents and are masked out of the sum.
         keeps = {}
         for j in (0, *sorted(widths.values())[:-1]):
             keeps[j] = Signal(lanes, name=f"keep_{j}")
@@ -89,7 +97,7 @@ class Accumulator(wiring.Component):
 
         kept, terms = [], []
         for j in range(self.width + 1):
-            # Both operands have their sign once more, above the highest word of a precision.
+            # Both operands are sign-extended by one word above the highest word of each width.
             ends = [n for n in select if widths[n] == j]
             held = stored[j - 1] if ends else stored[j]
             if ends and j < self.width:

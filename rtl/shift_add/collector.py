@@ -1,4 +1,4 @@
-"""Collector: row blocks accumulate, and sums become results."""
+"""Collector: output stage that accumulates row blocks and sends results."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
@@ -14,21 +14,25 @@ __all__ = ["Collector"]
 
 
 class Collector(wiring.Component):
-    """Adds the vector sums of a row block to those of the blocks before it. The sums of the last
-    block become a result; those of the others go to the partial sum buffer.
+    """Adds the vector sums of each row block to the partial sums of the previous blocks.
 
-    Latency: one cycle. Throughput: a plane a cycle.
+    The sums of the last row block are sent as results. The sums of the other blocks are written to
+    the partial sum buffer.
+
+    Latency: one cycle from a vector's last plane to its result. Throughput: one plane per cycle.
 
     Members
     -------
     advance : In
-        Whether the pipeline moves: a result that is taken, or none, makes room for the next.
+        The pipeline moves in this cycle. It must be low while a result waits to be taken.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
-        Of the plane that the totals end with.
+        Tag of the plane whose sum the totals include.
     index : In
-        Its number in the vector.
+        Bit position of that plane.
     totals : :func:`adq.rtl.shift_add.result_register.totals_layout`, In
+        Totals of the accumulators.
     results : stream of :func:`adq.rtl.interface.result_layout`, Out
+        One beat per vector of the last row block, and one per malformed job.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -73,8 +77,10 @@ class Collector(wiring.Component):
         return m
 
     def add_partial_sums(self, m, sums, ends):
-        """What the earlier blocks left is read for a vector's last plane, and added to its sum in
-        the next cycle, at whose end it is written back unless it is a result.
+        """Return the sums plus the partial sums of the previous row blocks.
+
+        The buffer is read in the cycle of a vector's last plane. The addition follows in the next
+        cycle, at whose end the sum is written back unless it is a result.
         """
         p = self.parameters
         summed = Signal(

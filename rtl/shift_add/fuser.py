@@ -1,4 +1,4 @@
-"""Fusing: the counts of neighbouring columns become the sum of one weight's bits."""
+"""Fuser: combines the counts of adjacent columns into the sums of multi-bit weights."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
@@ -12,7 +12,7 @@ __all__ = ["Fuser"]
 
 
 class Fuser(wiring.Component):
-    """Adds neighbouring columns by their bit weights, the top column of a weight negatively::
+    """Adds adjacent columns by their bit weights; the top column of a weight is negative::
 
         counts -> pairs -+-> kw=2
                          |
@@ -22,20 +22,22 @@ class Fuser(wiring.Component):
                                                      |
                                                      +-> sixteens -> kw=16
 
-    ``|`` is a register: at 8 and 16 bits sums are held where they are fewest.
+    ``|`` is a pipeline register for 8-bit and 16-bit weights. It is placed where it has the fewest
+    bits.
 
-    Latency: none at 2 and 4 bits, a cycle at 8 and 16. Throughput: a plane a cycle.
+    Latency: none (combinational) for 2-bit and 4-bit weights, one cycle for 8 and 16 bits.
+    Throughput: one plane per cycle.
 
     Members
     -------
     counts : array of ``count_width`` words of ``columns`` bits, In
-        Bit slice of the counts, columns in the order of ``sliced_columns``.
-    weight_bits : one bit each of 2, 4, 8, 16, In
-        One-hot: precision of the counts.
+        Column counts, as a bit slice in the column order ``sliced_columns``.
+    weight_bits : 4 bits, In
+        One-hot weight width of the counts: 2, 4, 8 or 16 bits.
     step : In
-        Clocks the register.
+        Clock enable of the pipeline register.
     fused_2, fused_4, fused_8, fused_16 : array of ``plane_width(n)`` words of ``columns / n`` bits
-        Bit slices of the signed sums of ``n`` columns, Out.
+        Signed sums of ``n`` columns, as bit slices, Out.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -66,7 +68,7 @@ class Fuser(wiring.Component):
             )
 
         def join(low, high, columns, carry=None):
-            """``low + high * 2**(columns / 2)``, and the carry at that place."""
+            """Return ``low + (high + carry) * 2**(columns / 2)``."""
             shift = columns // 2
             upper = bit_slice.add(
                 m,
@@ -79,12 +81,12 @@ class Fuser(wiring.Component):
             return low[:shift] + upper
 
         def join_halves(words, columns):
-            """A lower half without a sign: where these sums are used, no top column is in it."""
+            """Join the halves of words. The low half is unsigned: it contains no top column."""
             low, high = halves(words)
             return join(low[: p.fused_width(columns // 2) - 1], high, columns)
 
-        # Of every pair of columns the high one can be the top of a weight. All of them are at 2
-        # bits; at each further precision it is the upper half of the lanes of the one before.
+        # The high column of a pair is the top column of a weight in every lane for 2-bit weights,
+        # and in the upper half of the previous width's lanes for each wider weight.
         pairs = p.lanes
         top = Signal(pairs)
         m.d.comb += top.eq(
@@ -96,8 +98,8 @@ class Fuser(wiring.Component):
             )
         )
 
-        # -count = ~count + 1: a top column enters inverted, and the bit that says so is both the
-        # sign of its inverse and the one to add.
+        # -count = ~count + 1: the count of a top column is inverted, and `top` is both the sign bit
+        # of the inverted count and the 1 to add.
         low, high = halves(list(self.counts))
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
         quad = join_halves(pair, 4)

@@ -1,4 +1,4 @@
-"""Partial sum buffer: sums of a row block wait here for those of the next."""
+"""Partial sum buffer: memory for the sums of a row block until the next row block."""
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import memory, wiring
@@ -8,24 +8,27 @@ __all__ = ["PartialSumBuffer"]
 
 
 class PartialSumBuffer(wiring.Component):
-    """A memory with an entry a vector, read and written in the order of the vectors.
+    """Stores one entry per vector, read and written in vector order.
 
-    A read gives its sums in the next cycle, and sees a write of the cycle in which it is asked
-    for, so that even blocks of a single vector follow each other without a gap.
+    Latency: a read in cycle ``t`` outputs its entry in cycle ``t + 1``. It returns the new value
+    if the entry is written in cycle ``t``, so row blocks of a single vector need no gap.
+    Throughput: one read and one write per cycle.
 
     Parameters
     ----------
     width : int
-        Bits of an entry.
+        Bits per entry.
     depth : int
-        Most vectors of a job that has more than one row block.
+        Number of entries: the maximum number of vectors of a job with several row blocks.
 
     Members
     -------
     read, write : In
-        Go to the next entry; with ``read_last`` or ``write_last`` back to the first after it.
+        Read or write the current entry and move to the next one. Both have their own entry pointer.
+    read_last, write_last : In
+        The access is the last of its row block: move to the first entry after it.
     sums : ``width`` bits, Out
-        Entry read last.
+        Entry of the last read.
     next_sums : ``width`` bits, In
         Entry to write.
 

@@ -1,4 +1,4 @@
-"""Result register: the sum of a vector, put together from the bits that left its planes."""
+"""Result register: assembles the sum of a vector from its last total and the shifted-out bits."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
@@ -13,11 +13,14 @@ __all__ = ["ResultRegister", "totals_layout"]
 
 
 PLACES = 4
-"""Places that the lowest bit of a plane's total is offered to at a time; a power of two."""
+"""Number of bit positions that receive the lowest bits of the totals at a time; a power of two."""
 
 
 def totals_layout(parameters: TileParameters) -> data.StructLayout:
-    """The total of a plane, a signed number a lane, for the widest weights that use the lane."""
+    """Return the layout of the totals of a plane: one signed number per lane.
+
+    Each number has the width of the widest weights that use its lane.
+    """
     return data.StructLayout(
         {
             str(lane): signed(parameters.total_width(parameters.lane_weight_bits(lane)))
@@ -27,29 +30,30 @@ def totals_layout(parameters: TileParameters) -> data.StructLayout:
 
 
 class ResultRegister(wiring.Component):
-    """Keeps the lowest bit of each plane's total, which is final, at the place of the plane, and
-    the whole total of a vector's last plane. The sum of the vector is that, as many places up as
-    there were planes before it, with their bits below::
+    """Assembles the sums of a vector from the totals of its planes.
+
+    The lowest bit of each plane's total is final and is stored at the bit position of the plane.
+    The total of the last plane is stored whole. The sum of the vector is ::
 
         sum = total * 2**index + low bits
 
-    Only what the precision of the job uses is clocked. The bits of the next vector come into the
-    same registers, from the cycle on in which the sum has been taken.
+    Only the bits that the weight width of the job uses are clocked. The bits of the next vector
+    overwrite the registers as soon as the sum has been taken.
 
-    Latency: one cycle. Throughput: a plane a cycle.
+    Latency: one cycle from the last plane to the sums. Throughput: one plane per cycle.
 
     Members
     -------
     advance : In
-        Whether the pipeline moves.
+        The pipeline moves in this cycle.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
-        Of the plane that the totals end with.
+        Tag of the plane whose sum the totals include.
     index : In
-        Its number in the vector, which is its bit weight.
+        Bit position of that plane.
     totals : :func:`totals_layout`, In
-        At planes before the last the lowest bit of each counts alone.
-    sums : a signed number of 15 bits more a lane, Out
-        Of the vector that ended last.
+        Totals of the accumulators. Before the last plane, only the lowest bit of each is used.
+    sums : struct of one signed number per lane, Out
+        Sums of the vector that ended last. Each is 15 bits wider than its total.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -91,8 +95,8 @@ class ResultRegister(wiring.Component):
         below = Signal(places)
         m.d.comb += below.eq(Cat(last_index > place for place in range(places)))
 
-        # Lowest bits reach four places at a time, so that the inputs of the others hold still.
-        # Lanes of narrow weights alone are clocked apart.
+        # The lowest bits are driven to four bit positions at a time, so that the inputs of the
+        # other positions do not toggle. Lanes that only narrow weights use have their own enable.
         low = [Signal(p.lanes, name=f"low_{place}", reset_less=True) for place in range(places)]
         lowest = Cat(self.totals[str(lane)][0] for lane in range(p.lanes))
         lanes = {True: [], False: []}
@@ -117,7 +121,7 @@ class ResultRegister(wiring.Component):
         return m
 
     def held(self, m, lane: int, ends, weight_bits):
-        """Register of the last total of a lane, and its sign above what its precision uses."""
+        """Return the registered last total of a lane, sign-extended from the width in use."""
         p = self.parameters
         total = self.totals[str(lane)]
         register = Signal(total.shape(), name=f"total_{lane}", reset_less=True)
@@ -142,7 +146,7 @@ class ResultRegister(wiring.Component):
         return Cat(number).as_signed()
 
     def place(self, m, lane: int, number, low_bits, index):
-        """A number as many places up as ``index`` says, and bits below it."""
+        """Return ``number << index | low_bits``, by a barrel shifter."""
         for level, up in enumerate(index):
             shifted = Signal(signed(len(number) + 2**level), name=f"placed_{lane}_{level}")
             m.d.comb += shifted.eq(Mux(up, number << 2**level, number))

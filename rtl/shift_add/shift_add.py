@@ -1,4 +1,4 @@
-"""Shift-add: from column counts to results."""
+"""Shift-add: the datapath from column counts to results."""
 
 import functools
 import operator
@@ -19,27 +19,28 @@ __all__ = ["ShiftAdd"]
 
 
 class ShiftAdd(wiring.Component):
-    """Fuses the columns of a weight, accumulates planes and row blocks, and gives results::
+    """Fuses columns, accumulates planes and row blocks, and sends results::
 
         counts -> fuser -> accumulators -> collector -> results
                                              |    ^
                                              v    |
                                         partial sum buffer
 
-    Latency: from the cycle in which counts and their tag stand at the input to the one in which
-    the result is valid, 1 cycle at 2 and 4 bits and 2 at 8 and 16. Throughput: a plane a cycle, so
-    at one-bit activations a result a cycle. A job must not follow one of wider weights without a
-    cycle in between.
+    Latency: from the counts of a vector's last plane to its result, 1 cycle for 2-bit and 4-bit
+    weights, 2 cycles for 8 and 16 bits.
+    Throughput: one plane per cycle, hence one result per cycle with 1-bit activations. At least one
+    cycle without a plane must separate a job from a job with wider weights before it.
 
     Members
     -------
     counts : array of ``count_width`` words of ``columns`` bits, In
-        Bit slice of the counts, columns in the order of ``sliced_columns``.
+        Column counts, as a bit slice in the column order ``sliced_columns``.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, In
-        Of the plane counted.
+        Tag of the counted plane.
     results : stream of :func:`adq.rtl.interface.result_layout`, Out
+        One beat per vector, after its last row block.
     advance : Out
-        Whether the pipeline moves: low while a result waits to be taken.
+        The pipeline moves in this cycle. Low while a result waits to be taken.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -63,9 +64,9 @@ class ShiftAdd(wiring.Component):
         m.d.comb += advance.eq(~self.results.valid | self.results.ready)
         wiring.connect(m, wiring.flipped(self.results), collector.results)
 
-        # Sums of narrow weights enter the accumulators a stage earlier than wide ones. The empty
-        # stage between jobs keeps the two from meeting. There is none before the tag of a malformed
-        # job, which therefore takes the longer way.
+        # Sums of narrow weights enter the accumulators one stage earlier than sums of wide weights.
+        # The bubble between jobs prevents a collision of the two. No bubble precedes the tag of a
+        # malformed job, so that tag takes the longer path.
         direct = is_one_of(self.tag.weight_bits, p.direct_widths)
         waits = Signal()
         m.d.comb += waits.eq(~direct | (self.tag.status != Status.OK))
@@ -80,16 +81,16 @@ class ShiftAdd(wiring.Component):
             fuser.step.eq(advance & self.tag.valid & waits & ~self.tag.zero),
         ]
 
-        # Planes are counted here again: their number goes no further than to the results.
+        # Planes are counted again here, because the tag does not carry the plane index.
         counted = Signal(range(p.max_activation_bits))
         index = Signal.like(counted)
         m.d.comb += index.eq(Mux(entering.first, 0, counted))
         with m.If(advance & entering.valid & ~entering.last):
             m.d.sync += counted.eq(index + 1)
 
-        # Narrow weights have accumulators of their own, so that their sums, which come last, meet a
-        # short adder only. Of the others, the lower half of the lanes serves both: lanes that serve
-        # the same precisions share an accumulator.
+        # Narrow weights have their own accumulators, so that their late-arriving sums pass only a
+        # short adder. For 8 and 16 bits, the lower half of the lanes serves both widths. Lanes that
+        # serve the same widths share an accumulator.
         choices = {lane: [] for lane in range(p.lanes)}
         first = 0
         for widest in reversed(p.weight_widths):
@@ -101,8 +102,9 @@ class ShiftAdd(wiring.Component):
             tag = self.tag if widest in p.direct_widths else waiting
             accumulator = self.accumulator(m, fuser, tag, precisions, lanes)
             used = tag.valid & is_one_of(tag.weight_bits, precisions)
-            # Until the last plane the inputs of the result register hold still but for the lowest
-            # bit. At 2 bits that would cost more than it saves: planes are few, and lanes many.
+            # Before the last plane only the lowest bit of each total is passed on, so that the
+            # inputs of the result register do not toggle. With 2-bit weights this masking would
+            # cost more than it saves, since planes are few and lanes are many.
             whole = used if widest == p.weight_widths[0] else used & tag.last
             for lane, natural_lane in enumerate(p.sliced_lanes[lanes]):
                 total = Cat(word[lane] for word in accumulator.totals)
@@ -118,7 +120,7 @@ class ShiftAdd(wiring.Component):
         return m
 
     def accumulator(self, m, fuser, tag, precisions: list[int], lanes: slice) -> Accumulator:
-        """Accumulator of the lanes that serve some precisions."""
+        """Return an accumulator for ``lanes``, connected to the fused sums of ``precisions``."""
         p = self.parameters
         widest = max(precisions)
         m.submodules[f"accumulator_{widest}"] = accumulator = Accumulator(
@@ -132,7 +134,7 @@ class ShiftAdd(wiring.Component):
             selects.append(getattr(accumulator, f"select_{n}"))
             m.d.comb += [word.eq(q) for word, q in zip(words, fused, strict=True)]
             m.d.comb += selects[-1].eq(tag.weight_bits[p.weight_widths.index(n)])
-        # The last total goes to the result, and no further plane needs it.
+        # The last total goes to the result register, so the accumulator need not store it.
         m.d.comb += [
             accumulator.step.eq(self.advance & tag.valid & Cat(selects).any() & ~tag.last),
             accumulator.zero.eq(tag.zero),
