@@ -155,9 +155,10 @@ $(VENV)/.bench: $(VENV)/.train
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
 	@$(ADQ) dev bench-train
 
-lint: $(VENV)/.test  ## ruff, the test plan held to the tests, and docs held to their data
+lint: $(VENV)/.test  ## check style, format and types, the test plan, and docs against their data
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
 	@$(ADQ) dev testplan --check
 	@$(ADQ) dev docs --check
 

@@ -12,8 +12,9 @@ that is used twice, and only named nets can be counted.
 """
 
 import itertools
+from collections.abc import Iterable, Sequence
 
-from amaranth.hdl import Cat, Const, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 __all__ = [
     "add",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-def full_adder(m, a, b, c, *, name: str) -> tuple[Signal, Signal]:
+def full_adder(m: Module, a: Value, b: Value, c: Value, *, name: str) -> tuple[Signal, Signal]:
     """Return the sum and carry words of three words."""
     total = Signal(len(a), name=f"{name}_sum")
     carry = Signal(len(a), name=f"{name}_carry")
@@ -35,7 +36,7 @@ def full_adder(m, a, b, c, *, name: str) -> tuple[Signal, Signal]:
     return total, carry
 
 
-def half_adder(m, a, b, *, name: str) -> tuple[Signal, Signal]:
+def half_adder(m: Module, a: Value, b: Value, *, name: str) -> tuple[Signal, Signal]:
     """Return the sum and carry words of two words."""
     total = Signal(len(a), name=f"{name}_sum")
     carry = Signal(len(a), name=f"{name}_carry")
@@ -43,13 +44,22 @@ def half_adder(m, a, b, *, name: str) -> tuple[Signal, Signal]:
     return total, carry
 
 
-def add(m, a: list, b: list, carry=None, *, width: int, name: str) -> list[Value]:
+def add(
+    m: Module,
+    a: Sequence[Value],
+    b: Sequence[Value],
+    carry: Value | None = None,
+    *,
+    width: int,
+    name: str,
+) -> list[Value]:
     """Return the ripple-carry sum of two unsigned bit slices and a carry word.
 
     The sum is modulo ``2**width``. Operands shorter than ``width`` are zero-extended; no adders are
     spent on the zeros.
     """
-    total = []
+    total: list[Value] = []
+    word: Value
     for j in range(width):
         words = [w for w in (*a[j : j + 1], *b[j : j + 1], carry) if w is not None]
         carry = None
@@ -63,7 +73,16 @@ def add(m, a: list, b: list, carry=None, *, width: int, name: str) -> list[Value
     return total
 
 
-def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], name: str):
+def add_select(
+    m: Module,
+    a: Sequence[Value],
+    b: Sequence[Value],
+    carry: Value,
+    *,
+    width: int,
+    splits: Sequence[int],
+    name: str,
+) -> list[Value]:
     """Return the sum of :func:`add` and the carry out, computed by a carry-select adder.
 
     The adder is divided into blocks at the word indices ``splits``. Each block above the first is
@@ -86,7 +105,7 @@ def add_select(m, a: list, b: list, carry, *, width: int, splits: list[int], nam
     return total
 
 
-def count(m, words: list, *, name: str) -> list[Value]:
+def count(m: Module, words: list[Value], *, name: str) -> list[Value]:
     """Return the population count of ``words`` in each lane.
 
     The count is a tree of ``n - popcount(n)`` full adders for ``n`` words, plus half adders if
@@ -106,22 +125,22 @@ def count(m, words: list, *, name: str) -> list[Value]:
     return add(m, high, low, words[0], width=len(words).bit_length(), name=name)
 
 
-def resize(words: list, width: int) -> list[Value]:
+def resize(words: list[Value], width: int) -> list[Value]:
     """Sign-extend or truncate a bit slice to ``width`` words."""
     return words[:width] + words[-1:] * (width - len(words))
 
 
-def lanes_of(words: list, lanes: slice) -> list[Value]:
+def lanes_of(words: Iterable[Value], lanes: slice) -> list[Value]:
     """Return a bit slice of the selected lanes."""
     return [word[lanes] for word in words]
 
 
-def lane_value(words: list, lane: int) -> Value:
+def lane_value(words: Iterable[Value], lane: int) -> Value:
     """Return the number in one lane as a signed value."""
     return Cat(word[lane] for word in words).as_signed()
 
 
-def register(m, words: list, enable, *, name: str) -> list[Signal]:
+def register(m: Module, words: Sequence[Value], enable: Value, *, name: str) -> list[Signal]:
     """Return registers that load ``words`` when ``enable`` is high and hold otherwise.
 
     Latency: one cycle. The registers have no reset, because the tag in the same pipeline stage
@@ -133,6 +152,6 @@ def register(m, words: list, enable, *, name: str) -> list[Signal]:
     return stored
 
 
-def spread(bit, lanes: int) -> Value:
+def spread(bit: Value, lanes: int) -> Value:
     """Return a word of ``lanes`` copies of a bit."""
     return Mux(bit, Const(2**lanes - 1, lanes), Const(0, lanes))

@@ -70,7 +70,7 @@ class TileParameters:
     load_beats: ClassVar[int] = 32
     """Maximum number of beats in which the weight port loads a block."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int):
@@ -92,7 +92,7 @@ class TileParameters:
                 "sums over row blocks wait in the partial sum buffer"
             )
 
-    def _check_range(self, name: str, least: int, most: int):
+    def _check_range(self, name: str, least: int, most: int) -> None:
         value = getattr(self, name)
         if not least <= value <= most:
             raise ParameterError(f"{name} must be between {least} and {most}, not {value}")
@@ -211,7 +211,7 @@ class TileParameters:
         Up to 8 columns may be the lower half of a wider weight, whose sum reaches
         ``(2**columns - 1) * rows``. A group of 16 columns always includes the sign column.
         """
-        most = (2**columns - 1) * self.rows
+        most: int = (2**columns - 1) * self.rows
         if columns == self.group_columns:
             most = 2 ** (columns - 1) * self.rows - 1
         return most.bit_length() + 1
@@ -222,7 +222,8 @@ class TileParameters:
         The minimum is ``-2**(weight_bits - 1) * rows``. The accumulator needs the same width,
         because it holds half of the sum of two such numbers between planes.
         """
-        return (2 ** (weight_bits - 1) * self.rows - 1).bit_length() + 1
+        most: int = 2 ** (weight_bits - 1) * self.rows
+        return (most - 1).bit_length() + 1
 
     def total_width(self, weight_bits: int) -> int:
         """Return the bits of an accumulator's contents plus or minus the sum of a plane."""
@@ -230,7 +231,7 @@ class TileParameters:
 
     def result_width(self, weight_bits: int) -> int:
         """Return the bits of a result: the sum of up to ``row_blocks`` vector sums."""
-        most = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
+        most: int = 2 ** (weight_bits - 1) * (2**self.max_activation_bits - 1) * self.rows
         return (most * self.row_blocks - 1).bit_length() + 1
 
     @property

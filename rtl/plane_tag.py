@@ -1,8 +1,12 @@
 """Tag that travels through the pipeline with each bit plane."""
 
-from collections.abc import Iterable
+# Annotations of a `data.Struct` are shapes, not types.
+# mypy: disable-error-code="valid-type"
 
-from amaranth.hdl import Cat, Signal, Value
+from collections.abc import Iterable
+from typing import cast
+
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
 
 from adq.rtl.interface import Status
@@ -38,12 +42,14 @@ OF_VECTOR = (
 """Fields that are equal for all planes of a vector."""
 
 
-def is_one_of(weight_bits, widths: Iterable[int]) -> Value:
+def is_one_of(weight_bits: Value, widths: Iterable[int]) -> Value:
     """Return a bit that is high if the one-hot ``weight_bits`` of a tag is one of ``widths``."""
     return Cat(weight_bits[TileParameters.weight_widths.index(n)] for n in widths).any()
 
 
-def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:
+def follow(
+    m: Module, tag: PlaneTag, advance: Value, *, valid: Value | None = None, name: str
+) -> PlaneTag:
     """Return the registered tag of the next pipeline stage, clocked by ``advance``.
 
     To avoid toggles, only ``valid`` is copied from an invalid tag, and the fields in ``OF_VECTOR``
@@ -52,12 +58,12 @@ def follow(m, tag, advance, *, valid=None, name: str) -> PlaneTag:
     Latency: one cycle. ``valid`` replaces the tag's own valid bit if given.
     """
     valid = tag.valid if valid is None else valid
-    following = Signal(PlaneTag, name=name)
+    following = cast(PlaneTag, Signal(PlaneTag, name=name))
     with m.If(advance):
         m.d.sync += following.valid.eq(valid)
     for field, _ in data.Layout.cast(PlaneTag):
         if field != "valid":
             moves = advance & valid & (tag.first if field in OF_VECTOR else 1)
             with m.If(moves):
-                m.d.sync += getattr(following, field).eq(getattr(tag, field))
+                m.d.sync += following[field].eq(tag[field])
     return following

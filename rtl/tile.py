@@ -1,7 +1,7 @@
 """Processing-in-memory tile: weight array, feeder, sequencer and shift-add."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from adq.rtl.interface import Counter, activation_layout, job_layout, result_layout, weight_layout
@@ -12,12 +12,13 @@ from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.plane_tag import follow
+from adq.rtl.port_types import Component, Stream
 from adq.rtl.shift_add.shift_add import ShiftAdd
 
 __all__ = ["Tile"]
 
 
-class Tile(wiring.Component):
+class Tile(Component):
     """Computes matrix-vector products, one activation bit plane per cycle::
 
         jobs --------> sequencer
@@ -44,6 +45,13 @@ class Tile(wiring.Component):
         Value of the addressed counter, in the same cycle (combinational).
     """
 
+    jobs: Stream
+    weights: Stream
+    activations: Stream
+    results: Stream
+    counter_address: Signal
+    counter_data: Signal
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -57,7 +65,7 @@ class Tile(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
         m.submodules.sequencer = sequencer = Sequencer(p)

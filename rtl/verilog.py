@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.lib import wiring
+
+from adq.rtl.port_types import Component
 
 __all__ = ["ELABORATION", "convert_to_verilog", "to_verilog"]
 
@@ -14,7 +15,7 @@ ELABORATION = threading.Lock()
 """Lock held during elaboration, because Amaranth does not document itself as thread-safe."""
 
 
-def to_verilog(component: wiring.Component, *, name: str) -> str:
+def to_verilog(component: Component, *, name: str) -> str:
     """Return the Verilog of a component and its submodules, without source attributes.
 
     The environment variable ``YOSYS`` selects the Yosys executable. The default is the
@@ -24,7 +25,7 @@ def to_verilog(component: wiring.Component, *, name: str) -> str:
         return convert_to_verilog(component, name=name, sources=False)
 
 
-def convert_to_verilog(component: wiring.Component, *, name: str, sources: bool) -> str:
+def convert_to_verilog(component: Component, *, name: str, sources: bool) -> str:
     """Return the Verilog of a component, with source attributes if ``sources``.
 
     The caller must hold ``ELABORATION``.

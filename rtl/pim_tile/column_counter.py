@@ -1,16 +1,17 @@
 """Column counter: an adder tree that counts the products of each column."""
 
 from amaranth.hdl import Module
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl import bit_slice
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component, Words
 
 __all__ = ["ColumnCounter"]
 
 
-class ColumnCounter(wiring.Component):
+class ColumnCounter(Component):
     """Counts the rows whose product is 1, in each column.
 
     Latency: none (combinational). The counts are not registered here, because the shift-add
@@ -23,6 +24,9 @@ class ColumnCounter(wiring.Component):
         Counts, as a bit slice.
     """
 
+    products: Words
+    counts: Words
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -32,7 +36,7 @@ class ColumnCounter(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         counts = bit_slice.count(m, list(self.products), name="count")
         m.d.comb += [word.eq(q) for word, q in zip(self.counts, counts, strict=True)]

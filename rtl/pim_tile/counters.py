@@ -1,10 +1,10 @@
 """Performance counters that software can read."""
 
-from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Array, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.interface import Counter
+from adq.rtl.port_types import Component
 
 __all__ = ["LOW_BITS", "PerformanceCounters"]
 
@@ -13,7 +13,7 @@ LOW_BITS = 8
 bits overflow."""
 
 
-class PerformanceCounters(wiring.Component):
+class PerformanceCounters(Component):
     """Counts the activity of the tile in each cycle. Counters wrap.
 
     Latency: one cycle from an event to the counter; reading is combinational.
@@ -38,6 +38,12 @@ class PerformanceCounters(wiring.Component):
         A job ends in this cycle.
     """
 
+    address: Signal
+    data: Signal
+    activity: Signal
+    planes_skipped: Signal
+    job_done: Signal
+
     def __init__(self, *, max_planes: int, bits: int):
         self.bits = bits
         super().__init__(
@@ -50,11 +56,11 @@ class PerformanceCounters(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         counters = Array(Signal(self.bits, name=counter.name.lower()) for counter in Counter)
 
-        def count(counter, amount, when):
+        def count(counter: Counter, amount: Value | int, when: Value) -> None:
             """Add ``amount`` to a counter in cycles with ``when`` high."""
             bits = counters[counter.value]
             carry, moves = amount, when

@@ -1,16 +1,17 @@
 """Bit-plane feeder: serializes activation words into bit planes."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.interface import activation_layout
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component, Stream
 
 __all__ = ["BitPlaneFeeder"]
 
 
-class BitPlaneFeeder(wiring.Component):
+class BitPlaneFeeder(Component):
     """Holds one activation vector and outputs its bit planes, least significant first.
 
     Leading all-zero planes are skipped: the last plane of a vector is the highest one with a bit
@@ -43,6 +44,18 @@ class BitPlaneFeeder(wiring.Component):
         Number of leading planes of the vector that are skipped.
     """
 
+    activations: Stream
+    activation_bits: Signal
+    fetch: Signal
+    take: Signal
+    loaded: Signal
+    plane: Signal
+    zero: Signal
+    first: Signal
+    last: Signal
+    index: Signal
+    skipped: Signal
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         bits = parameters.max_activation_bits
@@ -62,7 +75,7 @@ class BitPlaneFeeder(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
 

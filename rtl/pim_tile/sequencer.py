@@ -1,17 +1,18 @@
 """Sequencer: control of jobs over row blocks, vectors and planes."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.interface import Status, job_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Sequencer"]
 
 
-class Sequencer(wiring.Component):
+class Sequencer(Component):
     """Takes jobs and steps the planes of the feeder through the array.
 
     Latency: the first plane of a job accepted in cycle ``t`` can be taken in cycle ``t + 2``, after
@@ -39,6 +40,21 @@ class Sequencer(wiring.Component):
         A job is in progress.
     """
 
+    jobs: Stream
+    advance: Signal
+    full: Signal
+    loaded: Signal
+    zero: Signal
+    first: Signal
+    last: Signal
+    index: Signal
+    activation_bits: Signal
+    fetch: Signal
+    take: Signal
+    tag: PlaneTag
+    job_done: Signal
+    active: Signal
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -60,7 +76,7 @@ class Sequencer(wiring.Component):
             }
         )
 
-    def status_of(self, job) -> list[tuple]:
+    def status_of(self, job: Aggregate) -> list[tuple[Value, Status]]:
         """Return the validity checks of a job, in priority order, with the status each reports."""
         p = self.parameters
         most_vectors = [job.vectors == 0, job.vectors > p.vectors]
@@ -76,7 +92,7 @@ class Sequencer(wiring.Component):
             (Cat(most_vectors).any(), Status.VECTORS),
         ]
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
         job = self.jobs.payload
@@ -116,7 +132,7 @@ class Sequencer(wiring.Component):
             self.tag.last_vector.eq(runs & last_vector),
             self.tag.bank.eq(bank),
             self.tag.weight_bits.eq(weight_bits),
-            self.tag.status.eq(status),
+            self.tag["status"].eq(status),  # type checkers take `.status` for a `Status`
         ]
 
         with m.If(self.take & self.last):

@@ -1,17 +1,18 @@
 """Weight array: storage in two banks, and the AND of weight bits with activation bits."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.bit_slice import spread
 from adq.rtl.interface import weight_layout
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component, Stream, Words
 
 __all__ = ["WeightArray"]
 
 
-class WeightArray(wiring.Component):
+class WeightArray(Component):
     """Stores two banks of ``rows`` x ``columns`` weight bits and multiplies them with bit planes.
 
     A block loads into one bank while the other bank computes. Each bank has its own word lines. The
@@ -41,6 +42,14 @@ class WeightArray(wiring.Component):
         Products of the plane taken last, in the column order ``sliced_columns``.
     """
 
+    weights: Stream
+    plane: Signal
+    bank: Signal
+    step: Signal
+    release: Signal
+    full: Signal
+    products: Words
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -55,7 +64,7 @@ class WeightArray(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
 

@@ -3,12 +3,13 @@
 import operator
 from functools import reduce
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl import bit_slice
 from adq.rtl.bit_slice import spread
+from adq.rtl.port_types import Component, Words
 
 __all__ = ["Accumulator"]
 
@@ -16,7 +17,7 @@ LONGEST_RIPPLE = 16
 """Maximum length of a ripple-carry chain, in words. Longer adders use carry select."""
 
 
-class Accumulator(wiring.Component):
+class Accumulator(Component):
     """Accumulates the sums of bit planes in each lane, least significant plane first.
 
     In each step ``total = acc + sum`` and ``acc = total >> 1``. Each plane has twice the weight of
@@ -58,6 +59,13 @@ class Accumulator(wiring.Component):
         valid.
     """
 
+    step: Signal
+    zero: Signal
+    first: Signal
+    negative: Signal
+    totals: Words
+    accumulators: Words
+
     def __init__(self, *, lanes: int, widths: dict[int, int]):
         self.lanes = lanes
         self.widths = widths
@@ -75,12 +83,12 @@ class Accumulator(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes, widths = self.lanes, self.widths
         select = {n: getattr(self, f"select_{n}") for n in widths}
 
-        def used(word):
+        def used(word: int) -> Value:
             """Return a bit that is high if the selected width uses the word."""
             return Cat(select[n] for n in select if widths[n] > word).any()
 
@@ -99,7 +107,7 @@ class Accumulator(wiring.Component):
         for j in range(self.width + 1):
             # Both operands are sign-extended by one word above the highest word of each width.
             ends = [n for n in select if widths[n] == j]
-            held = stored[j - 1] if ends else stored[j]
+            held: Value = stored[j - 1] if ends else stored[j]
             if ends and j < self.width:
                 held = Mux(select[ends[0]], held, stored[j])
             keep = keeps[max(low for low in keeps if low <= j - len(ends))]

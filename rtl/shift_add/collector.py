@@ -1,19 +1,22 @@
 """Collector: output stage that accumulates row blocks and sends results."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from typing import cast
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.interface import Status, result_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.port_types import Aggregate, Component, Stream
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.result_register import ResultRegister, totals_layout
 
 __all__ = ["Collector"]
 
 
-class Collector(wiring.Component):
+class Collector(Component):
     """Adds the vector sums of each row block to the partial sums of the previous blocks.
 
     The sums of the last row block are sent as results. The sums of the other blocks are written to
@@ -35,6 +38,12 @@ class Collector(wiring.Component):
         One beat per vector of the last row block, and one per malformed job.
     """
 
+    advance: Signal
+    tag: PlaneTag
+    index: Signal
+    totals: Aggregate
+    results: Stream
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -47,7 +56,7 @@ class Collector(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
         m.submodules.result_register = register = ResultRegister(p)
@@ -76,23 +85,19 @@ class Collector(wiring.Component):
         ]
         return m
 
-    def add_partial_sums(self, m, sums, ends):
+    def add_partial_sums(self, m: Module, sums: Aggregate, ends: Value) -> Aggregate:
         """Return the sums plus the partial sums of the previous row blocks.
 
         The buffer is read in the cycle of a vector's last plane. The addition follows in the next
         cycle, at whose end the sum is written back unless it is a result.
         """
         p = self.parameters
-        summed = Signal(
-            data.StructLayout(
-                {
-                    str(lane): signed(p.result_width(p.lane_weight_bits(lane)))
-                    for lane in range(p.lanes)
-                }
-            )
+        layout = data.StructLayout(
+            {str(lane): signed(p.result_width(p.lane_weight_bits(lane))) for lane in range(p.lanes)}
         )
+        summed = cast(Aggregate, Signal(layout, name="summed"))
         m.submodules.partial_sums = buffer = PartialSumBuffer(
-            width=summed.shape().size, depth=p.partial_sums
+            width=layout.size, depth=p.partial_sums
         )
         adds = Signal()
         writes = Signal()
@@ -108,7 +113,7 @@ class Collector(wiring.Component):
             buffer.write_last.eq(last_vector),
             buffer.next_sums.eq(summed),
         ]
-        earlier = Signal(summed.shape())
+        earlier = cast(Aggregate, Signal(layout, name="earlier"))
         m.d.comb += earlier.eq(Mux(adds, buffer.sums, 0))
-        m.d.comb += [summed[lane].eq(sums[lane] + earlier[lane]) for lane in summed.shape().members]
+        m.d.comb += [summed[lane].eq(sums[lane] + earlier[lane]) for lane in layout.members]
         return summed

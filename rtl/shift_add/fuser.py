@@ -1,17 +1,18 @@
 """Fuser: combines the counts of adjacent columns into the sums of multi-bit weights."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl import bit_slice
 from adq.rtl.bit_slice import spread
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component, Words
 
 __all__ = ["Fuser"]
 
 
-class Fuser(wiring.Component):
+class Fuser(Component):
     """Adds adjacent columns by their bit weights; the top column of a weight is negative::
 
         counts -> pairs -+-> kw=2
@@ -40,6 +41,10 @@ class Fuser(wiring.Component):
         Signed sums of ``n`` columns, as bit slices, Out.
     """
 
+    counts: Words
+    weight_bits: Signal
+    step: Signal
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -56,18 +61,20 @@ class Fuser(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
 
-        def halves(words):
+        def halves(words: list[Value]) -> tuple[list[Value], list[Value]]:
             middle = len(words[0]) // 2
             return (
                 bit_slice.lanes_of(words, slice(None, middle)),
                 bit_slice.lanes_of(words, slice(middle, None)),
             )
 
-        def join(low, high, columns, carry=None):
+        def join(
+            low: list[Value], high: list[Value], columns: int, carry: Value | None = None
+        ) -> list[Value]:
             """Return ``low + (high + carry) * 2**(columns / 2)``."""
             shift = columns // 2
             upper = bit_slice.add(
@@ -80,7 +87,7 @@ class Fuser(wiring.Component):
             )
             return low[:shift] + upper
 
-        def join_halves(words, columns):
+        def join_halves(words: list[Value], columns: int) -> list[Value]:
             """Join the halves of words. The low half is unsigned: it contains no top column."""
             low, high = halves(words)
             return join(low[: p.fused_width(columns // 2) - 1], high, columns)
@@ -104,7 +111,11 @@ class Fuser(wiring.Component):
         pair = join(low, [*(word ^ top for word in high), top], 2, carry=top)
         quad = join_halves(pair, 4)
         octet = join_halves(quad, 8)[: p.plane_width(8)]
-        fused = {2: pair, 4: quad, 8: bit_slice.register(m, octet, self.step, name="octet")}
+        fused: dict[int, list[Value]] = {
+            2: pair,
+            4: quad,
+            8: [*bit_slice.register(m, octet, self.step, name="octet")],
+        }
         fused[16] = join_halves(fused[8], 16)
         for columns, words in fused.items():
             port = getattr(self, f"fused_{columns}")

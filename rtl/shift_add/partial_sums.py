@@ -1,13 +1,15 @@
 """Partial sum buffer: memory for the sums of a row block until the next row block."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import memory, wiring
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
+
+from adq.rtl.port_types import Component
 
 __all__ = ["PartialSumBuffer"]
 
 
-class PartialSumBuffer(wiring.Component):
+class PartialSumBuffer(Component):
     """Stores one entry per vector, read and written in vector order.
 
     Latency: a read in cycle ``t`` outputs its entry in cycle ``t + 1``. It returns the new value
@@ -34,6 +36,13 @@ class PartialSumBuffer(wiring.Component):
 
     """
 
+    read: Signal
+    read_last: Signal
+    sums: Signal
+    write: Signal
+    write_last: Signal
+    next_sums: Signal
+
     def __init__(self, *, width: int, depth: int):
         self.width = width
         self.depth = depth
@@ -48,11 +57,12 @@ class PartialSumBuffer(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = storage = memory.Memory(
+        storage: memory.Memory[Shape, Value] = memory.Memory(
             shape=unsigned(self.width), depth=self.depth, init=[]
         )
+        m.submodules.memory = storage
         write_port = storage.write_port()
         read_port = storage.read_port(transparent_for=(write_port,))
         m.d.comb += [

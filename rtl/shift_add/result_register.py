@@ -1,13 +1,14 @@
 """Result register: assembles the sum of a vector from its last total and the shifted-out bits."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from adq.rtl.bit_slice import spread
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag, is_one_of
+from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["ResultRegister", "totals_layout"]
 
@@ -29,7 +30,7 @@ def totals_layout(parameters: TileParameters) -> data.StructLayout:
     )
 
 
-class ResultRegister(wiring.Component):
+class ResultRegister(Component):
     """Assembles the sums of a vector from the totals of its planes.
 
     The lowest bit of each plane's total is final and is stored at the bit position of the plane.
@@ -56,6 +57,12 @@ class ResultRegister(wiring.Component):
         Sums of the vector that ended last. Each is 15 bits wider than its total.
     """
 
+    advance: Signal
+    tag: PlaneTag
+    index: Signal
+    totals: Aggregate
+    sums: Aggregate
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         totals = totals_layout(parameters)
@@ -76,7 +83,7 @@ class ResultRegister(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
         places = p.max_activation_bits - 1
@@ -99,7 +106,7 @@ class ResultRegister(wiring.Component):
         # other positions do not toggle. Lanes that only narrow weights use have their own enable.
         low = [Signal(p.lanes, name=f"low_{place}", reset_less=True) for place in range(places)]
         lowest = Cat(self.totals[str(lane)][0] for lane in range(p.lanes))
-        lanes = {True: [], False: []}
+        lanes: dict[bool, list[int]] = {True: [], False: []}
         for lane in range(p.lanes):
             lanes[p.lane_weight_bits(lane) in p.direct_widths].append(lane)
         narrow = is_one_of(self.tag.weight_bits, p.direct_widths)
@@ -120,12 +127,12 @@ class ResultRegister(wiring.Component):
             m.d.comb += self.sums[str(lane)].eq(self.place(m, lane, high, low_bits, last_index))
         return m
 
-    def held(self, m, lane: int, ends, weight_bits):
+    def held(self, m: Module, lane: int, ends: Value, weight_bits: Value) -> Value:
         """Return the registered last total of a lane, sign-extended from the width in use."""
         p = self.parameters
         total = self.totals[str(lane)]
         register = Signal(total.shape(), name=f"total_{lane}", reset_less=True)
-        number = []
+        number: list[Value] = []
         widths = [n for n in p.weight_widths if n <= p.lane_weight_bits(lane)]
         for n in widths:
             part = slice(len(number), p.total_width(n))
@@ -145,7 +152,7 @@ class ResultRegister(wiring.Component):
             number += list(bits)
         return Cat(number).as_signed()
 
-    def place(self, m, lane: int, number, low_bits, index):
+    def place(self, m: Module, lane: int, number: Value, low_bits: Value, index: Value) -> Value:
         """Return ``number << index | low_bits``, by a barrel shifter."""
         for level, up in enumerate(index):
             shifted = Signal(signed(len(number) + 2**level), name=f"placed_{lane}_{level}")

@@ -2,8 +2,9 @@
 
 import functools
 import operator
+from typing import cast
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +12,7 @@ from adq.rtl import bit_slice
 from adq.rtl.interface import Status, result_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag, follow, is_one_of
+from adq.rtl.port_types import Component, Stream, Words
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
 from adq.rtl.shift_add.fuser import Fuser
@@ -18,7 +20,7 @@ from adq.rtl.shift_add.fuser import Fuser
 __all__ = ["ShiftAdd"]
 
 
-class ShiftAdd(wiring.Component):
+class ShiftAdd(Component):
     """Fuses columns, accumulates planes and row blocks, and sends results::
 
         counts -> fuser -> accumulators -> collector -> results
@@ -43,6 +45,11 @@ class ShiftAdd(wiring.Component):
         The pipeline moves in this cycle. Low while a result waits to be taken.
     """
 
+    counts: Words
+    tag: PlaneTag
+    results: Stream
+    advance: Signal
+
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
         super().__init__(
@@ -54,7 +61,7 @@ class ShiftAdd(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
 
@@ -71,7 +78,7 @@ class ShiftAdd(wiring.Component):
         waits = Signal()
         m.d.comb += waits.eq(~direct | (self.tag.status != Status.OK))
         waiting = follow(m, self.tag, advance, valid=self.tag.valid & waits, name="waiting_tag")
-        entering = Signal(PlaneTag, name="entering_tag")
+        entering = cast(PlaneTag, Signal(PlaneTag, name="entering_tag"))
         m.d.comb += entering.eq(Mux(waiting.valid, waiting, self.tag))
         m.d.comb += entering.valid.eq(waiting.valid | (self.tag.valid & ~waits))
 
@@ -91,7 +98,7 @@ class ShiftAdd(wiring.Component):
         # Narrow weights have their own accumulators, so that their late-arriving sums pass only a
         # short adder. For 8 and 16 bits, the lower half of the lanes serves both widths. Lanes that
         # serve the same widths share an accumulator.
-        choices = {lane: [] for lane in range(p.lanes)}
+        choices: dict[int, list[Value]] = {lane: [] for lane in range(p.lanes)}
         first = 0
         for widest in reversed(p.weight_widths):
             precisions = p.accumulator_weight_bits(widest)
@@ -119,7 +126,9 @@ class ShiftAdd(wiring.Component):
         ]
         return m
 
-    def accumulator(self, m, fuser, tag, precisions: list[int], lanes: slice) -> Accumulator:
+    def accumulator(
+        self, m: Module, fuser: Fuser, tag: PlaneTag, precisions: list[int], lanes: slice
+    ) -> Accumulator:
         """Return an accumulator for ``lanes``, connected to the fused sums of ``precisions``."""
         p = self.parameters
         widest = max(precisions)

@@ -1,0 +1,38 @@
+"""Types of components and their ports, for type checkers.
+
+A component declares its ports as class annotations of these types, and their shapes in its
+signature. Amaranth ignores annotations that are not signature members. At run time the names stand
+for Amaranth's own classes, which take no type parameters.
+"""
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Value
+from amaranth.lib import data, stream, wiring
+
+__all__ = ["Aggregate", "Component", "Stream", "Words"]
+
+Stream = stream.Interface
+"""Stream port."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Component = wiring.Component[wiring.Signature]
+    Aggregate = data.View[Any]
+
+    class Words(data.View[data.ArrayLayout]):
+        """Array of words."""
+
+        def __iter__(self) -> Iterator[Value]: ...
+
+else:
+    Component = wiring.Component
+    """Component with any signature."""
+
+    Aggregate = data.View
+    """Structure or array whose members have any type."""
+
+    Words = data.View
+    """Array of words."""
