@@ -1,7 +1,7 @@
-"""The console, and Markdown: whatever a name holds is shown, and does nothing.
+"""Safe output to a terminal and to Markdown: names are shown as text and never interpreted.
 
-Names of networks, layers, generators, devices and folders come from files and go to a terminal,
-which obeys some characters, and into Markdown, which obeys others.
+Names of networks, layers, generators, devices and folders come from files. They may contain
+terminal control characters or Markdown syntax.
 """
 
 import html
@@ -20,10 +20,7 @@ _MARKS = re.compile(r"([\\`*_\[\]#|])")
 
 
 def visible(text: str) -> str:
-    """Return a text with every character that a terminal would obey written as an escape.
-
-    Ends of lines and tabulators stay.
-    """
+    """Return a text with terminal control characters escaped. Newlines and tabs are kept."""
     if text.isprintable():
         return text
     return "".join(
@@ -33,12 +30,12 @@ def visible(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Return a text so that Markdown shows it as it is, in one line, in a table too."""
+    """Return a text escaped for Markdown, in one line. It may be used in a table."""
     return _MARKS.sub(r"\\\1", html.escape(_line(text), quote=False))
 
 
 def markdown_code(text: str) -> str:
-    """Return a name as code in Markdown, in one line, in a table too."""
+    """Return a name as Markdown code, in one line. It may be used in a table."""
     return (
         f"`{_line(text)}`" if not set(text) & set("`|\\") else f"<code>{markdown_text(text)}</code>"
     )
@@ -49,22 +46,24 @@ def _line(text: str) -> str:
 
 
 class Console(rich.console.Console):
-    """Rich's console, which shows what text holds and obeys none of it."""
+    """Rich console that escapes control characters in all output."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Turn a string into text; what is measured is what is shown."""
+        """Convert a string to text, escaped before its width is measured."""
         return super().render_str(visible(text), **options)
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
-        """Turn anything into segments; whatever brings its own text has to pass here."""
+        """Convert a renderable to segments, and escape those that did not come from a string."""
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else visible(segment.text)
             yield segment if text is segment.text else Segment(text, segment.style)
 
 
 def print_whole(table: Table, console: rich.console.Console) -> None:
-    """Print a table as wide as it is: in a narrow window one whose lines run over is worth more
-    than one with its figures cut. Square brackets are text: names of folders may hold some.
+    """Print a table at its full width, even in a narrower window.
+
+    Wrapped lines are better than truncated figures. Square brackets are printed as text, because
+    folder names may contain them.
     """
     whole = Console(width=1000, markup=False).measure(table).maximum
     Console(width=max(console.width, whole), markup=False).print(table)

@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line interface."""
 
 from adq.cli.application import main
 

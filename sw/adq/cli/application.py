@@ -1,4 +1,4 @@
-"""The command line: registers the commands, and says in one line what went wrong."""
+"""Command line application: registers the commands and reports errors in one line."""
 
 import contextlib
 import functools
@@ -31,7 +31,7 @@ COMMANDS = (
     "cost",
     "characterize",
 )
-"""Commands for users, each a module of ``adq.cli.commands``."""
+"""Commands for users. Each is a module of ``adq.cli.commands``."""
 
 DEVELOPERS_COMMANDS = (
     "regress",
@@ -57,7 +57,7 @@ DEVELOPERS_COMMANDS = (
     "bench-rtl",
     "waveform",
 )
-"""Commands of ``adq dev``, each a module of ``adq.cli.dev``: not part of the wheel."""
+"""Commands of ``adq dev``. Each is a module of ``adq.cli.dev``, which is not in the wheel."""
 
 OUTPUTS = {"export": "directory", "onnx": "directory", "results": "folder"}
 """Option or argument that names what a command writes, where it is not ``out``."""
@@ -120,7 +120,8 @@ NAMED_ERRORS = frozenset(
         "adq.verif.signoff.plan.testplan.TestPlanError",
     }
 )
-"""Errors whose message is for people. By name, since importing their modules takes seconds."""
+"""Errors whose message is shown to the user. They are listed by name because importing their
+modules takes seconds."""
 
 EXTRAS = {
     "brevitas": "bench",
@@ -137,7 +138,7 @@ EXTRAS = {
     "torch": "train",
     "torch_pruning": "train",
 }
-"""Packages that are installed on demand, and the extra of this package that brings each."""
+"""Optional packages, and the extra of this package that installs each."""
 
 
 def command_names() -> list[str]:
@@ -146,7 +147,7 @@ def command_names() -> list[str]:
 
 
 def explain(error: Exception) -> str | None:
-    """Return the line that tells a person about an error, or None where it is a defect."""
+    """Return the message for the user about an error, or None if the error is a defect."""
     if any(
         f"{kind.__module__}.{kind.__qualname__}" in NAMED_ERRORS for kind in type(error).__mro__
     ):
@@ -174,11 +175,11 @@ def _output(command: str, options: Mapping[str, object]) -> contextlib.AbstractC
 
 
 def _for_people(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a command's errors into one line on stderr and an exit status."""
+    """Wrap a command so that user errors become one line on stderr and an exit status."""
 
     @functools.wraps(command)
     def run(*args, **kwargs) -> None:
-        # A simulator that was started ends with its parent, however that is ended.
+        # SIGTERM raises KeyboardInterrupt, so that child simulators are also stopped.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with _output(command.__name__, kwargs):
@@ -206,8 +207,8 @@ def _show_version(wanted: bool) -> None:
 
 main = typer.Typer(
     help=(
-        "Activation-density quantization in training, and the bit-serial "
-        "processing-in-memory tile that runs it."
+        "Train networks with activation-density quantization, and run them on the RTL of a "
+        "bit-serial processing-in-memory tile."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -219,7 +220,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version, and exit."
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -227,8 +228,9 @@ def _options(
 
 
 def _register(app: typer.Typer, package: str, names: tuple[str, ...]) -> None:
-    """Add commands to a group: of each name a module of the package, with a function of the name,
-    ``_`` in place of a hyphen.
+    """Add commands to a group.
+
+    The command ``a-b`` is the function ``a_b`` in the module ``a_b`` of ``package``.
     """
     for name in names:
         function = name.replace("-", "_")
@@ -239,7 +241,7 @@ def _register(app: typer.Typer, package: str, names: tuple[str, ...]) -> None:
 _register(main, "adq.cli.commands", COMMANDS)
 if importlib.util.find_spec("adq.cli.dev"):
     _developers = typer.Typer(
-        help="Commands for those who change the project.", no_args_is_help=True
+        help="Verify, measure and document the project (for developers).", no_args_is_help=True
     )
     _register(_developers, "adq.cli.dev", DEVELOPERS_COMMANDS)
     main.add_typer(_developers, name="dev")

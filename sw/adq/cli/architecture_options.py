@@ -1,4 +1,4 @@
-"""The architecture that a command tells something of: its name, precisions and channels."""
+"""Options that describe an architecture: name, precisions, channels, input and classes."""
 
 from typing import Annotated
 
@@ -7,16 +7,32 @@ import typer
 __all__ = ["ArchOption", "BitsOption", "ChannelsOption", "ClassesOption", "ShapeOption"]
 
 ArchOption = Annotated[
-    str | None, typer.Option("--arch", metavar="NAME", help="An architecture, such as vgg19.")
+    str | None,
+    typer.Option("--arch", metavar="NAME", help="Also evaluate an architecture, such as vgg19."),
 ]
 BitsOption = Annotated[
-    str, typer.Option("--bits", metavar="N,...", help="Its precision, or one a layer.")
+    str,
+    typer.Option(
+        "--bits",
+        metavar="N,...",
+        help="Bits of the architecture: one number, or one number per layer.",
+    ),
 ]
 ChannelsOption = Annotated[
     str,
     typer.Option(
-        "--channels", metavar="N,...", help="Its output channels, of each layer but the last."
+        "--channels",
+        metavar="N,...",
+        help="Output channels of each layer of the architecture except the last.",
     ),
 ]
-ShapeOption = Annotated[str, typer.Option("--input", metavar="CxHxW", help="Its images.")]
-ClassesOption = Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Its classes.")]
+ShapeOption = Annotated[
+    str,
+    typer.Option("--input", metavar="CxHxW", help="Input shape of the architecture, CxHxW."),
+]
+ClassesOption = Annotated[
+    int,
+    typer.Option(
+        "--classes", metavar="N", min=1, help="Number of output classes of the architecture."
+    ),
+]

@@ -1,4 +1,4 @@
-"""How many things a command does at a time."""
+"""Option for the number of parallel processes."""
 
 from typing import Annotated
 
@@ -8,5 +8,10 @@ __all__ = ["ProcessesOption"]
 
 ProcessesOption = Annotated[
     int | None,
-    typer.Option("--processes", metavar="N", min=1, help="At a time; one a processor."),
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        help="Number of parallel processes. Default: the number of processors.",
+    ),
 ]

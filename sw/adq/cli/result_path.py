@@ -1,4 +1,4 @@
-"""Where the result about an artifact goes."""
+"""Path of the result file of an artifact."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ __all__ = ["result_path"]
 
 
 def result_path(artifact: Path, out: Path) -> Path:
-    """Return one file an artifact below ``out``, in a folder that exists.
+    """Return the path of an artifact's result file below ``out``, and create its folder.
 
-    The folders on the way to the artifact stay in its name: artifacts of one name in different
-    folders have results of their own.
+    The path includes the artifact's folders, so artifacts of the same name in different folders
+    have separate result files.
     """
     place = artifact.resolve()
     root = Path.cwd() if place.is_relative_to(Path.cwd()) else Path(place.anchor)

@@ -1,4 +1,4 @@
-"""The tile that a command simulates: a file, with sizes that replace the file's."""
+"""Options that select the tile: a name or file, and sizes that override it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,38 +19,42 @@ __all__ = [
 ]
 
 CACHE = Path("build/models")
-"""Where compiled models are kept, by content."""
+"""Cache folder of compiled simulation models, addressed by content."""
 
 DEFAULT_TILE = "64x64"
 
 TileOption = Annotated[
     str,
     typer.Option(
-        "--tile", metavar="NAME|FILE", help="Tile: one that comes with adq, or a TOML file."
+        "--tile",
+        metavar="NAME|FILE",
+        help="Tile parameters: the name of a tile shipped with adq, or a TOML file.",
     ),
 ]
 RowsOption = Annotated[
-    int | None, typer.Option("--rows", metavar="N", help="Rows, in place of the file's.")
+    int | None, typer.Option("--rows", metavar="N", help="Override the rows of the tile.")
 ]
 ColumnsOption = Annotated[
     int | None,
-    typer.Option("--columns", metavar="N", help="Bit columns, in place of the file's."),
+    typer.Option("--columns", metavar="N", help="Override the bit columns of the tile."),
 ]
 ImagesOption = Annotated[
     int | None,
-    typer.Option("--images", metavar="N", min=1, help="Sample images; all where left out."),
+    typer.Option(
+        "--images", metavar="N", min=1, help="Number of sample images to run. Default: all."
+    ),
 ]
 
 
 def read_tile(tile: str, rows: int | None, columns: int | None) -> "TileParameters":
-    """Read the parameters of a tile, with the sizes given on the command line.
+    """Read the parameters of a tile. ``rows`` and ``columns`` override those of the file.
 
     Raises
     ------
     adq.shipped.ShippedFileError
-        If no tile of this name comes with the package.
+        If the package ships no tile of this name.
     adq.rtl.parameters.ParameterError
-        If the file cannot be read or the tile makes no sense.
+        If the file cannot be read or a parameter is invalid.
     """
     from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The commands of ``adq``: a module each, with a function of the module's name.
+"""Commands of ``adq``. Each module defines one command, a function with the module's name.
 
-What a command needs is imported when it runs, so that ``--help`` answers at once.
+A command imports its dependencies when it runs, so that ``--help`` is fast.
 """

@@ -1,4 +1,4 @@
-"""``adq activity``"""
+"""``adq activity``: counts toggles of every net in RTL simulation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +17,24 @@ from adq.cli.tile_options import (
 
 
 def activity(
-    artifacts: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts.")],
+    artifacts: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts to simulate.")
+    ],
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: ImagesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where SAIF files and activity.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of SAIF files and activity.json."),
     ] = Path("build/activity"),
 ) -> None:
-    """Count the toggles of every net of the tile's RTL while it runs networks, as SAIF.
+    """Simulate networks on the tile's RTL and write the toggles of every net as SAIF.
 
-    One file a layer and window: weight load and compute, which take turns here, and the reset in
-    front of them. Exit status 1 if an accumulator differs from the golden one, a net is missing, or
-    a layer's energy by its operands is not that of the switching.
+    The command writes one SAIF file for each layer and window: reset, weight load and compute. Load
+    and compute do not overlap in this simulation. The exit status is 1 if an accumulator differs
+    from the golden artifact, if a net is missing, or if the energy predicted from a layer's operands
+    differs from that of the counted switching.
     """
     parameters = read_tile(tile, rows, columns)
 

@@ -1,4 +1,4 @@
-"""``adq characterize``"""
+"""``adq characterize``: measures the energy of a tile at gate level."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,38 +17,47 @@ from adq.cli.tile_options import (
 
 def characterize(
     liberty: Annotated[
-        Path, typer.Option(metavar="FILE", help="Liberty file of the library, gzipped or not.")
+        Path,
+        typer.Option(metavar="FILE", help="Liberty file of the cell library; may be gzipped."),
     ],
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     artifacts: Annotated[
         list[Path] | None,
-        typer.Option("--artifact", metavar="DIR", help="Run the layers of an artifact, too."),
+        typer.Option(
+            "--artifact",
+            metavar="DIR",
+            help="Also run the layers of a golden artifact. May be repeated.",
+        ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
+        typer.Option(
+            metavar="NAME", help="Name of the library in the results. Default: its own name."
+        ),
     ] = None,
     saif: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Leave netlist and SAIF of 8x8 bits there, for power analyzers."
+            metavar="DIR",
+            help="Also write the netlist and the SAIF of a job with 8-bit weights and activations "
+            "to this folder, for power analyzers.",
         ),
     ] = None,
     every: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Run one random case of N: for large tiles.")
+        int, typer.Option(min=1, metavar="N", help="Run every Nth random case, for large tiles.")
     ] = 1,
-    processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Number of parallel simulations.")] = 2,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the simulations and the summary.")
     ] = Path("build/characterize"),
 ) -> None:
-    """Measure a tile's energy in the cells of a library, job by job.
+    """Measure the energy of a tile in the cells of a library, for each job.
 
-    Maps the tile without its partial sum buffer, simulates the netlist on Verilator, compares every
-    result, and gives each transition of each cell the energy of the library's tables. What ran
-    before is not run again.
+    The command maps the tile without its partial sum buffer, simulates the netlist on Verilator and
+    compares every result. Each transition of a cell is charged with the energy of the library's
+    tables. Completed simulations are reused.
     """
     import dataclasses
 

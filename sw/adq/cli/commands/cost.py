@@ -1,4 +1,4 @@
-"""``adq cost``"""
+"""``adq cost``: computes costs from published figures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,9 @@ from adq.cli.architecture_options import (
 def cost(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs, checkpoints and golden artifacts.", metavar="[PATH]..."),
+        typer.Argument(
+            help="Training runs, checkpoints and golden artifacts.", metavar="[PATH]..."
+        ),
     ] = None,
     arch: ArchOption = None,
     bits: BitsOption = "16",
@@ -26,20 +28,20 @@ def cost(
         str,
         typer.Option(
             metavar="AD,...",
-            help="Lower its precision once, by this activation density, or one of each layer but "
-            "the last.",
+            help="Lower the bits of the architecture once by this activation density: one number, "
+            "or one number for each layer except the last.",
         ),
     ] = "",
     shape: ShapeOption = "3x32x32",
     classes: ClassesOption = 10,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the result (JSON).")
     ] = Path("build/cost"),
 ) -> None:
-    """Tell what networks cost by arithmetic: MACs, bit operations, energy by published figures.
+    """Compute MACs, bit operations and energy of networks from published figures.
 
-    Of runs, checkpoints, golden artifacts, and of an architecture at precisions and channels of
-    your choice.
+    The networks are training runs, checkpoints, golden artifacts, or an architecture with given
+    bits and channels. Nothing is simulated.
     """
     from adq.console import Console
     from adq.cost.cost_table import SOURCES, cost_tables, to_json

@@ -1,4 +1,4 @@
-"""``adq data``"""
+"""``adq data``: downloads and checks data sets."""
 
 import enum
 from pathlib import Path
@@ -10,7 +10,7 @@ from adq.data.hub import HUB_DATA_SETS
 
 
 class Action(enum.StrEnum):
-    """What to do with a data set."""
+    """Action of the command."""
 
     GET = "get"
     CHECK = "check"
@@ -21,17 +21,18 @@ Name = enum.StrEnum("Name", list(HUB_DATA_SETS))
 
 def data(
     action: Annotated[
-        Action, typer.Argument(help="get: download what is missing, and check; check: only that.")
+        Action,
+        typer.Argument(help="get downloads missing files and checks all; check only checks."),
     ],
-    name: Annotated[Name, typer.Argument(help="Data set.")],
+    name: Annotated[Name, typer.Argument(help="Name of the data set.")],
     path: Annotated[
         Path | None,
-        typer.Option(help="Folder of its Parquet files, data/NAME or $ADQ_DATA/NAME if left out."),
+        typer.Option(help="Folder of the Parquet files. Default: data/NAME or $ADQ_DATA/NAME."),
     ] = None,
 ) -> None:
-    """Get a data set from the Hugging Face hub, and decode all of its images once.
+    """Download or check a data set of the Hugging Face hub, and decode its images.
 
-    Decoded images stay in build/images, where training finds them again.
+    Decoded images are kept in build/images, where training reads them.
     """
     from rich.table import Table
 

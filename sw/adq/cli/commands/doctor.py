@@ -1,4 +1,4 @@
-"""`adq doctor`: is everything here that simulation and training need?"""
+"""``adq doctor``: checks the tools on this machine."""
 
 import typer
 
@@ -6,10 +6,10 @@ from adq.cli.tile_options import CACHE
 
 
 def doctor() -> None:
-    """Check this machine's tools, and give the command that mends each problem.
+    """Check the tools on this machine, and show a command that fixes each problem.
 
-    Exit status 0 if `make sim` can work, 2 if not. What only training or replaying
-    needs does not count.
+    The exit status is 0 if `make sim` can run, and 2 if not. Tools that only training or replay
+    need do not affect it.
     """
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""``adq energy``"""
+"""``adq energy``: computes the energy of networks on the tile."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,10 @@ from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOp
 def energy(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(help="Golden artifacts, and files of results/.", metavar="[PATH]..."),
+        typer.Argument(
+            help="Golden artifacts, and JSON files of training results (results/*.json).",
+            metavar="[PATH]...",
+        ),
     ] = None,
     arch: ArchOption = None,
     bits: BitsOption = "16",
@@ -26,11 +29,14 @@ def energy(
     density: Annotated[
         str,
         typer.Option(
-            metavar="AD,...", help="Its activation density, or one of each layer but the last."
+            metavar="AD,...",
+            help="Activation density of the architecture: one number, or one number for each layer "
+            "except the last.",
         ),
     ] = "",
     weight_density: Annotated[
-        float, typer.Option(metavar="D", help="Share of its weight bits that are set.")
+        float,
+        typer.Option(metavar="D", help="Share of the architecture's weight bits that are 1."),
     ] = 0.5,
     shape: ShapeOption = "3x32x32",
     classes: ClassesOption = 10,
@@ -38,32 +44,38 @@ def energy(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     library: Annotated[
-        str, typer.Option(metavar="NAME", help="Library of cells: nangate45, sky130hd, osu018.")
+        str, typer.Option(metavar="NAME", help="Cell library: nangate45, sky130hd or osu018.")
     ] = "nangate45",
     coefficients: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Coefficients of your own, in place of a library's."),
+        typer.Option(
+            metavar="FILE",
+            help="Coefficients written by `adq dev energy-fit`. Overrides --library.",
+        ),
     ] = None,
     images: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="Images that share a weight load: 1, or all samples of an artifact.",
+            help="Number of images that share a weight load. Default: all samples of an artifact, "
+            "else 1.",
         ),
     ] = None,
-    figures: Annotated[bool, typer.Option("--figures", help="Draw them, too.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also draw the energies as figures.")
+    ] = False,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where energy.json and figures go.")
+        Path, typer.Option(metavar="DIR", help="Output folder of energy.json and figures.")
     ] = Path("build/energy"),
 ) -> None:
-    """Tell the energy of networks on the tile, beside published figures.
+    """Compute the energy of networks on the tile, and compare it with published figures.
 
-    From coefficients that were fitted to the tile's gate-level simulation. Of golden artifacts,
-    from the operands of their samples; of training runs kept in results/, and of architectures,
-    from their densities.
+    The energy model uses coefficients fitted to gate-level simulation of the tile. Golden artifacts
+    are evaluated with the operands of their samples. Training results and architectures are
+    evaluated with their activation densities.
 
-    Exit status 1 if the library's coefficients are of another revision of the tile's RTL.
+    The exit status is 1 if the coefficients were fitted to another revision of the tile's RTL.
     """
     from rich.markup import escape
 

@@ -1,4 +1,4 @@
-"""``adq evaluate``"""
+"""``adq evaluate``: evaluates a trained network on the test set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ import typer
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits.")],
     integer: Annotated[
-        bool, typer.Option("--integer", help="Also by the integer network.")
+        bool, typer.Option("--integer", help="Also evaluate the integer network.")
     ] = False,
     bits: Annotated[
         int | None,
@@ -17,20 +17,21 @@ def evaluate(
             metavar="N",
             min=2,
             max=16,
-            help="Every layer at this precision: the run's baseline, if it has one.",
+            help="Set every layer to this precision. Uses the run's baseline network if there is "
+            "one.",
         ),
     ] = None,
     onnx: Annotated[
         bool,
-        typer.Option("--onnx", help="Also hold ONNX Runtime against every integer of every image."),
+        typer.Option("--onnx", help="Also compare every integer with ONNX Runtime."),
     ] = False,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the result (JSON).")
     ] = Path("build/evaluate"),
 ) -> None:
-    """Run the whole test set through a trained network; with --integer, through its integers too.
+    """Evaluate a trained network, and optionally its integer network, on the whole test set.
 
-    Exit status 1 if an integer differs between NumPy and ONNX Runtime.
+    The exit status is 1 if an integer differs between NumPy and ONNX Runtime.
     """
     from rich.markup import escape
     from rich.table import Table

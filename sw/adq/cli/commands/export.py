@@ -1,4 +1,4 @@
-"""``adq export``"""
+"""``adq export``: exports a trained network as a golden artifact."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits.")],
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Artifact to write, or to replace.")
+        Path, typer.Argument(metavar="DIR", help="Folder of the artifact to write or replace.")
     ],
     bits: Annotated[
         int | None,
@@ -17,23 +17,26 @@ def export(
             metavar="N",
             min=2,
             max=16,
-            help="Every layer at this precision: the run's baseline, if it has one.",
+            help="Set every layer to this precision. Uses the run's baseline network if there is "
+            "one.",
         ),
     ] = None,
     images: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Test images to keep as samples.")
+        int, typer.Option(metavar="N", min=1, help="Number of test images to store as samples.")
     ] = 50,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Also write the network as a plain ONNX graph.")
+        bool, typer.Option("--onnx", help="Also write the network as an ONNX graph.")
     ] = False,
     qonnx: Annotated[
-        bool, typer.Option("--qonnx", help="Also write it in QONNX, for FINN and hls4ml.")
+        bool,
+        typer.Option("--qonnx", help="Also write the network as a QONNX graph (FINN, hls4ml)."),
     ] = False,
 ) -> None:
-    """Turn a trained network into a golden artifact: integers, and samples of all of them.
+    """Export a trained network as a golden artifact.
 
-    How often the integers change a class over the whole test set is printed and stands in the
-    artifact's manifest.json.
+    The artifact holds the integer network and sample images with all intermediate integers. The
+    command prints how many test images change their class in integers, and stores the number in
+    manifest.json.
     """
     from rich.markup import escape
     from rich.table import Table

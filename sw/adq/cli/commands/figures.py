@@ -1,4 +1,4 @@
-"""``adq figures``"""
+"""``adq figures``: draws densities, bits and channels of a run."""
 
 import enum
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 
 class Format(enum.StrEnum):
-    """What figures are written as."""
+    """File format of the figures."""
 
     SVG = "svg"
     PNG = "png"
@@ -17,15 +17,18 @@ class Format(enum.StrEnum):
 
 def figures(
     run: Annotated[
-        Path, typer.Argument(help="Folder of a run, finished or not, or a kept result's JSON.")
+        Path,
+        typer.Argument(
+            help="Folder of a run (finished or not), or JSON file of a training result."
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where they go, the run's folder if left out."),
+        typer.Option(metavar="DIR", help="Output folder. Default: the folder of the run."),
     ] = None,
-    format: Annotated[Format, typer.Option(help="Format of the files.")] = Format.SVG,
+    format: Annotated[Format, typer.Option(help="Format of the figures.")] = Format.SVG,
 ) -> None:
-    """Draw activation density, bits and channels of each layer over the epochs of a run."""
+    """Draw the activation density, bits and channels of each layer over the epochs of a run."""
     from adq.console import Console
     from adq.runs.density_figures import draw, read_history, save
 

@@ -1,4 +1,4 @@
-"""`adq map`: what an artifact costs on a tile, layer by layer, and where the array's work goes."""
+"""`adq map`: plans an artifact on a tile, with the cycles and utilization of each layer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def map(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact to plan.")],
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: ImagesOption = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the result (JSON).")
     ] = Path("build/map"),
 ) -> None:
-    """Plan an artifact on a tile: jobs, weight loads, cycles, utilization and why it is lost.
+    """Show jobs, weight loads, cycles and utilization of an artifact on a tile.
 
-    Cycles are those of the sample images one after the other, since planes with no bit set may
-    cost none: the same as in simulation.
+    The cycles are exact for the sample images, run one after another. They depend on the images
+    because leading all-zero planes are skipped.
     """
     from dataclasses import asdict
 

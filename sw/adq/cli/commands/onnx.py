@@ -1,4 +1,4 @@
-"""``adq onnx``"""
+"""``adq onnx``: writes the ONNX graphs of an artifact."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,15 @@ import typer
 
 
 def onnx(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact to convert.")],
     qonnx: Annotated[
-        bool, typer.Option("--qonnx/--no-qonnx", help="Also the graph in QONNX, for FINN, hls4ml.")
+        bool,
+        typer.Option("--qonnx/--no-qonnx", help="Also write a QONNX graph (FINN, hls4ml)."),
     ] = True,
 ) -> None:
-    """Write an artifact's network as ONNX graphs into its folder.
+    """Write the network of an artifact as ONNX graphs into the artifact's folder.
 
-    They compute the artifact's integers, every tensor of them; `adq verify` shows it.
+    The graphs compute the same integers as the artifact in every tensor; `adq verify` checks it.
     """
     from adq.artifacts.graphs import write_graphs
     from adq.console import Console

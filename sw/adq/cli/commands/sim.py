@@ -1,4 +1,4 @@
-"""`adq sim`: golden artifacts on the tile."""
+"""`adq sim`: simulates golden artifacts on the tile's RTL."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,8 @@ def sim(
         list[Path],
         typer.Argument(
             metavar="DIR...",
-            help="Golden artifacts; costs are compared with the first's of the same layers.",
+            help="Golden artifacts. The costs of each are compared with the first artifact that "
+            "has the same layers.",
         ),
     ],
     tile: TileOption = DEFAULT_TILE,
@@ -29,14 +30,15 @@ def sim(
     columns: ColumnsOption = None,
     images: ImagesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where logs and simulation.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of logs and simulation.json."),
     ] = Path("build/sim"),
 ) -> None:
-    """Run networks on the tile's RTL model, check every accumulator, and tell the energy of the
-    switching that was counted.
+    """Simulate networks on the tile's RTL, check every accumulator and count switching.
 
-    Exit status 1 if an accumulator or a class differs from the golden one, a layer takes other
-    cycles than planned, or its energy by the operands is not that of the switching.
+    The energy is that of the counted switching. The exit status is 1 if an accumulator or a class
+    differs from the golden artifact, if a layer does not take the planned cycles, or if the energy
+    predicted from its operands differs from the counted energy.
     """
     parameters = read_tile(tile, rows, columns)
 

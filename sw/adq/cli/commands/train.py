@@ -1,4 +1,4 @@
-"""``adq train``"""
+"""``adq train``: trains a recipe."""
 
 import importlib.util
 import os
@@ -12,16 +12,20 @@ def train(
     config: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="One that comes with adq, such as digits, or a TOML file."
+            metavar="RECIPE",
+            help="Recipe: the name of one shipped with adq, such as digits, or a TOML file.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run, such as runs/digits.")],
+    out: Annotated[Path, typer.Option(help="Output folder of the run, such as runs/digits.")],
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace a run that the folder holds, after an epoch."),
+        typer.Option(
+            "--overwrite",
+            help="Replace an existing run. It is kept until the new run has trained an epoch.",
+        ),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the folder's run, if it holds one.")
+        bool, typer.Option("--resume", help="Resume the run in the folder, if there is one.")
     ] = False,
     other_data: Annotated[
         bool,
@@ -32,16 +36,19 @@ def train(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a recipe's value: training.epochs=3."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a value of the recipe, such as training.epochs=3. May be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Train a network whose precisions fall with its activation density.
+    """Train a network, lowering the bits of each layer by its activation density.
 
-    Leaves in the run's folder: config.toml, history.jsonl (a line an epoch), metrics.json, and
-    the checkpoints of the network and of its baseline; events for TensorBoard, if installed.
+    The run's folder receives config.toml, history.jsonl (one line per epoch), metrics.json and the
+    checkpoints of the network and its baseline. If TensorBoard is installed, events are also
+    written.
 
-    Several processes: torchrun --nproc-per-node N -m adq train ...
+    To train with several processes, run: torchrun --nproc-per-node N -m adq train ...
     """
     from adq.console import Console
     from adq.runs.run import Run
@@ -59,7 +66,7 @@ def train(
     from adq.training.processes import find_device
     from adq.training.session import train
 
-    # Before a run that the folder may hold gives way to this one.
+    # Check the device before an existing run is replaced.
     find_device(recipe.training.device)
     if not first:
         train(recipe, None, Observer(), other_data=other_data)

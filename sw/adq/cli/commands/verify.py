@@ -1,4 +1,4 @@
-"""``adq verify``"""
+"""``adq verify``: recomputes the samples of an artifact."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,31 +12,32 @@ if TYPE_CHECKING:
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact to verify.")],
     random: Annotated[
         int,
         typer.Option(
             "--random",
             metavar="N",
             min=0,
-            help="Hold ONNX Runtime against NumPy on this many random images, too.",
+            help="Also compare ONNX Runtime with NumPy on N random images.",
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the random images.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random images.")] = 1,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the result goes, as JSON.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the result (JSON).")
     ] = Path("build/verify"),
 ) -> None:
-    """Check an artifact, recompute its samples, and say node by node what agrees.
+    """Check an artifact, recompute its samples, and compare every integer of every node.
 
-    Computes by NumPy, by ONNX Runtime and by the executor of QONNX, the latter two where they are
-    installed, on graphs that are made from the artifact's network. A graph in the artifact's folder
-    has to be the same one; it is compared, and never run.
+    The samples are computed by NumPy and, if installed, by ONNX Runtime and the QONNX executor.
+    The ONNX graphs are generated from the artifact's network. A graph in the artifact's folder must
+    be identical to the generated one; it is compared but never run.
 
-    Tells which bits and densities the integers speak against; labels, scales and what the generator
-    says are not checked.
+    Bits and densities that contradict the integers are reported. Labels, scales and the generator's
+    statements are not checked.
 
-    Exit status 1 if an integer differs, 2 if the artifact cannot be read or has another graph.
+    The exit status is 1 if an integer differs, and 2 if the artifact cannot be read or its graph
+    differs.
     """
     from rich.markup import escape
 
@@ -109,7 +110,7 @@ def verify(
 
 
 def _table(title: str, results: "list[Verified]") -> "Table":
-    """One row a node, one column an implementation."""
+    """Return a table with one row per node and one column per implementation."""
     from rich.table import Table
 
     table = Table(title=title)

@@ -1,1 +1,1 @@
-"""Commands of ``adq dev``, for those who change the project: a module each."""
+"""Commands of ``adq dev``, for developers. Each module defines one command."""

@@ -1,4 +1,4 @@
-"""`adq dev bench-golden`: speed of the integer network beside others'."""
+"""`adq dev bench-golden`: compares the speed of the integer network with other libraries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +11,21 @@ TARGET_GIBIBYTES = 4
 
 
 def bench_golden(
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")] = 64,
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of one batch each.")] = 7,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Images per batch.")] = 64,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of rounds, of one batch each.")
+    ] = 7,
     images: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Sample images of the artifact written.")
+        int,
+        typer.Option(metavar="N", min=1, help="Sample images in the artifact that is written."),
     ] = 50,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the figures go, as JSON.")
+        Path, typer.Option("--out", metavar="FILE", help="Output file of the figures (JSON).")
     ] = Path("build/bench-golden.json"),
 ) -> None:
-    """Measure VGG19 and ResNet18 at 32x32 in integers, by NumPy, ONNX Runtime and float PyTorch.
+    """Measure the speed of integer VGG19 and ResNet18 in NumPy, ONNX Runtime and float PyTorch.
 
-    Exit status 1 if a figure misses its target.
+    Images are 32x32. The exit status is 1 if a figure misses its target.
     """
     from rich.table import Table
 

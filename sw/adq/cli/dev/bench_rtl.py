@@ -1,4 +1,4 @@
-"""`adq dev bench-rtl`: the hardware's figures beside their targets."""
+"""`adq dev bench-rtl`: compares figures of the hardware with their targets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,24 +19,30 @@ def bench_rtl(
         typer.Option(
             "--only",
             metavar="GROUP",
-            help="build, efficiency, loads, idle, simulation or synthesis; may be repeated.",
+            help="Measure only this group: build, efficiency, loads, idle, simulation or "
+            "synthesis. May be repeated.",
         ),
     ] = None,
     liberty: Annotated[
         Path | None,
-        typer.Option("--liberty", metavar="FILE", help="Cell library, for size and speed."),
+        typer.Option(
+            "--liberty",
+            metavar="FILE",
+            help="Liberty file of the cell library, for area and clock.",
+        ),
     ] = None,
     repeats: Annotated[
-        int, typer.Option("--repeats", metavar="N", min=1, help="Runs of each simulation.")
+        int,
+        typer.Option("--repeats", metavar="N", min=1, help="Number of runs of each simulation."),
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the operands.")] = 1,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the figures go, as JSON.")
+        Path, typer.Option("--out", metavar="FILE", help="Output file of the figures (JSON).")
     ] = Path("build/bench-rtl.json"),
 ) -> None:
-    """Measure the tile: how busy its array is, its simulation and build times, its size and speed.
+    """Measure array utilization, simulation and build times, area and clock of the tile.
 
-    Exit status 1 if a figure misses its target.
+    The exit status is 1 if a figure misses its target.
     """
     from adq.console import Console, print_whole
     from adq.files import write_json

@@ -1,4 +1,4 @@
-"""`adq dev bench-train`: speed and memory of training beside others'."""
+"""`adq dev bench-train`: compares speed and memory of training with other libraries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +10,23 @@ MOST = {"memory of plain": 1.2}
 
 
 def bench_train(
-    network: Annotated[str, typer.Option(help="A network of adq.models without branches.")] = (
-        "vgg9"
-    ),
-    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images of a step.")] = 128,
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Turns of each training.")] = 7,
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps of a turn.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="CPU threads.")] = 1,
+    network: Annotated[
+        str, typer.Option(help="Architecture without residual connections, such as vgg9.")
+    ] = "vgg9",
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images per step.")] = 128,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of rounds of each training.")
+    ] = 7,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps per round.")] = 2,
+    device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Number of CPU threads.")] = 1,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the figures go, as JSON.")
+        Path, typer.Option("--out", metavar="FILE", help="Output file of the figures (JSON).")
     ] = Path("build/bench-train.json"),
 ) -> None:
-    """Measure training: plain float32, ours with densities and quantizers, Brevitas.
+    """Measure speed and memory of training: plain float32, this package, and Brevitas.
 
-    Exit status 1 if a figure misses its target.
+    The exit status is 1 if a figure misses its target.
     """
     import os
     import statistics

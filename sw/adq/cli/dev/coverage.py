@@ -1,4 +1,4 @@
-"""`adq dev coverage`: what of the design its tests reach."""
+"""`adq dev coverage`: measures the coverage of the RTL tests."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +11,18 @@ from adq.cli.tile_options import CACHE
 
 def coverage(
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=1, help="Seeds of the random tests.")
+        int,
+        typer.Option("--seeds", metavar="N", min=1, help="Number of seeds of the random tests."),
     ] = 2,
     processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where runs and coverage.json go.")
+        Path, typer.Option("--out", metavar="DIR", help="Output folder of runs and coverage.json.")
     ] = Path("build/coverage"),
 ) -> None:
-    """Run the tests of small tiles on models that count lines, branches, toggles and bins.
+    """Run the tests of small tiles, and measure line, branch, toggle and functional coverage.
 
-    Runs that have finished with the same design and tests are not repeated. Exit status 1 if a
-    test fails, or the goals of the test plan are not reached.
+    Runs that finished with the same design and tests are reused. The exit status is 1 if a test
+    fails or if a coverage goal of the test plan is not reached.
     """
     from adq.console import Console
     from adq.files import write_json

@@ -1,4 +1,4 @@
-"""``adq dev energy-fit``"""
+"""``adq dev energy-fit``: fits the energy model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 def energy_fit(
     characterizations: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="What `adq characterize` wrote, a file a size."),
+        typer.Argument(
+            metavar="FILE...", help="Summaries written by `adq characterize`, one for each size."
+        ),
     ],
     library: Annotated[
         str,
-        typer.Option(metavar="NAME", help="What --library of adq energy calls it; else its own."),
+        typer.Option(
+            metavar="NAME",
+            help="Name for the --library option of `adq energy`. Default: the library's own name.",
+        ),
     ] = "",
     conditions: Annotated[
-        str, typer.Option(metavar="TEXT", help="Node and corner, in words, beside its voltage.")
+        str,
+        typer.Option(
+            metavar="TEXT", help="Description of node and corner, shown with the voltage."
+        ),
     ] = "",
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the coefficients go, as JSON.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the coefficients (JSON).")
     ] = Path("build/coefficients"),
 ) -> None:
-    """Fit energies of counted switching, and the model of jobs' features, to the gate level.
+    """Fit the energies of counted switching and the predictor to the gate-level characterization.
 
-    Runs with the operands of trained layers are held out, and tell the error. Of several sizes each
-    is left out once, and told by those around it.
+    Runs with the operands of trained layers are held out of the fit and measure its error. Of
+    several sizes, each is left out once and interpolated from the others.
     """
     import dataclasses
     from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`adq dev formal`: proofs of the hardware, behind `make formal`."""
+"""`adq dev formal`: proves properties of the hardware (`make formal`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +11,20 @@ from adq.cli.process_options import ProcessesOption
 def formal(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Proofs whose names begin so; all by default."),
+        typer.Argument(
+            metavar="[NAME]...", help="Run the proofs whose names begin with NAME. Default: all."
+        ),
     ] = None,
     processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where logs, traces and formal.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of logs, traces and formal.json."),
     ] = Path("build/formal"),
 ) -> None:
-    """Prove what the hardware promises, for all operands and all patterns of waiting.
+    """Prove the properties of the hardware for all operands and all stream timings.
 
-    Exit status 1 if a claim does not hold or holds for want of cases, 3 if none fails but some
-    are undecided within the limit of processor time.
+    The exit status is 1 if a property fails or holds vacuously, and 3 if none fails but some are
+    undecided within the limit of processor time.
     """
     import time
 

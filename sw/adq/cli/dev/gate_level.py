@@ -1,4 +1,4 @@
-"""``adq dev gate-level``"""
+"""``adq dev gate-level``: simulates networks at gate level."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,27 +9,33 @@ from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOp
 
 
 def gate_level(
-    artifacts: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts.")],
+    artifacts: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts to simulate.")
+    ],
     liberty: Annotated[
-        Path, typer.Option(metavar="FILE", help="Liberty file of the library, gzipped or not.")
+        Path,
+        typer.Option(metavar="FILE", help="Liberty file of the cell library; may be gzipped."),
     ],
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
-    images: Annotated[int, typer.Option(min=1, help="Of the first samples.")] = 1,
+    images: Annotated[int, typer.Option(min=1, help="Number of sample images to run.")] = 1,
     coefficients: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The model's, in place of those of the liberty file."),
+        typer.Option(
+            metavar="FILE",
+            help="Coefficients of the energy model. Default: those fitted to the Liberty file.",
+        ),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Number of parallel simulations.")] = 2,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the runs and their summary go.")
+        Path, typer.Option(metavar="DIR", help="Output folder of the simulations and the summary.")
     ] = Path("build/gate-level"),
 ) -> None:
-    """Simulate networks at gate level, whole images, beside the energy model.
+    """Simulate whole images at gate level, and compare the energy with the energy model.
 
-    Every job of every layer goes through the mapped netlist, one row block after the other, every
-    net of it counted and every result compared. What ran before is not run again.
+    Every job of every layer runs on the mapped netlist, one row block at a time. All nets are
+    counted, and every result is compared. Completed simulations are reused.
     """
     import dataclasses
 

@@ -1,30 +1,29 @@
-"""`adq dev inject`: bits that flip while the tile runs, behind `make inject`."""
+"""`adq dev inject`: injects bit flips into a running tile (`make inject`)."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from adq.cli.process_options import ProcessesOption
 from adq.cli.tile_options import CACHE
 
 
 def inject(
     count: Annotated[
-        int, typer.Option("--count", metavar="N", min=1, help="Faults in each kind of bit.")
+        int, typer.Option("--count", metavar="N", min=1, help="Number of faults per kind of bit.")
     ] = 200,
-    seed: Annotated[int, typer.Option("--seed", help="Which bits, when, in which jobs.")] = 1,
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", metavar="N", min=1, help="At a time; one a processor."),
-    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the bits, times and jobs.")] = 1,
+    processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where injection.json goes.")
+        Path, typer.Option("--out", metavar="DIR", help="Output folder of injection.json.")
     ] = Path("build/injection"),
 ) -> None:
-    """Flip single bits of a tile at work, and tell which faults pass unseen.
+    """Flip single bits of a running tile, and count masked, detected and silent faults.
 
-    A fault is masked where every result is right all the same, detected where a stream's rule, the
-    watchdog, a status, the marks of results or a counter tells of it, and else a silent corruption.
+    A fault is detected if it violates a stream rule, triggers the watchdog, or shows in a status, a
+    `last` flag or a counter. Otherwise it is masked if all results are correct, and a silent
+    corruption if not.
     """
     import os
     import time
@@ -50,7 +49,7 @@ def inject(
             cache=CACHE,
             processes=processes or os.cpu_count() or 1,
         )
-        progress.update(task, description="building a tile in which any of them can flip")
+        progress.update(task, description="building a tile with fault injection")
         model = campaign.build()
         progress.update(task, description="faults", total=len(campaign.injections))
         for outcome in campaign.run(model):

@@ -1,10 +1,11 @@
-"""`adq dev mutate`: mutants of the hardware under the regression's tests, behind `make mutate`."""
+"""`adq dev mutate`: tests mutants of the hardware with the regression (`make mutate`)."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from adq.cli.process_options import ProcessesOption
 from adq.cli.tile_options import CACHE
 
 TARGET = 0.9
@@ -13,26 +14,24 @@ TARGET = 0.9
 
 def mutate(
     count: Annotated[
-        int, typer.Option("--count", metavar="N", min=1, help="Mutants to make.")
+        int, typer.Option("--count", metavar="N", min=1, help="Number of mutants.")
     ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Which mutants, and the tests' seed.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the mutants and the tests.")] = 1,
     only: Annotated[
         str,
-        typer.Option("--only", metavar="PART", help="Of this part alone, as in shift_add.fuser."),
+        typer.Option("--only", metavar="PART", help="Mutate only this block: shift_add.fuser."),
     ] = "",
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", metavar="N", min=1, help="At a time; one a processor."),
-    ] = None,
+    processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where outcomes and mutation.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of outcomes and mutation.json."),
     ] = Path("build/mutation"),
 ) -> None:
-    """Change a tile in a thousand places, one at a time, and see that the tests notice.
+    """Mutate the tile, and check that the tests kill the mutants.
 
     A mutant that no test kills is compared with the tile by ABC, within a limit of processor time:
-    it is proved equal or stays undecided. What was interrupted goes on where it was. Exit status 1
-    if fewer than 90 % of the mutants that are not proved equal are killed.
+    it is proved equal or stays undecided. An interrupted campaign resumes where it stopped. The exit
+    status is 1 if fewer than 90 % of the mutants that are not proved equal are killed.
     """
     import os
     import time

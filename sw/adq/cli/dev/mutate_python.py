@@ -1,9 +1,11 @@
-"""`adq dev mutate-python`: mutants of the integer reference and the numeric code."""
+"""`adq dev mutate-python`: tests mutants of the integer reference and the numeric code."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from adq.cli.process_options import ProcessesOption
 
 TARGET = 0.9
 """Share of mutants that the tests should kill."""
@@ -12,19 +14,21 @@ TARGET = 0.9
 def mutate_python(
     only: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Modules or functions; all by default."),
+        typer.Argument(
+            metavar="[NAME]...", help="Mutate only these modules or functions. Default: all."
+        ),
     ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option("--processes", metavar="N", min=1, help="At a time; one a processor."),
-    ] = None,
+    processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where mutmut works, and the JSON goes.")
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Work folder of mutmut and of the result (JSON)."
+        ),
     ] = Path("build/mutation-python"),
 ) -> None:
-    """Change the integer reference and the numeric code by mutmut, and see that tests notice.
+    """Mutate the integer reference and the numeric code, and check that the tests kill the mutants.
 
-    Exit status 1 if fewer than 90 % of the mutants are killed.
+    The mutants are made by mutmut. The exit status is 1 if less than 90 % are killed.
     """
     import os
     import time

@@ -1,4 +1,4 @@
-"""`adq dev nightly`: every random test from many seeds, behind `make nightly`."""
+"""`adq dev nightly`: runs the random tests with many seeds (`make nightly`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,21 +11,22 @@ from adq.cli.tile_options import CACHE
 
 def nightly(
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=1, help="Seeds of every random test.")
+        int, typer.Option("--seeds", metavar="N", min=1, help="Number of seeds per random test.")
     ] = 100,
     budget: Annotated[
-        str, typer.Option("--budget", metavar="TIME", help="Such as 90s, 30m or 2h: ends in it.")
+        str,
+        typer.Option("--budget", metavar="TIME", help="Time limit, such as 90s, 30m or 2h."),
     ] = "",
     processes: ProcessesOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where runs and nightly.json go.")
+        Path, typer.Option("--out", metavar="DIR", help="Output folder of runs and nightly.json.")
     ] = Path("build/nightly"),
 ) -> None:
-    """Test blocks and ports of tiles of several sizes from many seeds.
+    """Test blocks and whole tiles of several sizes with many seeds.
 
-    What has finished with the same design and tests is not repeated, so that the same command goes
-    on where a budget or an interrupt ended the last one. Exit status 1 if a test fails; what is
-    not run is said, and is no failure.
+    Runs that finished with the same design and tests are not repeated, so the same command resumes
+    after a time limit or an interrupt. The exit status is 1 if a test fails. Tests that did not run
+    are listed and are not failures.
     """
     import time
 

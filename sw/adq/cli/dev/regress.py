@@ -1,4 +1,4 @@
-"""`adq dev regress`: the RTL regression, behind `make sim`."""
+"""`adq dev regress`: runs the RTL regression (`make sim`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,27 +19,29 @@ from adq.cli.tile_options import (
 def regress(
     artifacts: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Golden artifacts to run as well."),
+        typer.Argument(metavar="[DIR]...", help="Golden artifacts to simulate as well."),
     ] = None,
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Also at every other size on the list: takes long.")
+        bool, typer.Option("--all", help="Also test all other tile sizes. This takes long.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
     processes: ProcessesOption = None,
     go_on: Annotated[
-        bool, typer.Option("--go-on", help="Begin what is left behind a failure, too.")
+        bool, typer.Option("--go-on", help="Start further runs after a failure.")
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where logs and regression.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of logs and regression.json."),
     ] = Path("build/regression"),
 ) -> None:
-    """Test blocks of small tiles, then the tile through its ports; run golden artifacts on it.
+    """Run the RTL regression: block tests, tile tests, and golden artifacts on the tile.
 
-    Exit status 1 if a test fails, an integer differs, or a layer's energy from its operands is not
-    that of the switching counted. Nothing is begun behind a failure.
+    Block tests use small tiles. No further run starts after a failure, unless --go-on is given. The
+    exit status is 1 if a test fails, an integer differs, or the energy predicted from a layer's
+    operands differs from that of the counted switching.
     """
     parameters = read_tile(tile, rows, columns)
 
@@ -121,6 +123,6 @@ def regress(
         line = f"{summary['passed']} passed, {failed} failed"
         console.print(line, style="red" if failed else "green")
         if failed:
-            # Last of all: what failed is told, and written, before its jobs are made fewer.
+            # Failures are reduced last, after they have been reported and written.
             failures_small(result, models, out, console)
             raise typer.Exit(1)

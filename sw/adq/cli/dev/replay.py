@@ -1,4 +1,4 @@
-"""`adq dev replay`: a run again, with a waveform."""
+"""`adq dev replay`: repeats a run with a waveform."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +10,22 @@ from adq.cli.tile_options import CACHE
 
 def replay(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Id of a run, or the file of a small case.")
+        str, typer.Argument(metavar="RUN", help="ID of a run, or file of a reduced case.")
     ],
     test: Annotated[
-        str, typer.Option("--test", metavar="NAME", help="One of its tests, with its parameters.")
+        str,
+        typer.Option("--test", metavar="NAME", help="Replay only this test, with its parameters."),
     ] = "",
     small: Annotated[
-        bool, typer.Option("--small", help="Make the failure of the test small first.")
+        bool, typer.Option("--small", help="First reduce the failing test to a small case.")
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the waveform goes.")
+        Path, typer.Option("--out", metavar="DIR", help="Output folder of the waveform.")
     ] = Path("build/replay"),
 ) -> None:
-    """Run a run of a regression again from its seed, and write a waveform with save files.
+    """Repeat a run of a regression from its seed, and write a waveform.
 
-    Exit status 1 if a test fails, as it then did before.
+    The command also writes save files for Surfer and GTKWave. The exit status is 1 if a test fails.
     """
     from adq.console import Console
     from adq.signoff.regressions import models_in

@@ -1,4 +1,4 @@
-"""`adq dev report`: all that was verified and measured on one page, behind `make report`."""
+"""`adq dev report`: collects all results on one page (`make report`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,15 +8,17 @@ import typer
 
 def report(
     build: Annotated[
-        Path, typer.Option("--build", metavar="DIR", help="Where commands left their results.")
+        Path, typer.Option("--build", metavar="DIR", help="Folder with the results of commands.")
     ] = Path("build"),
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where report.html and report.json go.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder of report.html and report.json."),
     ] = Path("build/report"),
 ) -> None:
-    """Gather the results of all commands into one HTML page, and the same as JSON.
+    """Collect the results of all commands in one HTML page and one JSON file.
 
-    What was not run is said, with the command that does. The page needs no network and no script.
+    Results that are missing are listed with the command that produces them. The page needs neither
+    network access nor scripts.
     """
     from rich.table import Table
 

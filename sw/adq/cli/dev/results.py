@@ -1,4 +1,4 @@
-"""``adq dev results``"""
+"""``adq dev results``: keeps training results and writes their tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +9,17 @@ import typer
 def results(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN...]", help="Finished runs of checked-in recipes to keep."),
+        typer.Argument(
+            metavar="[RUN...]", help="Finished runs of checked-in recipes to save as results."
+        ),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where results are kept.")] = Path("results"),
-    recipes: Annotated[Path, typer.Option(help="Where recipes are.")] = Path("configs/train"),
-    page: Annotated[Path, typer.Option(help="Page whose tables are written anew.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
+    recipes: Annotated[Path, typer.Option(help="Folder of the recipes.")] = Path("configs/train"),
+    page: Annotated[Path, typer.Option(help="Markdown page whose tables are rewritten.")] = Path(
         "docs/reproduction.md"
     ),
 ) -> None:
-    """Keep the results of runs as small JSON files, and write the tables of all kept results."""
+    """Save the results of runs as small JSON files, and rewrite the tables of all results."""
     from adq.console import Console
     from adq.runs.results import keep, read_results, recipe_name, write_page
     from adq.runs.run import Run

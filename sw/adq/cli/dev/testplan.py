@@ -1,4 +1,4 @@
-"""`adq dev testplan`: what is promised, and what showed it."""
+"""`adq dev testplan`: shows the test plan with its results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,18 +8,18 @@ import typer
 
 def testplan(
     check_only: Annotated[
-        bool, typer.Option("--check", help="Only hold the plan to the tests that there are.")
+        bool, typer.Option("--check", help="Only check the plan against the existing tests.")
     ] = False,
     results: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="Where builds and results are.")
+        Path, typer.Option("--results", metavar="DIR", help="Folder with the results of commands.")
     ] = Path("build"),
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="The same for programs.")
+        Path, typer.Option("--out", metavar="FILE", help="Output file of the table (JSON).")
     ] = Path("build/testplan.json"),
 ) -> None:
-    """Show the test plan with the results of the last regressions, proofs and tests.
+    """Show the test plan with the results of the latest regressions, proofs and tests.
 
-    Exit status 1 if something that shows a promise has failed.
+    The exit status is 1 if a testpoint has failed.
     """
     from adq.verif.signoff.plan import planned
     from adq.verif.signoff.plan import testplan as plans

@@ -1,4 +1,4 @@
-"""`adq dev waveform`: the timing diagram of a job in the hardware's documentation."""
+"""`adq dev waveform`: draws the timing diagram of a job for the documentation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,10 @@ import typer
 
 def waveform(
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the figure goes, as SVG.")
+        Path, typer.Option("--out", metavar="FILE", help="Output file of the figure (SVG).")
     ] = Path("build/job.svg"),
 ) -> None:
-    """Simulate one job on a tile small enough to read, and draw its waveforms."""
+    """Simulate one job on a small tile, and draw its waveforms."""
     import json
 
     import wavedrom
