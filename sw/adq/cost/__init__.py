@@ -1,6 +1,9 @@
-"""What a network costs by arithmetic: multiplications, bits and published energies.
+"""Costs of networks by arithmetic: multiplications, bit operations and published energies.
 
-``work``: the work of each layer for an image. ``models``: what published figures make of it.
-``metrics``: a training run, in the same terms. ``sources``: where a network's layers are read
-from. Nothing here was measured on this project's hardware: that is ``adq.energy``.
+- ``work``: work of each layer per image
+- ``models``: published energy models
+- ``metrics``: cost metrics of a training run
+- ``sources``: reads the layers of a network from a file, an architecture or a module
+
+Nothing in this package is measured on this project's hardware; ``adq.energy`` is.
 """

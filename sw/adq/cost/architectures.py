@@ -1,4 +1,4 @@
-"""The layers of the package's architectures, by arithmetic on their lists: without PyTorch."""
+"""Work of the package's architectures, computed from their lists without PyTorch."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ from adq.cost.work import LayerWork
 from adq.models import ARCHITECTURES, ModelError
 
 KERNEL = 3
-"""Side of every convolution's kernel, but of those on skip connections."""
+"""Kernel size of every convolution, except the 1x1 convolutions on skip connections."""
 
 
 def listed_work(
@@ -20,13 +20,12 @@ def listed_work(
 ) -> tuple[LayerWork, ...]:
     """Return the layers of one of ``ARCHITECTURES`` at 16 bits, in the order in which they run.
 
-    They are those of the module that :func:`adq.models.build` gives: names, ``channels`` and
-    errors are the same.
+    Names, ``channels`` and errors are the same as those of :func:`adq.models.build`.
 
     Raises
     ------
     adq.models.ModelError
-        Images that are too small, or channels that do not fit each other.
+        If the images are too small, or the channels of a skip connection differ.
 
     """
     channels = channels or {}

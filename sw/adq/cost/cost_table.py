@@ -1,4 +1,4 @@
-"""Costs for people and for programs."""
+"""Costs as tables and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,29 +10,31 @@ from adq.cost.models import BASELINE_BITS, PIM_FJ_PER_MAC
 from adq.cost.work import NetworkWork
 
 _TOTALS = ("macs", "mac_bits", "bit_operations", "analytical_pj", "pim_pj")
-"""What is added up over layers, properties of ``LayerWork``."""
+"""Properties of ``LayerWork`` that are summed over the layers."""
 
 _SHOWN = tuple(quantity for quantity in _TOTALS if quantity != "mac_bits")
-"""Those that a table shows."""
+"""Columns of the table."""
 
 BASELINE = f"at {BASELINE_BITS} bits"
-"""Name of a table's line about the baseline."""
+"""Label of the baseline row of a table."""
 
 _TABLE = ", ".join(f"{energy} at {bits}" for bits, energy in PIM_FJ_PER_MAC.items())
 SOURCES = (
-    "For one image. k: bits of a MAC. Bit ops: products of one weight bit and one activation bit. "
-    "MAC reduction: bits of all MACs, those at 16 bits over these.\n"
-    "Analytical: 45 nm, 3.1 k / 32 + 0.1 pJ a MAC and 2.5 k pJ a value or weight that a layer "
-    "reads; recalled from the paper, unchecked.\n"
-    f"PIM: the paper's fJ a MAC, {_TABLE} bits; k is rounded up to these, nothing is "
-    "interpolated. The last reproduces the paper's VGG19; the others are recalled, unchecked.\n"
-    "Neither was measured here; `adq sim` tells what was counted in simulation."
+    "All figures are for one image. k is the number of bits of a MAC. Bit ops are products of one "
+    "weight bit and one activation bit. MAC reduction is the sum of bits over all MACs at 16 bits, "
+    "divided by the same sum for this network.\n"
+    "Analytical energy: 45 nm, 3.1 k / 32 + 0.1 pJ per MAC, and 2.5 k pJ per value or weight that "
+    "a layer reads. The formula is recalled from the paper and unchecked.\n"
+    f"PIM energy: the paper's fJ per MAC, {_TABLE} bits. k is rounded up to one of these; nothing "
+    "is interpolated. The last value reproduces the paper's VGG19. The others are recalled and "
+    "unchecked.\n"
+    "Neither energy was measured here; `adq sim` counts switching in simulation."
 )
-"""Where the figures come from and how far they can be trusted."""
+"""Explanation of the columns, with sources and reliability of the figures."""
 
 
 def to_json(network: NetworkWork) -> dict[str, Any]:
-    """Layers, totals, the baseline's totals and how many times less than these."""
+    """Return layers, totals, baseline totals and reductions of a network."""
     return {
         "name": network.name,
         "layers": [
@@ -52,7 +54,7 @@ def to_json(network: NetworkWork) -> dict[str, Any]:
 
 
 def cost_tables(networks: Sequence[NetworkWork]) -> list[Table]:
-    """Layers of each network with its total, its baseline's, and their ratio."""
+    """Return a table per network: its layers, total, baseline total and reduction."""
     return [_table(network) for network in networks]
 
 
@@ -87,5 +89,5 @@ def _cells(macs: int, bit_operations: int, *picojoules: float) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """Three decimals, or three significant digits of what is small."""
+    """Format with three decimals, or with three significant digits below 1."""
     return f"{value:,.3f}" if value >= 1 else f"{value:.3g}"

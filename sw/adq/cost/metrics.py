@@ -1,4 +1,4 @@
-"""A training run in terms of cost: what its network saves, and what training it took."""
+"""Cost metrics of a training run: reductions of its network, and training complexity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,24 +7,25 @@ from adq.cost.models import BASELINE_BITS, pim_energy
 
 
 class Epoch(Protocol):
-    """What an epoch's line of the history tells: precision and MACs an image of each layer."""
+    """Bits and MACs per image of each layer in one epoch."""
 
     bits: Mapping[str, int]
     macs: Mapping[str, int]
 
 
 def cost_metrics(history: Sequence[Epoch]) -> dict[str, float]:
-    """Sum up the epochs of a network, of which the first is unpruned.
+    """Return the cost metrics of a network from its epochs, of which the first is unpruned.
 
-    The baseline is the network of the first epoch at 16 bits, trained for as many epochs.
+    The baseline is the network of the first epoch at 16 bits, trained for the same number of
+    epochs.
 
     ``mac_reduction``, ``bit_operation_reduction``, ``pim_energy_reduction``
-        How many times less than the baseline an image takes with the final network: bits of all
-        MACs, products of bits, energy by the paper's table.
+        Cost of an image with the baseline divided by its cost with the final network. The costs are
+        bits summed over all MACs, bit operations, and energy by the paper's table.
     ``pim_energy_uj``
         Energy of an image by the paper's table, in uJ.
     ``training_complexity``
-        Cost of the training relative to the baseline's, see ``training_complexity``.
+        Cost of the training relative to the baseline; see ``training_complexity``.
     """
     first, last = history[0], history[-1]
     baseline_bits = dict.fromkeys(first.macs, BASELINE_BITS)
@@ -41,11 +42,11 @@ def cost_metrics(history: Sequence[Epoch]) -> dict[str, float]:
 
 
 def training_complexity(history: Sequence[Epoch], baseline_epochs: int | None = None) -> float:
-    """Cost of a training relative to that of its 16-bit baseline.
+    """Return the cost of a training relative to its 16-bit baseline.
 
-    The paper's sum over iterations i of epochs_i / (MAC reduction)_i, divided by the baseline's
-    epochs. An iteration's epochs have one MAC reduction, so that it is a sum over epochs here.
-    Without ``baseline_epochs`` the baseline is trained for as many epochs.
+    The paper defines it as the sum over iterations i of epochs_i / (MAC reduction)_i, divided by
+    the baseline's epochs. All epochs of an iteration have the same MAC reduction, so this function
+    sums over epochs. ``baseline_epochs`` defaults to the number of epochs.
     """
     first = history[0].macs
     baseline = _mac_bits(first, dict.fromkeys(first, BASELINE_BITS))

@@ -1,4 +1,4 @@
-"""Where a network's layers are read from: an artifact, a checkpoint, an architecture, a module."""
+"""Work of a network, read from an artifact, a checkpoint, an architecture or a module."""
 
 import copy
 import dataclasses
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from adq.golden.network import Network
 
 MINIMUM_BITS = 2
-"""Fewest bits of a layer."""
+"""Minimum bits of a layer."""
 
 
 class CostError(ValueError):
-    """A network whose cost cannot be told; the message says why and what would do."""
+    """The cost of a network cannot be computed. The message says why and how to fix it."""
 
 
 def read_networks(path: Path) -> list[NetworkWork]:
-    """Read what a path holds: an artifact, a checkpoint, or a run with one or two of these."""
+    """Read the networks of a path: an artifact, a checkpoint, or a run with its checkpoints."""
     from adq.runs.run import Run
 
     if (path / "manifest.json").exists():
@@ -45,7 +45,10 @@ def read_networks(path: Path) -> list[NetworkWork]:
 
 
 def artifact_work(network: "Network", *, name: str) -> NetworkWork:
-    """Return the layers of an integer network. What was pruned from it, it does not know."""
+    """Return the work of an integer network.
+
+    The baseline has the same channels, because an artifact does not record pruned ones.
+    """
     layers = [
         LayerWork(
             name=layer.name,
@@ -69,15 +72,15 @@ def module_work(
     bits: Mapping[str, int] | int = BASELINE_BITS,
     densities: Mapping[str, float] | None = None,
 ) -> tuple[LayerWork, ...]:
-    """Return the convolutions and linear layers of any module, in the order in which they run.
+    """Return the work of the convolutions and linear layers of a module, in execution order.
 
-    The module is run once on an image of no content, (C, H, W), which costs no arithmetic.
-    ``bits`` and ``densities`` are by the names of ``named_modules``.
+    The module runs once on a meta tensor of shape (C, H, W), which needs no arithmetic. The keys of
+    ``bits`` and ``densities`` are names of ``named_modules``.
 
     Raises
     ------
     CostError
-        The module runs none.
+        If the module runs neither convolutions nor linear layers.
 
     """
     import torch
@@ -115,12 +118,12 @@ def module_work(
 
 
 def numbers(option: str, text: str, kind: type) -> list:
-    """Numbers of an option, separated by commas, or by x as in 3x32x32.
+    """Return the numbers of an option, separated by commas or by x, as in 3x32x32.
 
     Raises
     ------
     CostError
-        If they are none.
+        If the text is not a list of numbers.
 
     """
     try:
@@ -138,25 +141,26 @@ def architecture_work(
     channels: Sequence[int] = (),
     densities: Sequence[float] = (),
 ) -> NetworkWork:
-    """Return the layers of one of the package's architectures.
+    """Return the work of one of the package's architectures.
 
     Parameters
     ----------
     bits
-        One precision for all layers, or one for each.
+        One number for all layers, or one number per layer.
     channels
-        Output channels of every layer but the last; none given, those of the architecture.
+        Output channels of every layer except the last. Default: those of the architecture.
     densities
-        One activation density for all layers but the last, or one for each of these. Given some,
-        precisions are what they call for: lowered once, the first and the last layer excepted,
-        as ``adq.training.controller`` does.
+        One activation density for all layers except the last, or one for each of these. If given,
+        the bits of all layers except the first and the last are lowered once by the rule of
+        ``adq.training.controller``.
 
     Raises
     ------
     CostError
-        An unknown architecture, a number out of range, or not as many as there are layers.
+        If the architecture is unknown, a number is out of range, or the number of values differs
+        from the number of layers.
     adq.models.ModelError
-        Images that are too small, or channels that do not fit each other.
+        If the images are too small, or the channels of a skip connection differ.
 
     """
     from adq.models import ARCHITECTURES
@@ -212,7 +216,7 @@ def _checkpoint_work(path: Path) -> NetworkWork:
 def _of_layers(
     what: str, values: Sequence[float], layers: Sequence[str], low: float, high: float
 ) -> dict[str, float]:
-    """Values by layer: as many as there are layers, or one for all."""
+    """Return the values by layer name. A single value applies to all layers."""
     for value in values:
         if not low <= value <= high:
             valid = f"at least {low}" if high == math.inf else f"{low} to {high}"

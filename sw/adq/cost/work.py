@@ -1,4 +1,4 @@
-"""The work of a network's layers for one image."""
+"""Work of the layers of a network for one image."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,30 +9,32 @@ from adq.cost.models import BASELINE_BITS, analytical_energy, pim_energy
 
 @dataclass(frozen=True, kw_only=True)
 class LayerWork:
-    """A convolution or a linear layer, padding included."""
+    """Work of a convolution or linear layer for one image. MACs on padding are counted."""
 
     name: str
     channels: int
     """Output channels."""
     macs: int
-    """N_MAC: multiply-accumulates, M^2 * I * p^2 * O, with I the inputs of a group."""
+    """Multiply-accumulates, N_MAC = M^2 * I * p^2 * O, where I is the input channels of a group."""
     inputs: int
-    """N^2 * I: values that the layer reads."""
+    """Input values, N^2 * I."""
     weights: int
-    """p^2 * I * O: weights that it reads."""
+    """Weights, p^2 * I * O."""
     weight_bits: int
+    """Bits of a weight."""
     activation_bits: int
+    """Bits of an input activation."""
     density: float | None = None
-    """Activation density, where one is known."""
+    """Activation density, or None if unknown."""
 
     @property
     def bits(self) -> int:
-        """Precision k of a MAC: of its wider operand."""
+        """Bits k of a MAC: those of its wider operand."""
         return max(self.weight_bits, self.activation_bits)
 
     @property
     def mac_bits(self) -> int:
-        """MACs, each counted once for every bit of its precision."""
+        """MACs multiplied by their bits."""
         return self.macs * self.bits
 
     @property
@@ -57,7 +59,7 @@ class LayerWork:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkWork:
-    """A network, and the one at 16 bits that its reductions refer to."""
+    """Work of a network and of its 16-bit baseline."""
 
     name: str
     layers: tuple[LayerWork, ...]
@@ -68,7 +70,7 @@ class NetworkWork:
     def of(
         cls, name: str, layers: Sequence[LayerWork], unpruned: Sequence[LayerWork] | None = None
     ) -> "NetworkWork":
-        """Compare a network with its unpruned self, or where that is unknown, with itself."""
+        """Create the work of a network. The baseline is ``unpruned``, or ``layers`` if unknown."""
         return cls(
             name=name,
             layers=tuple(layers),
@@ -80,18 +82,18 @@ class NetworkWork:
         )
 
     def total(self, quantity: str) -> float:
-        """Sum of a property of ``LayerWork`` over the layers."""
+        """Return the sum of a property of ``LayerWork`` over the layers."""
         return sum(getattr(layer, quantity) for layer in self.layers)
 
     def baseline_total(self, quantity: str) -> float:
-        """Sum over the baseline's layers."""
+        """Return the sum of a property of ``LayerWork`` over the baseline's layers."""
         return sum(getattr(layer, quantity) for layer in self.baseline)
 
     def reduction(self, quantity: str) -> float:
-        """How many times less than the baseline.
+        """Return the baseline's total divided by the network's total.
 
-        Of ``mac_bits`` it is the paper's MAC reduction as this project reads it: the bits of all
-        MACs, baseline over network. The paper's abstract gives no formula; it is linear in the
-        precision, like both terms of the paper's analytical energy.
+        For ``mac_bits`` this is the paper's MAC reduction, as this project interprets it. The
+        paper's abstract gives no formula. The interpretation is linear in the bits, like both terms
+        of the paper's analytical energy.
         """
         return self.baseline_total(quantity) / self.total(quantity)

@@ -1,6 +1,6 @@
-"""Networks, each an architecture that is a list: pruning shortens its numbers.
+"""Network architectures as lists of output channels; a pruned network has smaller numbers.
 
-``ARCHITECTURES`` is readable without PyTorch, which ``build`` needs.
+``ARCHITECTURES`` can be read without PyTorch; ``build`` needs it.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,16 @@ def build(
     *,
     channels: Mapping[str, int] | None = None,
 ) -> "ListedNetwork":
-    """Build a network of ``ARCHITECTURES`` in floating point.
+    """Build a floating-point network of ``ARCHITECTURES``.
 
-    ``channels`` gives layers that were pruned the output channels that they have left, by name.
+    ``channels`` gives the output channels of pruned layers, by layer name. ``input_shape`` is
+    (C, H, W).
 
     Raises
     ------
     ModelError
-        There is no such architecture, the images are too small, or channels do not fit each other.
+        If there is no such architecture, the images are too small, or the channels of a skip
+        connection differ.
 
     """
     from adq.models.listed import ListedNetwork

@@ -4,11 +4,11 @@ __all__ = ["ARCHITECTURES", "Block", "ModelError"]
 
 
 class ModelError(ValueError):
-    """A network that cannot be built as asked."""
+    """The requested network cannot be built."""
 
 
 Block = tuple[int, int, int]
-"""A residual block: channels of its first and of its second convolution, and its stride."""
+"""Residual block: channels of its first and second convolution, and its stride."""
 
 ARCHITECTURES: dict[str, tuple[int | str | Block, ...]] = {
     "digits": (16, "M", 32, 32, "M"),
@@ -43,6 +43,8 @@ ARCHITECTURES: dict[str, tuple[int | str | Block, ...]] = {
         "A",
     ),
 }
-"""Output channels of each 3x3 convolution, ``M`` for a 2x2 maximum pooling, a ``Block``, and ``A``
-for an average over all positions; one linear layer follows. As usual for small images, VGG has one
-linear layer in place of three, so that its names count two layers more; vgg9 is slim besides."""
+"""Architectures by name. An entry is the output channels of a 3x3 convolution, ``M`` for 2x2 max
+pooling, a ``Block``, or ``A`` for global average pooling. One linear layer follows the list.
+
+As usual for small images, the VGG networks have one linear layer instead of three, so their names
+count two layers more than they have. vgg9 also has fewer channels."""

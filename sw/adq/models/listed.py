@@ -1,4 +1,4 @@
-"""Networks in floating point, built from lists (``adq.models.ARCHITECTURES``)."""
+"""Floating-point networks built from the lists in ``adq.models.ARCHITECTURES``."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,22 @@ from adq.models.architectures import Block, ModelError
 
 
 class ListedNetwork(nn.Sequential):
-    """3x3 convolutions with batch norm and ReLU, residual blocks, pooling, one linear layer.
+    """Network of 3x3 convolutions with batch norm and ReLU, residual blocks, pooling and a linear
+    layer.
 
-    Its children are named ``conv1``, ``norm1``, ``relu1``, ``pool1``, ``block1``, ...,
-    ``average``, ``flatten``, ``linear``, and run in this order.
+    The children are named ``conv1``, ``norm1``, ``relu1``, ``pool1``, ``block1``, ...,
+    ``average``, ``flatten`` and ``linear``. They run in the order of the list.
 
     Parameters
     ----------
     architecture
-        The list.
+        List of ``adq.models.ARCHITECTURES``.
     input_shape
         (C, H, W) of one image.
     classes
         Number of logits.
     channels
-        Output channels of layers that differ from the list, by the layer's name.
+        Output channels of layers that differ from the list, by layer name.
 
     """
 
@@ -89,9 +90,9 @@ class ResidualBlock(nn.Module):
     inputs, inner, outputs
         Channels before, between and after the convolutions.
     stride
-        Of the first convolution.
+        Stride of the first convolution.
     shortcut
-        Whether the skip connection is a 1x1 convolution; otherwise inputs and outputs are equal.
+        True if the skip connection is a 1x1 convolution. If false, inputs must equal outputs.
 
     """
 
@@ -113,7 +114,7 @@ class ResidualBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, C', H/stride, W/stride)."""
+        """Map (N, C, H, W) to (N, C', H/stride, W/stride)."""
         y = self.relu1(self.norm1(self.conv1(x)))
         return self.relu2(self.norm2(self.conv2(y)) + self.shortcut(x))
 

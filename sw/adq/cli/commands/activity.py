@@ -33,8 +33,8 @@ def activity(
 
     The command writes one SAIF file for each layer and window: reset, weight load and compute. Load
     and compute do not overlap in this simulation. The exit status is 1 if an accumulator differs
-    from the golden artifact, if a net is missing, or if the energy predicted from a layer's operands
-    differs from that of the counted switching.
+    from the golden artifact, if a net is missing, or if the energy predicted from a layer's
+    operands differs from that of the counted switching.
     """
     parameters = read_tile(tile, rows, columns)
 

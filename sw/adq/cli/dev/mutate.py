@@ -30,8 +30,8 @@ def mutate(
     """Mutate the tile, and check that the tests kill the mutants.
 
     A mutant that no test kills is compared with the tile by ABC, within a limit of processor time:
-    it is proved equal or stays undecided. An interrupted campaign resumes where it stopped. The exit
-    status is 1 if fewer than 90 % of the mutants that are not proved equal are killed.
+    it is proved equal or stays undecided. An interrupted campaign resumes where it stopped. The
+    exit status is 1 if fewer than 90 % of the mutants that are not proved equal are killed.
     """
     import os
     import time
