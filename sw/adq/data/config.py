@@ -10,29 +10,30 @@ __all__ = ["DataConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """The images."""
+    """Data set and augmentation, the ``[data]`` table."""
 
     name: str = "digits"
     """Data set, one of ``adq.data.DATA_SETS``."""
 
     path: str = ""
-    """Folder of its Parquet files; where it is empty, see ``adq.data.hub``. Not for digits."""
+    """Folder of the Parquet files. If empty, the folder that ``adq data`` uses. Not for built-in
+    data sets."""
 
     train_images: int = 0
-    """Training images to take, chosen by the seed, all classes alike; 0 takes all."""
+    """Number of training images, chosen by the seed with balanced classes; 0 uses all."""
 
     test_images: int = 0
-    """Test images to take, likewise."""
+    """Number of test images, chosen by the seed with balanced classes; 0 uses all."""
 
     test_fraction: float = 0.25
-    """Share of the digits of every class that is kept for testing, between 0 and 1. The other
-    data sets bring their own test images."""
+    """Share of the digits of each class used for testing, between 0 and 1. Other data sets have
+    their own test images."""
 
     crop: int = 0
-    """Pixels by which a random crop moves a training image at most; what moves in is black."""
+    """Maximum shift of a training image by the random crop, in pixels, with black padding."""
 
     flip: bool = False
-    """Whether half of the training images, by chance, are mirrored left to right."""
+    """Mirror each training image left to right with probability 1/2."""
 
     def __post_init__(self):
         check_choice("name", self.name, DATA_SETS)

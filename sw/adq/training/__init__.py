@@ -1,7 +1,9 @@
-"""Training: from a recipe to a run's folder.
+"""Training of recipes.
 
-- ``session``: all networks of a recipe, one after the other, and the folder's files
-- ``network``: one network in training, and all that decides its future
-- ``history``: what an epoch left behind, and what a run is summed up to
-- ``processes``: devices, number formats, one process or several
+- ``config``: recipes, read from TOML
+- ``session``: trains the networks of a recipe one after another and writes the run's folder
+- ``network_training``: trains one network, with its checkpoints
+- ``controller``: lowers bits and prunes channels by activation density
+- ``observer``, ``progress``: progress on a terminal and in TensorBoard
+- ``processes``: devices, number formats and distributed processes
 """

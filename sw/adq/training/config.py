@@ -1,7 +1,7 @@
 """Training recipes: TOML files read into frozen dataclasses.
 
-A recipe holds everything that decides a run. A table or key that is left out takes the default
-written here; one that is misspelt is an error.
+A recipe determines a run completely. Missing tables and keys take the defaults below. Unknown
+tables and keys are errors.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from adq.golden.files.reading import FileError, read_file
 from adq.models import ARCHITECTURES
 
 MAXIMUM_BYTES = 2**20
-"""Largest recipe that is read."""
+"""Maximum size of a recipe file."""
 
 ACTIVATION_RANGES = ("learned", "minmax")
-"""Ways to choose the range of an activation quantizer (``adq.quantizers``)."""
+"""Methods that choose the range of an activation quantizer."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """Number formats of a convolution's operands in training."""
@@ -30,7 +30,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The network."""
+    """Network, the ``[model]`` table."""
 
     name: str = "digits"
     """Architecture, one of ``adq.models.ARCHITECTURES``."""
@@ -41,10 +41,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationConfig:
-    """The quantizers."""
+    """Quantizers, the ``[quantization]`` table."""
 
     activation_range: str = "learned"
-    """How activation quantizers find their range: ``learned``, or the paper's ``minmax``."""
+    """Range of activation quantizers: ``learned``, or ``minmax`` as in the paper."""
 
     def __post_init__(self):
         check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
@@ -52,37 +52,40 @@ class QuantizationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerConfig:
-    """When activation density lowers precisions, and how far (``adq.training.controller``)."""
+    """Rules that lower bits and prune channels by activation density, the ``[controller]`` table.
+
+    See ``adq.training.controller``.
+    """
 
     initial_bits: int = 16
-    """Precision of every layer at the start, and of the first and the last layer for good."""
+    """Bits of every layer at the start. The first and the last layer always keep them."""
 
     minimum_bits: int = 2
-    """Fewest bits that a layer can reach."""
+    """Minimum bits of a layer."""
 
     window: int = 5
-    """Epochs over which densities must have been stable to count as saturated."""
+    """Number of epochs over which densities must be stable to count as saturated."""
 
     tolerance: float = 0.02
-    """Largest spread of a layer's density within the window, as a share of its activations."""
+    """Maximum spread (largest minus smallest) of a layer's density within the window."""
 
     max_iterations: int = 8
-    """Iterations at most; the one at ``initial_bits`` is the first."""
+    """Maximum number of iterations, including the first one at ``initial_bits``."""
 
     settling_epochs: int = 10
-    """Epochs that the last iteration gets at least: with fewer left, precisions stay."""
+    """Minimum number of epochs of the last iteration. With fewer epochs left, nothing changes."""
 
     pruning: bool = False
-    """Whether channels leave the network too: C_l <- round(C_l * AD_l)."""
+    """Also prune channels: C_l <- round(C_l * AD_l)."""
 
     pruning_iterations: int = 8
-    """Iterations at whose end channels leave, counted from the first."""
+    """Prune channels only at the end of the first N iterations."""
 
     minimum_channels: int = 8
-    """Fewest output channels that a layer can reach; one that has fewer keeps them."""
+    """Minimum output channels of a layer after pruning. A layer with fewer is not pruned."""
 
     minimum_kept: float = 0.0
-    """Least share of its channels that a layer keeps at once, however low its density."""
+    """Minimum share of its channels that a layer keeps in one pruning step."""
 
     def __post_init__(self):
         check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
@@ -98,43 +101,42 @@ class ControllerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """The training loop."""
+    """Training loop, the ``[training]`` table."""
 
     seed: int = 0
     """Seed of the data split, the initial weights and the order of the images."""
 
     epochs: int
-    """Passes over the training images, all iterations together."""
+    """Number of passes over the training images, in all iterations together."""
 
     batch_size: int = 64
-    """Images of one step of the optimizer, those of all processes together."""
+    """Images per optimizer step, summed over all processes."""
 
     learning_rate: float = 1e-3
-    """Adam's largest learning rate; it falls to 0 along a cosine over all epochs."""
+    """Maximum learning rate of AdamW. It decays to 0 along a cosine over all epochs."""
 
     warmup_epochs: float = 0.0
-    """Epochs in which the learning rate rises linearly to its largest value."""
+    """Epochs of linear warm-up to the maximum learning rate."""
 
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW)."""
 
     baseline: bool = True
-    """Also train the same network at ``initial_bits`` throughout, for as many epochs."""
+    """Also train the same network at ``initial_bits`` for the same number of epochs."""
 
     device: str = "cpu"
-    """``cpu``, ``cuda``, ``cuda:N``, or ``auto``: a GPU where there is one."""
+    """Device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` (a GPU if there is one)."""
 
     precision: str = "auto"
-    """Of convolutions in training: ``float32``, ``bfloat16``, or ``auto``, which is bfloat16 on a
-    GPU. Evaluation is in float32."""
+    """Number format of convolutions in training: ``float32``, ``bfloat16``, or ``auto`` (bfloat16
+    on a GPU). Evaluation uses float32."""
 
     checkpoint_steps: int = 1000
-    """Steps between checkpoints within an epoch; after each epoch there is one anyway."""
+    """Steps between checkpoints within an epoch. A checkpoint also follows each epoch."""
 
     threads: int = 1
-    """CPU threads. How a sum is shared decides its last bit, so it belongs to the recipe; the
-    digits network is too small to gain from two, and on a busy machine two cost several times
-    as much."""
+    """Number of CPU threads. It is part of the recipe because it affects the rounding of sums. The
+    digits network is too small to profit from two threads."""
 
     def __post_init__(self):
         check_between("seed", self.seed, 0, 2**32 - 1, inclusive=True)
@@ -153,7 +155,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run."""
+    """Recipe of a training run."""
 
     training: TrainingConfig
     data: DataConfig = field(default_factory=DataConfig)
@@ -163,13 +165,13 @@ class Recipe:
 
     @classmethod
     def from_toml(cls, path: Path, changes: Sequence[str] = ()) -> "Recipe":
-        """Read a recipe, with changes on top, such as ``training.epochs=3``.
+        """Read a recipe and apply changes such as ``training.epochs=3``.
 
         Raises
         ------
         ConfigError
-            The file cannot be read, is not TOML, holds an unknown key or an impossible value. The
-            message names the file, the key, and what would be valid.
+            If the file cannot be read, is not TOML, or has an unknown key or an invalid value. The
+            message names the file, the key and the valid values.
 
         """
         try:
@@ -192,14 +194,14 @@ class Recipe:
 
     @classmethod
     def from_table(cls, table: dict[str, Any], *, source: Path) -> "Recipe":
-        """Build a recipe from what TOML or JSON gives; ``source`` names the file in errors."""
+        """Build a recipe from a parsed TOML or JSON file. ``source`` names the file in errors."""
         try:
             return _from_table(cls, table, "")
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
 
     def to_toml(self) -> str:
-        """Write every value out, defaults included."""
+        """Return the recipe as TOML, including defaults."""
         tables = [
             f"[{name}]\n"
             + "".join(
@@ -210,7 +212,7 @@ class Recipe:
         return "\n".join(tables)
 
     def differences(self, other: "Recipe") -> list[str]:
-        """Name each key that has another value in the other recipe, with both values."""
+        """Describe each key whose value differs from the other recipe, with both values."""
         return [
             f"[{section}] {key} is {value!r} and {others[section][key]!r}"
             for others in [dataclasses.asdict(other)]
@@ -221,7 +223,7 @@ class Recipe:
 
 
 def _change(table: dict[str, Any], change: str) -> None:
-    """Put one ``table.key=value`` into a recipe's tables; a text needs no quotation marks."""
+    """Apply ``table.key=value`` to the tables of a recipe. Strings need no quotation marks."""
     name, equals, text = change.partition("=")
     section, dot, key = name.strip().partition(".")
     if not equals or not dot:
@@ -236,12 +238,12 @@ def _change(table: dict[str, Any], change: str) -> None:
 
 
 def _to_toml(value: Any) -> str:
-    # JSON's numbers, texts and truth values are TOML's as well.
+    # JSON numbers, strings and booleans are also valid TOML.
     return json.dumps(value, ensure_ascii=False)
 
 
 def _from_table(cls: type, table: dict[str, Any], section: str) -> Any:
-    """Build a dataclass from a TOML table; ``section`` names the table in errors."""
+    """Build a dataclass from a TOML table. ``section`` names the table in errors."""
     fields = {each.name: each for each in dataclasses.fields(cls)}
     what = f"a key of [{section}]" if section else "a table of a recipe"
     values = {}
@@ -267,7 +269,7 @@ def _from_table(cls: type, table: dict[str, Any], section: str) -> Any:
 
 
 def _convert(expected: type, value: Any, where: str) -> Any:
-    """Check a TOML value against a field's type; an integer serves as a float."""
+    """Check a TOML value against the type of a field. Integers are accepted as floats."""
     if dataclasses.is_dataclass(expected):
         if not isinstance(value, dict):
             raise ConfigError(f"{where} is {value!r}: it must be a table, written [{where}]")

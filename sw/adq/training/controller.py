@@ -1,19 +1,19 @@
-"""The paper's algorithm: activation density lowers precisions, and prunes, in training.
+"""Controller: lowers bits and prunes channels by activation density during training.
 
-Train every layer at 16 bits and watch AD_l, the activation density of layer l, each epoch. When
-it has saturated for all layers, set
+Every layer starts at 16 bits. AD_l, the activation density of layer l, is measured in each epoch.
+When it has saturated for all layers, the controller sets
 
     k_l <- max(2, round(k_l * AD_l))    bits of the weights and the input of layer l
-    C_l <- round(C_l * AD_l)            output channels of layer l, where channels are pruned
+    C_l <- round(C_l * AD_l)            output channels of layer l, if pruning is enabled
 
-and train on with these; this is one iteration. Repeat until AD no longer calls for less. The
-first and the last layer keep their 16 bits, a skip connection has the precision of the layer that
-it joins, layers that share channels take one decision by their common density, and there is no
-re-training: the network of the last iteration is the result.
+and training continues. This is one iteration. Iterations repeat until nothing changes. The first
+and the last layer keep 16 bits. A skip connection has the bits of the layer that it joins. Layers
+that share channels are pruned together, by their mean density. There is no re-training: the network
+of the last iteration is the result.
 
 Source: Vasquez et al., "Activation Density based Mixed-Precision Quantization for Energy
-Efficient Neural Networks", DATE 2021. It does not say when a density counts as saturated; here it
-has, once it varied by no more than ``tolerance`` over the last ``window`` epochs of the iteration.
+Efficient Neural Networks", DATE 2021. The paper does not define saturation. Here a density is
+saturated if it varied by at most ``tolerance`` over the last ``window`` epochs of the iteration.
 """
 
 import enum
@@ -30,40 +30,40 @@ if TYPE_CHECKING:
 
 
 class Decision(enum.Enum):
-    """What the controller concludes from an epoch."""
+    """Decision of the controller after an epoch."""
 
     CONTINUE = "continue"
-    """Train on: not every density has saturated, or this iteration is the last anyway."""
+    """Nothing changes: a density has not saturated, or this is the last iteration."""
     LOWER = "lower"
-    """An iteration has ended: bits, or channels, have changed."""
+    """An iteration has ended; bits or channels have changed."""
     CONVERGED = "converged"
-    """Densities have saturated and call for no less: the present iteration is the last."""
+    """Densities have saturated without a change; the current iteration is the last."""
 
 
 def scaled(value: int, density: float, minimum: int) -> int:
-    """Bits or channels that a saturated density calls for: max(minimum, round(value * density)).
+    """Return the bits or channels for a saturated density: max(minimum, round(value * density)).
 
-    A value below the minimum stays.
+    The result never exceeds ``value``, even if ``value`` is below the minimum.
     """
     return min(value, max(minimum, math.floor(value * density + 0.5)))
 
 
 class Controller:
-    """Watches densities, and decides precision and channels of every layer.
+    """Sets the bits and channels of every layer from its activation density.
 
     Attributes
     ----------
     iteration
-        Present iteration, from 1.
+        Current iteration, counted from 1.
     converged
-        Whether densities have called for no less.
+        True if saturated densities have caused no change.
 
     Parameters
     ----------
     prepared
-        The network, at the precisions of the first iteration.
+        Network at the bits of the first iteration.
     config
-        When a density has saturated, and the limits.
+        Saturation criterion and limits.
 
     """
 
@@ -81,16 +81,18 @@ class Controller:
         remaining_epochs: int | None = None,
         optimizer: "torch.optim.Optimizer | None" = None,
     ) -> Decision:
-        """Conclude from an epoch, and change the network if an iteration has ended.
+        """Evaluate an epoch, and change the network if an iteration has ended.
 
         Parameters
         ----------
         densities
-            Of the epoch; by default what the network has counted since the last step.
+            Activation density of each layer in the epoch. Default: those counted by the network
+            since the last step.
         remaining_epochs
-            Epochs that are left: with fewer than ``settling_epochs`` nothing changes any more.
+            Number of epochs left. With fewer than ``settling_epochs``, nothing changes.
         optimizer
-            Whose state follows the channels; without it, make a new one when channels leave.
+            Optimizer whose state is pruned with the channels. If omitted, the caller must create a
+            new optimizer after pruning.
 
         """
         if densities is None:
@@ -114,7 +116,7 @@ class Controller:
         return Decision.LOWER
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what decides the future besides the network, as plain numbers and texts."""
+        """Return the state of the controller, without the network, as plain numbers and strings."""
         return {
             "iteration": self.iteration,
             "converged": self.converged,
@@ -122,7 +124,7 @@ class Controller:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Restore the state that ``state_dict`` returned."""
         self.iteration = state["iteration"]
         self.converged = state["converged"]
         self._window = [dict(densities) for densities in state["window"]]
@@ -134,7 +136,7 @@ class Controller:
         return all(max(history) - min(history) <= self.config.tolerance for history in histories)
 
     def _bits(self, densities: Mapping[str, float]) -> dict[str, int]:
-        """k_l <- max(2, round(k_l * AD_l)) for all layers but the first and the last."""
+        """Return k_l <- max(2, round(k_l * AD_l)), except for the first and the last layer."""
         bits = dict(self.prepared.bits)
         for layer in self.prepared.layers[1:-1]:
             if layer in densities:
@@ -144,7 +146,7 @@ class Controller:
         return bits
 
     def _channels(self, densities: Mapping[str, float]) -> dict[str, int]:
-        """C_l <- round(C_l * AD_l): the layers that shrink, one for each group that shares."""
+        """Return C_l <- round(C_l * AD_l) of the layers to prune, one layer per shared group."""
         if not self.config.pruning or self.iteration > self.config.pruning_iterations:
             return {}
         channels = {}

@@ -1,12 +1,12 @@
-"""One network in training, and all that decides its future.
+"""Training of one network, with its optimizer, controller and checkpoints.
 
-An epoch begins with what the controller concludes from the one before, and ends with an
-evaluation and a checkpoint. A checkpoint is therefore always of a network as it was evaluated,
-and a change of bits and channels that is cut off by a crash is simply made again.
+An epoch begins with the controller's decision about the previous epoch, and ends with an evaluation
+and a checkpoint. A checkpoint after an epoch therefore holds the network that was evaluated. If a
+crash interrupts a change of bits and channels, the change is repeated after resumption.
 
-Several processes share each batch evenly. All draw the order and the augmentation of the whole
-batch from the same generator and take their part of it, so that the images are the same for any
-number of processes; batch norm sees its own process' part.
+Several processes share each batch evenly. Every process draws the order and augmentation of the
+whole batch from the same generator and takes its part, so the images do not depend on the number of
+processes. Batch norm uses only the part of its own process.
 """
 
 import dataclasses
@@ -31,28 +31,28 @@ from adq.training.processes import TrainingError
 
 
 class NetworkTraining:
-    """A network in training.
+    """Trains one network, epoch by epoch.
 
     Parameters
     ----------
     name
-        ``mixed``, or ``baseline``, which stays at its initial bits and channels.
+        ``mixed``, or ``baseline``, which keeps its initial bits and channels.
     recipe
-        What to train. A baseline starts from the same weights and sees the same images in the
-        same order.
+        Recipe. The baseline starts from the same weights and sees the same images in the same
+        order.
     images
-        The data, on this process' device.
+        Images on the device of this process.
     fabric
-        The processes.
+        Devices and processes.
     checkpoint
-        Where to go on, if anywhere.
+        Checkpoint to resume from, if any.
 
     Raises
     ------
     TrainingError
-        There are too few images for a step.
+        If there are too few images for a step.
     CheckpointError
-        The checkpoint is of another network.
+        If the checkpoint does not fit the network.
 
     """
 
@@ -91,13 +91,13 @@ class NetworkTraining:
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": [each for each in parameters if each.dim() > 1]},
-                # Batch norm, biases and ranges keep their size.
+                # No weight decay for batch norm, biases and quantizer ranges.
                 {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
             ],
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
         )
-        # A baseline is a network whose first iteration is its last.
+        # A baseline has only one iteration.
         only_one = {"max_iterations": 1} if name == "baseline" else {}
         self.controller = Controller(
             self.prepared,
@@ -107,9 +107,9 @@ class NetworkTraining:
         self.densities: dict[str, float] = {}
         self.order = torch.empty(0, dtype=torch.int64)
         self.step = 0
-        """Steps done in the present epoch."""
+        """Number of steps done in the current epoch."""
         self.loss = torch.zeros((), dtype=torch.float64, device=images.device)
-        """Sum over the epoch's images so far, those of this process."""
+        """Loss summed over the images of this process in the current epoch."""
         self.seconds = 0.0
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -117,19 +117,21 @@ class NetworkTraining:
 
     @property
     def epoch(self) -> int:
-        """Whole epochs trained."""
+        """Number of completed epochs."""
         return len(self.history)
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch. Images too few for batch norm in every process are left out."""
+        """Steps per epoch. A last batch too small for batch norm in every process is left out."""
         batches, rest = divmod(len(self.images.train_labels), self.recipe.training.batch_size)
         return batches + (rest >= 2 * self.fabric.world_size)
 
     def epochs(
         self, *, save: Callable[[Checkpoint], None], step_done: Callable[[], None]
     ) -> Iterator[Epoch]:
-        """Train, one epoch at a time; ``save`` is given each checkpoint."""
+        """Train and yield each epoch. ``save`` is called with each checkpoint, ``step_done`` after
+        each optimizer step.
+        """
         while self.epoch < self.recipe.training.epochs:
             start = time.monotonic()
             if self.step == 0:
@@ -141,7 +143,7 @@ class NetworkTraining:
             yield self.history[-1]
 
     def checkpoint(self) -> Checkpoint:
-        """Return the network and its training as they are now; all processes must ask."""
+        """Return a checkpoint of the current state. All processes must call this method."""
         finished = self.epoch == self.recipe.training.epochs
         return Checkpoint(
             network=self.name,
@@ -161,7 +163,7 @@ class NetworkTraining:
         )
 
     def _set_up(self) -> None:
-        """Lay the model out anew, as it must be whenever its shapes have changed."""
+        """Set the memory layout and wrap the model for Fabric; repeated when shapes change."""
         self.prepared.model.to(memory_format=torch.channels_last)
         self.parallel = self.fabric.setup_module(self.prepared.model)
 
@@ -201,13 +203,13 @@ class NetworkTraining:
         logits = self.parallel(images.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, labels, reduction="sum")
         self.optimizer.zero_grad()
-        # Gradients are averaged over processes, and parts of a batch may differ by an image.
+        # Gradients are averaged over processes, whose parts of a batch may differ by one image.
         self.fabric.backward(loss * (self.fabric.world_size / len(batch)))
         self.optimizer.step()
         self.loss += loss.detach()
 
     def _learning_rate(self) -> float:
-        """Rise linearly in the warm-up, then fall along a cosine to 0."""
+        """Return the learning rate: linear warm-up, then cosine decay to 0."""
         training = self.recipe.training
         done = self.epoch + self.step / self.steps
         if done < training.warmup_epochs:
@@ -237,11 +239,11 @@ class NetworkTraining:
         self.step = 0
 
     def _summed(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum over processes, into a tensor of its own."""
+        """Return a new tensor, summed over all processes."""
         return self.fabric.all_reduce(value.clone(), reduce_op="sum")
 
     def _check_finite(self) -> None:
-        """Stop before a network that is lost takes the place of the last good checkpoint."""
+        """Raise an error before a diverged network replaces the last good checkpoint."""
         loss = self._summed(self.loss).item()
         weights = torch.nn.utils.get_total_norm(self.prepared.model.parameters()).item()
         if math.isfinite(loss) and math.isfinite(weights):
@@ -285,7 +287,7 @@ class NetworkTraining:
             images = len(self.images.train_labels)
             if self.step and len(self.order) != images:  # other images: the epoch's rest of them
                 self.order = torch.randperm(images, generator=self.generator)
-            # What all processes had counted together, the first one has counted from now on.
+            # The counts are sums over all processes, so only the first process restores them.
             first = int(self.fabric.is_global_zero)
             counts = progress["density"].items()
             self.prepared.restore_density_counts(

@@ -1,4 +1,4 @@
-"""Who watches a training run: progress on a terminal, events for TensorBoard, a test."""
+"""Observers of a training run, such as progress on a terminal or events for TensorBoard."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Watches training while it runs; what it does not care for it leaves out."""
+    """Base class of observers. Subclasses override the events that they need."""
 
     def begin(self, network: "NetworkTraining") -> None:
-        """See the training of a network begin, or go on."""
+        """Handle the start or resumption of a network's training."""
 
     def step(self, network: "NetworkTraining") -> None:
-        """See a step of the optimizer done."""
+        """Handle the end of an optimizer step."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """See an epoch done, and its checkpoint and history written."""
+        """Handle the end of an epoch, after its checkpoint and history are written."""
 
 
 class Observers(Observer):
-    """Several observers as one."""
+    """Forwards events to several observers."""
 
     def __init__(self, observers: Iterable[Observer]):
         self._observers = tuple(observers)
@@ -43,9 +43,9 @@ class Observers(Observer):
 
 
 class TensorBoardObserver(Observer):
-    """Writes an epoch's figures as events; needs the package ``tensorboard``.
+    """Writes the figures of each epoch as TensorBoard events. Needs the package ``tensorboard``.
 
-    The folder is made with the first epoch, when an older run has given way.
+    The folder is created after the first epoch, when an older run has been replaced.
     """
 
     def __init__(self, folder: Path):
@@ -56,7 +56,7 @@ class TensorBoardObserver(Observer):
         from torch.utils.tensorboard import SummaryWriter
 
         if epoch.network not in self._writers:
-            # What a run that was cut off had written from here on does not count.
+            # Discard later events of an interrupted run.
             self._writers[epoch.network] = SummaryWriter(
                 self._folder / epoch.network, purge_step=epoch.epoch
             )

@@ -1,4 +1,4 @@
-"""Where training runs: a device, a number format, one process or several."""
+"""Device, number format and processes of a training run."""
 
 import contextlib
 import os
@@ -13,11 +13,18 @@ from adq.training.config import TrainingConfig
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot start, or cannot go on."""
+    """Training cannot start or continue."""
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device that a recipe names, or raise a ``TrainingError``."""
+    """Return the device that a recipe names.
+
+    Raises
+    ------
+    TrainingError
+        If the device cannot be used.
+
+    """
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:
@@ -36,12 +43,12 @@ def find_device(name: str) -> torch.device:
 
 
 def start_processes(training: TrainingConfig) -> Fabric:
-    """Join the other processes that ``torchrun`` started, if it did.
+    """Return a Fabric for the recipe's device, joined with the processes of ``torchrun``, if any.
 
     Raises
     ------
     TrainingError
-        The device cannot be used, or a batch cannot be shared evenly among the processes.
+        If the device cannot be used, or a batch cannot be shared evenly among the processes.
 
     """
     device = find_device(training.device)
@@ -67,9 +74,9 @@ def start_processes(training: TrainingConfig) -> Fabric:
 
 @contextlib.contextmanager
 def reproducible(training: TrainingConfig) -> Iterator[None]:
-    """Fix what decides the last bit of a result, and put it back afterwards.
+    """Make results reproducible to the last bit within the context.
 
-    On a GPU operations that have no deterministic form run as they are, with a warning.
+    On a GPU, operations without a deterministic implementation run with a warning.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads = torch.get_num_threads()

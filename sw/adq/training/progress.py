@@ -1,4 +1,4 @@
-"""Training on a terminal: a bar, and a line a layer; elsewhere a line an epoch."""
+"""Training progress: a bar and a table of layers on a terminal, else one line per epoch."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrainingProgress(Observer):
-    """Shows loss, accuracy, and each layer's density, bits and channels; a context manager."""
+    """Shows loss, accuracy, and the density, bits and channels of each layer. A context manager."""
 
     def __init__(self, console: Console):
         self._console = console

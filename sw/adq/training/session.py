@@ -1,4 +1,4 @@
-"""A recipe's networks, trained one after the other, and the files of the run's folder."""
+"""Training session: trains the networks of a recipe and writes the run's folder."""
 
 import dataclasses
 import importlib.metadata
@@ -28,10 +28,10 @@ def train(
     *,
     other_data: bool = False,
 ) -> dict[str, Any]:
-    """Train what a recipe asks for, and return what was written to the run's metrics.
+    """Train the networks of a recipe, and return the metrics written to the run.
 
-    A run that holds checkpoints goes on from them: on a CPU, to the same bits as if it had never
-    stopped. Of several processes the first one has the run and writes to it.
+    A run with checkpoints is resumed. On a CPU the result is bit-identical to that of an
+    uninterrupted run. With several processes, only the first one is given the run and writes to it.
 
     A run goes on with the images that it was trained on so far, and no others, unless
     ``other_data`` is set; the images are normalized as those were.
@@ -39,12 +39,12 @@ def train(
     Raises
     ------
     adq.training.processes.TrainingError
-        The device cannot be used, or the loss is no longer finite. The last good checkpoint
-        stays.
+        If the device cannot be used, or the loss is no longer finite. The last good checkpoint is
+        kept.
     adq.runs.checkpoint.CheckpointError
-        A checkpoint of the run is damaged or of another network.
+        If a checkpoint of the run is damaged or does not fit the network.
     adq.data.DataError
-        The images cannot be read, or are not those that the run was trained on.
+        If the images cannot be read, or are not those that the run was trained on.
 
     """
     with reproducible(recipe.training):
@@ -65,7 +65,7 @@ class _Session:
         self.observer = observer
         self.fabric = fabric
         self.history: list[Epoch] = []
-        """Of networks that are trained."""
+        """Epochs of all networks trained so far."""
 
     def train(self, images: Images) -> dict[str, Any]:
         names = ["mixed", "baseline"] if self.recipe.training.baseline else ["mixed"]
@@ -98,14 +98,14 @@ class _Session:
         return metrics
 
     def _train_network(self, name: str, images: Images) -> NetworkTraining:
-        self.fabric.barrier()  # before another process looks for what the first one writes
+        self.fabric.barrier()  # the first process must have written its files
         path = self._path(name)
         checkpoint = Checkpoint.load(path, recipe=self.recipe) if path.exists() else None
         if checkpoint is not None and not self.other_data:
             self._check_data(checkpoint, images)
         network = NetworkTraining(name, self.recipe, images, self.fabric, checkpoint)
         if checkpoint is not None:
-            # What the history holds beyond the checkpoint is trained again.
+            # Drop epochs after the checkpoint from the history; they are trained again.
             self._write_history(network.history)
         self.observer.begin(network)
         epochs = network.epochs(
