@@ -1,1 +1,1 @@
-"""Coverage: of the design's structure, and of what its tests put through it."""
+"""Structural coverage of the design."""

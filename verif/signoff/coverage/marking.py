@@ -1,8 +1,8 @@
-"""Verilog whose branches can be traced back to the Amaranth statements that they came from.
+"""Verilog with marks that trace its branches to Amaranth statements.
 
-Amaranth's Verilog says where signals and operators stand in the sources, but not where a
-conditional statement does. Each case of a process therefore sets a bit of its own, which nothing
-reads, and a comment at the top says which statements that case holds.
+Amaranth writes the source location of signals and operators to Verilog, but not of conditional
+statements. Therefore each case of a process sets a bit of its own (a mark), which nothing reads. A
+comment at the top of the file lists the statements of each mark.
 """
 
 import re
@@ -21,7 +21,7 @@ ROOT = PACKAGE
 
 
 def source_of(place: str) -> str:
-    """A place in our sources, from the root; empty where it is in a library."""
+    """Return a source location relative to the package, or "" if it is in a library."""
     path, _, line = place.rpartition(":")
     return f"{Path(path).relative_to(ROOT).as_posix()}:{line}" if _is_ours(path) else ""
 
@@ -31,15 +31,15 @@ def _is_ours(path: str) -> bool:
 
 
 class _MarkingEmitter(rtlil.ModuleEmitter):
-    """Amaranth's, that adds marks to processes as it writes them."""
+    """Amaranth's module emitter, extended to add marks to processes."""
 
     places: list[str]
-    """Lines of the comment; set by :func:`marked_verilog`."""
+    """Comment lines that describe the marks; set by :func:`marked_verilog`."""
 
     def emit_assignment_list(self, cell_idx, cell):
         super().emit_assignment_list(cell_idx, cell)
         name, process = self.builder.contents.popitem()
-        # Assignments are written in their order, behind that of the default.
+        # Amaranth emits the assignments in order, after the default assignment.
         statements = iter(cell.assignments)
         mark = f"_mark{len(self.places)}"
         count = sum(1 for _ in _mark(process.contents[1:], statements, mark, self.places))
@@ -50,7 +50,7 @@ class _MarkingEmitter(rtlil.ModuleEmitter):
 
 
 def _mark(contents, statements, mark: str, places: list[str], first: int = 0) -> Iterator[int]:
-    """Add a mark to each case below some contents, and say what it holds."""
+    """Add a mark to each case in ``contents``, describe it in ``places``, and yield its number."""
     number = first
     for switch in contents:
         if isinstance(switch, rtlil.Assignment):
@@ -72,8 +72,10 @@ def _mark(contents, statements, mark: str, places: list[str], first: int = 0) ->
 
 
 def marked_verilog(component: wiring.Component, *, name: str) -> str:
-    """Verilog of a component with marks, and with an underscore in front of the names that are not
-    the design's own: those of wires that Amaranth named, and of parts and copies of signals.
+    """Return the Verilog of a component with marks.
+
+    Names that are not signals of the design get the prefix ``_``: wires named by Amaranth, and
+    parts and copies of signals.
     """
     emitter = type("Emitter", (_MarkingEmitter,), {"places": []})
     with ELABORATION:

@@ -1,7 +1,7 @@
-"""Structural coverage: lines, branches and toggles that Verilator counted, at Amaranth's sources.
+"""Structural coverage: line, branch and toggle counts of Verilator, mapped to Amaranth sources.
 
-``coverage.dat`` has a line a point: keys and values between control characters, and a count. A
-point is of an instance; counts of the runs of one model add up.
+``coverage.dat`` has one line per point: keys and values, separated by control characters, and a
+count. Each point belongs to an instance. The counts of all runs of a model are added.
 """
 
 import re
@@ -16,7 +16,7 @@ from adq.verif.signoff.plan.testplan import Exclusion
 __all__ = ["ARGUMENTS", "KINDS", "Instance", "Point", "read_points", "tabulate"]
 
 ARGUMENTS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "1000000")
-"""Of Verilator."""
+"""Verilator arguments that enable coverage."""
 
 KINDS = ("line", "branch", "toggle")
 
@@ -27,19 +27,20 @@ PLACE = re.compile(r"^// (_mark\d+)\[(\d+)\] (.*)$")
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """Something that may happen in an instance."""
+    """Coverage point of an instance."""
 
     instance: str
-    """Name of the model, a space, and the path of the instance in it; empty for the top."""
+    """Name of the model, a space, and the instance path, which is empty for the top."""
     kind: str
+    """One of ``KINDS``."""
     name: str
-    """Of a line its place; of a branch its place and which way; of a toggle the bit and edge."""
+    """Location of a line; location and direction of a branch; bit and edge of a toggle."""
     source: str
     """``rtl/file.py:line``."""
 
 
 class Text:
-    """Generated Verilog, and where its lines come from."""
+    """Generated Verilog, and the source locations of its lines."""
 
     def __init__(self, verilog: str):
         self.lines = verilog.splitlines()
@@ -53,7 +54,7 @@ class Text:
         self.module_sources = list(self._module_sources())
 
     def _module_sources(self) -> Iterator[str]:
-        """Of each line, the place of its module."""
+        """Yield the source location of the module of each line."""
         place = before = ""
         for line in self.lines:
             attribute = SOURCE.search(line) if line.startswith("(* src") else None
@@ -64,7 +65,7 @@ class Text:
             yield place
 
     def declared(self, number: int) -> str:
-        """Place of the signal that a line declares."""
+        """Return the source location of the signal that a line declares."""
         for line in reversed(self.lines[max(0, number - 4) : number - 1]):
             attribute = SOURCE.search(line)
             if attribute:
@@ -74,12 +75,12 @@ class Text:
         return self.module_sources[number - 1]
 
     def inline(self, number: int) -> str:
-        """Place of the last operator in a line."""
+        """Return the source location of the last operator in a line."""
         attributes = SOURCE.findall(self.lines[number - 1])
         return source_of(attributes[-1]) if attributes else self.module_sources[number - 1]
 
     def mark(self, numbers: Iterable[int]) -> tuple[str, int] | None:
-        """The mark that is set in some lines."""
+        """Return the first mark that is set in the given lines, or None."""
         for number in numbers:
             found = MARK.match(self.lines[number - 1]) if number <= len(self.lines) else None
             if found:
@@ -88,7 +89,7 @@ class Text:
 
 
 def spans(text: str) -> list[int]:
-    """Numbers of ``1,3-5``."""
+    """Return the numbers of a list such as ``1,3-5``."""
     numbers = []
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
@@ -97,24 +98,26 @@ def spans(text: str) -> list[int]:
 
 
 def decoded(name: str) -> str:
-    """A name as it stands in the Verilog."""
+    """Return a name as written in the Verilog, with Verilator's escapes decoded."""
     return re.sub(r"__0([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), name, flags=re.I)
 
 
 def read_points(model: str, verilog: str, files: Sequence[Path]) -> Counter[Point]:
-    """Counts of every point of a model, summed over the ``coverage.dat`` of its runs.
+    """Return the count of every point of a model, summed over the ``coverage.dat`` of its runs.
 
     Parameters
     ----------
     model
-        Goes before the instances' names.
+        Name of the model, the prefix of instance names.
     verilog
-        What :func:`adq.verif.signoff.coverage.marking.marked_verilog` gave.
+        Verilog from :func:`adq.verif.signoff.coverage.marking.marked_verilog`.
+    files
+        The ``coverage.dat`` files.
 
     Raises
     ------
     ValueError
-        If a file is no such file.
+        If a file is not a coverage file.
     """
     raw: Counter[str] = Counter()
     for file in files:
@@ -128,7 +131,7 @@ def read_points(model: str, verilog: str, files: Sequence[Path]) -> Counter[Poin
         (dict(part.split("\2") for part in keys[3:-1].split("\1")[1:]), count)
         for keys, count in raw.items()
     ]
-    # Statements of one place, such as those of a loop, are told apart by their order.
+    # Statements at the same location, such as those of a loop, are distinguished by their order.
     entries.sort(key=lambda entry: (int(entry[0]["l"]), int(entry[0]["n"])))
     names: dict[tuple, dict[object, int]] = defaultdict(dict)
 
@@ -165,22 +168,32 @@ def read_points(model: str, verilog: str, files: Sequence[Path]) -> Counter[Poin
 
 @dataclass(frozen=True)
 class Instance:
-    """Coverage of an instance."""
+    """Coverage totals of an instance."""
 
     name: str
     totals: dict[str, dict[str, int]]
-    """By kind: ``hit``, ``total`` (without what is excluded) and ``excluded``."""
+    """By kind: numbers of points ``hit``, in ``total`` (without excluded ones) and ``excluded``."""
 
     def to_json(self) -> dict:
-        """The same for programs."""
+        """Return the totals as plain values for JSON."""
         return {"instance": self.name, **self.totals}
 
 
 def tabulate(
     counts: Counter[Point], exclusions: Sequence[Exclusion]
 ) -> tuple[list[Instance], list[Point], list[tuple[Point, str]], list[Exclusion]]:
-    """Coverage an instance; the points that are missing; those excluded, each with its reason; and
-    the exclusions that exclude nothing that was missed.
+    """Summarize coverage and apply exclusions.
+
+    Returns
+    -------
+    instances : list of Instance
+        Totals of each instance.
+    missing : list of Point
+        Points that were neither hit nor excluded.
+    excluded : list of (Point, str)
+        Points that were not hit but are excluded, with the reason.
+    unused : list of Exclusion
+        Exclusions that match no point that was not hit.
     """
     instances: dict[str, dict[str, dict[str, int]]] = {}
     missing, excluded, used = [], [], set()

@@ -1,1 +1,1 @@
-"""Injection of faults: what becomes of a bit that flips while the tile runs."""
+"""Fault injection: classifies the effects of single bit flips in a running tile."""

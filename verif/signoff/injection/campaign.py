@@ -1,4 +1,4 @@
-"""A campaign of faults: what becomes of a bit that flips, by the kind of bit."""
+"""Fault injection campaign: effects of bit flips, by kind of bit."""
 
 import math
 import random
@@ -19,11 +19,11 @@ __all__ = ["TILE", "Effect", "FaultCampaign", "Injection", "Rate", "describe", "
 TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=16)
 
 WORKLOADS = 20
-"""Among which the faults of each kind are spread."""
+"""Number of workloads over which the faults of each kind are distributed."""
 
 
 class Effect(StrEnum):
-    """What a fault does."""
+    """Effect of a fault."""
 
     MASKED = "masked"
     DETECTED = "detected"
@@ -32,7 +32,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Injection:
-    """A bit that flips at a moment, from 0 to 1, of a workload."""
+    """One bit flip in a workload. ``moment`` is its time as a fraction of the run, 0 to 1."""
 
     number: int
     target: Target
@@ -42,14 +42,16 @@ class Injection:
 
 @dataclass
 class Rate:
-    """Effects of the faults of one kind.
+    """Effects of the faults in one kind of bit.
 
     Attributes
     ----------
     bits : int
-        From which they are drawn.
-    effects : counts of each effect
-    signs : counts of what told of those that were detected
+        Number of bits from which the faults are drawn.
+    effects : Counter of Effect
+        Number of faults with each effect.
+    signs : Counter of str
+        Number of faults detected by each sign.
     """
 
     kind: str
@@ -59,15 +61,15 @@ class Rate:
 
     @property
     def count(self) -> int:
-        """Faults."""
+        """Number of faults."""
         return sum(self.effects.values())
 
     def share(self, effect: Effect) -> tuple[float, float, float]:
-        """Share of an effect, and the bounds of its interval at 95 %."""
+        """Return the share of an effect and the bounds of its 95 % confidence interval."""
         return (self.effects[effect] / self.count, *wilson(self.effects[effect], self.count))
 
     def as_dict(self) -> dict:
-        """The same for programs."""
+        """Return the rate as plain values for JSON."""
         shares = {}
         for effect in Effect:
             share, low, high = self.share(effect)
@@ -84,19 +86,22 @@ class Rate:
 
 
 def wilson(hits: int, count: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Bounds of a share at 95 % (Wilson, 1927): good for few faults and for shares near 0 or 1."""
+    """Return the Wilson score interval of a share, at 95 % by default.
+
+    The interval (Wilson, 1927) is accurate for few faults and for shares near 0 or 1.
+    """
     share = hits / count
     middle = share + z * z / (2 * count)
     reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
-    # Rounding must not put a share of 0 or 1 outside.
+    # Keep a share of 0 or 1 inside the bounds despite rounding.
     return min(share, max(0.0, (middle - reach) / scale)), max(
         share, min(1.0, (middle + reach) / scale)
     )
 
 
 class FaultCampaign:
-    """As many faults in each kind of bit, at moments drawn by a seed."""
+    """Injects ``count`` faults in each kind of bit, at times drawn from a seed."""
 
     def __init__(self, *, count: int, seed: int, directory: Path, cache: Path, processes: int):
         self.seed = seed
@@ -118,7 +123,7 @@ class FaultCampaign:
         ]
 
     def build(self) -> Build:
-        """The model in which every bit can flip."""
+        """Build the simulation model in which every bit can flip."""
         return build(
             self.cache,
             top=TOP,
@@ -127,12 +132,12 @@ class FaultCampaign:
         )
 
     def run(self, model: Build) -> Iterator[tuple[Injection, Effect, list[str]]]:
-        """Each fault with its effect and the signs that tell of it, as they come.
+        """Run the faults, and yield each with its effect and signs as soon as it is simulated.
 
         Raises
         ------
         adq.verif.simulation.simulator.SimulationError
-            If a simulation breaks off, or shows a sign without a fault.
+            If a simulation aborts, or if a workload without a fault shows a sign.
         """
         batches = []
         for workload in range(WORKLOADS):
@@ -160,7 +165,7 @@ class FaultCampaign:
 
 
 def rates(bits: dict[str, int], outcomes: list[tuple[Injection, Effect, list[str]]]) -> list[Rate]:
-    """Effects by kind of bit, in the order of the kinds."""
+    """Return the effects by kind of bit, in the order of ``bits``."""
     found = {kind: Rate(kind, count) for kind, count in bits.items()}
     for injection, effect, signs in outcomes:
         rate = found[injection.target.kind]
@@ -170,5 +175,5 @@ def rates(bits: dict[str, int], outcomes: list[tuple[Injection, Effect, list[str
 
 
 def describe(injection: Injection, effect: Effect, signs: list[str]) -> dict:
-    """A fault for programs."""
+    """Return a fault and its effect as plain values for JSON."""
     return asdict(injection) | {"effect": effect.name.lower(), "signs": signs}

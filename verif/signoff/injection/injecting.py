@@ -1,7 +1,7 @@
-"""Lets bits flip while a tile works, and sees what comes of it. Run by cocotb.
+"""cocotb test that flips bits of a running tile and classifies the effects.
 
-A workload is a few jobs. It runs without a fault first, which must show nothing and says how long
-it takes; then once for each of its faults, from reset on.
+A workload is a few jobs. It first runs without a fault, which must show no sign and measures the
+length of the run. It then runs once for each fault, starting from reset.
 """
 
 import json
@@ -24,20 +24,20 @@ from adq.verif.operands import beats
 from adq.verif.operands.jobs import Job, random_job
 
 WORKLOADS = json.loads(Path(os.environ["ADQ_BATCH"]).read_text())
-"""Of each its ``seed`` and its ``faults``: ``number``, ``select`` and ``flip``, the values of the
-inputs that make a bit flip, and ``moment``, from 0 to 1 in the run."""
+"""Workloads, each with a ``seed`` and its ``faults``. A fault has a ``number``, the input values
+``select`` and ``flip`` that flip its bit, and its ``moment`` as a fraction of the run, 0 to 1."""
 
 PATIENCE = 500
-"""Cycles without a beat on any stream after which the watchdog calls the tile hung."""
+"""Number of cycles without a beat on any stream after which the watchdog reports a hang."""
 
 QUIET_AFTER = 10
-"""Cycles for which nothing more may come once all results are there."""
+"""Number of cycles after the last result in which no further result may arrive."""
 
 EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
 
 class InjectionBench(TileBench):
-    """A tile's bench whose monitors watch the wires on which bits flip."""
+    """Bench of a tile whose monitors watch the wires that can flip."""
 
     quiet: ClassVar = {"counter_address": 0, "mutant": 0, "flip": 0}
 
@@ -47,7 +47,7 @@ class InjectionBench(TileBench):
         self.signs = set()
 
     def watch_rules(self):
-        """Let each monitor watch until the run ends; what it finds is a sign."""
+        """Start a monitor on each stream. A violated stream rule becomes a sign."""
         for monitor in self.monitors.values():
             self.start_soon(self._watch_rules(monitor))
 
@@ -58,19 +58,20 @@ class InjectionBench(TileBench):
             self.signs.add("stream rule")
 
     def end(self):
-        """Stop all that runs."""
+        """Stop all coroutines of the bench."""
         for task in self.tasks:
             task.cancel()
         self.tasks = []
 
     async def wait(self, beats_expected: int, each_cycle: Callable[[int], None]) -> int:
-        """Let the jobs run to their end, or to that of the watchdog's patience; ``each_cycle``
-        is called in each. Gives the cycles.
+        """Wait until the jobs end or the watchdog expires, and return the number of cycles.
+
+        ``each_cycle`` is called with the cycle number at each rising edge.
         """
         sink, quiet, moved, cycles = self.sinks["results"], 0, -1, 0
         left = QUIET_AFTER
         while left:
-            # From the edge on, so that in all of one cycle everybody sees the bit as it is.
+            # Flip at the edge, so that all readers see the same value during the whole cycle.
             await RisingEdge(self.dut.clk)
             each_cycle(cycles)
             await FallingEdge(self.dut.clk)
@@ -86,7 +87,7 @@ class InjectionBench(TileBench):
 
 
 def workload_jobs(rng: np.random.Generator) -> list[Job]:
-    """Three jobs of any precision, of one row block and of several."""
+    """Return three random jobs of any weight width, with up to three row blocks."""
     most = min(TILE.partial_sums or TILE.vectors, TILE.vectors, 3)
     return [
         random_job(
@@ -103,7 +104,7 @@ def workload_jobs(rng: np.random.Generator) -> list[Job]:
 
 
 async def run(dut, workload: dict, fault: dict | None, length: int) -> tuple[str, list[str], int]:
-    """Outcome, the signs that were seen, and the cycles of a run."""
+    """Run a workload, and return its outcome, the signs seen and the number of cycles."""
     random.seed(workload["seed"])
     jobs = workload_jobs(np.random.default_rng(workload["seed"]))
     idle, stall = random.choice(list(IDLES)), random.choice(list(BACK_PRESSURES))
@@ -131,7 +132,7 @@ async def run(dut, workload: dict, fault: dict | None, length: int) -> tuple[str
 
 
 def check_results(bench: InjectionBench, jobs: list[Job], taken: list[int]) -> bool:
-    """Whether every output is right; marks that cannot be are signs."""
+    """Return True if every output is correct. A wrong status or ``last`` flag becomes a sign."""
     size = beats.result_bytes(TILE)
     octets = [np.frombuffer(beat.to_bytes(size, "little"), np.uint8) for beat in taken]
     marks = [mark for job in jobs for mark in [False] * (job.activations.shape[1] - 1) + [True]]
@@ -154,7 +155,7 @@ def check_results(bench: InjectionBench, jobs: list[Job], taken: list[int]) -> b
 
 
 async def check_counters(bench: InjectionBench, jobs: list[Job], began: int):
-    """Counters that differ from what the jobs say are a sign."""
+    """Compare the performance counters with the jobs. A difference becomes a sign."""
     values = {counter: await bench.counter(counter) for counter in Counter}
     idle = await bench.counter(Counter.IDLE)
     elapsed = now() - began
@@ -168,7 +169,7 @@ async def check_counters(bench: InjectionBench, jobs: list[Job], began: int):
 
 @cocotb.test()
 async def inject(dut):
-    """Every fault of every workload; outcomes go to ``outcomes.jsonl`` as they come."""
+    """Run every fault of every workload, and append each outcome to ``outcomes.jsonl``."""
     cocotb.start_soon(Clock(dut.clk, PERIOD, unit="ns").start())
     for workload in WORKLOADS:
         outcome, signs, length = await run(dut, workload, None, 0)

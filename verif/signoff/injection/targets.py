@@ -1,4 +1,4 @@
-"""What can flip: every register bit of a tile, and its streams' ``valid`` and ``ready``."""
+"""Targets of fault injection: register bits of a tile, and `valid` and `ready` of its streams."""
 
 import json
 import re
@@ -14,8 +14,9 @@ __all__ = ["TOP", "FaultyTile", "Target"]
 TOP = "tile_with_wires"
 
 REGISTERS = "memory_map\ndffunmap\nopt_clean\n"
-"""Every bit of state becomes a bit of a register whose enable is a multiplexer in front of it, so
-that what reads the register includes itself: a bit inverted for a cycle stays so."""
+"""Yosys passes that turn memories into registers, and enables into multiplexers at their inputs. A
+register then holds its value by reading its own output, so a bit inverted for one cycle stays
+inverted."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Target:
     kind : str
         A block of :data:`adq.verif.simulation.activity.BLOCKS`, or ``valid`` or ``ready``.
     name : str
-        The register's, or that of the stream's wire.
+        Name of the register bit or of the stream's wire.
     select : int
-        Value of the input that flips a register bit; 0 for a wire.
+        Value of the input ``mutant`` that flips the register bit; 0 for a wire.
     flip : int
-        Value of the input that flips wires; 0 for a register bit.
+        Value of the input ``flip`` that flips the wire; 0 for a register bit.
     """
 
     kind: str
@@ -46,8 +47,11 @@ class FaultyTile:
     Attributes
     ----------
     targets : list of Target
+        All bits that can flip.
     verilog : str
+        Verilog of the tile with fault injection.
     ports : list of str
+        Names of its ports.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -85,7 +89,7 @@ def _escaped(name: str) -> str:
 
 
 def _names(netlist: dict) -> dict[int, str]:
-    """A public name of every net, the longest where there are several: that of what drives it."""
+    """Return a public name for every net bit: the longest one, which is that of its driver."""
     names: dict[int, str] = {}
     for name, net in sorted(netlist["netnames"].items(), key=lambda item: -len(item[0])):
         if not net["hide_name"]:

@@ -1,4 +1,4 @@
-"""A tile whose streams' ``valid`` and ``ready`` can flip on their way."""
+"""Tile with fault injection on the ``valid`` and ``ready`` wires of its streams."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -13,20 +13,24 @@ __all__ = ["FLIPS", "STREAMS", "TileWithWires"]
 STREAMS = ("jobs", "weights", "activations", "results")
 
 FLIPS = tuple(f"{name}.{wire}" for wire in ("valid", "ready") for name in STREAMS)
-"""Bits of ``flip``, the lowest first."""
+"""Wire inverted by each bit of ``flip``, lowest bit first."""
 
 
 class TileWithWires(wiring.Component):
-    """A tile, and wires between it and what drives it. A wire that flips does so for all that read
-    it: the other side of the stream, and who watches. Who drives it does not know.
+    """Wraps a tile, and inverts selected ``valid`` and ``ready`` wires between it and its ports.
+
+    All readers of an inverted wire see the inverted value: the other side of the stream, and the
+    monitors. The driver of the wire does not.
+
+    Latency: none (combinational).
 
     Members
     -------
-    those of :class:`adq.rtl.tile.Tile`
+    members of :class:`adq.rtl.tile.Tile`
     flip : In
-        Which of :data:`FLIPS` are inverted.
+        One bit per wire of :data:`FLIPS`: the wire is inverted in this cycle.
     watched_<stream> : Out
-        ``valid``, ``ready`` and ``payload`` as a monitor sees them.
+        ``valid``, ``ready`` and ``payload`` after inversion, for monitors.
     """
 
     def __init__(self, parameters: TileParameters):
