@@ -1,1 +1,1 @@
-"""Benches and tests, a folder a block."""
+"""cocotb benches and tests, one folder per block."""

@@ -1,4 +1,4 @@
-"""What the benches of all blocks have in common: clock, reset, monitors, and packed numbers."""
+"""Base class of all benches, with clock, reset, monitors and conversion of port values."""
 
 import json
 import os
@@ -20,28 +20,31 @@ __all__ = [
 ]
 
 TILE = TileParameters(**json.loads(os.environ["ADQ_TILE"]))
-"""The tile whose blocks are tested."""
+"""Parameters of the tile under test."""
 
 
 def left_out(test: object) -> None:
-    """In place of ``cocotb.test``: no test of this tile. What is marked as skipped would not do, as
-    cocotb runs that where tests are chosen by a filter.
+    """Drop a test that does not apply to this tile; used instead of ``cocotb.test``.
+
+    Marking the test as skipped does not work, because cocotb runs skipped tests that a filter
+    selects.
     """
 
 
 class Bench:
-    """A block of the workbench or, where ``block`` is empty, the whole design.
+    """Bench of a block or, if ``block`` is empty, of the whole design.
 
-    Whatever a test draws follows from the seed of the run and the name of the test.
+    All random values of a test are determined by the seed of the run and the name of the test.
     """
 
     block: ClassVar[str] = ""
+    """Prefix of the block's ports."""
     streams: ClassVar[tuple[str, ...]] = ()
-    """Names of its streams. Each has a monitor in every test."""
+    """Names of the block's streams. Each is monitored in every test."""
     quiet: ClassVar[dict[str, int]] = {}
-    """Inputs of a cycle in which nothing happens."""
+    """Input values of an idle cycle."""
     patience: ClassVar[int] = 50_000
-    """Cycles without a beat on any stream after which the design hangs."""
+    """Number of cycles without a beat on any stream after which the watchdog fails the test."""
 
     def __init__(self, dut):
         self.dut = dut
@@ -54,48 +57,48 @@ class Bench:
         self.tasks = []
 
     def source(self, name: str, idle: str):
-        """Drive a stream of the block, idle in a pattern of ``IDLES``."""
+        """Drive a stream of the block, with an idle pattern of ``IDLES``."""
         self.sources[name] = StreamSource(self.dut, self.prefix + name, idle=idle)
 
     def sink(self, name: str, stall: str):
-        """Take the beats of a stream, stalling in a pattern of ``BACK_PRESSURES`` there."""
+        """Take the beats of a stream, with a stall pattern of ``BACK_PRESSURES``."""
         self.sinks[name] = StreamSink(self.dut, self.prefix + name, stall=stall)
 
     def port(self, name: str):
-        """Handle of a port."""
+        """Return the handle of a port."""
         return getattr(self.dut, self.prefix + name)
 
     def drive(self, **values: int):
-        """Set inputs; call it just after a rising edge."""
+        """Set inputs. Must be called just after a rising edge."""
         for name, value in values.items():
             self.port(name).value = value
 
     def read(self, name: str) -> int:
-        """Value of a port, as an unsigned number."""
+        """Return the value of a port as an unsigned number."""
         return int(self.port(name).value)
 
     def noise(self, name: str) -> int:
-        """A value for an input that means nothing now."""
+        """Return a random value for an input that must be ignored."""
         return self.random.getrandbits(len(self.port(name)))
 
     async def cycle(self, **inputs: int):
-        """Begin the next cycle with these inputs, and go to its middle, where all has settled."""
+        """Start the next cycle with these inputs, and wait for its middle, when signals settled."""
         await RisingEdge(self.dut.clk)
         self.drive(**inputs)
         await FallingEdge(self.dut.clk)
 
     async def cycles(self, count: int):
-        """Let cycles pass."""
+        """Wait for ``count`` cycles."""
         for _ in range(count):
             await self.cycle()
 
     def start_soon(self, coroutine):
-        """Run a coroutine until it ends or a reset comes."""
+        """Run a coroutine until it ends or the bench is reset."""
         self.tasks.append(cocotb.start_soon(coroutine))
         return self.tasks[-1]
 
     async def start(self):
-        """Clock, monitors and reset."""
+        """Start clock and monitors, and reset the design."""
         cocotb.start_soon(Clock(self.dut.clk, PERIOD, unit="ns").start())
         for monitor in self.monitors.values():
             cocotb.start_soon(monitor.run())
@@ -104,7 +107,7 @@ class Bench:
         await self.reset()
 
     async def watch(self):
-        """Watchdog: AssertionError, with the state of every stream, once none of them moves."""
+        """Raise AssertionError with the state of every stream when no stream moves (watchdog)."""
         before = None
         while True:
             beats = [len(monitor.taken) for monitor in self.monitors.values()]
@@ -115,7 +118,7 @@ class Bench:
             await Timer(self.patience * PERIOD, "ns")
 
     async def reset(self):
-        """Reset for two cycles; whatever was being sent or taken is dropped."""
+        """Reset for two cycles. Beats that are being sent or taken are dropped."""
         for task in self.tasks:
             task.cancel()
         self.tasks = []
@@ -132,24 +135,24 @@ class Bench:
 
 
 def to_bits(bits: np.ndarray) -> int:
-    """Bits of any shape as a port's value, the first one lowest."""
+    """Pack an array of bits of any shape into a port value, first bit lowest."""
     return int.from_bytes(np.packbits(bits.astype(bool).ravel(), bitorder="little"), "little")
 
 
 def from_bits(value: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Bits of a port's value, int64."""
+    """Unpack a port value into an int64 array of bits."""
     count = int(np.prod(shape))
     octets = np.frombuffer(value.to_bytes(-(-count // 8), "little"), np.uint8)
     return np.unpackbits(octets, count=count, bitorder="little").reshape(shape).astype(np.int64)
 
 
 def to_slice(numbers: np.ndarray, words: int) -> int:
-    """Integers, one a lane, as a bit slice: word ``j`` holds bit ``j`` of every lane."""
+    """Pack one integer per lane into a bit slice: word ``j`` holds bit ``j`` of every lane."""
     return to_bits((numbers >> np.arange(words)[:, None]) & 1)
 
 
 def from_slice(value: int, words: int, lanes: int, *, signed: bool) -> np.ndarray:
-    """Integers of a bit slice, one a lane."""
+    """Unpack a bit slice into one integer per lane."""
     weights = 1 << np.arange(words, dtype=np.int64)
     if signed:
         weights[-1] *= -1
@@ -157,7 +160,7 @@ def from_slice(value: int, words: int, lanes: int, *, signed: bool) -> np.ndarra
 
 
 def fields(layout, value: int) -> dict[str, int]:
-    """Members of a structure, from a port's value."""
+    """Unpack a port value into the members of a structure."""
     return {
         name: (value >> field.offset) & (2**field.width - 1)
         for name, field in data.Layout.cast(layout)
@@ -165,7 +168,7 @@ def fields(layout, value: int) -> dict[str, int]:
 
 
 def pack(layout, values: dict[str, int]) -> int:
-    """A structure as a port's value."""
+    """Pack the members of a structure into a port value."""
     return sum(
         (values[name] & (2**field.width - 1)) << field.offset
         for name, field in data.Layout.cast(layout)

@@ -1,6 +1,4 @@
-"""Jobs as lists of planes, and the tags that go with them: for the blocks behind the sequencer, and
-the sequencer itself.
-"""
+"""Jobs as lists of planes with their tags, for tests of the sequencer and the blocks after it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,13 +13,14 @@ from adq.verif.cocotb.bench import TILE, pack
 __all__ = ["MOST_VECTORS", "JobPlan", "malformed_plans", "random_plan", "tag_beat"]
 
 MOST_VECTORS = min(TILE.partial_sums or TILE.vectors, TILE.vectors)
-"""Of a job that may have several row blocks."""
+"""Maximum number of vectors of a job with any number of row blocks."""
 
 
 @dataclass
 class JobPlan:
-    """A job, and the bit weights of the planes of its vectors, block by block: shape (row blocks)
-    (vectors) (planes). A malformed job has none.
+    """A job and the plane indices of its vectors.
+
+    ``planes`` is nested by row block, vector and plane. A malformed job has no planes.
     """
 
     weight_bits: int
@@ -34,12 +33,12 @@ class JobPlan:
 
     @property
     def beat(self) -> int:
-        """The beat of the job stream."""
+        """Beat of the job stream."""
         layout = job_layout(TILE)
         return pack(layout, {name: getattr(self, name) for name, _ in layout})
 
     def tags(self) -> Iterator[dict[str, int]]:
-        """What must be said of each plane, in order."""
+        """Yield the expected tag fields of each plane, in order."""
         if self.status != Status.OK:
             ones = ("zero", "first", "last", "first_block", "last_block")
             yield dict.fromkeys(ones, 1) | {"weight_bits": 0, "status": self.status.value}
@@ -61,7 +60,7 @@ class JobPlan:
 def random_plan(
     random: Random, *, vectors: int, row_blocks: int, activation_bits: int = 0
 ) -> JobPlan:
-    """A job whose vectors have any number of planes."""
+    """Return a random job whose vectors have random numbers of planes."""
     bits = activation_bits or random.randint(1, TILE.max_activation_bits)
     planes = [
         [list(range(random.randint(1, bits))) for _ in range(vectors)] for _ in range(row_blocks)
@@ -77,15 +76,17 @@ def random_plan(
 
 
 def beyond(limit: int, most: int) -> list[int]:
-    """Numbers above a limit: the next one, those that a bit more or all bits make, and the most."""
+    """Return numbers from ``limit + 1`` to ``most``: both ends, and those with one bit more."""
     numbers = {limit + 1, most, *(limit | 1 << bit for bit in range(most.bit_length()))}
     numbers |= {limit + (1 << bit) for bit in range(most.bit_length())}
     return sorted(number for number in numbers if limit < number <= most)
 
 
 def malformed_plans() -> list[JobPlan]:
-    """Every weight width and every number of planes that is refused, and what lies outside the
-    other limits. Where several fields are wrong, the first of them is named.
+    """Return malformed jobs with the expected status.
+
+    They cover every invalid weight width and activation width, and values outside the other limits.
+    If several fields are invalid, the status names the one that is checked first.
     """
     fields = job_layout(TILE)
     most = {name: 2 ** fields[name].width - 1 for name in ("vectors", "row_blocks")}
@@ -112,8 +113,9 @@ def malformed_plans() -> list[JobPlan]:
 
 
 def tag_beat(random: Random, tag: dict[str, int] | None) -> int:
-    """A tag as a port's value, or what stands there where there is none. Noise is in all that is
-    not said.
+    """Return a tag as a port value, or an invalid tag if ``tag`` is None.
+
+    Fields that are not given are random.
     """
     noise = {name: random.getrandbits(member.width) for name, member in Layout.cast(PlaneTag)}
     return pack(PlaneTag, noise | (tag or {}) | {"valid": int(tag is not None)})

@@ -1,7 +1,7 @@
-"""Drivers and monitors of streams, with idle and back-pressure of any pattern.
+"""Drivers and monitors of streams, with patterns of idle cycles and back-pressure.
 
-Inputs change just after a rising edge, and everything is read in the middle of a cycle, when it has
-settled: each coroutine here begins and ends there.
+Inputs change just after a rising edge. Outputs are read in the middle of a cycle, when they have
+settled. Every coroutine in this module starts and ends in the middle of a cycle.
 """
 
 import random
@@ -23,10 +23,11 @@ __all__ = [
 ]
 
 PERIOD = 2
-"""Of the clock, in nanoseconds."""
+"""Clock period, in nanoseconds."""
 
 Pattern = Callable[[bool], bool]
-"""Whether to pause in a cycle, given whether the other side waited in the one before."""
+"""Function that decides whether to pause in a cycle. Its argument is true if the other side waited
+in the previous cycle."""
 
 
 def _bursts(generator: Random) -> Pattern:
@@ -47,24 +48,27 @@ IDLES: dict[str, Callable[[Random], Pattern]] = {
     "often": lambda generator: lambda waiting: generator.random() < 0.5,
     "bursts": _bursts,
 }
-"""Patterns in which a source has nothing to send. One that waits for the other side is not among
-them: valid may not wait for ready."""
+"""Idle patterns of a source. None of them waits for the other side, since valid must not wait for
+ready."""
 
 BACK_PRESSURES: dict[str, Callable[[Random], Pattern]] = {
     **IDLES,
     "lazy": lambda generator: lambda waiting: not waiting,
 }
-"""Patterns in which a sink is not ready. The last one finds a valid that waits for ready."""
+"""Stall patterns of a sink. ``lazy`` is ready only after valid, and so detects a source whose valid
+waits for ready."""
 
 
 def now() -> int:
-    """Cycles since the start of the simulation."""
+    """Return the number of cycles since the start of the simulation."""
     return int(get_sim_time("ns")) // PERIOD
 
 
 class _Stream:
-    """The wires of a stream, and a generator of its own: what it draws follows from the test's
-    seed and from the order in which streams are made, not from what else the test draws.
+    """Wires of a stream, with its own random generator.
+
+    The random values depend on the seed of the test and the order in which streams are created, but
+    not on other random values of the test.
     """
 
     def __init__(self, dut, name: str):
@@ -77,16 +81,16 @@ class _Stream:
 
 
 class StreamMonitor(_Stream):
-    """Holds a stream to the rules: once valid, it stays so and keeps its payload until taken.
+    """Checks the stream rules: valid and payload must be stable until the beat is taken.
 
     Attributes
     ----------
     taken : list of (int, int)
         Cycle and payload of every beat taken.
     waits : list of int
-        Of every beat taken, the cycles in which it was valid and not taken.
+        For every beat taken, the number of cycles in which it was valid but not taken.
     gaps : list of int
-        Of every beat taken, the cycles in which it was asked for and not there.
+        For every beat taken, the number of cycles in which ready was high but valid was low.
     """
 
     def __init__(self, dut, name: str):
@@ -97,7 +101,7 @@ class StreamMonitor(_Stream):
         self.waited = self.missed = 0
 
     async def run(self):
-        """Watch for ever; raises AssertionError where a rule is broken."""
+        """Monitor the stream forever. Raises AssertionError if a rule is violated."""
         waiting = None
         while True:
             await FallingEdge(self.clock)
@@ -120,13 +124,13 @@ class StreamMonitor(_Stream):
                 self.waited = self.missed = 0
 
     def state(self) -> str:
-        """What stands on the stream now, for a message."""
+        """Describe the state of the stream for a message."""
         wires = f"valid {self.valid.value}, ready {self.ready.value}"
         return f"{self.name} has moved {len(self.taken)} beats, {wires}"
 
 
 class StreamSource(_Stream):
-    """Sends beats. While it has none the payload is noise."""
+    """Sends beats. The payload is random while valid is low."""
 
     def __init__(self, dut, name: str, *, idle: str = "never"):
         super().__init__(dut, name)
@@ -134,12 +138,12 @@ class StreamSource(_Stream):
         self.stop()
 
     def stop(self):
-        """Offer nothing."""
+        """Set valid low."""
         self.valid.value = 0
         self.payload.value = self.random.getrandbits(len(self.payload))
 
     async def send(self, beats: Iterable[int]):
-        """Send integers, one a beat."""
+        """Send integers, one per beat."""
         for beat in beats:
             while self.pause(bool(int(self.ready.value))):
                 await self._cycle(self.stop)
@@ -159,7 +163,7 @@ class StreamSource(_Stream):
 
 
 class StreamSink(_Stream):
-    """Takes beats and keeps them."""
+    """Takes beats and stores them."""
 
     def __init__(self, dut, name: str, *, stall: str = "never"):
         super().__init__(dut, name)
@@ -167,12 +171,12 @@ class StreamSink(_Stream):
         self.stop()
 
     def stop(self):
-        """Take nothing, and forget what was taken."""
+        """Set ready low, and discard the beats taken."""
         self.ready.value = 0
         self.beats = []
 
     async def run(self):
-        """Take beats for ever."""
+        """Take beats forever."""
         waiting = False
         while True:
             await RisingEdge(self.clock)
@@ -185,7 +189,7 @@ class StreamSink(_Stream):
                 waiting = False
 
     async def take(self, count: int) -> list[int]:
-        """The next ``count`` beats. Where none comes, the bench's watchdog ends the test."""
+        """Wait for ``count`` beats and return them. If none arrives, the watchdog ends the test."""
         while len(self.beats) < count:
             await FallingEdge(self.clock)
         beats, self.beats = self.beats[:count], self.beats[count:]

@@ -1,1 +1,1 @@
-"""Accumulator."""
+"""Tests of the accumulator."""

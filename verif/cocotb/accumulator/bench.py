@@ -11,13 +11,15 @@ from adq.verif.cocotb.streams import BACK_PRESSURES
 __all__ = ["PRECISIONS", "AccumulatorBench", "Vector"]
 
 PRECISIONS = {widest: TILE.accumulator_weight_bits(widest) for widest in (2, 4, 16)}
-"""Of each accumulator, by its widest weights."""
+"""Weight widths of each accumulator, by its widest weights."""
 
 
 @dataclass
 class Vector:
-    """Sums of the planes of a vector, least significant first, each an array of a number a lane, or
-    None where the plane has no bit set. With ``negative`` the last plane counts negatively.
+    """Sums of the planes of a vector, least significant first.
+
+    Each sum is an array with one number per lane, or None if the plane has no bit set. If
+    ``negative``, the last plane is subtracted.
     """
 
     weight_bits: int
@@ -26,7 +28,7 @@ class Vector:
 
 
 class AccumulatorBench(Bench):
-    """Adds planes; compares the totals of each, and the accumulators behind it."""
+    """Accumulates planes, and compares the totals and the accumulators after each."""
 
     quiet: ClassVar = {"step": 0}
 
@@ -37,20 +39,21 @@ class AccumulatorBench(Bench):
         self.lanes = TILE.outputs(widest)
         self.pause = BACK_PRESSURES[stall](self.random)
         self.clocked = 0
-        """Words that the last step clocked."""
+        """Number of words clocked by the last step."""
         self.held: list[int] | None = None
-        """What they hold."""
+        """Expected numbers in these words."""
         self.before = 0
-        """What all words held a cycle ago."""
+        """Value of all words in the previous cycle."""
 
     def noise_inputs(self) -> dict[str, int]:
-        """Something on every input."""
+        """Return random values for all inputs except ``step``."""
         names = [f"{kind}_{n}" for kind in ("sum", "select") for n in self.precisions]
         return {n: self.noise(n) for n in (*names, "zero", "first", "negative")}
 
     async def check(self, vectors: list[Vector]):
-        """Accumulate vectors, with pauses in which every input moves. A step for the last plane of
-        a vector is left to chance: nothing needs what it would hold.
+        """Accumulate vectors and compare, with pauses in which all other inputs are random.
+
+        ``step`` is random for the last plane of a vector, because its result is never used.
         """
         for vector in vectors:
             vector_sums = [0] * self.lanes
@@ -79,7 +82,7 @@ class AccumulatorBench(Bench):
                     vector_sums = [
                         t + weight * int(s) for t, s in zip(vector_sums, sums, strict=True)
                     ]
-                # A bit has left with every plane before this one.
+                # Each previous plane has shifted out one bit.
                 self.compare("totals", width + 1, [t >> index for t in vector_sums])
                 if inputs["step"]:
                     self.clocked, self.held = width, [t >> (index + 1) for t in vector_sums]
@@ -87,7 +90,7 @@ class AccumulatorBench(Bench):
         self.compare_held()
 
     def compare_held(self):
-        """Compare the accumulators: what was not clocked has not moved."""
+        """Compare the accumulators, and check that words that were not clocked are stable."""
         now = self.read("accumulators")
         if self.held is not None:
             self.compare("accumulators", self.clocked, self.held)
@@ -96,7 +99,7 @@ class AccumulatorBench(Bench):
         self.before = now
 
     def compare(self, name: str, words: int, expected: list[int]):
-        """Compare the lowest words of an output, the highest of which holds the sign."""
+        """Compare the lowest ``words`` words of an output as signed numbers."""
         value = self.read(name) & ((1 << (words * self.lanes)) - 1)
         found = from_slice(value, words, self.lanes, signed=True)
         assert list(found) == expected, f"{name}: {found} should be {expected}"

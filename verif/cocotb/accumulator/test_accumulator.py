@@ -1,4 +1,4 @@
-"""The accumulator, against sums of products of Python's integers."""
+"""Tests of the accumulator against sums in Python integers."""
 
 import itertools
 
@@ -11,25 +11,25 @@ from adq.verif.cocotb.streams import IDLES
 from adq.verif.simulation.testpoints import shows
 
 MOST_CASES = 4096
-"""Of an exhaustive test; precisions of which it would take more are left to the random ones."""
+"""Maximum cases of an exhaustive test. Weight widths with more cases have only random tests."""
 
 VECTORS = 60
-"""Of a random test, in each of the lanes."""
+"""Number of vectors of a random test, in each lane."""
 
 
 def sums_of(weight_bits: int) -> range:
-    """Sums of a plane that weights of a precision can give."""
+    """Return the possible sums of a plane with ``weight_bits``-bit weights."""
     most = 2 ** (weight_bits - 1)
     return range(-most * TILE.rows, (most - 1) * TILE.rows + 1)
 
 
 def accumulator_of(weight_bits: int) -> int:
-    """Widest weights of the accumulator that takes sums of a precision."""
+    """Return the widest weights of the accumulator that serves ``weight_bits``."""
     return next(widest for widest, precisions in PRECISIONS.items() if weight_bits in precisions)
 
 
 def random_vector(bench, *, extreme: bool = False) -> Vector:
-    """A vector of any precision and any number of planes."""
+    """Return a random vector of any weight width and any number of planes."""
     weight_bits = bench.random.choice(bench.precisions)
     most = TILE.max_activation_bits
     planes = bench.random.choice((1, most, bench.random.randint(1, most)))
@@ -51,9 +51,7 @@ def random_vector(bench, *, extreme: bool = False) -> Vector:
 @cocotb.test()
 @cocotb.parametrize(widest=list(PRECISIONS), stall=[*IDLES], extreme=[False, True])
 async def any_precision(dut, widest, stall, extreme):
-    """Vectors of all precisions in turn, those of one plane behind those of sixteen among them; a
-    vector leaves nothing to the next.
-    """
+    """Accumulate vectors of random widths and lengths: no vector affects the next one."""
     bench = AccumulatorBench(dut, widest, stall=stall)
     await bench.start()
     await bench.check([random_vector(bench, extreme=extreme) for _ in range(VECTORS)])
@@ -65,7 +63,7 @@ async def any_precision(dut, widest, stall, extreme):
     weight_bits=[n for n in TILE.weight_widths if len(sums_of(n)) ** 2 <= MOST_CASES]
 )
 async def every_sum(dut, weight_bits):
-    """Every pair of sums of two planes, signed and not."""
+    """Accumulate every pair of sums of two planes, signed and unsigned."""
     sums = sums_of(weight_bits)
     bench = AccumulatorBench(dut, accumulator_of(weight_bits))
     await bench.start()
@@ -77,7 +75,7 @@ async def every_sum(dut, weight_bits):
 
 
 def planes_to(held: int, sums: range) -> list[int]:
-    """Sums of planes behind which an accumulator holds a number, the last of them first."""
+    """Return plane sums that leave ``held`` in an accumulator, last plane first."""
     planes = []
     while held:
         total = 2 * held  # an accumulator holds half of a total
@@ -87,7 +85,7 @@ def planes_to(held: int, sums: range) -> list[int]:
 
 
 def beside_powers(numbers: range) -> list[int]:
-    """Those that are a power of two, or next to one, of either sign; zero and the ends."""
+    """Return the numbers at or next to plus or minus a power of two, zero, and both ends."""
     powers = [2**bit for bit in range(max(map(abs, (numbers[0], numbers[-1]))).bit_length() + 1)]
     near = {s * power + beside for power in powers for s in (1, -1) for beside in (-1, 0, 1)}
     return sorted(n for n in {*near, 0, numbers[0], numbers[-1]} if n in numbers)
@@ -97,14 +95,16 @@ def beside_powers(numbers: range) -> list[int]:
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def carries_reach_every_word(dut, weight_bits):
-    """Accumulators and sums of planes beside powers of two and beside zero: carries begin and end
-    at every word of the totals, in every lane beside lanes with others.
+    """Add sums near zero and near powers of two to accumulators that hold such numbers.
+
+    Carries start and end at every word of the totals, in every lane, next to lanes with other
+    numbers.
     """
     bench = AccumulatorBench(dut, accumulator_of(weight_bits))
     await bench.start()
     sums = sums_of(weight_bits)
     ends = beside_powers(sums)
-    # Half of two sums together never is the highest or the lowest of all before the last plane.
+    # An accumulator, half of two sums, never reaches the extreme sums before the last plane.
     held = [n for n in ends if sums[0] < n < sums[-1]]
     vectors = []
     for first in range(max(VECTORS, len(held))):

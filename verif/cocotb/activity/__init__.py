@@ -1,1 +1,1 @@
-"""Activity counting, on a design small enough to count by hand."""
+"""Test of activity counting on a design whose toggles can be counted by hand."""

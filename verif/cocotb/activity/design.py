@@ -1,4 +1,4 @@
-"""A four-bit counter behind two levels of ports: four nets with three names each."""
+"""Four-bit counter below two levels of hierarchy: four nets with three names each."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -8,7 +8,7 @@ __all__ = ["CountedCounter"]
 
 
 class Counter(wiring.Component):
-    """Counts the cycles with ``enable``, modulo 16."""
+    """Counts the cycles with ``enable`` high, modulo 16. Latency: one cycle."""
 
     enable: In(1)
     value: Out(4)
@@ -23,7 +23,7 @@ class Counter(wiring.Component):
 
 
 class CountedCounter(wiring.Component):
-    """The counter, in a submodule that has the name of a block of the tile."""
+    """Wraps the counter in a submodule that is named like a block of the tile."""
 
     enable: In(1)
     value: Out(4)

@@ -1,4 +1,4 @@
-"""Counts of a binary counter, against arithmetic by hand."""
+"""Test of activity counts of a binary counter against arithmetic by hand."""
 
 import cocotb
 from cocotb.clock import Clock
@@ -10,7 +10,7 @@ from adq.verif.simulation.testpoints import shows
 @shows("switching.counted")
 @cocotb.test()
 async def counts_by_hand(dut):
-    """Sixteen steps of a four-bit counter toggle 16 + 8 + 4 + 2 bits and clock 16 * 4."""
+    """Check that 16 steps of a 4-bit counter toggle 16 + 8 + 4 + 2 bits and clock 16 * 4."""
     cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start())
 
     def counts():

@@ -1,1 +1,1 @@
-"""Collector."""
+"""Tests of the collector."""

@@ -18,21 +18,18 @@ __all__ = ["CollectorBench", "Stage"]
 
 @dataclass
 class Stage:
-    """A plane in the pipeline: its tag and number, what its total tells of the sum of each output,
-    and the result that it must give, if any.
-    """
+    """A plane in the pipeline, with its tag, index, totals and expected result, if any."""
 
     tag: dict[str, int]
     weight_bits: int = 0
     index: int = 0
     totals: list[int] | None = None
-    """The lowest bit of each where it is not the last plane of its vector, the total where it is.
-    """
+    """Total of each output for the last plane of a vector, else only its lowest bit."""
     result: list[int] | None = None
 
 
 class CollectorBench(Bench):
-    """Acts as the pipeline in front of the collector, and takes its results."""
+    """Drives the collector in place of the pipeline before it, and takes its results."""
 
     block = "collector"
     streams = ("results",)
@@ -44,16 +41,19 @@ class CollectorBench(Bench):
         self.pause = BACK_PRESSURES[stall](self.random)
 
     def lowest_sum(self, weight_bits: int, planes: int) -> int:
-        """Of a vector of unsigned activations, which is as far from zero as any can be."""
+        """Return the lowest sum of a vector of unsigned activations, the largest in magnitude."""
         return -(2 ** (weight_bits - 1)) * TILE.rows * (2**planes - 1)
 
     def random_sum(self, weight_bits: int, planes: int) -> int:
-        """A sum that a vector can have."""
+        """Return a random sum that a vector can have."""
         lowest = self.lowest_sum(weight_bits, planes)
         return self.random.randint(lowest, -lowest - 1)
 
     def stages(self, job: JobPlan, sum_of: Callable[[int, int], int] | None = None) -> list[Stage]:
-        """Planes of a job, with sums by weight bits and planes; random ones where not said."""
+        """Return the planes of a job.
+
+        ``sum_of`` maps weight bits and number of planes to a sum. Default: ``random_sum``.
+        """
         if job.status != Status.OK:
             return [Stage(tag) for tag in job.tags()]
         sum_of = sum_of or self.random_sum
@@ -73,13 +73,13 @@ class CollectorBench(Bench):
         return stages
 
     def inputs(self, stage: Stage | None) -> dict[str, int]:
-        """A plane as it comes: noise in what the job does not use."""
+        """Return the inputs for a plane, with random values in unused bits."""
         layout = totals_layout(TILE)
         values = {name: self.random.getrandbits(60) for name, _ in layout}
         index = self.noise("index")
         if stage and stage.totals:
             index = stage.index
-            # Below the last plane nothing but the lowest bit counts.
+            # Before the last plane only the lowest bit is used.
             bits = TILE.total_width(stage.weight_bits) if stage.tag["last"] else 1
             for output, total in enumerate(stage.totals):
                 lane = str(output * stage.weight_bits // 2)
@@ -88,9 +88,10 @@ class CollectorBench(Bench):
         return {"tag": tag, "index": index, "totals": pack(layout, values)}
 
     async def check(self, stages: list[Stage], *, cycles: int | None = None):
-        """Send planes through the pipeline; every result must come in the cycle after its last
-        plane, and wait there until it is taken, whatever stands at the input. With ``cycles``, stop
-        after so many.
+        """Send planes and compare the results.
+
+        Every result must be offered in the cycle after its last plane, and be stable until it is
+        taken, for any inputs. If ``cycles`` is given, the check stops after that many cycles.
         """
         waiting = list(stages)
         entering = result = None
@@ -113,7 +114,7 @@ class CollectorBench(Bench):
             cycle += 1
 
     def compare(self, stage: Stage):
-        """Compare the result that is offered."""
+        """Compare the offered result."""
         payload = self.read("results__payload").to_bytes(beats.result_bytes(TILE), "little")
         result = beats.Results(TILE, np.frombuffer(payload, np.uint8)[None])
         assert result.status[0].value == stage.tag["status"]

@@ -1,4 +1,4 @@
-"""The collector, against sums of Python's integers."""
+"""Tests of the collector against sums in Python integers."""
 
 import itertools
 
@@ -14,7 +14,7 @@ EVERY_NUMBER_OF_PLANES = range(1, TILE.max_activation_bits + 1)
 
 
 def random_jobs(bench: CollectorBench, count: int) -> list:
-    """Jobs of every shape, those of single planes and vectors often."""
+    """Return random jobs of any shape, often with single planes or vectors."""
     return [
         random_plan(
             bench.random,
@@ -27,7 +27,7 @@ def random_jobs(bench: CollectorBench, count: int) -> list:
 
 
 def plan_of(weight_bits: int, planes: list[list[int]]) -> JobPlan:
-    """A job whose vectors have so many planes, block by block."""
+    """Return a job with the given number of planes for each row block and vector."""
     return JobPlan(
         weight_bits,
         activation_bits=TILE.max_activation_bits,
@@ -42,7 +42,7 @@ def plan_of(weight_bits: int, planes: list[list[int]]) -> JobPlan:
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES), extreme=[False, True])
 async def row_blocks_accumulate(dut, idle, stall, extreme):
-    """Jobs of every shape and malformed ones, a plane a cycle or with pauses."""
+    """Run jobs of any shape and malformed jobs, one plane per cycle or with pauses."""
     bench = CollectorBench(dut, idle=idle, stall=stall)
     await bench.start()
     jobs = random_jobs(bench, 20) + bench.random.sample(malformed_plans(), 5)
@@ -55,11 +55,12 @@ async def row_blocks_accumulate(dut, idle, stall, extreme):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def every_place(dut, stall):
-    """Sums whose lowest bits are all 1, all 0, or one of either in the middle, below totals that
-    are -1, 0 or anything: at every precision, of every number of planes. Each stands alone, behind
-    a vector of 16 planes and wider weights, and in front of one: what such a vector left above the
-    places or the widths of the next is in no sum, and the bits of the next come while a result
-    waits.
+    """Run vectors of every weight width and number of planes, before and after longer vectors.
+
+    The low bits of a sum are all 1, all 0, or all equal but one; its total is -1, 0 or random. Each
+    vector runs alone, and before and after a vector of 16 planes and of wider weights. Bits that
+    the longer vector left in the registers must not appear in any sum, and the bits of the next
+    vector arrive while a result waits.
     """
     bench = CollectorBench(dut, stall=stall)
     await bench.start()
@@ -74,7 +75,7 @@ async def every_place(dut, stall):
         return (total << (planes - 1)) | low
 
     def opposite(weight_bits: int, planes: int) -> int:
-        """All bits below the sign 0, or all 1."""
+        """Return a sum whose bits are all 1, or all 0 below the sign bits."""
         return bench.random.choice((-1, bench.lowest_sum(weight_bits, 1) << (planes - 1)))
 
     stages = []
@@ -93,8 +94,9 @@ async def every_place(dut, stall):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def partial_sums_meet_every_place(dut, stall):
-    """Over row blocks whose vectors have different numbers of planes, in either order, at every
-    precision: what the earlier blocks left is added to totals and to the bits below them alike.
+    """Accumulate row blocks whose vectors have different numbers of planes, for every weight width.
+
+    The partial sum must be added both to the total and to the low bits below it.
     """
     bench = CollectorBench(dut, stall=stall)
     await bench.start()
@@ -106,7 +108,7 @@ async def partial_sums_meet_every_place(dut, stall):
             for _ in range(blocks)
         ]
         counts[bench.random.randrange(blocks)][0] = planes
-        # Carries run from the lowest bit on where one is added to all ones.
+        # Sums of -1, 0 and 1 propagate carries from the lowest bit through all ones.
         beside_zero = bench.random.random() < 0.5
         sum_of = (lambda *_: bench.random.choice((-1, 0, 1))) if beside_zero else None
         stages += bench.stages(plan_of(weight_bits, counts), sum_of)
@@ -116,9 +118,7 @@ async def partial_sums_meet_every_place(dut, stall):
 @shows("shift_add.row_blocks", "shift_add.widths")
 @cocotb.test()
 async def longest_jobs(dut):
-    """As many vectors over two row blocks, and as many row blocks, as there may be; extreme sums
-    reach the ends of the results' range. At most 1000 of either.
-    """
+    """Run jobs with the maximum number of vectors or row blocks (at most 1000) and extreme sums."""
     bench = CollectorBench(dut)
     await bench.start()
     most = min(TILE.row_blocks, 1000)
@@ -133,7 +133,7 @@ async def longest_jobs(dut):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):
-    """In every cycle of jobs of several blocks; what follows is as after the first reset."""
+    """Reset in every cycle of jobs with several blocks: later jobs run as after the first reset."""
     bench = CollectorBench(dut, stall=stall)
     await bench.start()
     for cycles in range(1, 30):

@@ -1,1 +1,1 @@
-"""Column counter."""
+"""Tests of the column counter."""

@@ -8,12 +8,12 @@ __all__ = ["ColumnCounterBench"]
 
 
 class ColumnCounterBench(Bench):
-    """Shows products and reads counts."""
+    """Drives products and compares counts."""
 
     block = "column_counter"
 
     async def check(self, products: np.ndarray):
-        """Bits of shape (rows, columns): every column must be counted."""
+        """Drive products of shape (rows, columns), and compare the count of every column."""
         await self.cycle(products=to_bits(products))
         counts = from_slice(self.read("counts"), TILE.count_width, TILE.columns, signed=False)
         expected = [sum(map(int, column)) for column in products.T]

@@ -1,4 +1,4 @@
-"""The column counter, against Python's sum."""
+"""Tests of the column counter against Python's sum."""
 
 import cocotb
 import numpy as np
@@ -14,7 +14,7 @@ SHAPE = (TILE.rows, TILE.columns)
 @shows("columns.count", exhaustive=True)
 @cocotb.test() if TILE.rows <= EXHAUSTIVE_ROWS else left_out
 async def every_column(dut):
-    """Every value of a column, in every column: ``2**rows`` cases in each."""
+    """Count every value in every column: ``2**rows`` cases in each."""
     bench = ColumnCounterBench(dut)
     await bench.start()
     places = np.arange(TILE.columns)
@@ -26,7 +26,7 @@ async def every_column(dut):
 @shows("columns.count", exhaustive=True)
 @cocotb.test()
 async def single_rows(dut):
-    """None, one, all but one and all of the rows."""
+    """Count columns with no, one, all but one and all rows set."""
     bench = ColumnCounterBench(dut)
     await bench.start()
     for row in range(TILE.rows):
@@ -41,7 +41,7 @@ async def single_rows(dut):
 @shows("columns.count")
 @cocotb.test()
 async def random_products(dut):
-    """Of every density, in 100 cycles."""
+    """Count random products of random density, in 100 cycles."""
     bench = ColumnCounterBench(dut)
     await bench.start()
     for density in bench.rng.random(100):

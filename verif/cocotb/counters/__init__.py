@@ -1,1 +1,1 @@
-"""Performance counters."""
+"""Tests of the performance counters."""

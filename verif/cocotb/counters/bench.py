@@ -9,7 +9,7 @@ __all__ = ["CountersBench"]
 
 
 class CountersBench(Bench):
-    """Tells what happens in a cycle, and keeps totals of its own."""
+    """Drives events, and compares the counters with its own totals."""
 
     block = "counters"
     quiet: ClassVar = {"activity": Counter.IDLE.value, "planes_skipped": 0, "job_done": 0}
@@ -19,12 +19,12 @@ class CountersBench(Bench):
         self.totals = {}
 
     async def reset(self):
-        """Reset every counter; the first cycle after it is idle, and counts already."""
+        """Reset every counter. The first cycle after reset is idle and is counted."""
         await super().reset()
         self.totals = dict.fromkeys(Counter, 0) | {Counter.IDLE: 1}
 
     async def step(self, activity: Counter, *, planes_skipped: int = 0, job_done: bool = False):
-        """A cycle, in which one of the counters is read."""
+        """Run one cycle with the given events, and compare a random counter."""
         address = self.random.choice(list(Counter))
         await self.cycle(
             activity=activity.value,
@@ -38,7 +38,7 @@ class CountersBench(Bench):
         self.totals[Counter.JOBS_DONE] += job_done
 
     async def random_step(self):
-        """A cycle in which anything happens."""
+        """Run one cycle with random events."""
         await self.step(
             Counter(self.random.randrange(Counter.PLANES_SKIPPED)),
             planes_skipped=self.random.choice(

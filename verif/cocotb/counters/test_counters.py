@@ -1,4 +1,4 @@
-"""The performance counters, against Python's integers."""
+"""Tests of the performance counters against Python integers."""
 
 import cocotb
 
@@ -13,9 +13,7 @@ EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 @shows("tile.counters", exhaustive=True)
 @cocotb.test()
 async def every_event(dut):
-    """Every activity with every number of planes, with and without a job: 204 cases, and each
-    counter read after.
-    """
+    """Count every combination of activity, skipped planes and end of a job: 204 cases."""
     bench = CountersBench(dut)
     await bench.start()
     for activity in EXCLUSIVE:
@@ -29,7 +27,7 @@ async def every_event(dut):
 @shows("tile.counters")
 @cocotb.test()
 async def random_events_and_resets(dut):
-    """Anything in any cycle; a reset at any moment takes every counter to zero."""
+    """Count random events, with resets at random times: a reset clears every counter."""
     bench = CountersBench(dut)
     await bench.start()
     for _ in range(40):
@@ -41,7 +39,7 @@ async def random_events_and_resets(dut):
 @shows("tile.counters", "tile.counters", exhaustive=True)
 @cocotb.test() if TILE.counter_bits <= 10 else left_out  # 32 bits take too long
 async def every_counter_wraps(dut):
-    """From its highest value to zero, every carry into its upper word on the way."""
+    """Count each counter over its maximum to zero, with every carry into its upper bits."""
     bench = CountersBench(dut)
     await bench.start()
     for counter in Counter:

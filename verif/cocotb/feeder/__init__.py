@@ -1,1 +1,1 @@
-"""Bit-plane feeder."""
+"""Tests of the bit-plane feeder."""

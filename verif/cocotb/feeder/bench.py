@@ -11,7 +11,7 @@ __all__ = ["FeederBench", "Plane", "planes_of"]
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane as the feeder must offer it."""
+    """Expected outputs of the feeder for a plane."""
 
     plane: int
     zero: int
@@ -22,7 +22,7 @@ class Plane:
 
 
 def planes_of(words: list[int], bits: int) -> list[Plane]:
-    """Planes of a vector, by looking at every bit of every word."""
+    """Return the planes of a vector, assembled bit by bit."""
     planes = [
         sum(((word >> index) & 1) << row for row, word in enumerate(words)) for index in range(bits)
     ]
@@ -42,7 +42,7 @@ def planes_of(words: list[int], bits: int) -> list[Plane]:
 
 
 class FeederBench(Bench):
-    """Sends vectors, and takes and compares planes."""
+    """Sends vectors, and compares the planes."""
 
     block = "feeder"
     streams = ("activations",)
@@ -55,15 +55,17 @@ class FeederBench(Bench):
         self.pause_fetch = BACK_PRESSURES[stall](self.random)
 
     async def check(self, vectors: list[list[int]], bits: int, *, cycles: int | None = None) -> int:
-        """Feed vectors as those of a job of ``bits`` bits; every plane of each must come, a cycle
-        after its vector or after the plane before it. With ``cycles``, stop after so many.
+        """Send vectors of a job with ``bits``-bit activations, and compare the planes.
+
+        Each plane must be offered in the cycle after its vector is accepted or the previous plane
+        is taken. If ``cycles`` is given, the check stops after that many cycles.
 
         Returns
         -------
         int
-            Cycles from that in which the first vector could be accepted to that of the last plane.
+            Cycles from the first cycle that can accept a vector to that of the last plane.
         """
-        high = TILE.max_activation_bits - bits  # bits above those of the job are noise
+        high = TILE.max_activation_bits - bits  # unused high bits are random
         beats = [
             sum(
                 (word & (2**bits - 1) | self.random.getrandbits(high) << bits)
@@ -98,6 +100,6 @@ class FeederBench(Bench):
         return taken
 
     def compare(self, expected: Plane):
-        """Compare what is offered."""
+        """Compare the offered plane."""
         for name, value in vars(expected).items():
             assert self.read(name) == value, f"{name} should be {value}: {expected}"

@@ -1,4 +1,4 @@
-"""The bit-plane feeder, against planes picked bit by bit."""
+"""Tests of the bit-plane feeder against planes assembled bit by bit."""
 
 import itertools
 
@@ -10,11 +10,11 @@ from adq.verif.cocotb.streams import IDLES
 from adq.verif.simulation.testpoints import shows
 
 EXHAUSTIVE_BITS = 10
-"""Bits of all words of a vector together, up to which every vector is tested."""
+"""Maximum bits of a vector (all words together) in the exhaustive test."""
 
 
 def random_vectors(bench, bits: int, count: int) -> list[list[int]]:
-    """Vectors of every density, some of them zeros or with low words only."""
+    """Return random vectors of several densities, including zeros and small words."""
     vectors = []
     for _ in range(count):
         density = bench.random.choice((0, 0.1, 0.5, 1))
@@ -32,7 +32,7 @@ def random_vectors(bench, bits: int, count: int) -> list[list[int]]:
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def every_precision(dut, idle, stall):
-    """Words of 1 to 16 bits, below noise that the precision leaves out."""
+    """Send words of 1 to 16 bits, with random values in the unused bits above."""
     bench = FeederBench(dut, idle=idle, stall=stall)
     await bench.start()
     for bits in bench.random.sample(range(1, 17), 16):
@@ -43,7 +43,7 @@ async def every_precision(dut, idle, stall):
 @shows("planes.order", "planes.skipped", exhaustive=True)
 @cocotb.test() if TILE.rows <= EXHAUSTIVE_BITS else left_out
 async def every_vector(dut):
-    """Every vector of at most ten bits: ``2**(rows * bits)`` cases, in sequence and then back."""
+    """Send every vector of at most ten bits, forwards and backwards: ``2**(rows * bits)`` cases."""
     bench = FeederBench(dut)
     await bench.start()
     for bits in range(1, min(EXHAUSTIVE_BITS // TILE.rows, TILE.max_activation_bits) + 1):
@@ -54,13 +54,13 @@ async def every_vector(dut):
 @shows("planes.skipped", "planes.throughput")
 @cocotb.test()
 async def throughput(dut):
-    """A plane a cycle, vectors without a gap between them."""
+    """Check that the feeder offers one plane per cycle, without gaps between vectors."""
     bench = FeederBench(dut)
     await bench.start()
     for bits in (1, 2, 7, 16):
         vectors = random_vectors(bench, bits, 30)
         planes = [len(planes_of(words, bits)) for words in vectors]
-        # A vector that is never late, behind the cycle that fetches the first.
+        # One cycle fetches the first vector; later vectors are fetched in time.
         assert await bench.check(vectors, bits) == 1 + TILE.block_cycles(planes)
 
 
@@ -68,7 +68,7 @@ async def throughput(dut):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):
-    """After each of the first cycles of vectors of four bits."""
+    """Reset in each of the first cycles of 4-bit vectors: later vectors are not affected."""
     bench = FeederBench(dut, stall=stall)
     await bench.start()
     for cycles in range(1, 14):

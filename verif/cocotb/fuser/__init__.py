@@ -1,1 +1,1 @@
-"""Fuser."""
+"""Tests of the fuser."""

@@ -11,7 +11,7 @@ __all__ = ["FuserBench", "fused_sums"]
 
 
 def fused_sums(counts: np.ndarray, weight_bits: int) -> list[int]:
-    """Sum of each output of the counts of its columns by their weights, the top one negative."""
+    """Return each output's sum of column counts by bit weight, with the top column negative."""
     sums = []
     for first in range(0, TILE.columns, weight_bits):
         *low, top = map(int, counts[first : first + weight_bits])
@@ -20,7 +20,7 @@ def fused_sums(counts: np.ndarray, weight_bits: int) -> list[int]:
 
 
 class FuserBench(Bench):
-    """Shows counts of columns in natural order, and compares the sums of every precision."""
+    """Drives column counts, given in natural order, and compares the sums of every width."""
 
     block = "fuser"
     quiet: ClassVar = {"step": 0}
@@ -31,8 +31,10 @@ class FuserBench(Bench):
         self.held = {}
 
     async def check(self, planes: list[tuple[int, np.ndarray]]):
-        """Weight bits and counts of planes, a plane a cycle except for pauses: the sums of 2 and 4
-        bits must come at once, the others a cycle later, and stay until the next of those.
+        """Drive planes, given as weight bits and counts, one per cycle except in pauses.
+
+        Sums of 2-bit and 4-bit weights must be output in the same cycle. Other sums must be output
+        one cycle later and be held until the next plane with such weights.
         """
         planes = list(planes)
         while planes:
@@ -54,7 +56,7 @@ class FuserBench(Bench):
         self.compare(self.held)
 
     def compare(self, expected_sums: dict[int, list[int]]):
-        """Compare the sums that stand at the outputs of some precisions."""
+        """Compare the outputs with the expected sums, given by weight bits."""
         for weight_bits, sums in expected_sums.items():
             outputs = TILE.outputs(weight_bits)
             found = from_slice(

@@ -1,4 +1,4 @@
-"""The fuser, against sums of Python's integers."""
+"""Tests of the fuser against sums in Python integers."""
 
 import itertools
 
@@ -11,11 +11,11 @@ from adq.verif.cocotb.streams import IDLES
 from adq.verif.simulation.testpoints import shows
 
 MOST_CYCLES = 4096
-"""Of an exhaustive test; precisions of which it would take more are left to the random ones."""
+"""Maximum cycles of an exhaustive test. Weight widths that take more have only random tests."""
 
 
 def cycles_of_all(weight_bits: int) -> int:
-    """Cycles in which every count of every column of a weight comes up once."""
+    """Return the cycles that cover every combination of the column counts of a weight."""
     return -(-((TILE.rows + 1) ** weight_bits) // TILE.outputs(weight_bits))
 
 
@@ -23,7 +23,7 @@ def cycles_of_all(weight_bits: int) -> int:
 @cocotb.test()
 @cocotb.parametrize(weight_bits=[n for n in TILE.weight_widths if cycles_of_all(n) <= MOST_CYCLES])
 async def every_weight(dut, weight_bits):
-    """Every count of every column of a weight: ``(rows + 1)**weight_bits`` cases."""
+    """Fuse every combination of a weight's column counts: ``(rows + 1)**weight_bits`` cases."""
     bench = FuserBench(dut)
     await bench.start()
     cases = list(itertools.product(range(TILE.rows + 1), repeat=weight_bits))
@@ -37,7 +37,7 @@ async def every_weight(dut, weight_bits):
 @cocotb.test()
 @cocotb.parametrize(stall=[*IDLES])
 async def precisions_follow_each_other(dut, stall):
-    """Random counts and extreme ones, at precisions that change from plane to plane."""
+    """Fuse random and extreme counts, with a weight width that changes from plane to plane."""
     bench = FuserBench(dut, stall=stall)
     await bench.start()
     rng = bench.rng
@@ -54,7 +54,7 @@ async def precisions_follow_each_other(dut, stall):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def extremes(dut, weight_bits):
-    """The largest and the least sum in every output."""
+    """Fuse counts that give the maximum and the minimum sum in every output."""
     bench = FuserBench(dut)
     await bench.start()
     top = np.arange(TILE.columns) % weight_bits == weight_bits - 1

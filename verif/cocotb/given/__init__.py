@@ -1,1 +1,1 @@
-"""Jobs that were written down: cases to be made small, or to be replayed."""
+"""Runs recorded cases, to reduce or replay a failure."""

@@ -1,4 +1,4 @@
-"""Cases of a file on the whole tile, each as from reset."""
+"""Test that runs the cases of a file on the whole tile, each from reset."""
 
 import os
 import random
@@ -18,7 +18,7 @@ CASES = read_cases(Path(os.environ["ADQ_CASES"]))[0]
 @cocotb.test()
 @cocotb.parametrize(case=list(range(len(CASES))))
 async def jobs(dut, case):
-    """Every output of every vector of the jobs of a case is the product."""
+    """Run the jobs of a case, and compare every output of every vector with the product."""
     given = CASES[case]
     random.seed(given.seed)
     bench = TileBench(dut, idle=given.idle, stall=given.stall)

@@ -1,1 +1,1 @@
-"""Switching of an idle tile."""
+"""Measurement of the switching of an idle tile."""

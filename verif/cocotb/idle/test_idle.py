@@ -1,4 +1,4 @@
-"""Counts what switches in a tile that has nothing to do, but weights in both of its banks."""
+"""Measurement of the switching of an idle tile with weights in both banks."""
 
 import json
 import os
@@ -16,8 +16,10 @@ from adq.verif.simulation.testpoints import shows
 @shows("tile.idle")
 @cocotb.test()
 async def idle_window(dut):
-    """Switching of a window behind jobs at rest, and of one in which every input changes that a
-    stream's rules leave open; left in ``idle.json``.
+    """Count switching in two idle windows after jobs, and write the counts to ``idle.json``.
+
+    In the first window all inputs are stable. In the second, all inputs toggle that may change
+    under the stream rules.
     """
     specification = json.loads(os.environ["ADQ_IDLE"])
     tile, cycles = TileParameters(**specification["tile"]), specification["cycles"]
@@ -25,7 +27,7 @@ async def idle_window(dut):
     await player.reset()
     await player.play_files(results=specification["results"], patience=specification["patience"])
     dut.counter_address.value = Counter.IDLE
-    # The weights that no job has asked for load meanwhile.
+    # Wait until the remaining weights are loaded.
     await Timer(2 * (tile.banks * tile.weight_beats + 10), "ns")
     windows = {}
     for name, noise in (("at rest", 0), ("with noise", 1)):

@@ -1,1 +1,1 @@
-"""Partial sum buffer."""
+"""Tests of the partial sum buffer."""

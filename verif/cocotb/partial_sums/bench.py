@@ -8,7 +8,7 @@ __all__ = ["PartialSumsBench"]
 
 
 class PartialSumsBench(Bench):
-    """Reads and writes entries, and keeps a list of what they must be."""
+    """Reads and writes entries, and compares them with a list."""
 
     block = "partial_sums"
     quiet: ClassVar = {"read": 0, "read_last": 0, "write": 0, "write_last": 0}
@@ -18,14 +18,14 @@ class PartialSumsBench(Bench):
         self.entries, self.sums, self.read_at, self.write_at = [], None, 0, 0
 
     async def reset(self):
-        """After a reset both ends are at the first entry, and nothing else is known."""
+        """Reset. Both pointers are at the first entry; the contents are undefined."""
         await super().reset()
         self.entries = [None] * TILE.partial_sums
         self.read_at = self.write_at = 0
         self.sums = None
 
     async def step(self, *, read=False, read_last=False, write=False, write_last=False):
-        """A cycle. What the one before read must stand at the output."""
+        """Run one cycle. The output must be the entry read in the previous cycle."""
         next_sums = self.noise("next_sums")
         await self.cycle(
             read=int(read),

@@ -1,4 +1,4 @@
-"""The partial sum buffer, against a list."""
+"""Tests of the partial sum buffer against a list."""
 
 import itertools
 
@@ -16,15 +16,16 @@ IDLE = {"read": 0, "read_last": 0, "write": 0, "write_last": 0}
 @cocotb.test() if TILE.partial_sums else left_out
 @cocotb.parametrize(stall=["never", "often", "bursts"])
 async def row_blocks(dut, stall):
-    """Jobs of every number of vectors up to the limit: each block writes its sums while it reads
-    those of the block before, down to one vector a block, and pauses between.
+    """Run jobs of 1 to 8 vectors and of the maximum, with pauses.
+
+    Each row block writes its sums while it reads those of the previous block.
     """
     bench = PartialSumsBench(dut)
     await bench.start()
     pause = BACK_PRESSURES[stall](bench.random)
     depth = TILE.partial_sums
     for vectors in sorted({*range(1, min(depth, 8) + 1), depth}):
-        # A vector's sum is asked for in the cycle before that in which the next one is stored.
+        # The sum of a vector is read one cycle before its new sum is written.
         for vector in range(3 * vectors + 1):
             while pause(False):
                 await bench.step()
@@ -40,7 +41,7 @@ async def row_blocks(dut, stall):
 @shows("shift_add.row_blocks")
 @cocotb.test() if TILE.partial_sums else left_out
 async def any_order(dut):
-    """Reads and writes in 1000 random cycles, with a reset in every tenth."""
+    """Read and write randomly for 1000 cycles, with a reset in every tenth cycle."""
     bench = PartialSumsBench(dut)
     await bench.start()
     end = TILE.partial_sums - 1
@@ -59,14 +60,14 @@ async def any_order(dut):
 @shows("shift_add.row_blocks")
 @cocotb.test() if TILE.partial_sums else left_out
 async def every_two_cycles(dut):
-    """Every pair of cycles from reset, 256 cases, then a read of the first entry."""
+    """Run every pair of cycles after reset (256 cases), then read an entry."""
     bench = PartialSumsBench(dut)
     await bench.start()
     choices = [dict(zip(IDLE, c, strict=True)) for c in itertools.product((0, 1), repeat=4)]
     for steps in itertools.product(choices, repeat=2):
         for step in steps:
             step = dict(step)
-            if TILE.partial_sums == 1:  # an end leaves its entry only to come back to it
+            if TILE.partial_sums == 1:  # the only entry is also the last
                 step |= {"read_last": 1, "write_last": 1}
             await bench.step(**step)
         if bench.read_at < TILE.partial_sums:

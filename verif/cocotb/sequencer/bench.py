@@ -14,7 +14,7 @@ __all__ = ["SequencerBench"]
 
 
 class SequencerBench(Bench):
-    """Sends jobs, acts as feeder and banks, and compares every tag."""
+    """Sends jobs, emulates the feeder and the weight banks, and compares every tag."""
 
     block = "sequencer"
     streams = ("jobs",)
@@ -29,17 +29,17 @@ class SequencerBench(Bench):
         self.bank = 0
 
     async def reset(self):
-        """After a reset the first weights are in the first bank."""
+        """Reset. The next weights are in bank 0."""
         await super().reset()
         self.bank = 0
 
     async def check(self, jobs: list[JobPlan], *, cycles: int | None = None) -> list[int]:
-        """Run jobs; with ``cycles``, stop after so many.
+        """Run jobs and compare. If ``cycles`` is given, the check stops after that many cycles.
 
         Returns
         -------
         list of int
-            Cycle in which each job was done.
+            Cycle in which each job ended.
         """
         self.start_soon(self.sources["jobs"].send([job.beat for job in jobs]))
         expected = deque((number, tag) for number, job in enumerate(jobs) for tag in job.tags())
@@ -49,7 +49,7 @@ class SequencerBench(Bench):
             for block in job.planes
             for indices in block
         )
-        loaded: list[int] = []  # bit weights of the planes left of the vector in the feeder
+        loaded: list[int] = []  # indices of the remaining planes of the vector in the feeder
         first = True
         banks, leaving = [False] * TILE.banks, None
         empty_stages = 1  # steps of the pipeline since the last plane of a job
@@ -79,7 +79,7 @@ class SequencerBench(Bench):
             assert self.read("active") == (current < accepted), (
                 "active without a job, or not with one"
             )
-            if advance and leaving is not None:  # the plane behind the array's last one
+            if advance and leaving is not None:  # one step after the last plane of the bank
                 banks[leaving], leaving = False, None
             if tag["valid"]:
                 number, meant = expected.popleft()
@@ -106,7 +106,7 @@ class SequencerBench(Bench):
             elif advance and not tag["valid"]:
                 empty_stages += 1
             elif take:
-                empty_stages = 1  # none is needed within a job
+                empty_stages = 1  # no bubble is needed within a job
             if fetch and not loaded and not self.no_vector(True):
                 assert vectors, "fetched a vector behind the last one"
                 assert current < accepted, "fetched a vector before its job is known"

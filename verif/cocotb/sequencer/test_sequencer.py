@@ -1,4 +1,4 @@
-"""The sequencer, against lists of planes."""
+"""Tests of the sequencer against lists of planes."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from adq.verif.simulation.testpoints import shows
 
 
 def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
-    """Jobs of every shape."""
+    """Return random jobs of any shape."""
     return [
         random_plan(
             bench.random,
@@ -27,7 +27,7 @@ def random_jobs(bench: SequencerBench, count: int) -> list[JobPlan]:
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def good_and_malformed_jobs(dut, idle, stall):
-    """Every kind of malformed job among good ones of every shape, single planes included."""
+    """Run every kind of malformed job between valid jobs of any shape, some with one plane."""
     bench = SequencerBench(dut, idle=idle, stall=stall)
     await bench.start()
     jobs = malformed_plans() + random_jobs(bench, 16)
@@ -41,7 +41,7 @@ async def good_and_malformed_jobs(dut, idle, stall):
 @shows("jobs.run")
 @cocotb.test()
 async def one_at_a_time(dut):
-    """Each job when the one before is long done: with every number of planes, and malformed."""
+    """Run jobs of every number of planes and malformed jobs, one at a time."""
     bench = SequencerBench(dut)
     await bench.start()
     jobs = malformed_plans() + [
@@ -56,7 +56,7 @@ async def one_at_a_time(dut):
 @shows("jobs.run")
 @cocotb.test()
 async def longest_jobs(dut):
-    """As many vectors and as many row blocks as a job may have, up to 1000 of them."""
+    """Run jobs with the maximum number of vectors and of row blocks, at most 1000."""
     bench = SequencerBench(dut)
     await bench.start()
     jobs = [
@@ -73,7 +73,7 @@ async def longest_jobs(dut):
 @shows("jobs.run")
 @cocotb.test()
 async def every_precision(dut):
-    """Every weight width with every number of planes, signed and not: 128 cases."""
+    """Run every weight width with every number of planes, signed and unsigned: 128 cases."""
     bench = SequencerBench(dut)
     await bench.start()
     await bench.check(
@@ -89,7 +89,7 @@ async def every_precision(dut):
 @shows("tile.cycles")
 @cocotb.test()
 async def cycles_are_the_formula(dut):
-    """Of jobs that follow each other and wait for nothing."""
+    """Compare the cycles of consecutive jobs that never wait with ``job_cycles``."""
     bench = SequencerBench(dut)
     await bench.start()
     jobs = random_jobs(bench, 20)
@@ -105,7 +105,7 @@ async def cycles_are_the_formula(dut):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):
-    """In every cycle of jobs, a malformed one among them; what follows is as after the first."""
+    """Reset in every cycle of valid and malformed jobs: later jobs run as after the first reset."""
     bench = SequencerBench(dut, stall=stall)
     await bench.start()
     for cycles in range(1, 40):

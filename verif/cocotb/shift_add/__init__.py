@@ -1,1 +1,1 @@
-"""Shift-add."""
+"""Tests of the shift-add."""

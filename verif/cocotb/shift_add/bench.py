@@ -16,15 +16,17 @@ __all__ = ["ShiftAddBench", "ShiftAddJob"]
 
 @dataclass
 class ShiftAddJob:
-    """A job, and the counts of each of its planes in the order of its tags: shape (planes,
-    columns), columns in natural order. A plane whose counts are all 0 may count as empty.
+    """A job and the column counts of its planes, in the order of its tags.
+
+    ``counts`` has shape (planes, columns), with columns in natural order. A plane whose counts are
+    all 0 may be sent as an empty plane.
     """
 
     plan: JobPlan
     counts: np.ndarray
 
     def results(self) -> list[list[int]]:
-        """What every vector must give: its sum over row blocks, planes and columns."""
+        """Return the expected sums of every vector over row blocks, planes and columns."""
         plan = self.plan
         outputs = TILE.outputs(plan.weight_bits)
         totals = [[0] * outputs for _ in range(plan.vectors)]
@@ -43,7 +45,7 @@ class ShiftAddJob:
 
 
 class ShiftAddBench(Bench):
-    """Acts as the array in front of the shift-add, and takes its results."""
+    """Drives the shift-add in place of the array, and takes its results."""
 
     block = "shift_add"
     streams = ("results",)
@@ -54,10 +56,13 @@ class ShiftAddBench(Bench):
         self.no_plane = IDLES[idle](self.random)
         self.sink("results", stall)
         self.last_plane = 0
-        """Cycle in which the last plane first stood at the input."""
+        """First cycle in which the last plane was at the input."""
 
     def random_counts(self, plan: JobPlan, *, extreme: bool = False) -> ShiftAddJob:
-        """Counts of a job, some planes empty; with ``extreme``, the sums of largest magnitude."""
+        """Return random counts of a job, with some empty planes.
+
+        If ``extreme``, the counts give the sums of largest magnitude.
+        """
         planes = sum(len(indices) for block in plan.planes for indices in block)
         shape = (planes, TILE.columns)
         counts = self.rng.integers(0, TILE.rows + 1, shape)
@@ -68,9 +73,9 @@ class ShiftAddBench(Bench):
         return ShiftAddJob(plan, counts)
 
     async def play(self, jobs: list[ShiftAddJob]):
-        """Offer the planes of jobs, each until the pipeline moves."""
+        """Drive the planes of jobs, each until the pipeline moves."""
         for job in jobs:
-            # Nothing relies on an empty stage in front of a malformed job.
+            # No bubble precedes a malformed job.
             empty = [None] if job.plan.status == Status.OK else []
             for stage in [*empty, *zip(job.plan.tags(), self.planes_of(job), strict=True)]:
                 while self.no_plane(True):
@@ -79,11 +84,11 @@ class ShiftAddBench(Bench):
         await self.stand(None, None)
 
     def planes_of(self, job: ShiftAddJob):
-        """Counts of a job's planes; a malformed one has none."""
+        """Return the counts of a job's planes, or [None] for a malformed job."""
         return job.counts if job.plan.status == Status.OK else [None]
 
     async def stand(self, tag: dict[str, int] | None, counts: np.ndarray | None):
-        """A pipeline stage, until it moves on. Of an empty plane the counts are noise."""
+        """Drive a pipeline stage until it moves on. The counts of an empty plane are random."""
         zero = counts is None or (not counts.any() and self.random.random() < 0.8)
         beat = tag_beat(self.random, tag and {**tag, "zero": int(zero)})
         value = self.noise("counts")

@@ -1,4 +1,4 @@
-"""The shift-add, against sums of products of Python's integers."""
+"""Tests of the shift-add against sums of products in Python integers."""
 
 import itertools
 
@@ -12,17 +12,17 @@ from adq.verif.cocotb.streams import BACK_PRESSURES, IDLES
 from adq.verif.simulation.testpoints import shows
 
 MOST_EXHAUSTED = 512
-"""Vectors of an exhaustive test; precisions that take more are left to the random ones."""
+"""Maximum vectors of an exhaustive test. Precisions that take more have only random tests."""
 
 
 def plain_plan(weight_bits: int, activation_bits: int, signed: int, vectors: int = 1) -> JobPlan:
-    """A job of one row block whose vectors have all their planes."""
+    """Return a job of one row block whose vectors have all their planes."""
     planes = [[list(range(activation_bits))] * vectors]
     return JobPlan(weight_bits, activation_bits, signed, vectors, 1, planes=planes)
 
 
 def random_jobs(bench: ShiftAddBench, count: int, *, extreme: bool = False) -> list[ShiftAddJob]:
-    """Jobs of every shape."""
+    """Return random jobs of any shape."""
     return [
         bench.random_counts(
             random_plan(
@@ -41,7 +41,7 @@ def random_jobs(bench: ShiftAddBench, count: int, *, extreme: bool = False) -> l
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=list(BACK_PRESSURES))
 async def every_shape(dut, idle, stall):
-    """Jobs of all precisions and shapes in any order, and malformed ones right behind them."""
+    """Run jobs of all precisions and shapes in random order, mixed with malformed jobs."""
     bench = ShiftAddBench(dut, idle=idle, stall=stall)
     await bench.start()
     jobs = random_jobs(bench, 20) + random_jobs(bench, 4, extreme=True)
@@ -54,7 +54,7 @@ async def every_shape(dut, idle, stall):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def every_precision(dut, weight_bits):
-    """Activations of 1 to 16 bits, signed and not: 128 pairs over all weights."""
+    """Run activations of 1 to 16 bits, signed and unsigned: 128 cases over all weight widths."""
     bench = ShiftAddBench(dut)
     await bench.start()
     await bench.check(
@@ -71,16 +71,17 @@ async def every_precision(dut, weight_bits):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
 async def empty_planes(dut, weight_bits, stall):
-    """Vectors of 1 to 16 planes, those of zeros among them, whose planes are empty from the bottom
-    up, in the middle, all but the ends, or nowhere. Jobs of single vectors of every length, and of
-    several in which one of a single plane follows one of 16 in the next cycle.
+    """Run vectors of 1 to 16 planes with empty planes: the lowest, inner, all inner, or none.
+
+    The jobs have single vectors of every length, or several vectors, in which a vector of one plane
+    directly follows a vector of 16 planes. Some vectors are all zeros.
     """
     bench = ShiftAddBench(dut, stall=stall)
     await bench.start()
     most = TILE.max_activation_bits
 
     def empty_of(planes: int) -> range:
-        """Planes to be empty; the last one of a vector is not, unless it is of zeros."""
+        """Choose the empty planes. The last plane is empty only in a vector of zeros."""
         ends = sorted(bench.random.randrange(planes) for _ in range(2))
         some = [range(ends[0]), range(*ends), range(1, planes - 1), range(0)]
         return bench.random.choice(some if planes > 1 else [range(1), range(0)])
@@ -105,7 +106,7 @@ async def empty_planes(dut, weight_bits, stall):
 
 
 def vectors_of_all(weight_bits: int, activation_bits: int) -> int:
-    """Vectors in which every count of every column in every plane comes up once."""
+    """Return the vectors that cover every combination of counts over columns and planes."""
     cases = (TILE.rows + 1) ** (weight_bits * activation_bits)
     return -(-cases // TILE.outputs(weight_bits))
 
@@ -125,7 +126,7 @@ def vectors_of_all(weight_bits: int, activation_bits: int) -> int:
     signed=[0, 1],
 )
 async def every_operand(dut, weight_bits, activation_bits, signed):
-    """Every count of every column in every plane: ``(rows + 1)**(kw * kx)`` cases."""
+    """Run every combination of counts over columns and planes: ``(rows + 1)**(kw * kx)`` cases."""
     bench = ShiftAddBench(dut)
     await bench.start()
     outputs = TILE.outputs(weight_bits)
@@ -149,13 +150,13 @@ async def every_operand(dut, weight_bits, activation_bits, signed):
 @shows("tile.cycles")
 @cocotb.test()
 async def latency_is_the_formula(dut):
-    """From the cycle in which the last plane is at the input to that of the result."""
+    """Compare the cycles from the last plane at the input to the result with ``latency``."""
     bench = ShiftAddBench(dut)
     await bench.start()
     for weight_bits in TILE.weight_widths:
         await bench.check([bench.random_counts(plain_plan(weight_bits, 3, 0))])
         result, _ = bench.monitors["results"].taken[-1]
-        # A plane stands there in the cycle after that in which it is taken.
+        # A plane reaches the input one cycle after the tile takes it.
         assert result - bench.last_plane == TILE.latency(weight_bits) - 1
 
 
@@ -163,7 +164,7 @@ async def latency_is_the_formula(dut):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "often"])
 async def reset_at_any_moment(dut, stall):
-    """In every cycle of jobs of both latencies; what follows is as after the first reset."""
+    """Reset in every cycle of jobs of both latencies: later jobs run as after the first reset."""
     bench = ShiftAddBench(dut, stall=stall)
     await bench.start()
     for cycles in range(1, 25):

@@ -1,1 +1,1 @@
-"""Speed of simulation under cocotb."""
+"""Measurement of the simulation speed under cocotb."""

@@ -1,4 +1,4 @@
-"""Times plays of streams that lie in the working directory, for comparison with the bare model."""
+"""Measurement of the time to play recorded streams, for comparison with the bare model."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from adq.verif.simulation.testpoints import shows
 @shows(reason="They hold the benches that measure the design, not the design.")
 @cocotb.test()
 async def timed_plays(dut):
-    """Every play gives all of its results; what it took is left in ``plays.json``."""
+    """Play the streams in the working directory, and write cycles and times to ``plays.json``."""
     specification = json.loads(os.environ["ADQ_PLAYS"])
     player = Player(dut, TileParameters(**specification["tile"]), words=specification["words"])
     await player.reset()

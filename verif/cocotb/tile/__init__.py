@@ -1,1 +1,1 @@
-"""The whole tile, through its ports."""
+"""Tests of the whole tile through its ports."""

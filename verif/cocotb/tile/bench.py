@@ -1,4 +1,4 @@
-"""Bench of the whole tile: jobs, their streams, and what they must give."""
+"""Bench of the whole tile, which sends jobs and compares their results."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ __all__ = ["TileBench"]
 
 
 class TileBench(Bench):
-    """Drives and watches every port."""
+    """Drives and monitors every port of the tile."""
 
     streams = ("jobs", "weights", "activations", "results")
     quiet: ClassVar = {"counter_address": 0}
@@ -31,19 +31,19 @@ class TileBench(Bench):
             self.source(name, idle)
         self.sink("results", stall)
         self.compared: dict[str, int] = {}
-        """Beats of activations and results that belong to jobs compared, or to resets."""
+        """Number of activation and result beats that belong to compared jobs or to resets."""
         self.pauses = {"idle": idle, "stall": stall}
         self.history: list[Job | JobPlan] = []
         """Jobs since the last reset."""
         self.sent: list[Job | JobPlan] = []
-        """Jobs since the last reset that are not yet compared."""
+        """Jobs sent since the last reset and not yet compared."""
         self.before: int | None = None
-        """Weight bits of the last good job since reset."""
+        """Weight bits of the last valid job since the last reset."""
         self.interrupted: list[str] = []
-        """Bins of the resets whose effects are not yet compared."""
+        """Coverage bins of resets after which no job has been compared yet."""
 
     async def reset(self):
-        """What follows is compared as after the first reset."""
+        """Reset, and record the coverage bin of the reset. Later jobs are compared as usual."""
         self.interrupted += self.moment()
         await super().reset()
         self.compared = {
@@ -52,7 +52,7 @@ class TileBench(Bench):
         self.sent, self.history, self.before = [], [], None
 
     def moment(self) -> list[str]:
-        """Bin of a reset now: what the tile is at; none where it has nothing to do."""
+        """Return the coverage bin of a reset in this cycle, or none if the tile is idle."""
         taken = {
             name: len(self.monitors[name].taken) - count for name, count in self.compared.items()
         }
@@ -73,7 +73,7 @@ class TileBench(Bench):
         return []
 
     def send(self, jobs: list[Job | JobPlan], *, only: str = "", hold: str = ""):
-        """Begin to send jobs with their operands; ``only`` one stream, or ``hold`` one back."""
+        """Start to send jobs on all streams, on ``only`` one, or on all except ``hold``."""
         streams = {"jobs": [], "weights": [], "activations": []}
         if not only:
             self.sent += jobs
@@ -95,20 +95,21 @@ class TileBench(Bench):
                 self.start_soon(self.sources[name].send(integers))
 
     def write_down(self):
-        """Leave the jobs since reset as a case, where that is asked for."""
+        """Write the jobs since reset as a case to the file ``ADQ_RECORD``, if it is set."""
         if path := os.environ.get("ADQ_RECORD"):
             jobs = (job if isinstance(job, Job) else Refused.of(job) for job in self.history)
             write_cases(Path(path), [Case(**self.pauses, seed=0, jobs=tuple(jobs))])
 
     async def check(self, jobs: list[Job | JobPlan]):
-        """Run jobs; every output of every vector must be the product. A :class:`JobPlan` is
-        malformed, and must be refused.
+        """Run jobs, and compare every output of every vector with the product.
+
+        A :class:`JobPlan` is malformed and must be rejected.
         """
         self.send(jobs)
         await self.compare(jobs)
 
     async def compare(self, jobs: list[Job | JobPlan]):
-        """Compare the results of jobs that are sent, and count the bins that they reached."""
+        """Compare the results of jobs that were sent, and sample the coverage bins they reach."""
         reached = []
         for number, job in enumerate(jobs):
             good = isinstance(job, Job)
@@ -126,7 +127,7 @@ class TileBench(Bench):
         sample(reached)
 
     def bins(self, job: Job | JobPlan) -> list[str]:
-        """Bins that the next job compared reaches, by what its beats met."""
+        """Return the coverage bins of the next compared job, by the timing of its beats."""
 
         def beats_of(name: str, count: int) -> slice:
             first = self.compared[name]
@@ -146,7 +147,7 @@ class TileBench(Bench):
         return JobSample.of(job, **met).bins()
 
     async def take(self, count: int) -> np.ndarray:
-        """Result beats as bytes."""
+        """Return the next result beats as an array of bytes, shape (count, bytes)."""
         size = beats.result_bytes(TILE)
         taken = await self.sinks["results"].take(count)
         return np.array([np.frombuffer(beat.to_bytes(size, "little"), np.uint8) for beat in taken])

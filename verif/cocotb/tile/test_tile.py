@@ -1,4 +1,4 @@
-"""The whole tile through its ports, against plain matrix products."""
+"""Tests of the whole tile through its ports against matrix products."""
 
 import itertools
 
@@ -21,17 +21,17 @@ EXCLUSIVE = [counter for counter in Counter if counter < Counter.PLANES_SKIPPED]
 
 
 def sizes(most: int, *wanted: int) -> list[int]:
-    """What a tile can do of the sizes wanted."""
+    """Return the wanted sizes, limited to ``most``."""
     return sorted({min(size, most) for size in wanted})
 
 
 def wrapped(count: int) -> int:
-    """A count as a counter shows it."""
+    """Return a count modulo the range of a performance counter."""
     return count % 2**TILE.counter_bits
 
 
 def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
-    """Jobs of every shape, but for what is given."""
+    """Return random jobs of any shape, with the given attributes."""
     rng = bench.rng
     return [
         random_job(
@@ -55,8 +55,9 @@ def random_jobs(bench: TileBench, count: int, **given) -> list[Job]:
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def every_precision(dut, idle, stall):
-    """Every weight width with activations of 1 to 16 bits, back to back: signed and unsigned ones
-    where nothing pauses, and either of them where something does.
+    """Run every weight width with activations of 1 to 16 bits, back to back.
+
+    Without pauses, activations are both signed and unsigned; with pauses, one of the two at random.
     """
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
@@ -93,7 +94,7 @@ async def every_precision(dut, idle, stall):
     signed=[False, True],
 )
 async def every_operand(dut, weight_bits, activation_bits, signed):
-    """Every weight block of an output with every vector: ``2**(rows * (kw + kx))`` cases."""
+    """Multiply all weights of an output with all vectors: ``2**(rows * (kw + kx))`` cases."""
     bench = TileBench(dut)
     await bench.start()
     low = 2 ** (activation_bits - 1) if signed else 0
@@ -116,7 +117,7 @@ async def every_operand(dut, weight_bits, activation_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def extremes(dut, weight_bits, signed):
-    """The largest magnitudes: nothing overflows."""
+    """Run operands of the largest magnitude: no sum overflows."""
     bench = TileBench(dut)
     await bench.start()
     shape = {"vectors": min(MOST_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 3)}
@@ -129,8 +130,10 @@ async def extremes(dut, weight_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def sums_cross_zero(dut, weight_bits, signed):
-    """Small activations of up to 16 planes: with each plane the total can change its sign, the last
-    one of words below zero among them, which then has to reach the highest bit of the result.
+    """Run small activations of up to 16 planes, so that totals change sign between planes.
+
+    For negative words the sign change can occur in the last plane and must reach the highest bit of
+    the result.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -148,15 +151,16 @@ async def sums_cross_zero(dut, weight_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def carries_reach_every_word(dut, weight_bits, signed):
-    """Sums beside zero and beside powers of two, which come from one side and end on the other: a
-    carry runs through all the ones below, a borrow through all the zeros, to any bit of a total,
-    in every lane, beside lanes in which none does.
+    """Run sums that cross zero or a power of two, so that carries reach every bit of a total.
+
+    A carry propagates through all ones below the bit, a borrow through all zeros, in every lane,
+    next to lanes without one.
     """
     bench = TileBench(dut)
     await bench.start()
     given = {"weight_bits": weight_bits, "signed": signed, "vectors": min(TILE.vectors, 6)}
     most = TILE.max_activation_bits
-    # Narrow weights have more lanes, and negative words, of which every plane counts, take longer.
+    # Narrow weights have more lanes per job. Negative words use all planes, so they take longer.
     repeats = 12 + (32 if signed else 256) // weight_bits
     jobs = [
         random_job(TILE, bench.rng, **given, activation_bits=activation_bits)
@@ -173,8 +177,10 @@ async def carries_reach_every_word(dut, weight_bits, signed):
 def beside_powers(
     rng: np.random.Generator, like: np.ndarray, bits: int, *, signed: bool
 ) -> np.ndarray:
-    """Integers of so many bits: along the last axis one power of two in some places, more often a
-    low one, and little beside it in some; of either sign where there is one.
+    """Return integers of ``bits`` bits at or near powers of two, in the shape of ``like``.
+
+    Along the last axis, some elements contain one power of two, which is more often low than high,
+    and some contain a small offset. Signs are random if ``signed``.
     """
     low = -(2 ** (bits - 1)) if signed else 0
     vectors = (*like.shape[:-1], 1)
@@ -191,7 +197,7 @@ def beside_powers(
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def every_bit_set(dut, weight_bits, signed):
-    """Every weight bit and every activation bit, and then none: every count is all rows."""
+    """Run jobs with all weight and activation bits set, between jobs with zero weights."""
     bench = TileBench(dut)
     await bench.start()
     shape = {"vectors": 1, "row_blocks": min(TILE.row_blocks, 2)}
@@ -206,8 +212,9 @@ async def every_bit_set(dut, weight_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(stall=["never", "lazy"])
 async def every_circumstance(dut, stall):
-    """Weight bits, activation bits, sign, density and row blocks all crossed, in any order; results
-    are taken at once or each of them waits.
+    """Cross weight bits, activation bits, sign, density and row blocks, in random order.
+
+    Results are taken at once, or each of them waits.
     """
     bench = TileBench(dut, stall=stall)
     await bench.start()
@@ -236,7 +243,7 @@ async def every_circumstance(dut, stall):
 
 
 def with_density(rng: np.random.Generator, job: Job, density: str) -> np.ndarray:
-    """Activations of a job, of which none, few or at least half are not zero."""
+    """Return activations of a job of which none, few or at least half are non-zero."""
     low = -(2 ** (job.activation_bits - 1)) if job.signed else 0
     words = rng.integers(low, low + 2**job.activation_bits, job.activations.shape)
     words[words == 0] = -1 if job.signed else 1
@@ -250,7 +257,7 @@ def with_density(rng: np.random.Generator, job: Job, density: str) -> np.ndarray
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def row_blocks_accumulate(dut, idle, stall):
-    """Sums over row blocks, down to single vectors of single bits, which leave no time between."""
+    """Accumulate row blocks, down to single vectors of single bits without a gap between blocks."""
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
     shapes = itertools.product(
@@ -265,8 +272,9 @@ async def row_blocks_accumulate(dut, idle, stall):
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def a_sum_is_read_as_it_is_written(dut, weight_bits):
-    """A lone vector of one bit, both of its weight blocks there before its job: the second block
-    asks for the partial sum in the cycle in which the first stores it.
+    """Read a partial sum in the cycle that writes it.
+
+    The job has a single vector of one bit, and both weight blocks are loaded before it starts.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -282,8 +290,9 @@ async def a_sum_is_read_as_it_is_written(dut, weight_bits):
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), signed=[False, True])
 async def row_blocks_cancel(dut, weight_bits, signed):
-    """The second row block takes away what the first gave, but for little: a carry or a borrow runs
-    through all of a sum, the bits of its lower planes and its total, whatever their number.
+    """Run row blocks that nearly cancel, so that carries propagate through a whole sum.
+
+    A carry or borrow passes the low bits and the total, for every number of planes.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -305,8 +314,10 @@ async def row_blocks_cancel(dut, weight_bits, signed):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths), stall=["never", "often"])
 async def vectors_of_every_length(dut, weight_bits, stall):
-    """Vectors of 1 to 16 planes in one job, one of a single plane or of zeros behind one of 16 and
-    in front of it: their lower planes are empty from the bottom up, in the middle, or nowhere.
+    """Run vectors of 1 to 16 planes in one job, with empty lower planes.
+
+    Vectors of one plane or of zeros precede and follow vectors of 16 planes. The empty planes are
+    the lowest, in the middle, or none.
     """
     bench = TileBench(dut, stall=stall)
     await bench.start()
@@ -326,9 +337,7 @@ async def vectors_of_every_length(dut, weight_bits, stall):
 
 
 def words_of(bench: TileBench, planes: int, *, signed: bool) -> np.ndarray:
-    """A vector whose highest plane that is not empty is the last of so many. With ``signed`` that
-    is the one of the sign.
-    """
+    """Return a vector with exactly ``planes`` planes. If ``signed``, the last is the sign plane."""
     if not planes:
         return np.zeros(TILE.rows, int)
     top = planes - 1
@@ -345,7 +354,7 @@ def words_of(bench: TileBench, planes: int, *, signed: bool) -> np.ndarray:
 @cocotb.test()
 @cocotb.parametrize(density=[0.0, 0.02, 0.5])
 async def sparse_planes(dut, density):
-    """Planes with no bit set: leading ones cost no cycle, and every one is counted."""
+    """Run sparse vectors: leading empty planes cost no cycle, and all empty planes are counted."""
     bench = TileBench(dut)
     await bench.start()
     given = {"vectors": min(TILE.vectors, 8), "row_blocks": 1, "density": density}
@@ -359,7 +368,7 @@ async def sparse_planes(dut, density):
         running += TILE.block_cycles(job.planes())
         for vector in job.activations.reshape(-1, TILE.rows):
             populated = [bool(((vector >> bit) & 1).any()) for bit in range(job.activation_bits)]
-            # Of a vector of zeros, the one plane that carries its tag is not passed over.
+            # The single plane of a vector of zeros is not skipped.
             skipped += populated.count(False) - (not any(populated))
     assert await bench.counter(Counter.RUNNING) == wrapped(running)
     assert await bench.counter(Counter.PLANES_SKIPPED) == wrapped(skipped)
@@ -369,14 +378,15 @@ async def sparse_planes(dut, density):
 @shows("tile.cycles")
 @cocotb.test()
 async def cycles_of_sequences_are_the_formula(dut):
-    """Random lists of jobs, waits for weights included: from the cycle in which all is offered to
-    that in which the last result is taken.
+    """Compare the cycles of random lists of jobs with ``sequence_cycles``.
+
+    The cycles are counted from the first offer to the last result, including waits for weights.
     """
     bench = TileBench(dut)
     await bench.start()
     for _ in range(25):
         jobs = random_jobs(bench, bench.random.randint(1, 6))
-        if bench.random.random() < 0.5:  # short blocks, which wait for weights
+        if bench.random.random() < 0.5:  # short blocks that wait for weights
             jobs = random_jobs(bench, 6, vectors=1, activation_bits=bench.random.randint(1, 4))
         offered = now() + 1
         await bench.check(jobs)
@@ -394,12 +404,12 @@ async def cycles_of_sequences_are_the_formula(dut):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def counted_cycles_are_the_formula(dut, weight_bits):
-    """Of jobs that hide their loads, those that run and those between jobs."""
+    """Compare running plus switching cycles of jobs that hide their loads with ``job_cycles``."""
     bench = TileBench(dut)
     await bench.start()
     bits = 4
     given = {"weight_bits": weight_bits, "activation_bits": bits, "row_blocks": 1}
-    vectors = min(TILE.vectors, TILE.least_vectors(1))  # a plane each, at the least
+    vectors = min(TILE.vectors, TILE.least_vectors(1))  # each has at least one plane
     jobs = random_jobs(bench, 4, **given, vectors=vectors)
     await bench.check(jobs)
     running = await bench.counter(Counter.RUNNING)
@@ -415,7 +425,7 @@ async def counted_cycles_are_the_formula(dut, weight_bits):
 @cocotb.test()
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def latency_is_the_formula(dut, weight_bits):
-    """From the last plane of a lone vector to its result."""
+    """Compare the cycles from the last plane of a single vector to its result with ``latency``."""
     bench = TileBench(dut)
     await bench.start()
     job = random_job(
@@ -441,8 +451,9 @@ async def latency_is_the_formula(dut, weight_bits):
 @cocotb.test()
 @cocotb.parametrize(**PATTERNS)
 async def malformed_jobs(dut, idle, stall):
-    """A malformed job gives one beat that says what is wrong, and the tile goes on: between
-    precisions of both latencies, and two in a row.
+    """Run malformed jobs between valid ones: each returns one beat with its status.
+
+    The valid jobs have both latencies. Some malformed jobs follow each other.
     """
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
@@ -459,8 +470,10 @@ async def malformed_jobs(dut, idle, stall):
 @cocotb.test() if TILE.row_blocks > 1 else left_out
 @cocotb.parametrize(weight_bits=list(TILE.weight_widths))
 async def a_malformed_job_follows_sums_that_wait(dut, weight_bits):
-    """Directly behind a job's last vector, of a single plane, which stands in the pipeline while
-    results wait: its sum over row blocks is complete nevertheless.
+    """Run a malformed job directly after a job whose last vector waits in the pipeline.
+
+    The vector has a single plane and waits because results are stalled. Its sum over row blocks
+    must be complete.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -478,9 +491,7 @@ async def a_malformed_job_follows_sums_that_wait(dut, weight_bits):
 @cocotb.test()
 @cocotb.parametrize(idle=["never", "often"], stall=["never", "often"])
 async def reset_at_any_moment(dut, idle, stall):
-    """In any cycle of jobs of both latencies, from the first beat of their weights to their last
-    result; what follows is as after the first reset.
-    """
+    """Reset in random cycles of jobs of both latencies: later jobs run as after the first reset."""
     bench = TileBench(dut, idle=idle, stall=stall)
     await bench.start()
     shape = {"vectors": min(MOST_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 2)}
@@ -502,14 +513,14 @@ async def reset_at_any_moment(dut, idle, stall):
 @shows("tile.counters")
 @cocotb.test()
 async def counters_cover_every_cycle(dut):
-    """The exclusive counters sum to the cycles since reset, jobs with stalls included."""
+    """Check that the exclusive counters sum to the cycles since reset, including stalls."""
     bench = TileBench(dut, idle="often", stall="often")
     await bench.start()
 
     async def totals():
-        """Sum of the counters, each read in a cycle of its own, and the time of the last read."""
+        """Return the sum of the counters, read in consecutive cycles, and the last read's cycle."""
         values = [await bench.counter(counter) for counter in EXCLUSIVE]
-        # The tile idles while they are read, and only that counter, the last, moves meanwhile.
+        # The tile is idle during the reads, so only the idle counter moves, which is read last.
         return sum(values), now()
 
     counted, cycle = await totals()
@@ -523,7 +534,7 @@ async def counters_cover_every_cycle(dut):
 @shows("tile.counters", "tile.counters")
 @cocotb.test()
 async def counters_start_from_zero(dut):
-    """After reset every counter is zero, but for the one of idle cycles, which counts them."""
+    """Check that every counter is zero after reset, except the counter of idle cycles."""
     bench = TileBench(dut)
     await bench.start()
     await bench.check(random_jobs(bench, 2))
@@ -535,7 +546,7 @@ async def counters_start_from_zero(dut):
 
 
 HIGHEST = 2**TILE.counter_bits - 1 if TILE.counter_bits <= 10 else 63
-"""What a counter is taken to: where that is no longer than a test should take, all of its bits."""
+"""Highest counter value in tests: the maximum of a narrow counter, else 63 to limit the time."""
 
 STOPS = sorted(
     {
@@ -547,8 +558,8 @@ STOPS = sorted(
         ),
     }
 )
-"""Values on the way there and over it, at which tests look: around each power of two, and so where
-the lowest bits are about to overflow, which they must not until the counter counts again.
+"""Counter values at which tests compare: up to and beyond ``HIGHEST``, and around powers of two,
+where the low bits of a counter are about to overflow.
 """
 
 
@@ -565,7 +576,7 @@ the lowest bits are about to overflow, which they must not until the counter cou
     )
 )
 async def a_stream_held_back_is_counted(dut, held, counter):
-    """One cycle more without its beats is one cycle more in its counter, and in no other."""
+    """Hold a stream back longer: its counter, and no other, grows by the additional cycles."""
     bench = TileBench(dut)
     await bench.start()
     [job] = random_jobs(bench, 1, row_blocks=1)
@@ -578,14 +589,14 @@ async def a_stream_held_back_is_counted(dut, held, counter):
         await bench.compare([job])
         began = now()
         counts = [await bench.counter(counter) for counter in Counter]
-        # Idle cycles go on while the counters are read, as many each time.
+        # Idle cycles are counted during the reads, the same number each time.
         assert now() - began == len(Counter)
         return counts
 
-    # What the other streams bring has been loaded by then.
+    # By then the beats of the other streams are loaded.
     least = 20 + TILE.weight_beats
     first = await counts_after(least)
-    # Of idle cycles some come behind the job: how many of them the tile takes to come to rest.
+    # Some idle cycles follow the job; their number depends on when the tile becomes idle.
     behind = range(16) if counter is Counter.IDLE else [0]
     about_to_carry = [(2**LOW_BITS - 1 - first[counter] + n) % 2**LOW_BITS for n in behind]
     for more in (*(HIGHEST * part // 6 for part in range(1, 8)), *about_to_carry):
@@ -598,7 +609,7 @@ async def a_stream_held_back_is_counted(dut, held, counter):
 @shows("tile.counters")
 @cocotb.test()
 async def a_result_held_back_is_counted(dut):
-    """One cycle more in which it waits is one cycle more in its counter, and in no other."""
+    """Hold a result back longer: its counter, and no other, grows by the additional cycles."""
     bench = TileBench(dut)
     await bench.start()
     [job] = random_jobs(bench, 1, row_blocks=1, vectors=1)
@@ -630,7 +641,7 @@ async def a_result_held_back_is_counted(dut):
 @cocotb.test()
 @cocotb.parametrize(stall=[stall for stall in BACK_PRESSURES if stall != "never"])
 async def results_that_wait_are_counted(dut, stall):
-    """In each cycle in which a result is offered and not taken."""
+    """Check that each cycle in which a result is offered but not taken is counted."""
     bench = TileBench(dut, stall=stall)
     await bench.start()
     waited = 0
@@ -652,8 +663,9 @@ async def results_that_wait_are_counted(dut, stall):
 @cocotb.test()
 @cocotb.parametrize(lowest_empty=[False, True])
 async def skipped_planes_carry(dut, lowest_empty):
-    """As many planes as can be skipped at once, each number of them where the lowest bits of their
-    counter overflow: the leading planes of a vector, or those and its lowest.
+    """Skip every possible number of planes in one cycle when the counter's low bits overflow.
+
+    The skipped planes are the leading planes of a vector, or those and its lowest plane.
     """
     bench = TileBench(dut)
     await bench.start()
@@ -679,7 +691,7 @@ async def skipped_planes_carry(dut, lowest_empty):
 @shows("tile.counters")
 @cocotb.test()
 async def jobs_are_counted(dut):
-    """Each job once, and a malformed one in the cycle in which it is refused."""
+    """Check that each malformed job is counted once, in the cycle in which it is rejected."""
     bench = TileBench(dut)
     await bench.start()
     malformed = malformed_plans()
@@ -695,7 +707,7 @@ async def jobs_are_counted(dut):
 @shows("tile.counters")
 @cocotb.test()
 async def running_cycles_are_counted(dut):
-    """One a plane, by way of many values to the highest, and over it."""
+    """Check that one running cycle per plane is counted, up to and beyond the highest value."""
     bench = TileBench(dut)
     await bench.start()
     planes = 0

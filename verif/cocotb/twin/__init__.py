@@ -1,1 +1,1 @@
-"""One of two simulators that are driven alike."""
+"""Test that compares two simulators with the same inputs."""

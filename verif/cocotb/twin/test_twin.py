@@ -1,4 +1,4 @@
-"""Plays a schedule into the ports of a tile with counters of its switching."""
+"""Test that plays a schedule into a tile with switching counters."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,9 @@ from adq.verif.simulation.testpoints import shows
 @shows("simulators.agree")
 @cocotb.test()
 async def schedule(dut):
-    """Results with their cycles, and the counters behind reset and at the end, are left in
-    ``twin.json``.
+    """Play the schedule, and write results and switching counts to ``twin.json``.
+
+    Each result has its cycle. Switching is read after reset and at the end.
     """
     given = Schedule(**json.loads(Path("schedule.json").read_text()))
     driver, switching = Driver(given), []

@@ -1,1 +1,1 @@
-"""Weight array."""
+"""Tests of the weight array."""

@@ -25,13 +25,13 @@ class WeightArrayBench(Bench):
         self.pause = BACK_PRESSURES[stall](self.random)
 
     def beats_of(self, block: np.ndarray) -> list[int]:
-        """Beats of a block; rows past the last are noise."""
+        """Return the beats of a block, with random values in rows beyond the last."""
         padded = self.rng.integers(0, 2, (TILE.weight_beats * TILE.rows_per_beat, TILE.columns))
         padded[: TILE.rows] = block
         return [to_bits(rows) for rows in padded.reshape(TILE.weight_beats, -1, TILE.columns)]
 
     def random_uses(self, blocks: int, *, most_planes: int = 5) -> list[tuple]:
-        """Blocks of random bits, each with the planes that it is used for."""
+        """Return random blocks, each with the random planes that use it."""
         return [
             (
                 self.rng.integers(0, 2, SHAPE),
@@ -41,17 +41,19 @@ class WeightArrayBench(Bench):
         ]
 
     async def check(self, uses: list[tuple], *, cycles: int | None = None) -> int:
-        """Load and use blocks, given with their planes; with ``cycles``, stop after so many.
+        """Load blocks, multiply each with its planes, and compare.
+
+        If ``cycles`` is given, the check stops after that many cycles.
 
         Returns
         -------
         int
-            Cycles from that of the first beat to that of the last release.
+            Cycles from the first beat to the last release.
         """
         beats = [beat for block, _ in uses for beat in self.beats_of(block)]
         self.start_soon(self.sources["weights"].send(beats))
         planes = [(n, plane) for n, (_, planes) in enumerate(uses) for plane in planes]
-        filled: list[int] = []  # cycle from which each block is there
+        filled: list[int] = []  # first cycle in which each block can be used
         accepted = released = using = cycle = 0
         products = None
         while released < len(uses):
@@ -60,7 +62,7 @@ class WeightArrayBench(Bench):
             block = planes[0][0] if planes else len(uses)
             there = [n for n, since in enumerate(filled) if released <= n and since <= cycle]
             step = block in there and not self.pause(True)
-            # The tile releases a bank at the latest in the cycle of the other bank's first plane.
+            # The tile releases a bank no later than in the cycle of the other bank's first plane.
             release = released < block and (step or not self.pause(True))
             if step:
                 using, plane = planes.pop(0)
@@ -83,7 +85,7 @@ class WeightArrayBench(Bench):
                     filled.append(cycle + TILE.store_latency)
             if release:
                 released += 1
-                products = np.zeros(SHAPE, int)  # loading the bank may move none
+                products = np.zeros(SHAPE, int)  # loading must not toggle products
             if step:
                 products = uses[using][0][:, TILE.sliced_columns] * plane[:, None]
             cycle += 1

@@ -1,4 +1,4 @@
-"""The weight array, against the blocks that were loaded."""
+"""Tests of the weight array against the loaded blocks."""
 
 import cocotb
 import numpy as np
@@ -13,7 +13,7 @@ from adq.verif.simulation.testpoints import shows
 @cocotb.test()
 @cocotb.parametrize(idle=list(IDLES), stall=[*IDLES])
 async def blocks_load_while_others_compute(dut, idle, stall):
-    """Random blocks and planes: products never come from the bank that loads."""
+    """Run random blocks and planes: products never come from the bank that loads."""
     bench = WeightArrayBench(dut, idle=idle, stall=stall)
     await bench.start()
     await bench.check(bench.random_uses(12))
@@ -22,7 +22,7 @@ async def blocks_load_while_others_compute(dut, idle, stall):
 @shows("weights.stored")
 @cocotb.test()
 async def every_cell(dut):
-    """A lone weight bit, and a lone missing one, in every cell, with all rows on."""
+    """Set or clear a single weight bit in every cell, with all rows active."""
     bench = WeightArrayBench(dut)
     await bench.start()
     all_rows = np.ones(TILE.rows, int)
@@ -41,9 +41,7 @@ async def every_cell(dut):
 @shows("weights.banks", "tile.cycles")
 @cocotb.test()
 async def loading_hides(dut):
-    """Blocks follow without a gap where each is used for as long as the formula asks, and with a
-    gap where it is used for a plane less.
-    """
+    """Check that loads are hidden from ``least_vectors`` on, and not with one plane less."""
     bench = WeightArrayBench(dut)
     await bench.start()
     enough = TILE.least_vectors(1, row_blocks=2)
@@ -63,7 +61,7 @@ async def loading_hides(dut):
 @cocotb.test()
 @cocotb.parametrize(idle=["never", "often"])
 async def reset_at_any_moment(dut, idle):
-    """In the middle of loading and computing: what follows is as after the first reset."""
+    """Reset while loading and computing: later blocks run as after the first reset."""
     bench = WeightArrayBench(dut, idle=idle)
     await bench.start()
     for cycles in range(1, 3 * TILE.weight_beats + 4, max(1, TILE.weight_beats // 8)):
