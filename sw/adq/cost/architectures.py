@@ -37,7 +37,9 @@ def listed_work(
         counts[kind] += 1
         return f"{kind}{counts[kind]}"
 
-    def add(layer: str, inputs: int, outputs: int, before: list[int], after: list[int], kernel=1):
+    def add(
+        layer: str, inputs: int, outputs: int, before: list[int], after: list[int], kernel: int = 1
+    ) -> None:
         weights = kernel**2 * inputs * outputs
         layers.append(
             LayerWork(

@@ -84,7 +84,7 @@ def _table(network: NetworkWork) -> Table:
     return table
 
 
-def _cells(macs: int, bit_operations: int, *picojoules: float) -> list[str]:
+def _cells(macs: float, bit_operations: float, *picojoules: float) -> list[str]:
     return [f"{macs:,}", _short(bit_operations / 1e9), *(_short(each / 1e6) for each in picojoules)]
 
 

@@ -2,10 +2,12 @@
 
 import copy
 import dataclasses
+import functools
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from adq.cost.architectures import listed_work
 from adq.cost.models import BASELINE_BITS
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from adq.golden.network import Network
+
+_Number = TypeVar("_Number", int, float)
 
 MINIMUM_BITS = 2
 """Minimum bits of a layer."""
@@ -89,7 +93,12 @@ def module_work(
     found: dict[str, LayerWork] = {}
     module = copy.deepcopy(module).to("meta").eval()
 
-    def record(name: str, layer: "nn.Module", inputs: tuple, output: torch.Tensor) -> None:
+    def record(
+        name: str,
+        layer: nn.Conv2d | nn.Linear,
+        inputs: tuple[torch.Tensor, ...],
+        output: torch.Tensor,
+    ) -> None:
         k = bits if isinstance(bits, int) else bits[name]
         found[name] = LayerWork(
             name=name,
@@ -104,9 +113,7 @@ def module_work(
 
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(
-                lambda layer, inputs, output, name=name: record(name, layer, inputs, output)
-            )
+            layer.register_forward_hook(functools.partial(record, name))
     with torch.no_grad():
         module(torch.empty(1, *input_shape, device="meta"))
     if not found:
@@ -117,7 +124,7 @@ def module_work(
     return tuple(found.values())
 
 
-def numbers(option: str, text: str, kind: type) -> list:
+def numbers(option: str, text: str, kind: Callable[[str], _Number]) -> list[_Number]:
     """Return the numbers of an option, separated by commas or by x, as in 3x32x32.
 
     Raises
@@ -176,7 +183,7 @@ def architecture_work(
     unpruned = listed_work(architecture, input_shape, classes)
     names = [layer.name for layer in unpruned]
     precision = _of_layers("bits", bits, names, MINIMUM_BITS, BASELINE_BITS)
-    density = {}
+    density: dict[str, float] = {}
     if densities:
         density = _of_layers("density", densities, names[:-1], 0, 1)
         precision |= {
@@ -185,8 +192,8 @@ def architecture_work(
     kept = None
     if channels:
         kept = _of_layers("channels", channels, names[:-1], 1, math.inf) | {names[-1]: classes}
-    layers = listed_work(architecture, input_shape, classes, kept)
-    for layer in layers:
+    work = listed_work(architecture, input_shape, classes, kept)
+    for layer in work:
         if kept and layer.channels != kept[layer.name]:
             raise CostError(
                 f"channels {kept[layer.name]} of {layer.name}: it adds to {layer.channels} others, "
@@ -194,7 +201,7 @@ def architecture_work(
             )
     layers = [
         dataclasses.replace(layer.at(precision[layer.name]), density=density.get(layer.name))
-        for layer in layers
+        for layer in work
     ]
     return NetworkWork.of(architecture, layers, unpruned)
 
@@ -214,8 +221,8 @@ def _checkpoint_work(path: Path) -> NetworkWork:
 
 
 def _of_layers(
-    what: str, values: Sequence[float], layers: Sequence[str], low: float, high: float
-) -> dict[str, float]:
+    what: str, values: Sequence[_Number], layers: Sequence[str], low: float, high: float
+) -> dict[str, _Number]:
     """Return the values by layer name. A single value applies to all layers."""
     for value in values:
         if not low <= value <= high:
@@ -226,4 +233,4 @@ def _of_layers(
             f"{what}: {len(values)} are given; give 1, or {len(layers)}, one for each of "
             f"{', '.join(layers)}"
         )
-    return dict(zip(layers, values * len(layers), strict=False))
+    return dict(zip(layers, itertools.cycle(values), strict=False))

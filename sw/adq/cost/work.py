@@ -83,11 +83,13 @@ class NetworkWork:
 
     def total(self, quantity: str) -> float:
         """Return the sum of a property of ``LayerWork`` over the layers."""
-        return sum(getattr(layer, quantity) for layer in self.layers)
+        total: float = sum(getattr(layer, quantity) for layer in self.layers)
+        return total
 
     def baseline_total(self, quantity: str) -> float:
         """Return the sum of a property of ``LayerWork`` over the baseline's layers."""
-        return sum(getattr(layer, quantity) for layer in self.baseline)
+        total: float = sum(getattr(layer, quantity) for layer in self.baseline)
+        return total
 
     def reduction(self, quantity: str) -> float:
         """Return the baseline's total divided by the network's total.

@@ -6,12 +6,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from adq.models.architectures import ARCHITECTURES, Block, ModelError
+from adq.models.architectures import ARCHITECTURES, Block, Entry, ModelError
 
 if TYPE_CHECKING:
     from adq.models.listed import ListedNetwork
 
-__all__ = ["ARCHITECTURES", "Block", "ModelError", "build"]
+__all__ = ["ARCHITECTURES", "Block", "Entry", "ModelError", "build"]
 
 
 def build(

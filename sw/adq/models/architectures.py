@@ -1,6 +1,8 @@
 """Architectures as lists of channels, readable without PyTorch."""
 
-__all__ = ["ARCHITECTURES", "Block", "ModelError"]
+from typing import Literal
+
+__all__ = ["ARCHITECTURES", "Block", "Entry", "ModelError"]
 
 
 class ModelError(ValueError):
@@ -10,7 +12,10 @@ class ModelError(ValueError):
 Block = tuple[int, int, int]
 """Residual block: channels of its first and second convolution, and its stride."""
 
-ARCHITECTURES: dict[str, tuple[int | str | Block, ...]] = {
+Entry = int | Literal["M", "A"] | Block
+"""Entry of an architecture; see ``ARCHITECTURES``."""
+
+ARCHITECTURES: dict[str, tuple[Entry, ...]] = {
     "digits": (16, "M", 32, 32, "M"),
     "vgg9": (32, 32, "M", 64, 64, "M", 128, 128, "M"),
     "vgg11": (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from adq.models.architectures import Block, ModelError
+from adq.models.architectures import Entry, ModelError
 
 
 class ListedNetwork(nn.Sequential):
@@ -31,7 +31,7 @@ class ListedNetwork(nn.Sequential):
 
     def __init__(
         self,
-        architecture: Sequence[int | str | Block],
+        architecture: Sequence[Entry],
         input_shape: tuple[int, int, int],
         classes: int,
         channels: Mapping[str, int],
@@ -116,7 +116,9 @@ class ResidualBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to (N, C', H/stride, W/stride)."""
         y = self.relu1(self.norm1(self.conv1(x)))
-        return self.relu2(self.norm2(self.conv2(y)) + self.shortcut(x))
+        y = self.norm2(self.conv2(y)) + self.shortcut(x)
+        output: torch.Tensor = self.relu2(y)
+        return output
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
