@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -178,7 +178,7 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
     """Wrap a command so that user errors become one line on stderr and an exit status."""
 
     @functools.wraps(command)
-    def run(*args, **kwargs) -> None:
+    def run(*args: Any, **kwargs: Any) -> None:
         # SIGTERM raises KeyboardInterrupt, so that child simulators are also stopped.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:

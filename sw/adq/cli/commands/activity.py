@@ -18,7 +18,7 @@ from adq.cli.tile_options import (
 
 def activity(
     artifacts: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts to simulate.")
+        list[Path], typer.Argument(metavar="DIR", help="Golden artifacts to simulate.")
     ],
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,

@@ -17,9 +17,7 @@ from adq.cli.architecture_options import (
 def cost(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(
-            help="Training runs, checkpoints and golden artifacts.", metavar="[PATH]..."
-        ),
+        typer.Argument(help="Training runs, checkpoints and golden artifacts.", metavar="PATH"),
     ] = None,
     arch: ArchOption = None,
     bits: BitsOption = "16",

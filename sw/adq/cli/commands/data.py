@@ -16,7 +16,7 @@ class Action(enum.StrEnum):
     CHECK = "check"
 
 
-Name = enum.StrEnum("Name", list(HUB_DATA_SETS))
+Name = enum.StrEnum("Name", list(HUB_DATA_SETS))  # type: ignore[misc]  # not a literal
 
 
 def data(

@@ -20,7 +20,7 @@ def energy(
         list[Path] | None,
         typer.Argument(
             help="Golden artifacts, and JSON files of training results (results/*.json).",
-            metavar="[PATH]...",
+            metavar="PATH",
         ),
     ] = None,
     arch: ArchOption = None,
@@ -78,6 +78,7 @@ def energy(
     The exit status is 1 if the coefficients were fitted to another revision of the tile's RTL.
     """
     from rich.markup import escape
+    from rich.status import Status
 
     from adq.console import Console, print_whole
     from adq.cost.sources import architecture_work, numbers
@@ -97,7 +98,7 @@ def energy(
         if path.is_dir():
             with console.status(f"{escape(str(path))}: reading") as status:
 
-                def show(layer, path=path, status=status):
+                def show(layer: str, path: Path = path, status: Status = status) -> None:
                     status.update(f"{escape(str(path))}: {layer}")
 
                 networks.append(artifact_energy(path, model, images, show))

@@ -1,7 +1,7 @@
 """``adq evaluate``: evaluates a trained network on the test set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,17 +44,22 @@ def evaluate(
     console, name = Console(markup=False), escape(str(run))
     folder = Run.open(run)
     with console.status(f"{name}: evaluating") as status:
-        from adq.runs.integer_evaluation import evaluate_integers, evaluate_trained, other_data_note
+        from adq.runs.integer_evaluation import (
+            Evaluation,
+            evaluate_integers,
+            evaluate_trained,
+            other_data_note,
+        )
 
-        if integer or onnx:
-            evaluation = evaluate_integers(folder, bits=bits)
-        else:
-            evaluation = evaluate_trained(folder, bits=bits)
+        in_integers = evaluate_integers(folder, bits=bits) if integer or onnx else None
+        evaluation: Evaluation = (
+            evaluate_trained(folder, bits=bits) if in_integers is None else in_integers
+        )
         verified = None
-        if onnx:
+        if onnx and in_integers is not None:
             from adq.artifacts.verification import verify_onnx
 
-            for verified in verify_onnx(evaluation.network, evaluation.inputs):
+            for verified in verify_onnx(in_integers.network, in_integers.inputs):
                 status.update(f"{name}: {verified.images} of {len(evaluation)} images by ONNX")
 
     if evaluation.other_data:
@@ -62,10 +67,10 @@ def evaluate(
     figures = evaluation.to_json()
     table = Table(title=f"{run}: {evaluation.name}, {len(evaluation):,} test images")
     row = {"as trained": f"{evaluation.accuracy:.2%}"}
-    if "integer_accuracy" in figures:
-        share = evaluation.differing_classes / len(evaluation)
-        row["in integers"] = f"{evaluation.integer_accuracy:.2%}"
-        row["classes that differ"] = f"{evaluation.differing_classes} ({share:.2%})"
+    if in_integers is not None:
+        share = in_integers.differing_classes / len(evaluation)
+        row["in integers"] = f"{in_integers.integer_accuracy:.2%}"
+        row["classes that differ"] = f"{in_integers.differing_classes} ({share:.2%})"
     for heading in row:
         table.add_column(heading, justify="right")
     table.add_row(*row.values())
@@ -78,7 +83,11 @@ def evaluate(
             style=None if verified.agrees else "red",
         )
     path = result_path(run, out)
-    result = {"run": str(run), "checkpoint": evaluation.checkpoint, "bits": bits}
+    result: dict[str, Any] = {
+        "run": str(run),
+        "checkpoint": evaluation.checkpoint,
+        "bits": bits,
+    }
     result |= figures
     result["onnx"] = None if verified is None else verified.to_json()
     write_json(path, result)

@@ -75,6 +75,11 @@ def export(
     console.print(f"Written: {directory / 'manifest.json'}", highlight=False)
     if onnx or qonnx:
         from adq.artifacts.graphs import write_graphs
+        from adq.golden.onnx_graph import Dialect
 
-        asked = [name for name, wanted in (("onnx", onnx), ("qonnx", qonnx)) if wanted]
+        asked: list[Dialect] = []
+        if onnx:
+            asked.append("onnx")
+        if qonnx:
+            asked.append("qonnx")
         write_graphs(directory, asked, console)

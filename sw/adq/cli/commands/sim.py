@@ -20,7 +20,7 @@ def sim(
     artifacts: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...",
+            metavar="DIR",
             help="Golden artifacts. The costs of each are compared with the first artifact that "
             "has the same layers.",
         ),

@@ -80,7 +80,7 @@ def train(
         from adq.training.progress import TrainingProgress
 
         with TrainingProgress(console) as progress:
-            observers = [progress]
+            observers: list[Observer] = [progress]
             if importlib.util.find_spec("tensorboard"):
                 observers.append(TensorBoardObserver(out / run.tensorboard.name))
             metrics = train(recipe, run, Observers(observers), other_data=other_data)

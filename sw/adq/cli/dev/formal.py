@@ -12,7 +12,7 @@ def formal(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Run the proofs whose names begin with NAME. Default: all."
+            metavar="NAME", help="Run the proofs whose names begin with NAME. Default: all."
         ),
     ] = None,
     processes: ProcessesOption = None,

@@ -10,7 +10,7 @@ from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOp
 
 def gate_level(
     artifacts: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Golden artifacts to simulate.")
+        list[Path], typer.Argument(metavar="DIR", help="Golden artifacts to simulate.")
     ],
     liberty: Annotated[
         Path,

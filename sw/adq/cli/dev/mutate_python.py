@@ -15,7 +15,7 @@ def mutate_python(
     only: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Mutate only these modules or functions. Default: all."
+            metavar="NAME", help="Mutate only these modules or functions. Default: all."
         ),
     ] = None,
     processes: ProcessesOption = None,

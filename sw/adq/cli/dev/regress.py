@@ -19,7 +19,7 @@ from adq.cli.tile_options import (
 def regress(
     artifacts: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Golden artifacts to simulate as well."),
+        typer.Argument(metavar="DIR", help="Golden artifacts to simulate as well."),
     ] = None,
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,

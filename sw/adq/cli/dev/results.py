@@ -10,7 +10,7 @@ def results(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN...]", help="Finished runs of checked-in recipes to save as results."
+            metavar="RUN", help="Finished runs of checked-in recipes to save as results."
         ),
     ] = None,
     folder: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
