@@ -24,8 +24,8 @@ RESIDUAL_RECIPE := digits32-resnet8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
-  testplan mutate mutate-python inject report bench-rtl cross-check waveform golden bench-golden bench-train \
-  lint clean
+  testplan mutate mutate-python inject report bench-rtl cross-check waveform golden bench-golden \
+  bench-train lint docs picture clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -56,7 +56,7 @@ $(VENV)/.figures: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,onnx,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,onnx,docs,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
@@ -137,6 +137,9 @@ cross-check: $(VENV)/.sim  ## timing and power of the mapped tile beside OpenSTA
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again
 	@$(ADQ) dev waveform --out docs/figures/job.svg
 
+picture: $(VENV)/.figures  ## draw docs/figures/chain.svg, the picture that the README opens with
+	@$(ADQ) dev chain --out docs/figures/chain.svg
+
 bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime's and PyTorch's
 	@$(ADQ) dev bench-golden
 
@@ -161,6 +164,10 @@ lint: $(VENV)/.test  ## check style, format and types, the test plan, and docs a
 	@$(VENV)/bin/mypy
 	@$(ADQ) dev testplan --check
 	@$(ADQ) dev docs --check
+
+docs: $(VENV)/.test  ## the documentation site, into build/docs; a warning is an error
+	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo "Written: build/docs/index.html"
 
 clean:  ## remove builds and runs, keep .venv
 	rm -rf build runs

@@ -56,6 +56,7 @@ DEVELOPERS_COMMANDS = (
     "bench-golden",
     "bench-rtl",
     "waveform",
+    "chain",
 )
 """Commands of ``adq dev``. Each is a module of ``adq.cli.dev``, which is not in the wheel."""
 
