@@ -73,3 +73,11 @@ def test_the_picture_shows_what_is_kept():
     assert f"Energy of an image: {kept.ratio:.1f} times less" in texts, "make picture"
     for accuracy in (kept.accuracy, kept.uniform_accuracy):
         assert f"accuracy {accuracy:.1%}" in map(str.strip, texts), "make picture"
+
+
+@pytest.mark.parametrize("folder", ["verif", "sw/adq", "verif/signoff"])
+def test_the_architecture_names_every_room(folder):
+    page = (DOCS / "architecture.md").read_text()
+    for path in (ROOT / folder).iterdir():
+        if (path / "__init__.py").exists() and not path.is_symlink():
+            assert f"`{path.name}/`" in page, path

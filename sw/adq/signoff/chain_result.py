@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from adq.energy.chain_figure import ChainResult
 from adq.energy.coefficients import coefficients_for
 from adq.energy.simulated import LIBRARY
 from adq.energy.sources import artifact_energy
 from adq.rtl.parameters import TileParameters
 from adq.runs.results import read_result
+from adq.signoff.chain_figure import ChainResult
 
 __all__ = ["kept_chain"]
 

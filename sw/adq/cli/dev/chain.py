@@ -23,8 +23,8 @@ def chain(
     """Draw the chain from images to energy, with what is kept of one network."""
     import matplotlib
 
-    from adq.energy.chain_figure import draw_chain
     from adq.runs.density_figures import save
+    from adq.signoff.chain_figure import draw_chain
     from adq.signoff.chain_result import kept_chain
 
     with matplotlib.rc_context({"svg.fonttype": "none"}):  # text stays text
