@@ -7,9 +7,9 @@ that a word of the tile and an element of the network's product are the same thi
 import numpy as np
 
 
-def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
     """Count the windows along one axis; below 1 where the kernel does not fit."""
-    return (size + 2 * padding - kernel) // stride + 1
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def windows(
@@ -17,15 +17,16 @@ def windows(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
-    fill: int = 0,
+    dilation: tuple[int, int] = (1, 1),
 ) -> np.ndarray:
-    """View the windows that slide over images, padded with ``fill``.
+    """View the windows that slide over images, padded with zeros.
 
     Takes (N, C, H, W) and returns a read-only view (N, C, OH, OW, KH, KW) of the padded images.
     """
-    inputs = _padded(inputs, padding, fill)
-    view = np.lib.stride_tricks.sliding_window_view(inputs, kernel, axis=(2, 3))
-    return view[:, :, :: stride[0], :: stride[1]]
+    inputs = _padded(inputs, padding)
+    reach = tuple(step * (side - 1) + 1 for step, side in zip(dilation, kernel, strict=True))
+    view = np.lib.stride_tricks.sliding_window_view(inputs, reach, axis=(2, 3))
+    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 
 class WindowMatrix:
@@ -42,9 +43,10 @@ class WindowMatrix:
         kernel: tuple[int, int],
         stride: tuple[int, int],
         padding: tuple[int, int],
+        dilation: tuple[int, int] = (1, 1),
     ):
-        self._padded = np.ascontiguousarray(_padded(inputs, padding, 0))
-        self._view = windows(self._padded, kernel, stride, (0, 0))
+        self._padded = np.ascontiguousarray(_padded(inputs, padding))
+        self._view = windows(self._padded, kernel, stride, (0, 0), dilation)
         images, channels, height, width, *_ = self._view.shape
         self.shape = (images * height * width, channels * kernel[0] * kernel[1])
         self.dtype = inputs.dtype
@@ -75,10 +77,10 @@ class WindowMatrix:
         return self._view[:, channel, :, :, down, right]
 
 
-def _padded(inputs: np.ndarray, padding: tuple[int, int], fill: int) -> np.ndarray:
-    """Put rows and columns of ``fill`` around images (N, C, H, W)."""
+def _padded(inputs: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+    """Put rows and columns of zeros around images (N, C, H, W)."""
     vertical, horizontal = padding
     if not (vertical or horizontal):
         return inputs
     around = ((0, 0), (0, 0), (vertical, vertical), (horizontal, horizontal))
-    return np.pad(inputs, around, constant_values=fill)
+    return np.pad(inputs, around, constant_values=0)

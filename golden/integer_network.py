@@ -25,12 +25,17 @@ from adq.golden.network import (
     EXACT_FLOAT64,
     INPUT,
     AveragePool2d,
+    Concat,
     Conv2d,
+    Gather,
     Linear,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
+    Multiply,
     Network,
     Node,
+    Requantizing,
     Rescale,
 )
 from adq.golden.requantize import Requantize, requantize
@@ -52,13 +57,13 @@ class Trace:
     accumulators: dict[str, np.ndarray]
     """int64 (N, ...) of every matrix layer and average pool, bias included, by node."""
     outputs: dict[str, np.ndarray]
-    """Activations (N, ...) of every node but the last, in the dtype of their format, by node."""
+    """Activations (N, ...) of every node that gives some, in the dtype of their format, by node."""
     logits: np.ndarray
-    """int64 (N, classes): the last node's accumulators."""
+    """int64 (N, classes, ...): accumulators of the network's first output, or its activations."""
 
     @property
     def classes(self) -> np.ndarray:
-        """int64 (N,): the position of the largest logit, the first of equal ones."""
+        """int64 (N, ...): the position of the largest logit, the first of equal ones."""
         return self.logits.argmax(axis=1)
 
 
@@ -84,21 +89,24 @@ def run(
     accumulators = {}
     for node in network.nodes:
         source = tensors[node.input]
-        if isinstance(node, MatrixLayer | AveragePool2d | Rescale):
+        if isinstance(node, Requantizing):
             if isinstance(node, Rescale):
                 total = source.astype(np.int64)
+            elif isinstance(node, Multiply):
+                total = source.astype(np.int64) * tensors[node.other]
             else:
                 total = accumulators[node.name] = compute(network, node.name, source)
             if node.requantize is not None:
                 skip = tensors.get(node.requantize.skip)
                 tensors[node.name] = requantize(total, node.requantize, skip)
         else:
-            output = _rearranged(network, node, _images_last(source))
-            tensors[node.name] = _images_first(output)
+            sources = [_images_last(tensors[name]) for name in node.reads]
+            output = _images_first(_rearranged(network, node, sources))
+            tensors[node.name] = output.astype(network.formats[node.name].dtype, copy=False)
     del tensors[INPUT]
-    return Trace(
-        accumulators=accumulators, outputs=tensors, logits=accumulators[network.nodes[-1].name]
-    )
+    first = network.outputs[0]
+    logits = accumulators[first] if first not in tensors else tensors[first].astype(np.int64)
+    return Trace(accumulators=accumulators, outputs=tensors, logits=logits)
 
 
 def accumulate(network: Network, name: str, layer_input: np.ndarray) -> np.ndarray:
@@ -117,7 +125,7 @@ def accumulate(network: Network, name: str, layer_input: np.ndarray) -> np.ndarr
 
 
 def logits(network: Network, inputs: np.ndarray, *, threads: int | None = None) -> np.ndarray:
-    """Compute the last node's accumulators, int64 (N, classes), and keep nothing else.
+    """Compute the network's first output, int64 (N, classes, ...), and keep nothing else.
 
     For whole test sets: memory is that of ``BATCH`` images a thread. Takes ``threads`` threads,
     as many as this process has cores where that is left out.
@@ -138,33 +146,38 @@ def logits(network: Network, inputs: np.ndarray, *, threads: int | None = None) 
 
 
 def _logits(network: Network, inputs: np.ndarray) -> np.ndarray:
-    last_reads = {name: node for node in network.nodes for name in network.reads(node)}
-    last = network.nodes[-1]
+    first = network[network.outputs[0]]
     tensors = {INPUT: _images_last(inputs)}
-    for node in network.nodes[:-1]:
-        source = tensors[node.input]
-        if isinstance(node, MatrixLayer | AveragePool2d | Rescale):
-            tensors[node.name] = _requantized(network, node, source, tensors)
-        else:
-            tensors[node.name] = _rearranged(network, node, source)
-        for name in set(network.reads(node)):
-            if last_reads[name] is node:
+    for node in network.nodes:
+        sources = [tensors[name] for name in node.reads]
+        if isinstance(node, Requantizing) and node.requantize is not None:
+            tensors[node.name] = _requantized(network, node, tensors)
+        elif not isinstance(node, Requantizing):
+            tensors[node.name] = _rearranged(network, node, sources)
+        if node is first:
+            if node.name in tensors:
+                return _images_first(tensors[node.name]).astype(np.int64)
+            return accumulate(network, node.name, _images_first(sources[0]))
+        for name in set(node.reads):
+            if network.last_readers[name] is node:
                 del tensors[name]
-    ((_, products),) = _products(network, last, tensors[last.input])
-    return (products.astype(np.int64) + last.bias[:, None]).T
+    raise AssertionError("an output is a node")
 
 
-def _requantized(
-    network: Network, node: Node, source: np.ndarray, tensors: dict[str, np.ndarray]
-) -> np.ndarray:
+def _requantized(network: Network, node: Node, tensors: dict[str, np.ndarray]) -> np.ndarray:
     """Activations of a node, in floating point wide enough for their readers."""
-    parameters = node.requantize
+    parameters, source = node.requantize, tensors[node.input]
     output = np.empty((*network.shapes[node.name], source.shape[-1]), dtype=np.float32)
     exact = network.bounds[node.name].requantized < EXACT_FLOAT64
     bias = getattr(node, "bias", np.zeros_like(parameters.multiplier)).astype(np.int64)
     skip = None if parameters.skip is None else tensors[parameters.skip]
     finish = _in_float64 if exact else _in_int64
-    for part, products in _products(network, node, source):
+    if isinstance(node, Multiply):
+        products = source.astype(np.float64) * tensors[node.other]
+        parts = [((), products)]
+    else:
+        parts = _products(network, node, source)
+    for part, products in parts:
         output[part] = finish(products, bias, parameters, None if skip is None else skip[part])
     return output
 
@@ -180,7 +193,8 @@ def _in_float64(
         return factor.reshape(-1, *[1] * (products.ndim - 1))
 
     total = products * columns(parameters.multiplier)
-    total += columns(bias * parameters.multiplier + parameters.rounding)
+    constant = bias * parameters.multiplier + parameters.rounding
+    total += columns(constant if parameters.offset is None else constant + parameters.offset)
     if skip is not None:
         total += skip * columns(parameters.skip_multiplier)
     np.floor(total, out=total)
@@ -229,6 +243,9 @@ def _convolution(
         return
     if any(node.padding):
         source = _padded(source, node.padding, 0)
+    reach = tuple(
+        step * (side - 1) + 1 for step, side in zip(node.dilation, node.kernel, strict=True)
+    )
     for rows, columns, some in _blocks(node, source, shape):
         below = source[
             :,
@@ -236,8 +253,9 @@ def _convolution(
             columns.start * node.stride[1] :,
             some.start : some.stop,
         ]
-        view = np.lib.stride_tricks.sliding_window_view(below, node.kernel, axis=(1, 2))
+        view = np.lib.stride_tricks.sliding_window_view(below, reach, axis=(1, 2))
         view = view[:, :: node.stride[0], :: node.stride[1]][:, : len(rows), : len(columns)]
+        view = view[..., :: node.dilation[0], :: node.dilation[1]]
         unrolled = np.ascontiguousarray(view.transpose(0, 4, 5, 1, 2, 3))  # (C, KH, KW, ...)
         products = weights @ unrolled.reshape(node.groups, node.rows, -1)
         where = np.s_[
@@ -270,20 +288,35 @@ def _blocks(
                 )
 
 
-def _rearranged(network: Network, node: Node, source: np.ndarray) -> np.ndarray:
-    """Output of a node that computes nothing: maximum pooling, flattening."""
-    if not isinstance(node, MaxPool2d):
-        return source.reshape(-1, source.shape[-1])
-    _, height, width = network.shapes[node.name]
-    padded = _padded(source, node.padding, network.formats[node.input].lo)
-    return functools.reduce(np.maximum, _elements(node, padded, height, width))
+def _rearranged(network: Network, node: Node, sources: list[np.ndarray]) -> np.ndarray:
+    """Output of a node that multiplies nothing, (C, H, W, N) or (F, N)."""
+    source = sources[0]
+    match node:
+        case MaxPool2d():
+            _, height, width = network.shapes[node.name]
+            padded = _padded(source, node.padding, network.formats[node.input].lo)
+            return functools.reduce(np.maximum, _elements(node, padded, height, width))
+        case Gather():
+            for axis, positions in enumerate(node.positions):
+                if np.array_equal(positions, np.arange(source.shape[axis])):
+                    continue
+                source = source.take(np.maximum(positions, 0), axis)
+                source[(*[slice(None)] * axis, positions < 0)] = 0
+            return source
+        case Concat():
+            return np.concatenate(sources)
+        case Lookup():
+            entries = source.astype(np.int64) - network.formats[node.input].lo
+            return node.table[entries].astype(np.float32)  # exact: 16 bits
+    return source.reshape(*network.shapes[node.name], source.shape[-1])
 
 
 def _elements(node: Node, source: np.ndarray, height: int, width: int) -> Iterator[np.ndarray]:
     """Yield views (C, height, width, N) that hold one element of every window each, in order."""
     down, right = node.stride
-    for row in range(node.kernel[0]):
-        for column in range(node.kernel[1]):
+    steps = getattr(node, "dilation", (1, 1))
+    for row in range(0, node.kernel[0] * steps[0], steps[0]):
+        for column in range(0, node.kernel[1] * steps[1], steps[1]):
             yield source[
                 :,
                 row : row + down * (height - 1) + 1 : down,

@@ -17,9 +17,13 @@ from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
+    Gather,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
+    Multiply,
     Network,
     Node,
     Requantize,
@@ -43,22 +47,33 @@ def run(network: Network, inputs: np.ndarray) -> Trace:
                     continue
                 skip = tensors.get(node.requantize.skip)
                 tensors[node.name] = _requantize(total, node.requantize, skip)
-            elif isinstance(node, Rescale):
+            elif isinstance(node, Rescale | Multiply):
+                if isinstance(node, Multiply):
+                    source = _product(source, tensors[node.other])
                 skip = tensors.get(node.requantize.skip)
                 tensors[node.name] = _requantize(source, node.requantize, skip)
             elif isinstance(node, MaxPool2d):
                 tensors[node.name] = _largest(node, source, shape)
+            elif isinstance(node, Gather):
+                tensors[node.name] = _chosen(node, source, shape)
+            elif isinstance(node, Lookup):
+                tensors[node.name] = _looked_up(node, source, network.formats[node.input])
+            elif isinstance(node, Concat):
+                channels = [channel for name in node.reads for channel in tensors[name]]
+                tensors[node.name] = np.array(channels, dtype=object).reshape(shape)
             else:
                 tensors[node.name] = source.reshape(shape)
             outputs.setdefault(node.name, []).append(tensors[node.name])
     stacked = {name: np.stack(images).astype(np.int64) for name, images in accumulators.items()}
+    activations = {
+        name: np.stack(images).astype(network.formats[name].dtype)
+        for name, images in outputs.items()
+    }
+    first = network.outputs[0]
     return Trace(
         accumulators=stacked,
-        outputs={
-            name: np.stack(images).astype(network.formats[name].dtype)
-            for name, images in outputs.items()
-        },
-        logits=stacked[network.nodes[-1].name],
+        outputs=activations,
+        logits=activations[first].astype(np.int64) if first in activations else stacked[first],
     )
 
 
@@ -110,6 +125,30 @@ def _accumulate(
     return total
 
 
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    product = np.empty(one.shape, dtype=object)
+    for position in itertools.product(*map(range, one.shape)):
+        # One factor a channel stands at position 0 of every other axis.
+        place = [min(p, side - 1) for p, side in zip(position, other.shape, strict=True)]
+        product[position] = one[position] * other[tuple(place)]
+    return product
+
+
+def _chosen(node: Gather, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    chosen = np.empty(shape, dtype=object)
+    for position in itertools.product(*map(range, shape)):
+        place = [int(axis[p]) for axis, p in zip(node.positions, position, strict=True)]
+        chosen[position] = 0 if -1 in place else source[tuple(place)]
+    return chosen
+
+
+def _looked_up(node: Lookup, source: np.ndarray, source_format: ActivationFormat) -> np.ndarray:
+    found = np.empty(source.shape, dtype=object)
+    for position in itertools.product(*map(range, source.shape)):
+        found[position] = int(node.table[source[position] - source_format.lo])
+    return found
+
+
 def _largest(node: MaxPool2d, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     largest = np.empty(shape, dtype=object)
     for channel, *place in itertools.product(*map(range, shape)):
@@ -123,8 +162,9 @@ def _window(node, channel, place, kernel, padding, outside=0) -> list:
     elements = []
     for row in range(kernel[0]):
         for column in range(kernel[1]):
-            y = place[0] * node.stride[0] + row - padding[0]
-            x = place[1] * node.stride[1] + column - padding[1]
+            down, right = node.dilation if isinstance(node, Conv2d) else (1, 1)
+            y = place[0] * node.stride[0] + row * down - padding[0]
+            x = place[1] * node.stride[1] + column * right - padding[1]
             inside = 0 <= y < channel.shape[0] and 0 <= x < channel.shape[1]
             elements.append(channel[y, x] if inside else outside)
     return elements
@@ -137,6 +177,8 @@ def _requantize(total: np.ndarray, parameters: Requantize, skip: np.ndarray | No
         scaled = total[position] * int(parameters.multiplier[channel])
         if skip is not None:
             scaled += skip[position] * int(parameters.skip_multiplier[channel])
+        if parameters.offset is not None:
+            scaled += int(parameters.offset[channel])
         if parameters.shift > 0:
             scaled += 2 ** (parameters.shift - 1)
         rounded = scaled // 2**parameters.shift

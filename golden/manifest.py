@@ -15,25 +15,43 @@ from adq.golden.files.json_reader import JsonError, Schema, check_signature, par
 from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
-    MatrixLayer,
+    Lookup,
     MaxPool2d,
+    Multiply,
     Network,
     NetworkError,
     Node,
     Requantize,
     Rescale,
+    Reshape,
 )
 from adq.golden.samples import ArtifactError
 
 FORMAT = "adq-golden"
-VERSION = 2
+VERSION = 3
+VERSIONS = (2, 3)
+"""Versions that are read. Version 2 has one output, the last node, and neither dilations, offsets
+nor the nodes after ``Flatten``."""
 
 _OPERATIONS = {
-    op.__name__: op for op in (Conv2d, Linear, MaxPool2d, AveragePool2d, Rescale, Flatten)
+    op.__name__: op
+    for op in (
+        *(Conv2d, Linear, MaxPool2d, AveragePool2d, Rescale, Flatten),
+        *(Reshape, Gather, Concat, Lookup, Multiply),
+    )
 }
+_ARRAYS = {
+    Conv2d: ("weight", "bias"),
+    Linear: ("weight", "bias"),
+    Gather: ("channels", "rows", "columns"),
+    Lookup: ("table",),
+}
+"""Fields of nodes that are tensors; what is None is not in the file."""
 
 
 def dump(manifest: dict) -> bytes:
@@ -57,10 +75,10 @@ def load(text: bytes) -> dict:
         manifest = parse(text)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise ArtifactError(f'not a golden artifact: "format" must be "{FORMAT}"')
-        if manifest.get("version") != VERSION:
+        if manifest.get("version") not in VERSIONS:
             raise ArtifactError(
-                f"format version {quoted(manifest.get('version'))}, but this release reads version "
-                f"{VERSION}: use the release that wrote it"
+                f"format version {quoted(manifest.get('version'))}, but this release reads "
+                f"versions {' and '.join(map(str, VERSIONS))}: use the release that wrote it"
             )
         check_signature(text)
         _schema().check(manifest)
@@ -78,6 +96,7 @@ def describe_network(network: Network) -> dict:
             "format": dataclasses.asdict(network.input_format),
         },
         "nodes": [_describe_node(node, network.shapes[node.name]) for node in network.nodes],
+        "outputs": list(network.outputs),
     }
 
 
@@ -85,14 +104,16 @@ def network_tensors(network: Network) -> dict[str, np.ndarray]:
     """Return a network's integers under their names in the file."""
     tensors = {}
     for node in network.nodes:
-        if isinstance(node, MatrixLayer):
-            tensors[f"network/{node.name}/weight"] = node.weight
-            tensors[f"network/{node.name}/bias"] = node.bias
+        for field in _ARRAYS.get(type(node), ()):
+            if getattr(node, field) is not None:
+                tensors[f"network/{node.name}/{field}"] = getattr(node, field)
         requantize = getattr(node, "requantize", None)
         if requantize is not None:
             tensors[f"network/{node.name}/multiplier"] = requantize.multiplier
             if requantize.skip is not None:
                 tensors[f"network/{node.name}/skip_multiplier"] = requantize.skip_multiplier
+            if requantize.offset is not None:
+                tensors[f"network/{node.name}/offset"] = requantize.offset
     return tensors
 
 
@@ -136,6 +157,7 @@ def build_network(description: dict, nodes: list[Node]) -> Network:
             input_shape=tuple(description["input"]["shape"]),
             input_format=ActivationFormat(**description["input"]["format"]),
             nodes=tuple(nodes),
+            outputs=tuple(description.get("outputs", ())),
         )
     except NetworkError as error:
         raise ArtifactError(f"network: {error}") from None
@@ -158,13 +180,16 @@ def _describe_node(node: Node, shape: tuple[int, ...]) -> dict:
     }
     for field in dataclasses.fields(node):
         value = getattr(node, field.name)
-        if isinstance(value, np.ndarray):
+        if field.name in _ARRAYS.get(type(node), ()):
             continue
+        if isinstance(value, ActivationFormat):
+            value = dataclasses.asdict(value)
         if isinstance(value, Requantize):
             value = {
                 "shift": value.shift,
                 "format": dataclasses.asdict(value.format),
                 "skip": value.skip,
+                "offset": value.offset is not None,
             }
         described[field.name] = value
     return described
@@ -177,8 +202,13 @@ def _build_node(described: dict, take) -> Node:
         for name, value in described.items()
         if name not in ("op", "shape")
     }
-    if issubclass(operation, MatrixLayer):
-        fields |= {"weight": take(described, "weight"), "bias": take(described, "bias")}
+    arrays = _ARRAYS.get(operation, ())
+    if operation is Gather and len(described["shape"]) == 1:
+        fields |= {"rows": None, "columns": None}
+        arrays = arrays[:1]
+    fields |= {field: take(described, field) for field in arrays}
+    if "format" in fields:
+        fields["format"] = ActivationFormat(**fields["format"])
     requantize = described.get("requantize")
     if requantize is not None:
         skip = requantize["skip"]
@@ -188,6 +218,7 @@ def _build_node(described: dict, take) -> Node:
             format=ActivationFormat(**requantize["format"]),
             skip=skip,
             skip_multiplier=None if skip is None else take(described, "skip_multiplier"),
+            offset=take(described, "offset") if requantize.get("offset") else None,
         )
     return operation(**fields)
 

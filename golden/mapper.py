@@ -212,7 +212,9 @@ def operands(
             f"{', '.join(map(str, expected))})"
         )
     if isinstance(layer, Conv2d):
-        windows = WindowMatrix(layer_input, layer.kernel, layer.stride, layer.padding)
+        windows = WindowMatrix(
+            layer_input, layer.kernel, layer.stride, layer.padding, layer.dilation
+        )
         return windows, layer.weight_matrix
     return layer_input, layer.weight_matrix
 

@@ -23,13 +23,19 @@ from adq.golden.formats import (
 from adq.golden.nodes import (
     INPUT,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
+    Multiply,
     Node,
+    Requantizing,
     Rescale,
+    Reshape,
 )
 from adq.golden.requantize import MAXIMUM_SHIFT, Requantize
 
@@ -38,24 +44,27 @@ __all__ = [
     "MAXIMUM_SHIFT",
     "ActivationFormat",
     "AveragePool2d",
+    "Concat",
     "Conv2d",
     "Flatten",
+    "Gather",
     "Linear",
+    "Lookup",
     "MatrixLayer",
     "MaxPool2d",
+    "Multiply",
     "Network",
     "NetworkError",
     "Node",
     "Requantize",
+    "Requantizing",
     "Rescale",
+    "Reshape",
     "hardware_weight_bits",
 ]
 
 EXACT_FLOAT64 = 2**53
 """Sums of products stay below this, so that float64 matrix products are exact."""
-
-REQUANTIZING = MatrixLayer | AveragePool2d | Rescale
-"""Nodes that give activations of a format of their own."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
@@ -75,8 +84,9 @@ class Bounds(NamedTuple):
 class Network:
     """A graph of integer nodes in topological order.
 
-    The last node is a ``Linear`` without requantization: its accumulators are the logits. All of
-    its outputs share one scale, since the class is the position of the largest.
+    A convolution or linear layer without requantization is an output, and nothing reads it: its
+    accumulators are logits. All of its channels share one scale, since the class is the position
+    of the largest. Other outputs are activations like any.
 
     Raises
     ------
@@ -87,18 +97,25 @@ class Network:
     """
 
     name: str
-    input_shape: tuple[int, int, int]
-    """(C, H, W) of one image."""
+    input_shape: tuple[int, ...]
+    """(C, H, W) of one image, or (F,) of a vector."""
     input_format: ActivationFormat
     nodes: tuple[Node, ...]
+    outputs: tuple[str, ...] = ()
+    """Nodes that give what the network returns; the last node alone where none is given. The first
+    of them gives the class."""
 
     def __post_init__(self):
         check(len(self.nodes) > 0, "a network has at least one node")
         check(
-            len(self.input_shape) == 3 and min(self.input_shape) >= 1,
-            f"input shape {self.input_shape}: it must be (C, H, W), none of them 0",
+            len(self.input_shape) in (1, 3) and min(self.input_shape) >= 1,
+            f"input shape {self.input_shape}: it must be (C, H, W) or (F,), none of them 0",
         )
+        if not self.outputs:
+            object.__setattr__(self, "outputs", (self.nodes[-1].name,))
         self._check_graph()
+        # Nodes check shapes and formats while these are found.
+        assert self.shapes.keys() >= self.formats.keys()
         for node in self.nodes:
             self._check_requantize(node)
         for node in self.nodes:
@@ -109,23 +126,26 @@ class Network:
         """Shape of every tensor without N, by name."""
         shapes = {INPUT: tuple(self.input_shape)}
         for node in self.nodes:
-            shapes[node.name] = node.output_shape(shapes[node.input])
+            if isinstance(node, Concat):
+                shapes[node.name] = node.joined_shape([shapes[name] for name in node.reads])
+            else:
+                shapes[node.name] = node.output_shape(shapes[node.input])
         return shapes
 
     @cached_property
     def formats(self) -> dict[str, ActivationFormat]:
-        """Format of every tensor of activations, by name; the logits have none."""
+        """Format of every tensor of activations, by name; logits have none."""
         formats = {INPUT: self.input_format}
-        for node in self.nodes[:-1]:
-            requantize = getattr(node, "requantize", None)
-            formats[node.name] = requantize.format if requantize else formats[node.input]
+        for node in self.nodes:
+            if not _gives_logits(node):
+                formats[node.name] = node.output_format(formats[node.input])
         return formats
 
     @cached_property
     def bounds(self) -> dict[str, Bounds]:
         """What the integers of a node can reach, of every node that multiplies."""
         return {
-            node.name: self._bounds(node) for node in self.nodes if isinstance(node, REQUANTIZING)
+            node.name: self._bounds(node) for node in self.nodes if isinstance(node, Requantizing)
         }
 
     @property
@@ -146,12 +166,10 @@ class Network:
                 return node
         raise KeyError(name)
 
-    @staticmethod
-    def reads(node: Node) -> tuple[str, ...]:
-        """Names of the tensors that a node reads: its input, and its skip connection."""
-        requantize = getattr(node, "requantize", None)
-        skip = requantize.skip if requantize else None
-        return (node.input,) if skip is None else (node.input, skip)
+    @cached_property
+    def last_readers(self) -> dict[str, Node]:
+        """The last node that reads a tensor, by the tensor's name."""
+        return {name: node for node in self.nodes for name in node.reads}
 
     def check_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """Return images (N, C, H, W) in the input format's dtype, or a ``NetworkError``."""
@@ -182,12 +200,14 @@ class Network:
         """Largest absolute value that any partial sum of products can reach, a channel each.
 
         It follows from the actual weights and the input's format, without the bias. Of an average
-        pool it is the sum of a window, of a rescaling the activation.
+        pool it is the sum of a window, of a rescaling the activation, of a product the product.
         """
         node = self[name]
         magnitude = self.formats[node.input].magnitude
         if isinstance(node, Rescale):
             return [magnitude] * self.shapes[name][0]
+        if isinstance(node, Multiply):
+            return [magnitude * self.formats[node.other].magnitude] * self.shapes[name][0]
         if isinstance(node, AveragePool2d):
             return [math.prod(node.kernel) * magnitude] * self.shapes[name][0]
         sums = np.abs(node.weight_matrix, dtype=np.int64).sum(axis=0)
@@ -202,7 +222,7 @@ class Network:
                 f"node name {node.name!r}: letters, digits, '_', '.' and '-', at most 64",
             )
             check(node.name not in seen, f"the name {node.name} is used twice")
-            for tensor in self.reads(node):
+            for tensor in node.reads:
                 check(
                     tensor in seen or tensor in names,
                     f"{node.name} reads {tensor!r}, which no node produces",
@@ -213,20 +233,35 @@ class Network:
                     "topological order, without cycles",
                 )
             seen.add(node.name)
-        last = self.nodes[-1]
-        check(
-            isinstance(last, Linear) and last.requantize is None,
-            f"{last.name}, the last node, must be Linear without requantize: it gives the logits",
-        )
+        for name in self.outputs:
+            check(name in names, f"{name!r} is an output, which no node produces")
+        check(len(set(self.outputs)) == len(self.outputs), "an output is there twice")
+        read = {name for node in self.nodes for name in node.reads}
+        for node in self.nodes:
+            if _gives_logits(node):
+                check(
+                    node.name in self.outputs,
+                    f"{node.name} must requantize: only an output leaves its accumulator",
+                )
+                check(
+                    node.name not in read,
+                    f"{node.name} leaves its accumulator, which no node can read",
+                )
 
     def _check_requantize(self, node: Node) -> None:
-        if node is self.nodes[-1] or not isinstance(node, REQUANTIZING):
+        if isinstance(node, Concat):
+            found = {self.formats[name] for name in node.reads}
+            check(len(found) == 1, f"{node.name}: its tensors have different formats: rescale them")
+        if isinstance(node, Multiply):
+            shape, other = self.shapes[node.input], self.shapes[node.other]
+            check(
+                other in (shape, (shape[0], *[1] * (len(shape) - 1))),
+                f"{node.name}: {node.other} has shape {other}, {node.input} {shape}: they must be "
+                "equal, or the second one factor a channel",
+            )
+        if not isinstance(node, Requantizing) or _gives_logits(node):
             return
         shape, requantize = self.shapes[node.name], node.requantize
-        check(
-            requantize is not None,
-            f"{node.name} must requantize: only the last node leaves its accumulator",
-        )
         check(
             len(requantize.multiplier) == shape[0],
             f"{node.name}: multiplier has {len(requantize.multiplier)} channels, the node "
@@ -277,8 +312,16 @@ class Network:
                 bound + skip * abs(int(m))
                 for bound, m in zip(scaled, requantize.skip_multiplier, strict=True)
             ]
+        if requantize.offset is not None:
+            scaled = [
+                bound + abs(int(o)) for bound, o in zip(scaled, requantize.offset, strict=True)
+            ]
         # The accumulator itself must fit too, where the multiplier is 0.
         return [
             max(bound, total) + requantize.rounding
             for bound, total in zip(bounds, scaled, strict=True)
         ]
+
+
+def _gives_logits(node: Node) -> bool:
+    return isinstance(node, MatrixLayer) and node.requantize is None

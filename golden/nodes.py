@@ -12,13 +12,16 @@ import math
 
 import numpy as np
 
-from adq.golden.formats import check, hardware_weight_bits, integers
+from adq.golden.formats import ActivationFormat, check, hardware_weight_bits, integers
 from adq.golden.im2col import output_size
 from adq.golden.requantize import Requantize
 
 MAXIMUM_PADDING = 16
 """Padding that any image can have; a larger image can have as much as a side of its own. Memory
 thus follows from the images, not from a number."""
+
+MAXIMUM_TABLE_BITS = 12
+"""Widest tensor that a ``Lookup`` reads: 4,096 entries."""
 
 INPUT = "input"
 """Name of the tensor that holds the network's input."""
@@ -36,6 +39,15 @@ class Node:
         """Shape of the output for an input of ``shape``, or a ``NetworkError``."""
         raise NotImplementedError
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Tensors that it reads: its input first, then what it computes with beside it."""
+        return (self.input,)
+
+    def output_format(self, source: ActivationFormat) -> ActivationFormat:
+        """Format of its output, given that of its input."""
+        return source
+
     def _check_images(self, shape: tuple[int, ...]) -> None:
         check(
             len(shape) == 3,
@@ -52,7 +64,7 @@ class Node:
                 f"{self.name}: {what} {pair} must be a pair of integers, each at least {least}",
             )
 
-    def _slide(self, shape, kernel, stride, padding) -> tuple[int, int]:
+    def _slide(self, shape, kernel, stride, padding, dilation=(1, 1)) -> tuple[int, int]:
         """Output rows and columns of a window that slides over images of ``shape``."""
         self._check_images(shape)
         for pad, side in zip(padding, shape[1:], strict=True):
@@ -61,7 +73,7 @@ class Node:
                 f"{self.name}: padding {padding} is more than {self.input} of {shape[1:]} has "
                 f"itself, and more than {MAXIMUM_PADDING}",
             )
-        sides = tuple(map(output_size, shape[1:], kernel, stride, padding))
+        sides = tuple(map(output_size, shape[1:], kernel, stride, padding, dilation))
         check(
             min(sides) >= 1,
             f"{self.name}: a kernel of {kernel} does not fit into {self.input} of {shape[1:]}",
@@ -69,8 +81,22 @@ class Node:
         return sides
 
 
+class Requantizing(Node):
+    """What gives activations of a format of its own, by a multiplication and a shift."""
+
+    requantize: Requantize | None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        skip = self.requantize.skip if self.requantize is not None else None
+        return super().reads if skip is None else (*super().reads, skip)
+
+    def output_format(self, source: ActivationFormat) -> ActivationFormat:
+        return self.requantize.format
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixLayer(Node):
+class MatrixLayer(Requantizing):
     """What a convolution and a linear layer have in common: the layers that a tile computes."""
 
     weight: np.ndarray
@@ -80,7 +106,7 @@ class MatrixLayer(Node):
     bias: np.ndarray
     """int64 (O,), in the accumulator's scale."""
     requantize: Requantize | None
-    """None only in the network's last node."""
+    """None in an output of the network, which gives its accumulators."""
     density: float | None = None
     """Activation density of the layer, 0 to 1, where it was measured."""
 
@@ -140,10 +166,12 @@ class Conv2d(MatrixLayer):
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    """Rows and columns from one element of a window to the next."""
 
     def __post_init__(self):
         self._check_layer(4)
-        self._check_pairs(stride=self.stride, padding=self.padding)
+        self._check_pairs(stride=self.stride, padding=self.padding, dilation=self.dilation)
         check(
             isinstance(self.groups, int) and self.groups >= 1 and self.outputs % self.groups == 0,
             f"{self.name}: {self.outputs} outputs in {self.groups} groups: each group must have "
@@ -157,7 +185,7 @@ class Conv2d(MatrixLayer):
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(I, H, W) to (O, OH, OW)."""
-        sides = self._slide(shape, self.kernel, self.stride, self.padding)
+        sides = self._slide(shape, self.kernel, self.stride, self.padding, self.dilation)
         channels = self.groups * self.weight.shape[1]
         check(
             shape[0] == channels,
@@ -203,7 +231,7 @@ class MaxPool2d(Node):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class AveragePool2d(Node):
+class AveragePool2d(Requantizing):
     """The sum of each window; the division by its size is in the multiplier."""
 
     kernel: tuple[int, int]
@@ -219,11 +247,12 @@ class AveragePool2d(Node):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Rescale(Node):
+class Rescale(Requantizing):
     """Activations in another format; with a skip connection, the sum of two tensors.
 
     The activations take the accumulator's place in the requantization. A tensor whose readers
-    have different precisions needs it, and so does an addition that no layer ends in.
+    have different precisions needs it, and so do an addition and a batch norm that no layer ends
+    in; the latter has its offsets in the requantization.
     """
 
     requantize: Requantize
@@ -240,3 +269,146 @@ class Flatten(Node):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Any shape to one dimension."""
         return (math.prod(shape),)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Reshape(Node):
+    """The same integers in the same order, in another shape."""
+
+    to: tuple[int, ...]
+    """(C, H, W) or (F,)."""
+
+    def __post_init__(self):
+        check(
+            len(self.to) in (1, 3) and all(isinstance(s, int) and s >= 1 for s in self.to),
+            f"{self.name}: shape {self.to}: it must be (C, H, W) or (F,), none of them 0",
+        )
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Any shape to one of as many elements."""
+        check(
+            math.prod(shape) == math.prod(self.to),
+            f"{self.name}: {self.input} has shape {shape}, which is not as many integers as "
+            f"{self.to}",
+        )
+        return self.to
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Gather(Node):
+    """Integers of chosen channels, rows and columns; a position of -1 gives zeros.
+
+    It crops, pads, shuffles and repeats: ``y[c, h, w] = x[channels[c], rows[h], columns[w]]``.
+    """
+
+    channels: np.ndarray
+    """Positions, int32 (C,)."""
+    rows: np.ndarray | None
+    """Positions, int32 (H,); None, as ``columns``, for vectors."""
+    columns: np.ndarray | None
+    """Positions, int32 (W,)."""
+
+    def __post_init__(self):
+        check(
+            (self.rows is None) == (self.columns is None),
+            f"{self.name}: rows and columns go together: one of them is missing",
+        )
+        for what in ("channels", "rows", "columns"):
+            value = getattr(self, what)
+            if value is not None:
+                value = integers(value, np.int32, 1, f"{self.name}: {what}")
+                check(value.min() >= -1, f"{self.name}: {what} hold {value.min()}: -1 is the least")
+                object.__setattr__(self, what, value)
+
+    @property
+    def positions(self) -> tuple[np.ndarray, ...]:
+        """Positions along every axis."""
+        return (self.channels,) if self.rows is None else (self.channels, self.rows, self.columns)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(C, H, W) or (F,) to as many axes."""
+        check(
+            len(shape) == len(self.positions),
+            f"{self.name} chooses along {len(self.positions)} axes, but {self.input} has shape "
+            f"{shape}",
+        )
+        for positions, side in zip(self.positions, shape, strict=True):
+            check(
+                positions.max() < side,
+                f"{self.name}: position {positions.max()} is beyond {self.input} of {shape}",
+            )
+        return tuple(map(len, self.positions))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Concat(Node):
+    """Tensors of one format, one after another along their channels."""
+
+    others: tuple[str, ...]
+    """Tensors that follow the input."""
+
+    def __post_init__(self):
+        check(len(self.others) >= 1, f"{self.name}: a concatenation has at least two tensors")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.input, *self.others)
+
+    def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """Shape of the output for inputs of these shapes, or a ``NetworkError``."""
+        check(
+            len({shape[1:] for shape in shapes}) == 1,
+            f"{self.name}: its tensors have shapes {shapes}, which differ in more than channels",
+        )
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Lookup(Node):
+    """A function of single integers, by a table."""
+
+    table: np.ndarray
+    """int32 (2^bits of the input,): the output for each integer of the input's format, from its
+    smallest on."""
+    format: ActivationFormat
+    """Format of the output."""
+
+    def __post_init__(self):
+        table = integers(self.table, np.int32, 1, f"{self.name}: table")
+        check(
+            self.format.lo <= table.min() and table.max() <= self.format.hi,
+            f"{self.name}: table spans {table.min()} to {table.max()}, its format "
+            f"{self.format.lo} to {self.format.hi}",
+        )
+        object.__setattr__(self, "table", table)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Any shape to the same."""
+        return shape
+
+    def output_format(self, source: ActivationFormat) -> ActivationFormat:
+        check(
+            source.bits <= MAXIMUM_TABLE_BITS and len(self.table) == 1 << source.bits,
+            f"{self.name}: a table of {len(self.table)} entries for {self.input} of {source.bits} "
+            f"bits: it must have 2^bits, of at most {MAXIMUM_TABLE_BITS} bits",
+        )
+        return self.format
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Multiply(Requantizing):
+    """The product of two tensors, which takes the accumulator's place in the requantization.
+
+    The second has the first one's shape, or (C, 1, 1): one factor a channel.
+    """
+
+    other: str
+    requantize: Requantize
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.input, self.other, *super().reads[1:])
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Any shape to the same."""
+        return shape

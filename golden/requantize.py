@@ -15,8 +15,9 @@ MAXIMUM_SHIFT = 62
 class Requantize:
     """From an accumulator to the next activation: multiply, add, shift with rounding, clamp.
 
-    ``y = clamp((acc*M + skip*M_skip + 2^(S-1)) >> S, lo, hi)`` with one M a channel and one S a
-    layer; without a skip connection its product is absent, and with S = 0 the rounding term.
+    ``y = clamp((acc*M + skip*M_skip + offset + 2^(S-1)) >> S, lo, hi)`` with one M and one offset
+    a channel and one S a layer; without a skip connection its product is absent, without offsets
+    they are 0, and with S = 0 the rounding term is absent.
     """
 
     multiplier: np.ndarray
@@ -34,6 +35,8 @@ class Requantize:
     accumulator's falls with the precisions (about 2^-21 where all are 16 bits): one S for two
     16-bit multipliers would leave M no significant bits.
     """
+    offset: np.ndarray | None = None
+    """int64 (C,): finer than a bias, which M multiplies; where a batch norm stands alone."""
 
     def __post_init__(self):
         multiplier = integers(self.multiplier, np.int16, 1, "multiplier")
@@ -54,6 +57,14 @@ class Requantize:
                 f"multiplier {len(multiplier)}: they must be equal",
             )
             object.__setattr__(self, "skip_multiplier", skip_multiplier)
+        if self.offset is not None:
+            offset = integers(self.offset, np.int64, 1, "offset")
+            check(
+                offset.shape == multiplier.shape,
+                f"offset has {len(offset)} channels, multiplier {len(multiplier)}: they must be "
+                "equal",
+            )
+            object.__setattr__(self, "offset", offset)
 
     @property
     def rounding(self) -> int:
@@ -74,6 +85,8 @@ def requantize(
     total = accumulator * parameters.multiplier.astype(np.int64).reshape(channels)
     if parameters.skip_multiplier is not None:
         total += skip * parameters.skip_multiplier.reshape(channels)
+    if parameters.offset is not None:
+        total += parameters.offset.reshape(channels)
     total += parameters.rounding
     total >>= parameters.shift
     target = parameters.format

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adq.golden.integer_network import run
-from adq.golden.network import INPUT, ActivationFormat, AveragePool2d, MatrixLayer, Network
+from adq.golden.network import INPUT, ActivationFormat, Network
 
 
 class ArtifactError(ValueError):
@@ -20,23 +20,26 @@ class Samples:
     inputs: np.ndarray
     """(N, C, H, W) in the input format's dtype."""
     labels: np.ndarray
-    """int64 (N,): the true classes."""
+    """int64 (N, ...): the true classes, in the shape of ``classes``."""
     accumulators: dict[str, np.ndarray]
     """int64 (N, ...) of every matrix layer and average pool, bias included, by node."""
     outputs: dict[str, np.ndarray]
-    """(N, ...) of every node but the last, in the dtype of its format, by node."""
+    """(N, ...) of every node that gives activations, in the dtype of its format, by node."""
     logits: np.ndarray
-    """int64 (N, classes): the last node's accumulators."""
+    """int64 (N, classes, ...): accumulators of the network's first output, or its activations."""
     classes: np.ndarray
-    """int64 (N,): the position of the largest logit, the first of equal ones."""
+    """int64 (N, ...): the position of the largest logit, the first of equal ones."""
 
     @classmethod
-    def record(cls, network: Network, inputs: np.ndarray, labels: np.ndarray) -> "Samples":
-        """Run the integer network on images (N, C, H, W) and keep everything."""
+    def record(cls, network: Network, inputs: np.ndarray, labels: np.ndarray | None) -> "Samples":
+        """Run the integer network on images (N, C, H, W) and keep everything.
+
+        Without labels the network's own classes stand for them.
+        """
         trace = run(network, inputs)
         return cls(
             inputs=network.check_inputs(inputs),
-            labels=np.asarray(labels),
+            labels=trace.classes if labels is None else np.asarray(labels),
             accumulators=trace.accumulators,
             outputs=trace.outputs,
             logits=trace.logits,
@@ -88,7 +91,7 @@ class Samples:
             labels=arrays["samples/labels"],
             accumulators=accumulators,
             outputs=by_node("outputs"),
-            logits=accumulators[network.nodes[-1].name],
+            logits=_logits(network, accumulators, by_node("outputs")),
             classes=arrays["samples/classes"],
         )
 
@@ -115,9 +118,10 @@ class Artifact:
     def __post_init__(self):
         contents = _contents(self.network, len(self.samples))
         _check_tensors(contents, self.samples.tensors())
-        last = self.network.nodes[-1].name
-        if not np.array_equal(self.samples.logits, self.samples.accumulators[last]):
-            raise ArtifactError(f"logits differ from samples/accumulators/{last}")
+        samples = self.samples
+        logits = _logits(self.network, samples.accumulators, samples.outputs)
+        if not np.array_equal(samples.logits, logits):
+            raise ArtifactError(f"logits differ from samples of {self.network.outputs[0]}")
 
 
 class _Content(NamedTuple):
@@ -136,7 +140,8 @@ class _Content(NamedTuple):
 def _contents(network: Network, count: int) -> dict[str, _Content]:
     """Tensors of ``count`` samples, by name, in the file's order."""
     int64 = np.iinfo(np.int64)
-    classes = _Content((count,), 0, network.shapes[network.nodes[-1].name][0] - 1, int64.dtype)
+    choices, *places = network.shapes[network.outputs[0]]
+    classes = _Content((count, *places), 0, choices - 1, int64.dtype)
 
     def activations(name: str) -> _Content:
         return _Content.activations((count, *network.shapes[name]), network.formats[name])
@@ -146,11 +151,10 @@ def _contents(network: Network, count: int) -> dict[str, _Content]:
         "samples/labels": classes,
         "samples/classes": classes,
         **{
-            f"samples/accumulators/{node.name}": _Content(
-                (count, *network.shapes[node.name]), int64.min, int64.max, int64.dtype
+            f"samples/accumulators/{name}": _Content(
+                (count, *network.shapes[name]), int64.min, int64.max, int64.dtype
             )
-            for node in network.nodes
-            if isinstance(node, MatrixLayer | AveragePool2d)
+            for name in network.accumulating
         },
         **{
             f"samples/outputs/{name}": activations(name)
@@ -158,6 +162,14 @@ def _contents(network: Network, count: int) -> dict[str, _Content]:
             if name != INPUT
         },
     }
+
+
+def _logits(
+    network: Network, accumulators: dict[str, np.ndarray], outputs: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Choose the network's first output."""
+    first = network.outputs[0]
+    return outputs[first].astype(np.int64) if first in outputs else accumulators[first]
 
 
 def _check_tensors(contents: dict[str, _Content], tensors: dict[str, np.ndarray]) -> None:

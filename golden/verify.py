@@ -22,7 +22,7 @@ class NodeAgreement:
     node: str
     operation: str
     integers: int
-    """Accumulators and outputs compared, over all images; for the last node also the classes."""
+    """Accumulators and outputs compared, over all images; for the first output also the classes."""
     differing: int
     first_difference: str | None
     """Where the first differing integer stands, and both values; None where all agree."""
@@ -93,7 +93,7 @@ def compare(network: Network, stored: Integers, computed: Integers) -> list[Node
             )
             if node.name in of_stored
         ]
-        if node is network.nodes[-1]:
+        if node.name == network.outputs[0]:
             pairs.append(("class", stored.classes, computed.classes))
         first_differences = [text for pair in pairs if (text := _first_difference(*pair))]
         agreements.append(

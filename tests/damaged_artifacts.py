@@ -169,7 +169,7 @@ ATTACKS = {
         replaced(MANIFEST, swap(b'"bits": 4', b'"bits": ' + b"4" * 5000)), "not valid JSON"
     ),
     "manifest-key-twice": Attack(
-        replaced(MANIFEST, swap(b'"version": 2', b'"version": 2, "version": 2')),
+        replaced(MANIFEST, swap(b'"version": 3', b'"version": 2, "version": 2')),
         "an object has the same key twice",
     ),
     "manifest-nan": Attack(replaced(MANIFEST, swap(b"0.0625", b"NaN")), "NaN is no JSON number"),
@@ -250,7 +250,7 @@ ATTACKS = {
     "graph-dangling": Attack(node(1, input="nobody"), "reads 'nobody', which no node produces"),
     "graph-name-twice": Attack(node(2, name="average"), "the name average is used twice"),
     "graph-without-logits": Attack(
-        manifest(lambda m: m["network"]["nodes"].pop()), "the last node, must be Linear"
+        manifest(lambda m: m["network"]["nodes"].pop()), "'linear' is an output, which no node"
     ),
     "skip-of-other-shape": Attack(
         lambda files: (

@@ -1,5 +1,7 @@
 """Random integer networks and images for the tests of `golden`."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -8,24 +10,31 @@ from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
+    Lookup,
     MaxPool2d,
+    Multiply,
     Network,
     Requantize,
     Rescale,
+    Reshape,
 )
 
 
 class NetworkBuilder:
     """Appends nodes of random integers and keeps track of shapes."""
 
-    def __init__(self, rng, input_shape, input_format):
+    def __init__(self, rng, input_shape, input_format, with_offsets=False):
         self.rng = rng
+        self.with_offsets = with_offsets
         self.input_shape, self.input_format = input_shape, input_format
         self.nodes = []
         self.shapes = {INPUT: input_shape}
+        self.formats = {INPUT: input_format}
         self.last = INPUT
 
     def activation_format(self):
@@ -45,7 +54,14 @@ class NetworkBuilder:
             format=target,
             skip=skip,
             skip_multiplier=None if skip is None else self.skip_multiplier(channels, bound),
+            offset=self.offset(channels, bound),
         )
+
+    def offset(self, channels, bound):
+        """Offsets that weigh about as much as the accumulator, or none."""
+        if not self.with_offsets or not self.rng.integers(2):
+            return None
+        return self.skip_multiplier(channels, 2**14 * bound)
 
     def skip_multiplier(self, channels, bound):
         """Multipliers with which a skip of 16 bits weighs about as much as the accumulator."""
@@ -55,13 +71,16 @@ class NetworkBuilder:
     def append(self, node, shape):
         self.nodes.append(node)
         self.shapes[node.name] = shape
+        if getattr(node, "requantize", 0) is not None:
+            self.formats[node.name] = node.output_format(self.formats[node.input])
         self.last = node.name
 
     def name(self, kind):
         return f"{kind}{len(self.nodes)}"
 
-    def slide(self, kernel, stride, padding):
-        return tuple(map(output_size, self.shapes[self.last][1:], kernel, stride, padding))
+    def slide(self, kernel, stride, padding, dilation=(1, 1)):
+        sides = self.shapes[self.last][1:]
+        return tuple(map(output_size, sides, kernel, stride, padding, dilation))
 
     def layer(self, shape):
         bits = int(self.rng.integers(2, 17))
@@ -73,9 +92,9 @@ class NetworkBuilder:
             "density": float(self.rng.uniform()),
         }
 
-    def conv(self, outputs, kernel, stride, padding, skip=None, groups=1):
+    def conv(self, outputs, kernel, stride, padding, skip=None, groups=1, dilation=(1, 1)):
         channels = self.shapes[self.last][0] // groups
-        sides = self.slide(kernel, stride, padding)
+        sides = self.slide(kernel, stride, padding, dilation)
         bound = channels * kernel[0] * kernel[1] << 24
         node = Conv2d(
             name=self.name("conv"),
@@ -83,6 +102,7 @@ class NetworkBuilder:
             stride=stride,
             padding=padding,
             groups=groups,
+            dilation=dilation,
             requantize=self.requantize(outputs, bound, skip),
             **self.layer((outputs, channels, *kernel)),
         )
@@ -122,6 +142,93 @@ class NetworkBuilder:
         )
         self.append(node, (channels, *sides))
 
+    def gather(self):
+        shape = self.shapes[self.last]
+        sizes = [int(self.rng.integers(1, 2 * side + 2)) for side in shape]
+        chosen = [
+            self.rng.integers(-1, side, size) for side, size in zip(shape, sizes, strict=True)
+        ]
+        fields = dict(zip(("channels", "rows", "columns"), chosen, strict=True))
+        self.append(Gather(name=self.name("gather"), input=self.last, **fields), tuple(sizes))
+
+    def concat(self):
+        """Concatenate what is there with itself and with a rescaling of the same format."""
+        source, shape = self.last, self.shapes[self.last]
+        self.rescale()
+        others = (self.last, self.last)
+        self.append(
+            Rescale(name=self.name("rescale"), input=source,
+                    requantize=dataclasses.replace(self.nodes[-1].requantize, skip=None,
+                                                   skip_multiplier=None)),
+            shape,
+        )  # fmt: skip
+        node = Concat(name=self.name("concat"), input=self.last, others=others)
+        self.append(node, (3 * shape[0], *shape[1:]))
+
+    def lookup(self):
+        source = self.formats[self.last]
+        if source.bits > 12:
+            narrow = dataclasses.replace(source, bits=int(self.rng.integers(1, 13)))
+            requantize = self.requantize(self.shapes[self.last][0], 2**10)
+            node = Rescale(
+                name=self.name("rescale"),
+                input=self.last,
+                requantize=dataclasses.replace(requantize, format=narrow),
+            )
+            self.append(node, self.shapes[self.last])
+            source = narrow
+        target = self.activation_format()
+        table = self.rng.integers(target.lo, target.hi + 1, 2**source.bits)
+        node = Lookup(name=self.name("lookup"), input=self.last, table=table, format=target)
+        self.append(node, self.shapes[self.last])
+
+    def multiply(self, gate):
+        shape, other = self.shapes[self.last], self.last
+        source = self.last
+        if gate:
+            self.average_pool(shape[1:], (1, 1))
+            other = self.last
+        node = Multiply(
+            name=self.name("multiply"),
+            input=source,
+            other=other,
+            requantize=self.requantize(shape[0], 2**28),
+        )
+        self.append(node, shape)
+
+    def reshape(self):
+        """Rows as channels, through a vector."""
+        channels, height, width = self.shapes[self.last]
+        size = (channels * height * width,)
+        self.append(Flatten(name=self.name("flatten"), input=self.last), size)
+        to = (channels * height, 1, width)
+        self.append(Reshape(name=self.name("reshape"), input=self.last, to=to), to)
+
+    def pixels(self, classes):
+        """End with a convolution that gives a class a pixel, and give the tensor before it too."""
+        source = self.last
+        fields = self.layer((classes, self.shapes[self.last][0], 1, 1))
+        node = Conv2d(
+            name=self.name("conv"), input=source, stride=(1, 1), padding=(0, 0), requantize=None,
+            **fields,
+        )  # fmt: skip
+        self.append(node, (classes, *self.shapes[source][1:]))
+        outputs = (node.name,) if source == INPUT else (node.name, source)
+        return self.build(outputs)
+
+    def activations(self):
+        """End with activations."""
+        return self.build((self.last,))
+
+    def build(self, outputs=()):
+        return Network(
+            name="random",
+            input_shape=self.input_shape,
+            input_format=self.input_format,
+            nodes=tuple(self.nodes),
+            outputs=outputs,
+        )
+
     def network(self, classes):
         size = int(np.prod(self.shapes[self.last]))
         self.append(Flatten(name=self.name("flatten"), input=self.last), (size,))
@@ -132,12 +239,7 @@ class NetworkBuilder:
             **self.layer((classes, size)),
         )
         self.append(node, (classes,))
-        return Network(
-            name="random",
-            input_shape=self.input_shape,
-            input_format=self.input_format,
-            nodes=tuple(self.nodes),
-        )
+        return self.build()
 
 
 def random_inputs(network, rng, images):
@@ -154,35 +256,50 @@ def networks(draw):
     input_format = ActivationFormat(
         bits=draw(st.integers(1, 16)), signed=draw(st.booleans()), scale=1.0
     )
-    builder = NetworkBuilder(rng, shape, input_format)
+    builder = NetworkBuilder(rng, shape, input_format, with_offsets=True)
     pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    simple = {
+        "residual": builder.residual,
+        "gather": builder.gather,
+        "concat": builder.concat,
+        "lookup": builder.lookup,
+        "multiply": lambda: builder.multiply(draw(st.booleans())),
+        "reshape": builder.reshape,
+    }
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(["conv", "residual", "rescale", "max_pool", "average_pool"]))
+        kind = draw(st.sampled_from([*simple, "conv", "rescale", "max_pool", "average_pool"]))
         kernel, stride = draw(pairs), draw(pairs)
-        if kind == "residual":
-            builder.residual()
+        if kind in simple:
+            simple[kind]()
             continue
         if kind == "rescale":
             before = [n for n, s in builder.shapes.items() if s == builder.shapes[builder.last]]
             builder.rescale(draw(st.sampled_from([None, *before])))
             continue
-        padding = (0, 0)
+        padding, dilation = (0, 0), (1, 1)
         if kind == "conv":
+            dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
             padding = draw(st.tuples(st.integers(0, 1), st.integers(0, 2)))
         elif kind == "max_pool":
             padding = tuple(draw(st.integers(0, side // 2)) for side in kernel)
-        if min(builder.slide(kernel, stride, padding)) < 1:
+        if min(builder.slide(kernel, stride, padding, dilation)) < 1:
             continue
         if kind == "conv":
             channels = builder.shapes[builder.last][0]
             groups = draw(st.sampled_from([g for g in (1, 2, 3) if channels % g == 0]))
             outputs = groups * draw(st.integers(1, 3))
-            builder.conv(outputs, kernel, stride, padding, groups=groups)
+            builder.conv(outputs, kernel, stride, padding, groups=groups, dilation=dilation)
         elif kind == "max_pool":
             builder.max_pool(kernel, stride, padding)
         else:
             builder.average_pool(kernel, stride)
-    network = builder.network(classes=draw(st.integers(1, 4)))
+    end = draw(st.sampled_from(["network", "network", "pixels", "activations"]))
+    if end == "activations" and builder.nodes:
+        network = builder.activations()
+    else:
+        network = getattr(builder, "pixels" if end == "pixels" else "network")(
+            classes=draw(st.integers(1, 4))
+        )
     return network, random_inputs(network, rng, draw(st.integers(1, 2)))
 
 

@@ -13,14 +13,19 @@ from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
+    Lookup,
     MaxPool2d,
+    Multiply,
     Network,
     NetworkError,
     Requantize,
     Rescale,
+    Reshape,
 )
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
@@ -36,8 +41,9 @@ def torch_run(network, inputs):
         total = None
         if isinstance(node, Conv2d):
             weight = torch.from_numpy(node.weight.astype(np.float64))
-            slide = {"stride": node.stride, "padding": node.padding, "groups": node.groups}
-            total = functional.conv2d(source, weight, **slide)
+            total = functional.conv2d(
+                source, weight, None, node.stride, node.padding, node.dilation, node.groups
+            )
             total = total.long() + torch.tensor(node.bias)[:, None, None]
         elif isinstance(node, Linear):
             weight = torch.from_numpy(node.weight.astype(np.float64))
@@ -45,6 +51,23 @@ def torch_run(network, inputs):
         elif isinstance(node, AveragePool2d):
             total = functional.avg_pool2d(source, node.kernel, node.stride, divisor_override=1)
             total = total.long()
+        elif isinstance(node, Multiply):
+            product = source.long() * tensors[node.other].long()
+            tensors[node.name] = torch_requantize(product, node.requantize, tensors)
+        elif isinstance(node, Gather):
+            # Zeros stand behind the last channel, row and column.
+            padded = functional.pad(source, (0, 1) * len(node.positions))
+            for axis, positions in enumerate(node.positions, 1):
+                chosen = torch.tensor(positions) % padded.shape[axis]
+                padded = padded.index_select(axis, chosen)
+            tensors[node.name] = padded.long()
+        elif isinstance(node, Concat):
+            tensors[node.name] = torch.cat([tensors[name].long() for name in node.reads], 1)
+        elif isinstance(node, Lookup):
+            lowest = network.formats[node.input].lo
+            tensors[node.name] = torch.tensor(node.table)[source.long() - lowest].long()
+        elif isinstance(node, Reshape):
+            tensors[node.name] = source.reshape(-1, *node.to).long()
         elif isinstance(node, Rescale):
             tensors[node.name] = torch_requantize(source.long(), node.requantize, tensors)
         elif isinstance(node, MaxPool2d):
@@ -67,6 +90,8 @@ def torch_requantize(total, parameters, tensors):
     scaled = total * channels(parameters.multiplier)
     if parameters.skip is not None:
         scaled = scaled + tensors[parameters.skip] * channels(parameters.skip_multiplier)
+    if parameters.offset is not None:
+        scaled = scaled + channels(parameters.offset)
     if parameters.shift:
         scaled = torch.div(scaled + 2 ** (parameters.shift - 1), 2**parameters.shift,
                            rounding_mode="floor")  # fmt: skip

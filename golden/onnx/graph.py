@@ -29,19 +29,25 @@ from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
+    Multiply,
     Network,
     Node,
+    Reshape,
 )
 
 Dialect = Literal["onnx", "qonnx"]
 
 LOGITS = "logits"
-"""Name of the graph's output: int64 (N, classes), in QONNX float64."""
+"""Name of the graph's first output: int64 (N, classes, ...), in QONNX float64. Further outputs are
+``logits/NODE``."""
 
 OPSET = 18
 IR_VERSION = 8
@@ -53,6 +59,11 @@ FLOAT32, FLOAT64, INT64 = (np.dtype(kind) for kind in (np.float32, np.float64, n
 def accumulator_name(node: str) -> str:
     """Name of the tensor of a node's accumulators; a node's own name has no stroke."""
     return f"{node}/accumulator"
+
+
+def output_name(network: Network, name: str) -> str:
+    """Name in the graph of what one of the network's outputs gives."""
+    return LOGITS if name == network.outputs[0] else f"{LOGITS}/{name}"
 
 
 def build_model(
@@ -102,11 +113,17 @@ class _Lowering:
         self.tensors[INPUT] = self._input(INPUT)
         for node in network.nodes:
             self._lower(node)
+        for name in network.outputs:
+            if name in network.formats:
+                self._cast(self.tensors[name], logits, output=output_name(network, name))
         graph = helper.make_graph(
             self.nodes,
             network.name,
             [self._value(INPUT, source, network.input_shape)],
-            [self._value(LOGITS, logits, network.shapes[network.nodes[-1].name])],
+            [
+                self._value(output_name(network, name), logits, network.shapes[name])
+                for name in network.outputs
+            ],
             list(self.constants.values()),
             value_info=self.values,
         )
@@ -194,6 +211,15 @@ class _Lowering:
                     strides=node.stride,
                     pads=[*node.padding, *node.padding],
                 )
+            case Reshape():
+                output = self._add("Reshape", source, self._ints(0, *node.to), output=node.name)
+            case Gather():
+                output = self._gather(node, source)
+            case Concat():
+                sources = [self.tensors[name] for name in node.reads]
+                output = self._add("Concat", *sources, output=node.name, axis=1)
+            case Lookup():
+                output = self._look_up(node, source)
             case _:
                 output = self._requantize(node, *self._accumulate(node, source))
         self.tensors[node.name] = output
@@ -203,6 +229,9 @@ class _Lowering:
         bounds = self.network.bounds[node.name]
         products_type = self._products_type(node)
         total = self._as(source, FLOAT32, products_type)
+        if isinstance(node, Multiply):
+            other = self._as(self.tensors[node.other], FLOAT32, products_type)
+            return self._add("Mul", total, other), products_type
         output = accumulator_name(node.name)
         if isinstance(node, AveragePool2d):
             self.values.append(self._value(output, products_type, self._shape(node)))
@@ -232,6 +261,7 @@ class _Lowering:
                 kernel_shape=node.kernel,
                 strides=node.stride,
                 pads=[*node.padding, *node.padding],
+                dilations=node.dilation,
                 group=node.groups,
             )
         weight = self._weight(node, node.weight.reshape(node.groups, -1, node.rows), dtype)
@@ -250,7 +280,8 @@ class _Lowering:
     def _requantize(self, node: Node, total: str, dtype: np.dtype) -> str:
         parameters = node.requantize
         if parameters is None:
-            return self._cast(total, INT64 if self.dialect == "onnx" else FLOAT64, output=LOGITS)
+            logits = INT64 if self.dialect == "onnx" else FLOAT64
+            return self._cast(total, logits, output=output_name(self.network, node.name))
         exact = self.network.bounds[node.name].requantized < EXACT_FLOAT64
         wide = FLOAT64 if exact else INT64
 
@@ -266,6 +297,10 @@ class _Lowering:
             skip = self.tensors[parameters.skip]
             skip = scaled(skip, FLOAT32, parameters.skip_multiplier, "skip_multiplier")
             total = self._add("Add", total, skip)
+        if parameters.offset is not None:
+            offset = self._by_channel(node, parameters.offset, wide)
+            offset = np.ldexp(offset, -parameters.shift) if exact else offset
+            total = self._add("Add", total, self._constant(f"{node.name}/offset", offset))
         if parameters.shift:
             half = 0.5 if exact else parameters.rounding
             total = self._add("Add", total, self._scalar(half, wide))
@@ -288,6 +323,35 @@ class _Lowering:
             total = self._add("Floor", total)
         limits = (self._scalar(limit, dtype) for limit in (target.lo, target.hi))
         return self._cast(self._add("Clip", total, *limits), FLOAT32, output=node.name)
+
+    # Indexing
+
+    def _gather(self, node: Gather, source: str) -> str:
+        """Append the choice along every axis; zeros stand behind the last position."""
+        shape = self.network.shapes[node.input]
+        chosen = [
+            (axis, positions, shape[axis - 1])
+            for axis, positions in enumerate(node.positions, 1)
+            if not np.array_equal(positions, np.arange(shape[axis - 1]))
+        ]
+        more = [0] * (len(shape) + 1)
+        for axis, positions, _ in chosen:
+            more[axis] = int((positions < 0).any())
+        if any(more):
+            source = self._add("Pad", source, self._ints(*[0] * len(more), *more))
+        for axis, positions, side in chosen:
+            places = np.where(positions < 0, side, positions).astype(np.int64)
+            indices = self._constant(f"{node.name}/positions{axis}", places)
+            source = self._add("Gather", source, indices, axis=axis)
+        return self._add("Identity", source, output=node.name)
+
+    def _look_up(self, node: Lookup, source: str) -> str:
+        """Append the table, whose first entry is that of the format's smallest integer."""
+        lowest = self.network.formats[node.input].lo
+        if lowest:
+            source = self._add("Sub", source, self._scalar(float(lowest), FLOAT32))
+        table = self._constant(f"{node.name}/table", node.table.astype(FLOAT32))
+        return self._add("Gather", table, self._cast(source, INT64), output=node.name, axis=0)
 
     # Windows
 
@@ -321,6 +385,8 @@ class _Lowering:
         sides = self._shape(node)[1:]
         elements = []
         for place in itertools.product(*map(range, node.kernel)):
+            dilation = node.dilation if isinstance(node, Conv2d) else (1, 1)
+            place = [first * step for first, step in zip(place, dilation, strict=True)]
             ends = [
                 first + step * (side - 1) + 1
                 for first, step, side in zip(place, node.stride, sides, strict=True)

@@ -141,7 +141,8 @@ def _pieces(model: onnx.ModelProto, wanted: list[str]) -> list[onnx.ModelProto]:
 def _tensors(network: Network) -> list[str]:
     """Names of all tensors in which a graph holds the network's integers."""
     accumulators = [accumulator_name(name) for name in network.accumulating]
-    return [*accumulators, *(node.name for node in network.nodes[:-1]), LOGITS]
+    activations = [name for name in network.formats if name != INPUT]
+    return [*accumulators, *activations, LOGITS]
 
 
 def _showing(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
@@ -169,7 +170,7 @@ def _trace(network: Network, tensors: dict[str, np.ndarray]) -> Trace:
 
     return Trace(
         accumulators={name: integers(accumulator_name(name)) for name in network.accumulating},
-        outputs={node.name: integers(node.name) for node in network.nodes[:-1]},
+        outputs={name: integers(name) for name in network.formats if name != INPUT},
         logits=integers(LOGITS),
     )
 
