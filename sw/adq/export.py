@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import torch
 
 from adq.golden.artifact import Artifact, Samples, write_artifact
+from adq.golden.network import NetworkError
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared import Prepared
+from adq.quantization.tracing import PrepareError
 from adq.runs.integer_evaluation import evaluate_integers
 from adq.runs.run import Run
 
@@ -68,7 +71,7 @@ def export_network(
     *,
     name: str,
     images: torch.Tensor,
-    labels: torch.Tensor,
+    labels: torch.Tensor | None = None,
     densities: Mapping[str, float] | None = None,
 ) -> Artifact:
     """Write a network of one's own as a golden artifact, and return it.
@@ -82,28 +85,42 @@ def export_network(
     name
         The network's name in the artifact.
     images, labels
-        Samples (N, C, H, W) as the network takes them, and their classes (N,): every integer
-        that they give rise to is kept.
+        Samples (N, C, H, W) as the network takes them, and their classes (N,), or (N, H, W) where
+        the network gives a class a pixel: every integer that they give rise to is kept. Without
+        labels the network's own classes stand for them.
     densities
         Activation densities to note beside the layers.
 
     Raises
     ------
-    adq.golden.network.NetworkError
-        A width could overflow.
+    ExportError
+        The network has no integers, or images or labels do not suit it.
     adq.golden.artifact.ArtifactError
         The directory holds something else than an artifact.
 
     """
-    network = integer_network(prepared, name=name, densities=densities)
-    inputs = _integers(prepared, images)
-    artifact = Artifact(
-        network=network,
-        samples=Samples.record(network, inputs, labels.to(torch.int64).cpu().numpy()),
-        generator=_generator(),
-    )
+    try:
+        network = integer_network(prepared, name=name, densities=densities)
+        inputs = _integers(prepared, images)
+    except (NetworkError, PrepareError) as error:
+        raise ExportError(str(error)) from None
+    samples = Samples.record(network, inputs, labels=None)
+    if labels is not None:
+        samples = replace(samples, labels=_labels(labels, samples))
+    artifact = Artifact(network=network, samples=samples, generator=_generator())
     write_artifact(Path(directory), artifact)
     return artifact
+
+
+def _labels(labels: torch.Tensor, samples: Samples) -> np.ndarray:
+    """Classes of samples as int64, or an ``ExportError``."""
+    labels = torch.as_tensor(labels).detach().cpu()
+    shape, choices = samples.classes.shape, samples.logits.shape[1]
+    if tuple(labels.shape) != shape:
+        raise ExportError(f"labels have shape {tuple(labels.shape)}: they must have {shape}")
+    if not ((labels == labels.to(torch.int64)) & (labels >= 0) & (labels < choices)).all():
+        raise ExportError(f"labels must be integers from 0 to {choices - 1}")
+    return labels.to(torch.int64).numpy()
 
 
 def _generator(**measured: Any) -> dict[str, Any]:

@@ -1,60 +1,74 @@
 """From a network's operations to its stages: what is computed together and quantized once."""
 
 from collections import Counter
-
-from torch import nn
+from dataclasses import dataclass
 
 from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.operations import (
+    Activation,
     Add,
     AveragePool,
+    Concat,
     Dropout,
     Flatten,
+    Gather,
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Norm,
     Operation,
     Relu,
+    Reshape,
 )
+from adq.quantization.reading import INPUT
 from adq.quantization.stages import (
+    AffineStage,
     AverageStage,
+    ConcatStage,
     Dropping,
     Flattening,
+    Gathering,
     InputStage,
     Pooling,
-    Reading,
+    ProductStage,
     RescaleStage,
+    Reshaping,
     Stage,
     Step,
+    TableStage,
 )
-from adq.quantization.tracing import PrepareError
-
-INPUT = "input"
-"""Name of the tensor of the quantized images."""
 
 
-def assemble(operations: list[Operation], *, bits: int) -> list[Step]:
-    """Group operations into steps, in the order in which they can run; the first is the input's.
+@dataclass(frozen=True)
+class Assembled:
+    """The steps of a network."""
+
+    steps: list[Step]
+    """In the order in which they can run; the first is the input's."""
+    outputs: tuple[str, ...]
+    """Steps whose tensors the network returns."""
+    last: dict[str, str]
+    """The operation whose tensor a step gives, by step."""
+
+
+def assemble(operations: list[Operation], outputs: list[str], *, bits: int) -> Assembled:
+    """Group operations into steps.
 
     Batch norm, addition, ReLU and maximum pooling become part of the layer before them where
     nothing else reads what lies between. Of two layers that meet in an addition, it becomes part
     of the one with more layers before it, and the other is the skip connection.
-
-    Raises
-    ------
-    PrepareError
-        A batch norm without its layer, or a network that does not end in a linear layer.
-
     """
-    return _Assembly(operations, bits).steps()
+    return _Assembly(operations, outputs, bits).assembled()
 
 
 class _Assembly:
-    def __init__(self, operations: list[Operation], bits: int):
+    def __init__(self, operations: list[Operation], outputs: list[str], bits: int):
         self.bits = bits
-        self.last = operations[-1]
+        self.outputs = outputs
         self.uses = Counter(name for each in operations for name in each.inputs)
+        self.uses.update(outputs)
+        self.shapes = {each.name: each.shape for each in operations}
         self.step_of: dict[str, Step] = {}
         """The step whose output an operation's tensor is, so far."""
         self.depth: dict[Step, int] = {}
@@ -68,33 +82,39 @@ class _Assembly:
                 self.depth[step] = max(before, default=0) + isinstance(operation, Layer)
             self.step_of[operation.name] = step
             self.position[step] = position
-        if not isinstance(self.step_of[self.last.name], LogitsStage):
-            raise PrepareError(
-                f"{self.last.name}: the network must end in a linear layer, which gives the "
-                "logits: put one at the end, and nothing behind it"
-            )
 
-    def steps(self) -> list[Step]:
-        return sorted(self.position, key=self.position.__getitem__)
+    def assembled(self) -> Assembled:
+        last = {step.name: name for name, step in self.step_of.items()}
+        return Assembled(
+            steps=sorted(self.position, key=self.position.__getitem__),
+            outputs=tuple(self.step_of[name].name for name in self.outputs),
+            last=last,
+        )
 
     def _step(self, operation: Operation) -> Step:
         """Return the operation's step, a new one or one that is open for it."""
         name, inputs = operation.name, tuple(self.step_of[each].name for each in operation.inputs)
         match operation:
             case Input():
-                return InputStage(INPUT, ())
+                return InputStage(INPUT, operation.shape)
             case Layer():
-                logits = operation is self.last and isinstance(operation.module, nn.Linear)
-                kind = LogitsStage if logits else LayerStage
-                return kind(name, inputs, operation, bits=self.bits)
+                # What nothing else computes with leaves as it accumulates.
+                raw = name in self.outputs and self.uses[name] == 1
+                return (LogitsStage if raw else LayerStage)(name, inputs, operation, bits=self.bits)
             case Norm():
-                return self._normalize(operation)
+                return self._normalize(operation, inputs)
             case Add():
                 return self._join(operation, inputs)
             case Relu():
                 stage = self._stage_before(operation.inputs[0]) or RescaleStage(name, inputs)
-                stage.relu = True
+                stage.rectify(operation.limit)
                 return stage
+            case Activation():
+                return TableStage(name, inputs, operation.function)
+            case Multiply():
+                return ProductStage(name, inputs)
+            case Concat():
+                return ConcatStage(name, inputs)
             case MaxPool():
                 stage = self._stage_before(operation.inputs[0])
                 if stage is None or stage.pool is not None:
@@ -105,6 +125,10 @@ class _Assembly:
                 return AverageStage(name, inputs, operation)
             case Flatten():
                 return Flattening(name, inputs)
+            case Reshape():
+                return Reshaping(name, inputs, operation.shape)
+            case Gather():
+                return Gathering(name, inputs, operation, self.shapes[operation.inputs[0]][0])
             case Dropout():
                 return Dropping(name, inputs, operation.module)
         raise AssertionError(operation)
@@ -121,25 +145,22 @@ class _Assembly:
         raw = stage and not stage.relu and stage.pool is None and stage.skip is None
         return stage if raw else None
 
-    def _normalize(self, operation: Norm) -> LayerStage:
+    def _normalize(self, operation: Norm, inputs: tuple[str, ...]) -> Stage:
         stage = self._raw_stage(operation.inputs[0])
-        if not isinstance(stage, LayerStage) or stage.norm is not None:
-            raise PrepareError(
-                f"{operation.name}: a batch norm has an integer form only directly behind a "
-                "convolution or a linear layer whose output nothing else reads: move it there"
-            )
-        stage.norm = operation.module
-        return stage
+        if isinstance(stage, LayerStage) and stage.norm is None:
+            stage.norm = operation.module
+            return stage
+        return AffineStage(operation.name, inputs, operation.module)
 
     def _join(self, operation: Add, inputs: tuple[str, ...]) -> Stage:
         stages = [
             stage
             for stage in map(self._raw_stage, operation.inputs)
-            if stage is not None and not isinstance(stage, RescaleStage)
+            if stage is not None and stage.joins
         ]
         if not stages:
             return RescaleStage(operation.name, inputs)
         stage = max(stages, key=self.depth.__getitem__)
         skip = inputs[1 - inputs.index(stage.name)]
-        stage.readings.append(Reading(skip))
+        stage.join(skip)
         return stage

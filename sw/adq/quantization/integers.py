@@ -12,7 +12,9 @@ does not shift the offset. A channel whose M would be 0 contributes less than ha
 layer's largest M: its weights become 0 and its bias carries the offset alone.
 """
 
+import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,34 +24,46 @@ from adq.golden.network import (
     INPUT,
     ActivationFormat,
     AveragePool2d,
+    Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
+    Lookup,
     MaxPool2d,
+    Multiply,
     Network,
     NetworkError,
     Node,
     Requantize,
     Rescale,
+    Reshape,
 )
 from adq.golden.requantize import multiplier_and_shift
-from adq.quantization.layers import LayerStage, LogitsStage
+from adq.quantization.layers import LayerStage, LogitsStage, as_images, pair
 from adq.quantization.multipliers import on_multiplier_grid
 from adq.quantization.operations import MaxPool
-from adq.quantization.prepared import Prepared
 from adq.quantization.quantizers import ActivationQuantizer
 from adq.quantization.stages import (
+    AffineStage,
     AverageStage,
+    ConcatStage,
     Dropping,
     Flattening,
+    Gathering,
     InputStage,
     Pooling,
+    ProductStage,
     Reading,
     RescaleStage,
+    Reshaping,
     Stage,
     Step,
+    TableStage,
 )
-from adq.quantization.tracing import pair
+
+if TYPE_CHECKING:
+    from adq.quantization.prepared import Prepared
 
 _LARGEST_SHIFT = 40
 """Beside a skip connection, whose multiplier is near 2^S: with 16 bits it stays within int64."""
@@ -61,7 +75,7 @@ class ExportError(ValueError):
 
 @torch.no_grad()
 def integer_network(
-    prepared: Prepared, *, name: str, densities: Mapping[str, float] | None = None
+    prepared: "Prepared", *, name: str, densities: Mapping[str, float] | None = None
 ) -> Network:
     """Turn a trained network into integers, a node a stage.
 
@@ -80,7 +94,7 @@ def integer_network(
     Raises
     ------
     ExportError
-        A layer holds something that is no number.
+        A layer holds something that is no number, or the range of a tensor was never found.
     adq.golden.network.NetworkError
         A width could overflow.
 
@@ -96,11 +110,12 @@ def integer_network(
         input_shape=prepared.input_shape,
         input_format=export.formats[INPUT],
         nodes=tuple(export.nodes),
+        outputs=tuple(export.tensors[step] for step in prepared.model.outputs.steps),
     )
 
 
 class _Export:
-    def __init__(self, prepared: Prepared, densities: Mapping[str, float]):
+    def __init__(self, prepared: "Prepared", densities: Mapping[str, float]):
         self.densities = densities
         self.nodes: list[Node] = []
         self.tensors: dict[str, str] = {}
@@ -110,14 +125,21 @@ class _Export:
 
     def add(self, step: Step) -> None:
         """Add what a step computes."""
+        if isinstance(step, Stage) and not isinstance(step, LogitsStage):
+            self._check_range(step.quantizer, step.name)
         if isinstance(step, InputStage):
             self.tensors[step.name] = INPUT
             self.formats[INPUT] = _format(step.quantizer)
             return
-        source, *skips = [
-            self._read(reading, f"{step.name}.{end}")
-            for reading, end in zip(step.readings, ("input", "skip"), strict=False)
-        ]
+        if isinstance(step, ConcatStage):
+            self._concatenate(step)
+            return
+        tensors = {
+            reading: self._read(reading, f"{step.name}.{_end(step, reading, position)}")
+            for position, reading in enumerate(step.readings)
+        }
+        source = tensors[step.input]
+        skips = [] if step.skip is None else [tensors[step.skip]]
         common = {"name": step.name, "input": source}
         match step:
             case LogitsStage():
@@ -125,7 +147,7 @@ class _Export:
             case LayerStage():
                 self._append(self._layer(step, common, skips), step.quantizer)
             case AverageStage():
-                requantize = self._scaled(step, source, skips, 1 / np.prod(step.average.kernel))
+                requantize = self._scaled(step, source, skips, 1 / step.average.divisor)
                 kernel = {"kernel": step.average.kernel, "stride": step.average.stride}
                 self._append(
                     AveragePool2d(requantize=requantize, **kernel, **common), step.quantizer
@@ -133,13 +155,39 @@ class _Export:
             case RescaleStage():
                 requantize = self._scaled(step, source, skips, 1.0)
                 self._append(Rescale(requantize=requantize, **common), step.quantizer)
+            case AffineStage():
+                self._append(self._affine(step, common, skips), step.quantizer)
+            case ProductStage():
+                other = tensors[step.operands[1]]
+                requantize = self._scaled(step, source, skips, self.formats[other].scale)
+                node = Multiply(other=other, requantize=requantize, **common)
+                self._append(node, step.quantizer)
+            case TableStage():
+                self._append(self._lookup(step, common), step.quantizer)
             case Flattening():
                 self._append(Flatten(**common), None)
+            case Reshaping():
+                self._append(Reshape(to=step.shape, **common), None)
+            case Gathering():
+                gather = step.gather
+                channels = gather.channels
+                if step.keeps_channels:  # as many as pruning has left
+                    channels = np.arange(self.shapes[source][0])
+                sides = {
+                    "channels": np.array(channels),
+                    "rows": None if gather.rows is None else np.array(gather.rows),
+                    "columns": None if gather.columns is None else np.array(gather.columns),
+                }
+                self._append(Gather(**sides, **common), None)
             case Pooling():
                 self._append(_max_pool(step.pool, **common), None)
             case Dropping():
                 self.tensors[step.name] = source
                 return
+        self._finish(step)
+
+    def _finish(self, step: Step) -> None:
+        """Note where a step's tensor is, behind its maximum pooling if it has one."""
         self.tensors[step.name] = step.name
         if isinstance(step, Stage) and step.pool is not None:
             self._append(_max_pool(step.pool, name=step.pool.name, input=step.name), None)
@@ -147,7 +195,11 @@ class _Export:
 
     def _append(self, node: Node, quantizer: ActivationQuantizer | None) -> None:
         self.nodes.append(node)
-        self.shapes[node.name] = node.output_shape(self.shapes[node.input])
+        shapes = [self.shapes[name] for name in node.reads]
+        if isinstance(node, Concat):
+            self.shapes[node.name] = node.joined_shape(shapes)
+        else:
+            self.shapes[node.name] = node.output_shape(shapes[0])
         self.formats[node.name] = _format(quantizer) if quantizer else self.formats[node.input]
 
     def _read(self, reading: Reading, name: str) -> str:
@@ -155,11 +207,59 @@ class _Export:
         tensor = self.tensors[reading.tensor]
         if not reading.narrower:
             return tensor
-        target = _format(reading.quantizer)
+        self._check_range(reading.quantizer, name)
+        return self._rescaled(tensor, name, reading.quantizer)
+
+    def _rescaled(self, tensor: str, name: str, quantizer: ActivationQuantizer) -> str:
+        """Add a tensor in another format."""
+        target = _format(quantizer)
         ratio = np.full(self.shapes[tensor][0], self.formats[tensor].scale / target.scale)
         requantize = _requantize(ratio, target)
-        self._append(Rescale(name=name, input=tensor, requantize=requantize), reading.quantizer)
+        self._append(Rescale(name=name, input=tensor, requantize=requantize), quantizer)
         return name
+
+    def _check_range(self, quantizer: ActivationQuantizer, name: str) -> None:
+        if not quantizer.range_is_known:
+            raise ExportError(
+                f"{name}: the range of its activations was never found at {quantizer.bits} bits: "
+                "train, or run a batch in training mode, prepared.model.train()(images), first"
+            )
+
+    def _concatenate(self, step: ConcatStage) -> None:
+        """Add every part in the one format, and the parts one after another."""
+        parts = []
+        for position, reading in enumerate(step.readings):
+            name = f"{step.name}.part{position}"
+            tensor = self._read(reading, f"{step.name}.input{position}")
+            parts.append(self._rescaled(tensor, name, step.quantizer))
+        node = Concat(name=step.name, input=parts[0], others=tuple(parts[1:]))
+        self._append(node, step.quantizer)
+        self._finish(step)
+
+    def _affine(self, stage: AffineStage, common: dict[str, str], skips: list[str]) -> Rescale:
+        target = _format(stage.quantizer)
+        factor, offset = (tensor.cpu().numpy() for tensor in stage.fold())
+        real = factor * self.formats[common["input"]].scale / target.scale
+        if not (np.isfinite(real).all() and np.isfinite(offset).all()):
+            raise NetworkError("its batch norm is no finite numbers: train again")
+        requantize = _requantize(real, target, **self._skip(skips, target))
+        units = np.rint(np.ldexp(offset / target.scale, requantize.shift))
+        if np.abs(units).max() >= 2.0**62:
+            raise NetworkError("its offsets are beyond int64 beside its factors: train again")
+        return Rescale(
+            requantize=dataclasses.replace(requantize, offset=units.astype(np.int64)), **common
+        )
+
+    def _lookup(self, stage: TableStage, common: dict[str, str]) -> Lookup:
+        source, target = self.formats[common["input"]], _format(stage.quantizer)
+        # In float32, as the stage computes it.
+        entries = torch.arange(source.lo, source.hi + 1, dtype=torch.float32)
+        real = stage.function(entries * torch.tensor(source.scale))
+        if not real.isfinite().all():
+            raise NetworkError("its function gives values that are no finite numbers")
+        steps = torch.floor(real / torch.tensor(target.scale) + 0.5)
+        table = steps.clamp(target.lo, target.hi).to(torch.int64).numpy()
+        return Lookup(table=table, format=target, **common)
 
     def _skip(self, skips: list[str], target: ActivationFormat) -> dict[str, object]:
         """Real multiplier of a skip connection, if there is one."""
@@ -203,24 +303,24 @@ class _Export:
         module = stage.module
         if isinstance(module, nn.Linear):
             return Linear(**fields)
-        return Conv2d(
-            stride=pair(module.stride),
-            padding=pair(module.padding),
-            groups=module.groups,
-            **fields,
-        )
+        return Conv2d(**_geometry(stage), **fields)
 
-    def _logits(self, stage: LogitsStage, common: dict[str, str]) -> Linear:
+    def _logits(self, stage: LogitsStage, common: dict[str, str]) -> Linear | Conv2d:
         bias = stage.module.bias
         bias = np.zeros(stage.channels) if bias is None else bias.double().cpu().numpy()
         unit = self._accumulator_scale(stage, common["input"])
-        return Linear(
-            weight=_integers(stage),
-            weight_bits=stage.bits,
-            bias=np.floor(bias / unit + 0.5).astype(np.int64),
-            requantize=None,
+        if not (np.isfinite(unit).all() and np.isfinite(bias).all()):
+            raise NetworkError("its weights are no finite numbers: train again")
+        fields = {
+            "weight": _integers(stage),
+            "weight_bits": stage.bits,
+            "bias": np.floor(bias / unit + 0.5).astype(np.int64),
+            "requantize": None,
             **common,
-        )
+        }
+        if isinstance(stage.module, nn.Linear):
+            return Linear(**fields)
+        return Conv2d(**_geometry(stage), **fields)
 
     def _accumulator_scale(self, stage: LayerStage, source: str) -> np.ndarray:
         # In float32, as the stage computes it: the same product, rounded the same way.
@@ -256,7 +356,26 @@ def _requantize(
 
 
 def _integers(stage: LayerStage) -> np.ndarray:
-    return stage.weight_quantizer.integers(stage.module.weight).to(torch.int64).cpu().numpy()
+    weight = as_images(stage.weight_quantizer.integers(stage.module.weight))
+    return weight.to(torch.int64).cpu().numpy()
+
+
+def _geometry(stage: LayerStage) -> dict[str, object]:
+    """Fields of a convolution that say which elements it multiplies."""
+    module = stage.module
+    return {
+        "stride": pair(module.stride, 1),
+        "padding": stage.padding,
+        "groups": module.groups,
+        "dilation": pair(module.dilation, 1),
+    }
+
+
+def _end(step: Step, reading: Reading, position: int) -> str:
+    """Name what a step reads, behind the step's own name."""
+    if reading is step.skip:
+        return "skip"
+    return "input" if position == 0 else f"input{position}"
 
 
 def _max_pool(pool: MaxPool, *, name: str, input: str) -> MaxPool2d:

@@ -19,7 +19,7 @@ from adq.quantization.multipliers import Multipliers, on_multiplier_grid, straig
 from adq.quantization.operations import Layer
 from adq.quantization.quantizers import Activation, WeightQuantizer, round_half_up
 from adq.quantization.remembering import remembering
-from adq.quantization.stages import Accumulated, Stage
+from adq.quantization.stages import Accumulated, Stage, affine, folded, normalized
 
 
 class LayerStage(Stage):
@@ -28,15 +28,21 @@ class LayerStage(Stage):
     A layer's k covers its operands: the weights and the *input* activations.
     """
 
+    keeps_channels = False
+
     def __init__(self, name: str, inputs: tuple[str, ...], operation: Layer, *, bits: int):
         super().__init__(name, inputs)
         self.module = operation.module
+        self.padding = operation.padding
         self.norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
         self.positions = 1
         """Outputs of a channel for one image."""
         for side in operation.shape[1:]:
             self.positions *= side
         self.weight_quantizer = WeightQuantizer(bits=bits, per_channel=True)
+
+    def gives_signed(self, reads_signed: bool) -> bool:
+        return True
 
     @property
     def bits(self) -> int:
@@ -64,9 +70,8 @@ class LayerStage(Stage):
         offset = offset.detach().to(self.module.weight.device, torch.float64)
         if self.norm is None:
             return torch.ones_like(offset), offset
-        factor, shift = _affine(self.norm)
-        factor = factor.double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
-        return factor, shift.double() + factor * (offset - self.norm.running_mean.double())
+        factor, shift = folded(self.norm)
+        return factor, shift + factor * offset
 
     def accumulator_scale(self, input_scale: torch.Tensor) -> torch.Tensor:
         """Real value of an integer 1 in the accumulator: (O,)."""
@@ -85,12 +90,12 @@ class LayerStage(Stage):
         products = self._products(x, scale, factor, bias)
         if self.norm is None:
             return products, shift
-        gamma, beta = _affine(self.norm)
+        gamma, beta = affine(self.norm)
         if unit is not None:
             exact = self._exact_affine(multipliers / grid.double(), offset)
             gamma = straight_through(gamma / unit, exact[0])
             beta = straight_through(beta / unit, exact[1])
-        return self._normalized(products, gamma, beta), shift
+        return normalized(self.norm, products, gamma, beta), shift
 
     @torch.no_grad()
     def _requantization(
@@ -122,35 +127,23 @@ class LayerStage(Stage):
     def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
         """Sums of products of integers, times a factor a channel, plus a bias."""
         module = self.module
-        weight = self.weight_quantizer.scaled(module.weight, scale, factor)
 
         def again() -> torch.Tensor:
             with torch.no_grad():
-                return self.weight_quantizer.scaled(module.weight, scale, factor)
+                return as_images(self.weight_quantizer.scaled(module.weight, scale, factor))
 
+        weight = as_images(self.weight_quantizer.scaled(module.weight, scale, factor))
         with remembering(x, weight, again):
             if isinstance(module, nn.Linear):
                 return functional.linear(x.integers, weight, bias)
             return functional.conv2d(
-                x.integers, weight, bias, module.stride, module.padding, groups=module.groups
-            )
-
-    def _normalized(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
-        """Batch norm, as the norm's own module would do it."""
-        norm = self.norm
-        momentum = norm.momentum
-        if norm.training:
-            norm.num_batches_tracked.add_(1)
-            if momentum is None:
-                momentum = 1 / norm.num_batches_tracked.item()
-        return functional.batch_norm(
-            x, norm.running_mean, norm.running_var, gamma, beta, norm.training,
-            momentum or 0.0, norm.eps,
-        )  # fmt: skip
+                x.integers, weight, bias, pair(module.stride, 1), self.padding,
+                pair(module.dilation, 1), module.groups,
+            )  # fmt: skip
 
 
 class LogitsStage(LayerStage):
-    """The linear layer that gives the logits: all of its outputs share one scale.
+    """A layer that gives an output of the network: all of its channels share one scale.
 
     It adds up integers and scales their sum: at few bits logits are often equal, and then they
     must be equal here too, for the same class to be the first of the largest.
@@ -161,17 +154,22 @@ class LogitsStage(LayerStage):
         self.weight_quantizer.per_channel = False
 
     def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
-        """(N, I) to (N, O), in real numbers."""
+        """(N, I) to (N, O) or (N, I, H, W) to (N, O, OH, OW), in real numbers."""
         x = self.input(values)
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale  # (O,), all equal
         bias = self.module.bias
-        bias = None if bias is None else round_half_up(bias / grid)
-        return self._products(x, scale, torch.ones_like(scale), bias) * grid
+        if bias is not None:
+            bias = bias / grid if self.weight_quantizer.real else round_half_up(bias / grid)
+        products = self._products(x, scale, torch.ones_like(scale), bias)
+        return products * grid.reshape(-1, *[1] * (products.dim() - 2))
 
 
-def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gamma and beta: (C,) both."""
-    if norm.affine:
-        return norm.weight, norm.bias
-    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
+def as_images(weight: torch.Tensor) -> torch.Tensor:
+    """Weights (O, I, K) of a convolution over a length as (O, I, 1, K); others as they are."""
+    return weight.unsqueeze(2) if weight.dim() == 3 else weight
+
+
+def pair(value: tuple[int, ...], other: int) -> tuple[int, int]:
+    """(vertical, horizontal) of a convolution, with ``other`` beside that of a length."""
+    return (other, *value) if len(value) == 1 else tuple(value)

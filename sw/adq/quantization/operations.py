@@ -1,7 +1,12 @@
-"""Operations of a network, of the kinds that the integer network knows."""
+"""Operations of a network, of the kinds that the integer network knows.
 
+Images are (C, H, W); what has one axis, as sound has, is (C, 1, L). Vectors are (F,).
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 
@@ -24,7 +29,9 @@ class Input(Operation):
 class Layer(Operation):
     """A convolution or a linear layer, named as in ``named_modules``."""
 
-    module: nn.Conv2d | nn.Linear
+    module: nn.Conv1d | nn.Conv2d | nn.Linear
+    padding: tuple[int, int]
+    """(0, 0) for a linear layer, and where a ``Gather`` before it pads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +41,48 @@ class Norm(Operation):
     module: nn.BatchNorm1d | nn.BatchNorm2d
 
 
+@dataclass(frozen=True, kw_only=True)
 class Relu(Operation):
-    """A ReLU."""
+    """A ReLU, clipped at a limit where it has one."""
+
+    limit: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation(Operation):
+    """A function of single elements that becomes a table."""
+
+    function: Callable[[torch.Tensor], torch.Tensor]
 
 
 class Add(Operation):
     """The sum of two tensors of one shape."""
 
 
+class Multiply(Operation):
+    """The product of two tensors; the second may be (C, 1, 1) beside (C, H, W)."""
+
+
+class Concat(Operation):
+    """Tensors one after another, along their channels."""
+
+
 class Flatten(Operation):
     """(C, H, W) to (C*H*W,)."""
+
+
+class Reshape(Operation):
+    """The same elements in the same order, in the operation's shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather(Operation):
+    """Elements of chosen channels, rows and columns; a position of -1 gives zeros."""
+
+    channels: tuple[int, ...]
+    rows: tuple[int, ...] | None
+    """None, as ``columns``, for vectors."""
+    columns: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +103,8 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class AveragePool(Operation):
-    """The mean of each window."""
+    """The sum of each window, over a divisor."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    divisor: int

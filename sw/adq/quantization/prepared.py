@@ -1,5 +1,6 @@
 """``adq.prepare``: anyone's network, ready to be quantized and pruned while it trains."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,9 +9,11 @@ from torch import nn
 
 from adq.quantization import pruning
 from adq.quantization.assembly import assemble
+from adq.quantization.checking import check_example, check_limits, check_steps
 from adq.quantization.layers import LayerStage
-from adq.quantization.quantized_network import QuantizedNetwork
-from adq.quantization.stages import Passive
+from adq.quantization.quantized_network import Outputs, QuantizedNetwork
+from adq.quantization.reading import INPUT, LONGEST_NAME, Read
+from adq.quantization.stages import Passive, Step
 from adq.quantization.tracing import PrepareError, trace
 from adq.training.config import QuantizationConfig
 
@@ -28,15 +31,17 @@ def prepare(
     """Quantize a network's activations and weights, in training as in evaluation.
 
     The network's own modules stay what they are, and its parameters are what ``Prepared.model``
-    trains; its ``forward`` is read once, here.
+    trains. Its ``forward`` is read once, here, in evaluation. What was read then runs beside it in
+    real numbers, on the example and on other images, and must compute the same; and its integers
+    are built once, so that whatever an artifact cannot hold is known before training.
 
     Parameters
     ----------
     network
-        Any module of Conv2d, Linear, BatchNorm, ReLU, maximum and average pooling, flattening,
-        dropout and additions, as modules or functions, that ends in a linear layer.
+        Any module of convolutions, linear layers, batch norm, activation functions, pooling,
+        additions, products, concatenation, indexing and dropout, as modules or functions.
     example
-        A batch of images (N, C, H, W) as the network takes them. N may be 1.
+        A batch of images (N, C, H, W), or of (N, C, L) or (N, F), as the network takes them.
     config
         How ranges are found.
     bits
@@ -52,9 +57,24 @@ def prepare(
     _check_bits({"bits": bits})
     _check_network(network, example)
     config = config or QuantizationConfig()
-    steps = assemble(trace(network, example), bits=bits)
-    model = QuantizedNetwork(network, steps, learned=config.activation_range == "learned")
-    return Prepared(model, example)
+    graph = trace(network, example)
+    read = Read(graph)
+    assembled = assemble(read.operations, [name for name, _ in read.outputs], bits=bits)
+    _check_step_names(assembled.steps)
+    outputs = Outputs(
+        steps=assembled.outputs,
+        shapes=tuple(tuple(shape[1:]) for _, shape in read.outputs),
+        structure=graph.structure,
+    )
+    learned = config.activation_range == "learned"
+    model = QuantizedNetwork(network, assembled.steps, outputs, learned=learned)
+    prepared = Prepared(model, example)
+    check_steps(model, read, assembled.last)
+    check_example(model, example)
+    check_limits(prepared)
+    for quantizer in model.quantizers.values():
+        quantizer.forget()
+    return prepared
 
 
 class Prepared:
@@ -78,9 +98,9 @@ class Prepared:
         return tuple(self.model.layers)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
-        return tuple(self._example.shape[1:])
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image, or (F,) of a vector, as the integer network takes it."""
+        return self.model.steps[0].shape
 
     @property
     def bits(self) -> dict[str, int]:
@@ -114,12 +134,16 @@ class Prepared:
         """Layers that share their output channels, where those can be pruned."""
         return pruning.groups(self.model, self._example)
 
-    def set_bits(self, bits: Mapping[str, int]) -> None:
-        """Give layers another precision, 2 to 16; tensors that change find a new range."""
+    def set_bits(self, bits: Mapping[str, int], *, keep_ranges: bool = False) -> None:
+        """Give layers another precision, 2 to 16.
+
+        Tensors whose precision changes find a new range in the next training batch; with
+        ``keep_ranges`` they keep the one that they have, for a network that is not trained again.
+        """
         self._check_names(bits)
         _check_integers(bits)
         _check_bits(bits)
-        self.model.set_bits(bits)
+        self.model.set_bits(bits, keep_ranges=keep_ranges)
 
     def prune(
         self, channels: Mapping[str, int], optimizer: torch.optim.Optimizer | None = None
@@ -141,12 +165,14 @@ class Prepared:
         ------
         PrepareError
             A layer would get no channels or more than it has, its channels are fixed, as those
-            of the logits are, or the optimizer keeps a state that cannot follow.
+            of the logits are, the optimizer keeps a state that cannot follow, or the network that
+            is left computes something else than what is trained.
 
         """
         self._check_names(channels)
         _check_integers(channels)
         pruning.prune(self.model, self._example, channels, optimizer)
+        check_example(self.model, self._example)
 
     def densities(self, reduce: Reduce | None = None) -> dict[str, float]:
         """Share of non-zero activations of each layer that has a ReLU, since the last call.
@@ -182,7 +208,23 @@ class Prepared:
 
     @torch.no_grad()
     def input_integers(self, images: torch.Tensor) -> torch.Tensor:
-        """Integers of images (N, C, H, W), as the network's first layer reads them: int16."""
+        """Integers of images (N, C, H, W), as the network's first layer reads them: int16.
+
+        Raises
+        ------
+        PrepareError
+            The images have another shape, or hold something that is no finite number.
+
+        """
+        shape = tuple(self._example.shape[1:])
+        if not isinstance(images, torch.Tensor) or tuple(images.shape[1:]) != shape:
+            found = tuple(images.shape) if hasattr(images, "shape") else type(images).__name__
+            sides = ", ".join(map(str, shape))
+            raise PrepareError(f"images: they are {found}, and must be a tensor (N, {sides})")
+        if not images.isfinite().all():
+            raise PrepareError(
+                "images: they hold values that are no finite numbers: check how they are made"
+            )
         training = self.model.training
         self.model.eval()
         integers = self.model.steps[0].quantize(images).integers.to(torch.int16)
@@ -215,16 +257,39 @@ def _check_network(network: nn.Module, example: torch.Tensor) -> None:
         )
     if isinstance(network, QuantizedNetwork):
         raise PrepareError("the network is prepared already: prepare the network that it was")
-    if not isinstance(example, torch.Tensor) or example.dim() < 2:
+    if not isinstance(example, torch.Tensor) or example.dim() < 2 or not example.numel():
         raise PrepareError(
             "the example must be a batch of images, a tensor (N, C, H, W) as the network takes it"
         )
+    if not example.is_floating_point() or not example.isfinite().all():
+        raise PrepareError(
+            f"the example is {example.dtype}, or holds values that are no finite numbers: pass "
+            "images as finite numbers in float32"
+        )
+    if not any(True for _ in network.parameters()):
+        raise PrepareError("the network has no parameters: there is nothing to train")
     for name, parameter in network.named_parameters():
         if parameter.dtype != torch.float32:
             raise PrepareError(
                 f"{name} is {parameter.dtype}: quantizers compute in float32, so call .float() on "
                 "the network first, and use autocast for faster types"
             )
+
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def _check_step_names(steps: list[Step]) -> None:
+    for step in steps[1:]:
+        problem = None
+        if step.name == INPUT:
+            problem = "this name is that of the images"
+        elif len(step.name) > LONGEST_NAME:
+            problem = f"this name has {len(step.name)} characters, at most {LONGEST_NAME} fit"
+        elif not NAME.fullmatch(step.name):
+            problem = "names in an artifact have letters, digits, '_', '.' and '-' alone"
+        if problem is not None:
+            raise PrepareError(f"{step.name!r}: {problem}: rename the module")
 
 
 def _check_integers(values: Mapping[str, Any]) -> None:

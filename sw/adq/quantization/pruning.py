@@ -19,7 +19,8 @@ from torch import nn
 
 from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
-from adq.quantization.tracing import PrepareError
+from adq.quantization.stages import Gathering, Reshaping, Step
+from adq.quantization.tracing import PrepareError, first_line
 
 
 def groups(model: QuantizedNetwork, example: torch.Tensor) -> tuple[tuple[str, ...], ...]:
@@ -76,6 +77,11 @@ def _dependencies(model: QuantizedNetwork, example: torch.Tensor) -> torch_pruni
     try:
         with torch.enable_grad():
             graph.build_dependency(network, example.to(device), verbose=False)
+    except Exception as error:
+        raise PrepareError(
+            f"the channels of {type(network).__name__} cannot be followed ({first_line(error)}): "
+            "train it without pruning"
+        ) from None
     finally:
         for module, training in modes.items():
             module.training = training
@@ -101,19 +107,39 @@ def _sharing(
     """Layers that lose an output channel with a layer, and why they cannot, if so."""
     names = {layer.module: name for name, layer in model.layers.items()}
     layer = model.layers[name]
+    kept = _kept(model)
     touched = [
         (dependency.target.module, graph.is_out_channel_pruning_fn(dependency.handler))
         for dependency, _ in graph.get_pruning_group(layer.module, _pruner(layer), [0])
     ]
     members = {module for module, is_output in touched if is_output}
     sharing = tuple(name for module, name in names.items() if module in members)
-    fixed = None
-    if list(names.values())[-1] in sharing:
-        fixed = "its channels are the logits, which stay"
+    fixed = next((kept[each] for each in sharing if each in kept), None)
     for module, _ in touched:
         if isinstance(module, nn.Conv2d) and module.groups > 1 and not _depthwise(module):
             fixed = f"its channels fall into the groups of {names[module]}, which must stay equal"
     return sharing, fixed
+
+
+def _kept(model: QuantizedNetwork) -> dict[str, str]:
+    """Layers whose channels must stay, and why: what reads them counts on their positions."""
+    kept = {}
+    for name, layer in model.layers.items():
+        seen: set[Step] = set()
+        open_steps: list[Step] = [layer]
+        while open_steps:
+            step = open_steps.pop()
+            seen.add(step)
+            if step.name in model.outputs.steps:
+                kept[name] = "its channels are the logits, which stay"
+            for reader, reading in model.readers[step.name]:
+                if isinstance(reader, LayerStage) and reading is not reader.skip:
+                    continue
+                if isinstance(reader, Reshaping | Gathering) and not reader.keeps_channels:
+                    kept[name] = f"its channels are indexed in forward ({reader.name}): they stay"
+                elif reader not in seen:
+                    open_steps.append(reader)
+    return kept
 
 
 def _importance(layer: LayerStage) -> torch.Tensor:

@@ -5,10 +5,13 @@ narrower reader quantizes it again. A skip connection has the precision of the l
 joins; pooling and bare additions ask for what their own readers ask for.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.quantizers import Activation, ActivationQuantizer
@@ -20,9 +23,26 @@ from adq.quantization.stages import (
     Step,
 )
 
+OUTPUT_BITS = 16
+"""Precision of an output that is no layer's accumulator."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network returns, and how."""
+
+    steps: tuple[str, ...]
+    """Steps that give the tensors, in order."""
+    shapes: tuple[tuple[int, ...], ...]
+    """Of the tensors as the network returns them, without N."""
+    structure: pytree.TreeSpec
+
+    def __deepcopy__(self, memo: dict) -> "Outputs":
+        return self  # immutable, and its structure does not copy itself without a warning
+
 
 class QuantizedNetwork(nn.Module):
-    """A network that computes on the integers' grid; images (N, C, H, W) to logits (N, O).
+    """A network that computes on the integers' grid, and returns what the given network returns.
 
     The layers and batch norms are the given network's own modules, whose parameters it trains.
 
@@ -32,15 +52,18 @@ class QuantizedNetwork(nn.Module):
         The network, in floating point.
     steps
         What it computes, in order, on the network's own modules.
+    outputs
+        What it returns.
     learned
         Whether gradients learn the ranges of activations.
 
     """
 
-    def __init__(self, network: nn.Module, steps: list[Step], *, learned: bool):
+    def __init__(self, network: nn.Module, steps: list[Step], outputs: Outputs, *, learned: bool):
         super().__init__()
         self.network = network
         self.steps = steps
+        self.outputs = outputs
         self.layers = {step.name: step for step in steps if isinstance(step, LayerStage)}
         """Convolutions and linear layers by name, in order."""
         self.readers: dict[str, list[tuple[Step, Reading]]] = {step.name: [] for step in steps}
@@ -60,26 +83,55 @@ class QuantizedNetwork(nn.Module):
         self.quantizers.to(device)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, O)."""
-        input_stage, *steps = self.steps
-        values: dict[str, Activation] = {input_stage.name: input_stage.quantize(images)}
-        for step in steps:
-            values[step.name] = step.run(values)
+        """(N, C, H, W) to (N, O), or to whatever the given network returns."""
+        values = {
+            step.name: value for step, value in self.run(images) if step.name in self.outputs.steps
+        }
+        tensors = [
+            real_numbers(values[name]).reshape(-1, *shape)
+            for name, shape in zip(self.outputs.steps, self.outputs.shapes, strict=True)
+        ]
+        return pytree.tree_unflatten(tensors, self.outputs.structure)
+
+    def run(self, images: torch.Tensor) -> Iterator[tuple[Step, Activation | torch.Tensor]]:
+        """Yield every step with its tensor, as soon as it is computed."""
+        values: dict[str, Activation | torch.Tensor] = {}
+        for step in self.steps:
+            value = step.quantize(images) if isinstance(step, InputStage) else step.run(values)
+            values[step.name] = value
+            yield step, value
             for reading in step.readings:
                 if self._last_reader[reading.tensor] is step:
                     values.pop(reading.tensor, None)  # frees memory as soon as possible
-        return values[steps[-1].name]
+
+    @contextlib.contextmanager
+    def in_real_numbers(self) -> Iterator[None]:
+        """Compute without rounding and without ranges inside, as the given network does.
+
+        What ranges see inside they keep, until they are told to forget it.
+        """
+        quantizers = [
+            *self.quantizers.values(),
+            *(layer.weight_quantizer for layer in self.layers.values()),
+        ]
+        for each in quantizers:
+            each.real = True
+        try:
+            yield
+        finally:
+            for each in quantizers:
+                each.real = False
 
     def quantizer(self, name: str) -> ActivationQuantizer:
         """Return the quantizer of a tensor, a maximum pooling or flattening seen through."""
         step = next(each for each in self.steps if each.name == name)
         return self.quantizer(step.input.tensor) if isinstance(step, Passive) else step.quantizer
 
-    def set_bits(self, bits: Mapping[str, int]) -> None:
-        """Give layers another precision; tensors that change find a new range."""
+    def set_bits(self, bits: Mapping[str, int], *, keep_ranges: bool = False) -> None:
+        """Give layers another precision; tensors that change find a new range, or keep theirs."""
         for name, each in bits.items():
             self.layers[name].bits = each
-        self._set_precisions()
+        self._set_precisions(keep_ranges)
 
     def get_extra_state(self) -> dict[str, dict[str, int]]:
         """Return the precisions, which a checkpoint keeps beside the weights."""
@@ -95,7 +147,7 @@ class QuantizedNetwork(nn.Module):
         # A module's name has no dots.
         name = step.name.replace(".", "/")
         for position, reading in enumerate(step.readings):
-            if len(self.readers[reading.tensor]) > 1:
+            if len(self.readers[reading.tensor]) > 1 or reading.tensor in self.outputs.steps:
                 reading.quantizer = ActivationQuantizer(
                     bits=16, signed=signed[reading.tensor], learned=learned
                 )
@@ -103,30 +155,36 @@ class QuantizedNetwork(nn.Module):
                 self.quantizers[f"{reading.tensor.replace('.', '/')}->{end}"] = reading.quantizer
         if isinstance(step, Passive | LogitsStage):
             return input_signed
-        rectified = isinstance(step, Stage) and step.relu
-        result = not rectified and (input_signed or isinstance(step, InputStage | LayerStage))
+        rectified = step.relu
+        result = not rectified and step.gives_signed(input_signed)
         # What images are like is not learned, and finding it must not need their gradient.
         learned = learned and not isinstance(step, InputStage)
         step.quantizer = ActivationQuantizer(
-            bits=16, signed=result, learned=learned, rectifies=rectified
+            bits=16, signed=result, learned=learned, rectifies=rectified, limit=step.limit
         )
         self.quantizers[name] = step.quantizer
         return result
 
-    def _set_precisions(self) -> None:
+    def _set_precisions(self, keep_ranges: bool = False) -> None:
         """Give every tensor the bits of its widest reader, and narrower readers their own."""
         tensor_bits: dict[str, int] = {}
         for step in reversed(self.steps):
             wanted = [
-                reader.bits or tensor_bits[reader.name] for reader, _ in self.readers[step.name]
+                reader.wants(tensor_bits[reader.name]) for reader, _ in self.readers[step.name]
             ]
-            tensor_bits[step.name] = widest = max(wanted, default=0)
+            given = OUTPUT_BITS if step.name in self.outputs.steps else 0
+            tensor_bits[step.name] = widest = max([*wanted, given])
             for (_, reading), bits in zip(self.readers[step.name], wanted, strict=True):
                 reading.narrower = bits < widest
                 if reading.quantizer is not None:
-                    reading.quantizer.change(bits)
+                    reading.quantizer.change(bits, keep_range=keep_ranges)
                     reading.quantizer.range.requires_grad_(
                         reading.narrower and reading.quantizer.learned
                     )
             if isinstance(step, Stage) and not isinstance(step, LogitsStage):
-                step.quantizer.change(widest)
+                step.quantizer.change(widest, keep_range=keep_ranges)
+
+
+def real_numbers(value: Activation | torch.Tensor) -> torch.Tensor:
+    """Real numbers of a step's tensor; the accumulators of an output are real numbers already."""
+    return value if isinstance(value, torch.Tensor) else value.integers * value.scale

@@ -132,6 +132,8 @@ class WeightQuantizer:
     def __init__(self, *, bits: int, per_channel: bool):
         self.bits = bits
         self.per_channel = per_channel
+        self.real = False
+        """Whether weights stay real numbers, to hold a network against its own ``forward``."""
 
     @property
     def largest(self) -> int:
@@ -141,6 +143,8 @@ class WeightQuantizer:
     @torch.no_grad()
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
         """Real value of an integer 1: (O,), also where all channels share it."""
+        if self.real:
+            return weight.new_ones(len(weight))
         rows = weight.flatten(1) if self.per_channel else weight.reshape(1, -1)
         magnitude = rows.abs()
         limit = torch.minimum(
@@ -158,6 +162,8 @@ class WeightQuantizer:
     ) -> torch.Tensor:
         """Integers of weights (O, ...) by a scale (O,), times a factor (O,): (O, ...)."""
         shape = (-1,) + (1,) * (weight.dim() - 1)
+        if self.real:
+            return weight * factor.reshape(shape)
         return _QuantizedWeights.apply(
             weight, scale.reshape(shape), factor.reshape(shape), self.largest
         )
@@ -177,17 +183,30 @@ class ActivationQuantizer(nn.Module):
         (momentum 0.1).
     rectifies
         Whether it is a ReLU as well: 0 then has no gradient.
+    limit
+        Where the ReLU is clipped, if it is: the range ends there at the latest.
 
     """
 
     momentum = 0.1
 
-    def __init__(self, *, bits: int, signed: bool, learned: bool, rectifies: bool = False):
+    def __init__(
+        self,
+        *,
+        bits: int,
+        signed: bool,
+        learned: bool,
+        rectifies: bool = False,
+        limit: float | None = None,
+    ):
         super().__init__()
         self.bits = bits
         self.signed = signed
         self.learned = learned
         self.rectifies = rectifies
+        self.limit = limit
+        self.real = False
+        """Whether activations stay real numbers, to hold a network against its own ``forward``."""
         self.range = nn.Parameter(torch.ones(()), requires_grad=learned)
         """Real value of the largest integer."""
         self._range_is_known = False
@@ -212,24 +231,39 @@ class ActivationQuantizer(nn.Module):
     @property
     def scale(self) -> torch.Tensor:
         """Real value of an integer 1: ()."""
-        return self.range.clamp_min(_SMALLEST_RANGE) / self.largest
+        return self.range.clamp(_SMALLEST_RANGE, self.limit) / self.largest
+
+    @property
+    def range_is_known(self) -> bool:
+        """Whether a training batch has shown the range at this precision."""
+        return self._range_is_known
 
     @property
     def unit(self) -> torch.Tensor | None:
         """Real value of 1 in what ``forward`` wants; None for 1, while it looks for a range."""
         observes = self.training and not (self.learned and self._range_is_known)
-        return None if observes else self.scale
+        return None if observes or self.real else self.scale
 
-    def change(self, bits: int) -> None:
+    def change(self, bits: int, *, keep_range: bool = False) -> None:
         """Take another precision, and find the range anew from the next training batch."""
         if bits != self.bits:
             self.bits = bits
-            self._range_is_known = False
+            self._range_is_known = self._range_is_known and keep_range
+
+    def forget(self) -> None:
+        """Return to the state in which no range has been found."""
+        with torch.no_grad():
+            self.range.fill_(1.0)
+        self._range_is_known = False
 
     def forward(self, x: torch.Tensor, unit: torch.Tensor | None) -> Activation:
         """Quantize activations of any shape, in place, given as multiples of ``unit``."""
         if unit is None:
             self._observe(x.detach())
+        if self.real:
+            x = x if self.signed else x.clamp_min(0)
+            return Activation(x if self.limit is None else x.clamp_max(self.limit), x.new_ones(()))
+        if unit is None:
             unit = self.scale
             x = x / unit
         integers = _ToIntegers.apply(x, self.smallest, self.largest, self.rectifies)
@@ -246,7 +280,7 @@ class ActivationQuantizer(nn.Module):
 
     @torch.no_grad()
     def _observe(self, x: torch.Tensor) -> None:
-        magnitude = x.abs() if self.signed else x.clamp_min(0)
+        magnitude = x.abs() if self.signed else x.clamp(0, self.limit)
         limit = magnitude.amax().float()
         if self.learned:
             mean = magnitude.mean(dtype=torch.float32)

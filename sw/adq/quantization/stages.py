@@ -11,15 +11,19 @@ it commutes: among activations that round to the same integer the largest keeps 
 Notation used for tensor shapes: N images, C channels, H rows, W columns.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from adq.quantization.multipliers import ratio, skip_ratio
-from adq.quantization.operations import AveragePool, MaxPool
+from adq.quantization.multipliers import (
+    on_multiplier_grid,
+    ratio,
+    skip_ratio,
+    straight_through,
+)
+from adq.quantization.operations import AveragePool, Gather, MaxPool
 from adq.quantization.quantizers import LEAST_ACTIVE, Activation, ActivationQuantizer
 from adq.quantization.remembering import remembering
 
@@ -57,9 +61,22 @@ class Step:
     bits: int | None = None
     """Precision k of its operands; None where it follows its own readers."""
 
+    keeps_channels = True
+    """Whether its output's channels are those of its inputs, in order."""
+
     def __init__(self, name: str, inputs: tuple[str, ...]):
         self.name = name
         self.readings = [Reading(tensor) for tensor in inputs]
+        self.skip: Reading | None = None
+        """The tensor that it adds to what it computes, one of the readings."""
+
+    def wants(self, own: int) -> int:
+        """Precision at which it reads, given that at which its output is read."""
+        return self.bits or own
+
+    def gives_signed(self, reads_signed: bool) -> bool:
+        """Whether its output has negative numbers, given whether any tensor that it reads has."""
+        return reads_signed
 
     @property
     def input(self) -> Reading:
@@ -81,6 +98,41 @@ class Flattening(Passive):
     def run(self, values: Mapping[str, Activation]) -> Activation:
         x = self.input(values)
         return x._replace(integers=x.integers.flatten(1))
+
+
+class Reshaping(Passive):
+    """The same elements in the same order, in another shape."""
+
+    keeps_channels = False
+
+    def __init__(self, name: str, inputs: tuple[str, ...], shape: tuple[int, ...]):
+        super().__init__(name, inputs)
+        self.shape = shape
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        x = self.input(values)
+        return x._replace(integers=x.integers.reshape(-1, *self.shape))
+
+
+class Gathering(Passive):
+    """Elements of chosen channels, rows and columns, or zeros."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...], gather: Gather, channels: int):
+        super().__init__(name, inputs)
+        self.gather = gather
+        self.keeps_channels = list(gather.channels) == list(range(channels))
+
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        x = self.input(values)
+        integers = x.integers
+        gather = self.gather
+        sides = [gather.rows, gather.columns]
+        if not self.keeps_channels:
+            sides.insert(0, gather.channels)
+        for axis, chosen in enumerate(sides, 4 - len(sides) if gather.rows else 1):
+            if chosen is not None and list(chosen) != list(range(integers.shape[axis])):
+                integers = _taken(integers, axis, chosen)
+        return x._replace(integers=integers)
 
 
 class Dropping(Passive):
@@ -114,6 +166,8 @@ class Stage(Step):
     ----------
     relu
         Whether the output is rectified.
+    limit
+        Where the output is clipped above, if it is.
     pool
         The maximum pooling behind it, if any.
     quantizer
@@ -127,20 +181,30 @@ class Stage(Step):
     def __init__(self, name: str, inputs: tuple[str, ...]):
         super().__init__(name, inputs)
         self.relu = False
+        self.limit: float | None = None
         self.pool: MaxPool | None = None
         self.quantizer: ActivationQuantizer
         self.nonzero: torch.Tensor | int = 0
         self.elements = 0
 
-    @property
-    def skip(self) -> Reading | None:
-        """The tensor that it adds to what it accumulates."""
-        return self.readings[1] if len(self.readings) > 1 else None
+    joins = True
+    """Whether it can add a skip connection to what it computes."""
+
+    def rectify(self, limit: float | None) -> None:
+        """Apply a ReLU, clipped at a limit if there is one, to the output."""
+        self.relu = True
+        if limit is not None:
+            self.limit = limit if self.limit is None else min(limit, self.limit)
+
+    def join(self, tensor: str) -> None:
+        """Add a tensor to what it computes."""
+        self.skip = Reading(tensor)
+        self.readings.append(self.skip)
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
         """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
         unit = self.quantizer.unit
-        x, shift = self.accumulate(self.input(values), unit)
+        x, shift = self.combine([reading(values) for reading in self.operands], unit)
         if self.skip is not None:
             skip = self.skip(values)
             with remembering(skip):
@@ -153,16 +217,35 @@ class Stage(Step):
             x = _max_pool(x, self.pool)
         return self.quantizer(x, unit)
 
-    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+    @property
+    def operands(self) -> list[Reading]:
+        """What it computes with: its readings but the skip connection."""
+        return [reading for reading in self.readings if reading is not self.skip]
+
+    def combine(self, operands: list[Activation], unit: torch.Tensor | None) -> Accumulated:
         """Compute the stage's sum as multiples of ``unit``, or of 1 where that is None."""
+        (x,) = operands
+        return self.accumulate(x, unit)
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        """Compute the sum of a stage of one operand, as ``combine`` does."""
         raise NotImplementedError
 
 
 class InputStage(Stage):
     """The quantizer of the images."""
 
+    def __init__(self, name: str, shape: tuple[int, ...]):
+        super().__init__(name, ())
+        self.shape = shape
+        """Of an image: (C, H, W), or (F,)."""
+
+    def gives_signed(self, reads_signed: bool) -> bool:
+        return True
+
     def quantize(self, images: torch.Tensor) -> Activation:
-        """(N, C, H, W) in real numbers to the same shape."""
+        """(N, C, H, W), (N, C, L) or (N, F) in real numbers to (N, C, H, W) or (N, F)."""
+        images = images.reshape(-1, *self.shape)
         unit = self.quantizer.unit
         return self.quantizer(images if unit is None else images / unit, unit)
 
@@ -170,10 +253,104 @@ class InputStage(Stage):
 class RescaleStage(Stage):
     """An activation in another format: an addition or a ReLU that no layer ends in."""
 
+    joins = False
+
+    def __init__(self, name: str, inputs: tuple[str, ...]):
+        super().__init__(name, inputs[:1])
+        for tensor in inputs[1:]:
+            self.join(tensor)
+
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
         factor, shift = ratio(x, unit)
         with remembering(x):
             return x.integers * factor, shift
+
+
+class AffineStage(Stage):
+    """A batch norm that no layer ends in: a factor and an offset a channel."""
+
+    def __init__(self, name: str, inputs: tuple[str, ...], norm: nn.BatchNorm1d | nn.BatchNorm2d):
+        super().__init__(name, inputs)
+        self.norm = norm
+
+    def gives_signed(self, reads_signed: bool) -> bool:
+        return True
+
+    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and offset in evaluation: float64 (C,) both."""
+        return folded(self.norm)
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        gamma, beta = affine(self.norm)
+        shift = None
+        with remembering(x):
+            real = x.integers * x.scale
+        if unit is not None:
+            # Gamma and beta as M / 2^S and an offset over 2^S have them.
+            factor, offset = self.fold()
+            multipliers = on_multiplier_grid(factor * x.scale.double() / unit.double())
+            shift = multipliers.shift
+            grid = torch.ldexp(torch.ldexp(offset / unit.double(), shift).round(), -shift)
+            deviation = (self.norm.running_var.double() + self.norm.eps).sqrt()
+            exact = multipliers.values / x.scale.double() * deviation
+            shifted = grid + multipliers.values / x.scale.double() * self.norm.running_mean.double()
+            gamma = straight_through(gamma / unit, exact)
+            beta = straight_through(beta / unit, shifted)
+        return normalized(self.norm, real, gamma, beta), shift
+
+
+class TableStage(Stage):
+    """A function of single elements, by a table over all integers that it can read."""
+
+    joins = False
+    most_bits = 12
+    """Widest tensor that a table is made for: 4,096 entries."""
+    least_bits = 8
+    """A table reads no fewer, however few its own output has."""
+
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[str, ...],
+        function: Callable[[torch.Tensor], torch.Tensor],
+    ):
+        super().__init__(name, inputs)
+        self.function = function
+
+    def wants(self, own: int) -> int:
+        return min(max(own, self.least_bits), self.most_bits)
+
+    def gives_signed(self, reads_signed: bool) -> bool:
+        reach = torch.cat([torch.linspace(-16, 16, 4097), torch.tensor([-1e6, 1e6])])
+        if not reads_signed:
+            reach = reach[reach >= 0]
+        return bool((self.function(reach) < 0).any())
+
+    def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
+        y = self.function(x.integers * x.scale)
+        return (y if unit is None else y / unit), None
+
+
+class ProductStage(Stage):
+    """The product of two tensors; the second may be a factor a channel, (N, C, 1, 1)."""
+
+    def combine(self, operands: list[Activation], unit: torch.Tensor | None) -> Accumulated:
+        one, other = operands
+        products = one._replace(
+            integers=one.integers * other.integers, scale=one.scale * other.scale, dtype=None
+        )
+        factor, shift = ratio(products, unit)
+        return products.integers * factor, shift
+
+
+class ConcatStage(Stage):
+    """Tensors one after another along their channels, all in one format."""
+
+    joins = False
+    keeps_channels = False
+
+    def combine(self, operands: list[Activation], unit: torch.Tensor | None) -> Accumulated:
+        return torch.cat([x.integers * ratio(x, unit)[0] for x in operands], 1), None
 
 
 class AverageStage(Stage):
@@ -184,10 +361,57 @@ class AverageStage(Stage):
         self.average = pool
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
-        mean = functional.avg_pool2d(x.integers, self.average.kernel, self.average.stride)
-        factor, shift = ratio(x, unit, count=math.prod(self.average.kernel))
+        mean = functional.avg_pool2d(
+            x.integers,
+            self.average.kernel,
+            self.average.stride,
+            divisor_override=self.average.divisor,
+        )
+        factor, shift = ratio(x, unit, count=self.average.divisor)
         return mean * factor, shift
 
 
 def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
     return functional.max_pool2d(x, pool.kernel, pool.stride, pool.padding)
+
+
+def _taken(x: torch.Tensor, axis: int, chosen: tuple[int, ...]) -> torch.Tensor:
+    """Positions along an axis, and zeros where a position is -1."""
+    index = torch.tensor(chosen, device=x.device)
+    taken = x.index_select(axis, index.clamp_min(0))
+    there = (index >= 0).to(x.dtype)
+    if not there.all():
+        taken = taken * there.reshape(-1, *[1] * (x.dim() - axis - 1))
+    return taken
+
+
+def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gamma and beta: (C,) both."""
+    if norm.affine:
+        return norm.weight, norm.bias
+    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
+
+
+def folded(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factor and offset of a batch norm in evaluation: float64 (C,) both."""
+    factor, shift = (each.detach().double() for each in affine(norm))
+    factor = factor / (norm.running_var.double() + norm.eps).sqrt()
+    return factor, shift - factor * norm.running_mean.double()
+
+
+def normalized(
+    norm: nn.BatchNorm1d | nn.BatchNorm2d,
+    x: torch.Tensor,
+    gamma: torch.Tensor,
+    beta: torch.Tensor,
+) -> torch.Tensor:
+    """Batch norm, as the norm's own module would do it, with another gamma and beta."""
+    momentum = norm.momentum
+    if norm.training:
+        norm.num_batches_tracked.add_(1)
+        if momentum is None:
+            momentum = 1 / norm.num_batches_tracked.item()
+    return functional.batch_norm(
+        x, norm.running_mean, norm.running_var, gamma, beta, norm.training,
+        momentum or 0.0, norm.eps,
+    )  # fmt: skip

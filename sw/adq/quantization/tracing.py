@@ -1,371 +1,303 @@
-"""From a PyTorch module to the operations that it computes.
+"""From a PyTorch module to a graph without side effects.
 
-``torch.fx`` follows the module's own ``forward``, so that any network of convolutions, linear
-layers, batch norm, ReLU, pooling and additions can be read, written as modules or as functions.
+``torch.export`` runs the module's own ``forward`` in evaluation and writes down the operators that
+ran. Functionalization turns in-place operations, and what they do to other names of the same
+memory, into plain data flow, and every argument stands in its operator's own order: however a
+network is written, it arrives here in one form.
 """
 
-import operator
-from collections.abc import Callable
+import contextlib
+import itertools
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
-from torch.nn import functional
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize, prune
+from torch.utils import _pytree as pytree
 
-from adq.quantization.operations import (
-    Add,
-    AveragePool,
-    Dropout,
-    Flatten,
-    Input,
-    Layer,
-    MaxPool,
-    Norm,
-    Operation,
-    Relu,
-)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 
 
 class PrepareError(ValueError):
     """A network that cannot be quantized; the message names the module and what to do."""
 
 
-def trace(network: nn.Module, example: torch.Tensor) -> list[Operation]:
-    """List the operations of a network in order; the last gives what it returns.
+@torch.library.custom_op("adq::dropout", mutates_args=())
+def marked_dropout(x: torch.Tensor, name: str) -> torch.Tensor:
+    """Stand for a dropout module in the graph, which is nothing in evaluation."""
+    return x.clone()
 
-    ``example`` is a batch (N, C, H, W) of inputs; shapes follow from it. The network is left as
-    it was.
+
+@marked_dropout.register_fake
+def _(x: torch.Tensor, name: str) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a network computes, on its own parameters and buffers."""
+
+    network: nn.Module
+    graph: fx.Graph
+    tensors: dict[fx.Node, str]
+    """Parameters and buffers that nodes stand for, by their names in the network."""
+    constants: dict[fx.Node, torch.Tensor]
+    """Tensors that ``forward`` made itself."""
+    images: fx.Node
+    outputs: tuple[fx.Node, ...]
+    structure: pytree.TreeSpec
+    """How ``forward`` returns its outputs: one tensor, a tuple, a dictionary."""
+    probe: torch.Tensor
+    """The images for which the graph was made: other values than the example's, and another N."""
+
+    def where(self, node: fx.Node) -> str:
+        """Name a node as a user knows it: its module of ``torch.nn``, else its operator."""
+        path = self.module_of(node)
+        return node.name if path is None else path
+
+    def module_of(self, node: fx.Node) -> str | None:
+        """Path of the module of ``torch.nn`` that ran a node, if one did."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        if not stack:
+            return None
+        path = str(stack[-1][0])
+        try:
+            module = self.network.get_submodule(path)
+        except AttributeError:
+            return None
+        return path if path and type(module).__module__.startswith("torch.nn") else None
+
+    @torch.no_grad()
+    def run(self, images: torch.Tensor) -> dict[fx.Node, object]:
+        """Compute every node for a batch of as many images as ``probe`` has."""
+        values: dict[fx.Node, object] = {}
+        state = dict(itertools.chain(self.network.named_parameters(), self.network.named_buffers()))
+        for node in self.graph.nodes:
+            if node.op == "placeholder":
+                if node is self.images:
+                    values[node] = images
+                elif node in self.constants:
+                    values[node] = self.constants[node]
+                else:
+                    values[node] = state[self.tensors[node]]
+            elif node.op == "call_function":
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+                values[node] = node.target(*args, **kwargs)
+        return values
+
+
+def trace(network: nn.Module, example: torch.Tensor) -> Graph:
+    """Run a network's ``forward`` once in evaluation; the network is left as it was.
 
     Raises
     ------
     PrepareError
-        The network cannot be traced or run, or holds something that has no integer form.
+        The network does not run or cannot be followed, or something outside ``forward`` changes
+        what its modules compute.
 
     """
-    try:
-        graph = fx.Tracer().trace(network)
-    except Exception as error:
-        raise PrepareError(
-            f"{type(network).__name__} cannot be traced ({_first_line(error)}): its forward must "
-            "take one tensor and must not decide by what tensors hold"
-        ) from None
-    module = fx.GraphModule(network, graph)
-    module.graph.eliminate_dead_code()
-    shapes = _shapes(module, example)
-    return _Reader(network, shapes).read(module.graph)
+    _check_outside_forward(network)
+    probe = _other_images(example)
+    with evaluating(network):
+        try:
+            network(example.clone())
+        except Exception as error:
+            raise PrepareError(
+                f"the network does not run on an example of shape {tuple(example.shape)} "
+                f"({first_line(error)}): pass images (N, C, H, W) as it takes them, on its device"
+            ) from None
+        try:
+            with _quiet(), _marked_dropouts(network) as dropouts:
+                program = torch.export.export(network, (probe,), strict=False)
+                _check_functional_dropout(program.graph)
+                program = program.run_decompositions({})
+        except PrepareError:
+            raise
+        except Exception as error:
+            raise PrepareError(
+                f"{type(network).__name__} cannot be traced ({first_line(error)}): its forward "
+                "must take one tensor, of any number of images, and must not decide by what "
+                "tensors hold"
+            ) from None
+    return _graph(network, program, probe, dropouts)
 
 
-def _shapes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx.Node, torch.Size]:
-    """Shape of every node whose value is a tensor, in evaluation."""
-    shapes: dict[fx.Node, torch.Size] = {}
-
-    class Recorder(fx.Interpreter):
-        def run_node(self, node: fx.Node) -> object:
-            value = super().run_node(node)
-            if isinstance(value, torch.Tensor):
-                shapes[node] = value.shape
-            return value
-
-    modes = {each: each.training for each in module.modules()}
-    module.eval()
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation, without gradients, and its modules back into their modes."""
+    modes = {each: each.training for each in network.modules()}
+    network.eval()
     try:
         with torch.no_grad():
-            Recorder(module).run(example)
-    except Exception as error:
-        raise PrepareError(
-            f"the network does not run on an example of shape {tuple(example.shape)} "
-            f"({_first_line(error)}): pass images (N, C, H, W) as it takes them, on its device"
-        ) from None
+            yield
     finally:
         for each, training in modes.items():
             each.training = training
-    return shapes
 
 
-def _first_line(error: Exception) -> str:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch.export's own reports to itself: what fails is said in one error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _other_images(example: torch.Tensor) -> torch.Tensor:
+    """Return images of other values, and of another number, than an example's."""
+    count = 3 if len(example) == 2 else 2
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(count, *example.shape[1:], generator=generator).to(example)
+    spread = example.float().std(correction=0)
+    return noise * spread + example.float().mean() if 0 < spread < torch.inf else noise
+
+
+def _graph(
+    network: nn.Module,
+    program: torch.export.ExportedProgram,
+    probe: torch.Tensor,
+    dropouts: list[str],
+) -> Graph:
+    signature = program.graph_signature
+    for name in signature.buffers_to_mutate.values():
+        raise PrepareError(f"{name}: forward changes this buffer in evaluation: leave it as it is")
+    if signature.user_inputs_to_mutate:
+        raise PrepareError(
+            "the network changes its images in place: write the operation on them without a "
+            "trailing underscore or inplace=True"
+        )
+    names = signature.inputs_to_parameters | signature.inputs_to_buffers
+    lifted = signature.inputs_to_lifted_tensor_constants
+    nodes = {node.name: node for node in program.graph.nodes}
+    (images,) = (nodes[name] for name in signature.user_inputs)
+    _check_dropouts(program.graph, dropouts)
+    outputs = signature.user_outputs
+    if not outputs or not all(isinstance(each, str) and each in nodes for each in outputs):
+        raise PrepareError("the network must return tensors: remove everything else it returns")
+    return Graph(
+        network=network,
+        graph=program.graph,
+        tensors={nodes[name]: target for name, target in names.items()},
+        constants={nodes[name]: program.constants[target] for name, target in lifted.items()},
+        images=images,
+        outputs=tuple(nodes[name] for name in outputs),
+        structure=program.call_spec.out_spec,
+        probe=probe,
+    )
+
+
+@contextlib.contextmanager
+def _marked_dropouts(network: nn.Module) -> Iterator[list[str]]:
+    """Let dropout modules, which leave no trace in evaluation, mark their place in the graph.
+
+    Yields the names of those that run.
+    """
+    ran: list[str] = []
+    marked = [(name, each) for name, each in network.named_modules() if isinstance(each, DROPOUTS)]
+
+    def marking(name: str):
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            ran.append(name)
+            return marked_dropout(x, name)
+
+        return forward
+
+    for name, module in marked:
+        module.__dict__["forward"] = marking(name)
+    try:
+        yield ran
+    finally:
+        for _, module in marked:
+            del module.__dict__["forward"]
+
+
+def _check_dropouts(graph: fx.Graph, ran: list[str]) -> None:
+    found = [node.args[1] for node in graph.nodes if node.target is torch.ops.adq.dropout.default]
+    for name in ran:
+        if name not in found:
+            raise PrepareError(
+                f"{name}: what this dropout returns is not used, though it changes its input in "
+                "training: write x = dropout(x)"
+            )
+
+
+def _check_functional_dropout(graph: fx.Graph) -> None:
+    for node in graph.nodes:
+        if (
+            node.op == "call_function"
+            and "dropout" in node.name
+            and node.target is not (torch.ops.adq.dropout.default)
+        ):
+            raise PrepareError(
+                f"{node.name}: the function {node.target.__name__.split('.')[0].rstrip('_')} has "
+                "no integer form: use the module nn.Dropout"
+            )
+
+
+def _check_outside_forward(network: nn.Module) -> None:
+    """Refuse what changes a module's work without standing in any ``forward``."""
+    for name, module in network.named_modules():
+        where = name or type(network).__name__
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            raise PrepareError(
+                f"{where}: it has no parameters yet: run the network on an example first"
+            )
+        if parametrize.is_parametrized(module):
+            attribute = next(iter(module.parametrizations))
+            raise PrepareError(
+                f"{where}: its {attribute} is computed by a parametrization, which quantized "
+                f'training would not run: torch.nn.utils.parametrize.remove_parametrizations(m, "'
+                f'{attribute}") first'
+            )
+        hooks = itertools.chain(
+            module._forward_pre_hooks.values(),
+            module._forward_hooks.values(),
+            module._backward_hooks.values(),
+            module._backward_pre_hooks.values(),
+        )
+        for hook in hooks:
+            _refuse_hook(where, hook)
+    owners: dict[int, str] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        path = name.rpartition(".")[0]
+        first = owners.setdefault(id(parameter), name)
+        # One module under two names is caught where it is called twice.
+        if first != name and network.get_submodule(path) is not network.get_submodule(
+            first.rpartition(".")[0]
+        ):
+            raise PrepareError(
+                f"{name}: it is the same parameter as {first}, and each layer has a precision and "
+                "channels of its own: give each layer weights of its own"
+            )
+
+
+def _refuse_hook(where: str, hook: object) -> None:
+    kind, call = type(hook).__name__, None
+    if isinstance(hook, prune.BasePruningMethod):
+        kind, call = "torch.nn.utils.prune", f'prune.remove(m, "{hook._tensor_name}")'
+    elif kind in ("WeightNorm", "SpectralNorm"):
+        function = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_norm"}[kind]
+        call = f'remove_{function}(m, "{hook.name}")'
+    if call is not None:
+        raise PrepareError(
+            f"{where}: its weights are computed by {kind} in a hook, which quantized training "
+            f"would not run: torch.nn.utils.{call} first"
+        )
+    raise PrepareError(
+        f"{where}: a hook is registered on it, which quantized training would not run: remove it, "
+        "or write what it does in forward"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Say an error of somebody else's in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    """Sides of a window, which PyTorch takes as one number where they are equal."""
-    return (value, value) if isinstance(value, int) else tuple(value) * (2 // len(value))
-
-
-class _Reader:
-    """Turns the nodes of a graph into operations, one after the other."""
-
-    def __init__(self, network: nn.Module, shapes: dict[fx.Node, torch.Size]):
-        self.modules = dict(network.named_modules(remove_duplicate=False))
-        self.shapes = shapes
-        self.operations: list[Operation] = []
-        self.names: dict[fx.Node, str] = {}
-        """The operation whose tensor each node's value is."""
-        self.called: set[nn.Module] = set()
-
-    def read(self, graph: fx.Graph) -> list[Operation]:
-        for node in graph.nodes:
-            if node.op == "output":
-                self._read_output(node)
-            elif node in self.shapes:
-                self._read_tensor(node)
-        return self.operations
-
-    def _read_output(self, node: fx.Node) -> None:
-        result = node.args[0]
-        if not isinstance(result, fx.Node) or self.names.get(result) is None:
-            raise PrepareError("the network must return one tensor, its logits")
-        last = self.operations[-1].name
-        if self.names[result] != last:
-            raise PrepareError(
-                f"{last} does not lead to the network's output: remove it from forward"
-            )
-
-    def _read_tensor(self, node: fx.Node) -> None:
-        match node.op:
-            case "placeholder":
-                if self.operations:
-                    raise PrepareError(f"{node.name}: forward must take one tensor, the images")
-                self._add(node, Input)
-            case "get_attr":
-                raise PrepareError(
-                    f"{node.target}: a tensor of the network's own has no integer form outside "
-                    "convolutions, linear layers and batch norm: remove it from forward"
-                )
-            case "call_module":
-                self._read_module(node, self.modules[node.target])
-            case _:
-                self._read_function(node)
-
-    def _read_module(self, node: fx.Node, module: nn.Module) -> None:
-        name = node.target
-        match module:
-            case nn.Conv2d() | nn.Linear():
-                self._check_layer(name, module)
-                self._add(node, Layer, name=name, module=module)
-            case nn.BatchNorm1d() | nn.BatchNorm2d():
-                self._check_once(name, module)
-                _check(
-                    module.track_running_stats,
-                    name,
-                    "batch norm without running statistics changes with every batch",
-                    "set track_running_stats=True",
-                )
-                self._add(node, Norm, name=name, module=module)
-            case nn.ReLU():
-                self._add(node, Relu)
-            case nn.MaxPool2d():
-                self._add_max_pool(
-                    node, module.kernel_size, module.stride, module.padding,
-                    module.dilation, module.ceil_mode,
-                )  # fmt: skip
-            case nn.AvgPool2d():
-                self._add_average_pool(
-                    node, module.kernel_size, module.stride, module.padding,
-                    module.ceil_mode, module.divisor_override,
-                )  # fmt: skip
-            case nn.AdaptiveAvgPool2d():
-                self._add_adaptive_pool(node)
-            case nn.Flatten():
-                self._add_shaping(node)
-            case nn.Dropout() | nn.Dropout2d():
-                self._add(node, Dropout, module=module)
-            case nn.Identity():
-                self._pass(node)
-            case _:
-                raise PrepareError(
-                    f"{name}: {type(module).__name__} has no integer form: build the network of "
-                    "Conv2d, Linear, BatchNorm, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, "
-                    "Flatten, Dropout and additions"
-                )
-
-    def _read_function(self, node: fx.Node) -> None:
-        reads = {
-            **dict.fromkeys(
-                (functional.relu, torch.relu, torch.relu_, "relu", "relu_"), self._relu
-            ),
-            **dict.fromkeys(
-                (operator.add, operator.iadd, torch.add, "add", "add_"), self._add_addition
-            ),
-            **dict.fromkeys(
-                (torch.flatten, torch.squeeze, torch.reshape, operator.getitem,
-                 "flatten", "squeeze", "reshape", "view", "contiguous"),
-                self._add_shaping,
-            ),
-            **dict.fromkeys((torch.mean, "mean"), self._add_mean),
-            functional.max_pool2d: self._max_pool,
-            torch.max_pool2d: self._max_pool,
-            functional.avg_pool2d: self._average_pool,
-            functional.adaptive_avg_pool2d: self._add_adaptive_pool,
-        }  # fmt: skip
-        read: Callable[[fx.Node], None] | None = reads.get(node.target)
-        if read is None:
-            function = getattr(node.target, "__name__", str(node.target))
-            remedy = {
-                "dropout": "use the module nn.Dropout",
-                "batch_norm": "use the module nn.BatchNorm2d",
-                "conv2d": "use the module nn.Conv2d",
-                "linear": "use the module nn.Linear",
-                "log_softmax": "return the logits, and train with cross_entropy",
-                "softmax": "return the logits, and train with cross_entropy",
-            }.get(function, "write it with convolutions, ReLU, pooling and additions")
-            raise PrepareError(
-                f"{node.name}: the function {function} has no integer form: {remedy}"
-            )
-        read(node)
-
-    def _relu(self, node: fx.Node) -> None:
-        self._add(node, Relu)
-
-    def _add_addition(self, node: fx.Node) -> None:
-        shapes = [
-            self.shapes.get(each) if isinstance(each, fx.Node) else None for each in node.args[:2]
-        ]
-        _check(
-            len(shapes) == 2 and all(shape == self.shapes[node] for shape in shapes)
-            and node.kwargs.get("alpha", 1) == 1,
-            node.name,
-            "an addition that is not of two tensors of one shape has no integer form",
-            "add the outputs of two layers",
-        )  # fmt: skip
-        self._add(node, Add)
-
-    def _max_pool(self, node: fx.Node) -> None:
-        given = _arguments(node, "kernel_size stride padding dilation ceil_mode")
-        kernel = given["kernel_size"]
-        self._add_max_pool(
-            node, kernel, given.get("stride") or kernel, given.get("padding", 0),
-            given.get("dilation", 1), given.get("ceil_mode", False),
-        )  # fmt: skip
-
-    def _average_pool(self, node: fx.Node) -> None:
-        given = _arguments(node, "kernel_size stride padding ceil_mode")
-        kernel = given["kernel_size"]
-        self._add_average_pool(
-            node, kernel, given.get("stride") or kernel, given.get("padding", 0),
-            given.get("ceil_mode", False), given.get("divisor_override"),
-        )  # fmt: skip
-
-    def _add_max_pool(self, node: fx.Node, kernel, stride, padding, dilation, ceil) -> None:
-        _check(
-            pair(dilation) == (1, 1) and not ceil,
-            str(node.target) if node.op == "call_module" else node.name,
-            "maximum pooling with dilation or ceil_mode has no integer form",
-            "leave them out",
-        )
-        self._add(node, MaxPool, kernel=pair(kernel), stride=pair(stride), padding=pair(padding))
-
-    def _add_average_pool(self, node: fx.Node, kernel, stride, padding, ceil, divisor) -> None:
-        _check(
-            pair(padding) == (0, 0) and not ceil and divisor is None,
-            str(node.target) if node.op == "call_module" else node.name,
-            "average pooling with padding, ceil_mode or a divisor has no integer form",
-            "leave them out",
-        )
-        self._add(node, AveragePool, kernel=pair(kernel), stride=pair(stride))
-
-    def _add_adaptive_pool(self, node: fx.Node) -> None:
-        sides = self._input_shape(node)[2:]
-        outputs = self.shapes[node][2:]
-        _check(
-            all(side % output == 0 for side, output in zip(sides, outputs, strict=True)),
-            str(node.target) if node.op == "call_module" else node.name,
-            f"images of {tuple(sides)} do not divide into {tuple(outputs)} equal windows",
-            "choose an output size that divides them, such as 1",
-        )
-        kernel = tuple(side // output for side, output in zip(sides, outputs, strict=True))
-        self._add(node, AveragePool, kernel=kernel, stride=kernel)
-
-    def _add_mean(self, node: fx.Node) -> None:
-        shape = self._input_shape(node)
-        dimensions = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-        _check(
-            len(shape) == 4
-            and isinstance(dimensions, tuple | list)
-            and {each % 4 for each in dimensions} == {2, 3},
-            node.name,
-            "a mean that is not over height and width has no integer form",
-            "write x.mean((2, 3)), or use AdaptiveAvgPool2d(1)",
-        )
-        name = node.name
-        kernel = tuple(shape[2:])
-        if len(self.shapes[node]) == 4:
-            self._add(node, AveragePool, kernel=kernel, stride=kernel)
-            return
-        pool = AveragePool(
-            name=f"{name}_pool",
-            inputs=self._inputs(node),
-            shape=(shape[1], 1, 1),
-            kernel=kernel,
-            stride=kernel,
-        )
-        flat = Flatten(name=name, inputs=(pool.name,), shape=(shape[1],))
-        self.operations += [pool, flat]
-        self.names[node] = name
-
-    def _add_shaping(self, node: fx.Node) -> None:
-        before, after = self._input_shape(node), self.shapes[node]
-        if before == after:
-            self._pass(node)
-            return
-        flat = len(after) == 2 and after[0] == before[0] and after.numel() == before.numel()
-        _check(
-            flat,
-            node.name,
-            f"a change of shape from {tuple(before)} to {tuple(after)} has no integer form",
-            "flatten images whole, with torch.flatten(x, 1) or nn.Flatten()",
-        )
-        self._add(node, Flatten)
-
-    def _pass(self, node: fx.Node) -> None:
-        """Give a node that changes nothing the tensor of its input."""
-        (self.names[node],) = self._inputs(node)
-
-    def _add(self, node: fx.Node, kind: type[Operation], name: str = "", **fields) -> None:
-        name = name or node.name
-        shape = tuple(self.shapes[node][1:])
-        inputs = () if kind is Input else self._inputs(node)
-        self.operations.append(kind(name=name, inputs=inputs, shape=shape, **fields))
-        self.names[node] = name
-
-    def _inputs(self, node: fx.Node) -> tuple[str, ...]:
-        return tuple(self.names[each] for each in node.all_input_nodes if each in self.names) * (
-            2 if len(node.args) == 2 and node.args[0] is node.args[1] else 1
-        )
-
-    def _input_shape(self, node: fx.Node) -> torch.Size:
-        return self.shapes[node.args[0] if node.args else node.all_input_nodes[0]]
-
-    def _check_once(self, name: str, module: nn.Module) -> None:
-        _check(
-            module not in self.called,
-            name,
-            "the module is called more than once",
-            "give each call a module of its own: their densities and ranges differ",
-        )
-        self.called.add(module)
-
-    def _check_layer(self, name: str, module: nn.Conv2d | nn.Linear) -> None:
-        self._check_once(name, module)
-        if isinstance(module, nn.Linear):
-            return
-        _check(
-            not isinstance(module.padding, str) and module.padding_mode == "zeros",
-            name,
-            f"padding {module.padding!r} with {module.padding_mode} has no integer form",
-            "give the padding in pixels, filled with zeros",
-        )
-        _check(
-            pair(module.dilation) == (1, 1),
-            name,
-            f"a dilation of {module.dilation} has no integer form",
-            "use a dilation of 1",
-        )
-
-
-def _arguments(node: fx.Node, names: str) -> dict[str, object]:
-    """Arguments of a function after the tensor, by name."""
-    return {**dict(zip(names.split(), node.args[1:], strict=False)), **node.kwargs}
-
-
-def _check(condition: bool, name: str, problem: str, remedy: str) -> None:
-    if not condition:
-        raise PrepareError(f"{name}: {problem}: {remedy}")

@@ -143,7 +143,7 @@ def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepar
     checkpoint = Checkpoint.load(source, recipe=recipe)
     prepared = checkpoint.build()
     if uniform:
-        prepared.set_bits(dict.fromkeys(prepared.layers, bits))
+        prepared.set_bits(dict.fromkeys(prepared.layers, bits), keep_ranges=True)
     data = checkpoint.normalized(
         adq.data.load(recipe.data, seed=recipe.training.seed, device="cpu")
     )
