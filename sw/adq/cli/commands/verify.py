@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from adq.artifacts.verification import Verified
+    from adq.float_comparison import LayerDifference
 
 
 def verify(
@@ -23,6 +24,22 @@ def verify(
         ),
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the random images.")] = 1,
+    module: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Your own function that returns your trained network in floating point: compare "
+            "it with the integers, layer by layer.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            min=0,
+            help="Largest relative difference of a layer (root mean square) that --module accepts.",
+        ),
+    ] = 0.1,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of the result (JSON).")
     ] = Path("build/verify"),
@@ -36,8 +53,12 @@ def verify(
     Bits and densities that contradict the integers are reported. Labels, scales and the generator's
     statements are not checked.
 
-    The exit status is 1 if an integer differs, and 2 if the artifact cannot be read or its graph
-    differs.
+    With --module, your own network in floating point computes the artifact's images as well. Its
+    layers differ from the integers by the effect of quantization. The first layer that differs by
+    more than --tolerance is named.
+
+    The exit status is 1 if an integer or a layer differs, and 2 if the artifact or the network
+    cannot be read.
     """
     from rich.markup import escape
 
@@ -91,6 +112,20 @@ def verify(
         console.print("All integers agree.")
     else:
         console.print("Integers differ: export again.", style="red")
+    differences, parts = [], None
+    if module is not None:
+        from adq.float_comparison import compare_with_float, load_network, parting
+
+        differences = compare_with_float(verification.artifact, load_network(module))
+        parts = parting(differences, tolerance)
+        console.print(_float_table(module, differences, tolerance))
+        console.print(
+            f"All layers are within {tolerance:g} of {module}."
+            if parts is None
+            else f"They part at {parts.node}: {parts.error:.3g} of its values there, beyond "
+            f"{tolerance:g}.",
+            style=None if parts is None else "red",
+        )
     path = result_path(directory, out)
     write_json(
         path,
@@ -102,11 +137,29 @@ def verify(
             "seed": seed if random else None,
             "results": [result.to_json() for result in results],
             "not_run": not_run,
+            "module": module,
+            "tolerance": tolerance if module else None,
+            "layers": [each.to_json() for each in differences],
+            "parts_at": parts.node if parts else None,
         },
     )
     console.print(f"Written: {path}", highlight=False)
-    if not agrees:
+    if not agrees or parts is not None:
         raise typer.Exit(1)
+
+
+def _float_table(module: str, differences: "list[LayerDifference]", tolerance: float) -> "Table":
+    """One row a layer."""
+    from rich.table import Table
+
+    table = Table(title=f"Integers beside {module} in floating point")
+    table.add_column("layer")
+    table.add_column("operation")
+    table.add_column("relative difference", justify="right")
+    for each in differences:
+        style = None if each.error <= tolerance else "red"
+        table.add_row(each.node, each.operation, f"{each.error:.2e}", style=style)
+    return table
 
 
 def _table(title: str, results: "list[Verified]") -> "Table":
