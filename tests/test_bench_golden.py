@@ -1,10 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from adq.benchmarks import golden
 from adq.benchmarks.golden import FloatNetwork
 from adq.benchmarks.integer_networks import resnet18, vgg19
+from adq.cli import main
 from adq.golden import integer_network
 from adq.golden.network import Conv2d
 from tests.golden_networks import digits_like_network
@@ -44,3 +48,18 @@ def test_speed_is_measured_of_equal_logits(monkeypatch):
     assert speed.macs == sum(
         digits_like_network().macs(layer.name) for layer in digits_like_network().matrix_layers
     )
+
+
+def test_a_workload_goes_through_every_command(tmp_path):
+    """The file names what each command took."""
+    out = tmp_path / "load.json"
+    result = CliRunner().invoke(
+        main, ["dev", "bench-load", "--only", "10 layers", "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    loads = json.loads(out.read_text())["loads"]
+    assert [load["command"] for load in loads] == ["export", "verify", "map", "energy"]
+    assert all(load["cpu_seconds"] > 0 and 0 < load["gibibytes"] < 2 for load in loads)
+    result = CliRunner().invoke(main, ["dev", "bench-load", "--only", "nothing", "--out", str(out)])
+    assert result.exit_code == 2
+    assert "no such workload" in result.stderr

@@ -57,14 +57,22 @@ def resnet18(classes: int = 100, seed: int = 0) -> Network:
     return builder.network("resnet18", classes)
 
 
+def chain(layers: int, channels: int, side: int, classes: int = 10, seed: int = 0) -> Network:
+    """3x3 convolutions of as many channels each, on square images of as many."""
+    builder = _Builder(seed, (channels, side, side))
+    for _ in range(layers):
+        builder.convolution(channels)
+    return builder.network(f"chain-{layers}x{channels}", classes)
+
+
 class _Builder:
     """Appends nodes whose activations spread over their formats."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, image: tuple[int, int, int] = (3, 32, 32)):
         self.rng = np.random.default_rng(seed)
         self.nodes: list[Node] = []
         self.last = INPUT
-        self.shapes = {INPUT: (3, 32, 32)}
+        self.shapes = {INPUT: image}
         self.formats = {INPUT: _format(OUTER_BITS, signed=True)}
         self.layers = 0
 

@@ -54,6 +54,7 @@ DEVELOPERS_COMMANDS = (
     "docs",
     "bench-train",
     "bench-golden",
+    "bench-load",
     "bench-rtl",
     "waveform",
     "chain",
