@@ -276,7 +276,7 @@ class OneImage(Written):
     ("network", "images_given", "message"),
     [
         (ByCount(plain), 4, "forward gives something else for these 4 images than what was read"),
-        (ByCalls(plain), 1, "forward gives something else for these 1 images than what was read"),
+        (ByCalls(plain), 1, "forward gives something else for these 2 images than what was read"),
         (Squeezing(plain), 1, "the network gives (5,) for 1 images where (N, ...) would be"),
         (OneImage(plain), 1, "OneImage cannot be traced"),
     ],
