@@ -90,6 +90,8 @@ class Coefficients:
     bound: float | None = None
     """Largest error of counted energy that was measured on layers which the fit has not seen, at
     this size or, for an estimate, at those of its sizes that were left out; None where none was."""
+    predictor_bound: float | None = None
+    """The same of the energy that features predict."""
 
     @property
     def other_revisions(self) -> list[str]:
@@ -189,6 +191,7 @@ class Coefficients:
                 },
                 provenance=dict(content["provenance"]),
                 bound=content["provenance"].get("counted_held_out_error"),
+                predictor_bound=content["provenance"].get("held_out_error"),
             )
 
 
@@ -274,7 +277,11 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
     weights = blend_weights(sizes, target)
     parts = [(each, weight) for each, weight in zip(known, weights, strict=True) if weight]
     inside = np.allclose(np.dot(weights, sizes), target)
-    bounds = [each.provenance.get("left_out_error") for each, _ in parts]
+
+    def bound(name: str) -> float | None:
+        measured = [each.provenance.get(name) for each, _ in parts]
+        return max(measured) if inside and None not in measured else None
+
     return dataclasses.replace(
         parts[0][0],
         tile=tile,
@@ -286,7 +293,8 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
             for window in ("compute", "load")
         },
         scaled_from=" and ".join(f"{each.tile.rows}x{each.tile.columns}" for each, _ in parts),
-        bound=max(bounds) if inside and None not in bounds else None,
+        bound=bound("left_out_error"),
+        predictor_bound=bound("left_out_predictor_error"),
     )
 
 

@@ -97,7 +97,11 @@ class NetworkEnergies:
     def labels(self) -> list[str]:
         """What a reader has to know of the figures, a line each."""
         lines = []
-        if self.model.bound is not None:
+        if self.model.bound is not None and self.model.scaled_from:
+            lines.append(
+                f"At most {self.model.bound:.1%} off gate level where one of them was left out."
+            )
+        elif self.model.bound is not None:
             lines.append(
                 f"At most {self.model.bound:.1%} off gate level on layers that the fit never saw."
             )

@@ -106,10 +106,12 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
         if coefficients.scaled_from
         else "characterized at gate level"
     )
-    error = coefficients.provenance.get("held_out_error")
-    if coefficients.scaled_from:
-        characterized += "; its error was not measured at this size"
-    elif error is not None:
+    error = coefficients.predictor_bound
+    if error is None:
+        characterized += "; no error was measured at this size"
+    elif coefficients.scaled_from:
+        characterized += f"; at most {error:.1%} off when one of these was left out"
+    else:
         characterized += f"; at most {error:.1%} off on layers that the model has not seen"
     revisions = [
         f"{block} was characterized on another revision of its RTL."

@@ -85,19 +85,22 @@ def energy_fit(
         if others:
             left_out = blended(others, records.tile)
             error = _worst(counted_errors(left_out.counted, records), held_out=True)
+            of_features = _worst(errors(left_out, records), held_out=True)
             model = dataclasses.replace(
                 model,
                 provenance=model.provenance
                 | {
                     "left_out_error": error,
+                    "left_out_predictor_error": of_features,
                     "left_out_from": left_out.scaled_from,
                     "left_out_leakage_error": left_out.leakage_nw / model.leakage_nw - 1,
                 },
             )
             size = f"{records.tile.rows}x{records.tile.columns}"
+            leakage = model.provenance["left_out_leakage_error"]
             console.print(
                 f"{size} left out, from {left_out.scaled_from}: counted energy at most "
-                f"{error:.1%} off, leakage {left_out.leakage_nw / model.leakage_nw - 1:+.1%}",
+                f"{error:.1%} off, that of features {of_features:.1%}, leakage {leakage:+.1%}",
                 highlight=False,
             )
         path = out / f"{library}-{records.tile.rows}x{records.tile.columns}.json"
