@@ -20,6 +20,7 @@ REFERENCE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
 the source, and is found in less than a second."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
+_PORT = re.compile(r"\bport\$\d+\$\d+")
 _WIRE = re.compile(r"^  wire .*\\(\S+)$", re.MULTILINE)
 
 
@@ -40,12 +41,20 @@ def block_revisions(
         names = (f"{prefix}.{wire}" if prefix else wire for wire in _WIRE.findall(body))
         found = {block_of(each, blocks) for each in names}
         for block in found - {last} or found:
-            modules[block].append(f"{path}\n{body}")
+            modules[block].append(f"{path}\n{_numbered(body)}")
     return {
         block: hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()
         for block, texts in modules.items()
         if texts
     }
+
+
+def _numbered(body: str) -> str:
+    """A module whose ports without a signal have numbers of its own: Amaranth numbers them by what
+    stands before them in the whole design.
+    """
+    numbers: dict[str, str] = {}
+    return _PORT.sub(lambda found: numbers.setdefault(found[0], f"port${len(numbers)}"), body)
 
 
 @functools.cache
