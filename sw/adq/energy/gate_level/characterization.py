@@ -144,7 +144,8 @@ class RandomCase:
 def random_cases(every: int = 1) -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
     rows, as first layers are; short jobs that overwrite each other's weights; words of which some
-    planes are emptier than others; and words of any value. ``every`` takes one case of so many.
+    planes are emptier than others; and words of any value. ``every`` takes one case of so many,
+    and all of the widest weights and activations, which most energy is spent on.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -166,7 +167,11 @@ def random_cases(every: int = 1) -> list[RandomCase]:
                 *((0.5, 1.0, "grey"), (0.5, FEW, "grey")),
             )
         ]
-    cases = cases[::every]
+    cases = [
+        case
+        for place, case in enumerate(cases)
+        if place % every == 0 or case.weight_bits == case.activation_bits == max(BITS)
+    ]
     return cases + [RandomCase("uniform", bits, bits, 1.0, words="any") for bits in BITS]
 
 
