@@ -189,14 +189,14 @@ def test_the_table_compares_with_the_first_of_the_same_layers(run, model):
     assert ratio[5:] == ("1.00x", "1.00x", "1.00x", "2.00x", "1.00x", "2.00x", "1.00x", "")
 
 
-@pytest.mark.parametrize(("factor", "agrees"), [(1.04, True), (0.96, True), (1.06, False)])
+@pytest.mark.parametrize(("factor", "agrees"), [(1.06, True), (0.94, True), (1.08, False)])
 def test_a_prediction_beyond_the_tolerance_fails_and_says_why(run, model, factor, agrees):
     energies = predicting(run, model, factor)
-    assert TOLERANCE == 0.05
+    assert TOLERANCE == 0.07
     assert energies.agrees == agrees
     assert len(energies.problems) == (0 if agrees else 4)
     for problem in energies.problems:
-        assert "(+6.0%, more than 5%): the RTL has changed, or the model of the" in problem
+        assert "(+8.0%, more than 7%): the RTL has changed, or the model of the" in problem
 
 
 def test_labels_name_other_revisions_and_unknown_classes(run, model):
