@@ -18,7 +18,7 @@ LIBRARY = "nangate45"
 TOLERANCE = 0.07
 """Largest share by which a layer's predicted energy may differ from the counted one.
 
-On 64x64 all layers of the checked-in networks but one are within 5 %; the predictor's row lines take
+On 64x64 all layers of the checked-in networks but one are within 5 %; the row lines predicted take
 too much in a first layer of few rows, 6.4 % in all.
 """
 
