@@ -82,7 +82,7 @@ def test_an_interrupt_is_one_line_and_status_130():
 
 
 def test_a_message_of_many_lines_becomes_one():
-    from adq.training.config import ConfigError
+    from adq.fields import ConfigError
 
     result = CliRunner().invoke(command_that_raises(ConfigError("a\n  b")), [])
     assert result.stderr == "error: a b\n"

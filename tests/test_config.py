@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adq.training.config import ConfigError, Recipe
+from adq.fields import ConfigError
+from adq.training.config import Recipe
 
 RECIPES = sorted(Path(__file__, "../../configs/train").resolve().glob("*.toml"))
 

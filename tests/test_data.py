@@ -14,10 +14,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import adq.data
+from adq.data.config import DataConfig
 from adq.data.hub import HUB_DATA_SETS, DataError
 from adq.data.images import Images
 from adq.data.splits import Split, Splits
-from adq.training.config import DataConfig
 
 CIFAR10 = HUB_DATA_SETS["cifar10"]
 TRAIN = "train-00000-of-00001.parquet"

@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 
 import adq.data
 from adq.cli import main
+from adq.data.config import DataConfig
 from adq.data.hub import DataError
 from adq.data.provenance import TrainingData
 from adq.export import export
 from adq.runs.checkpoint import Checkpoint, CheckpointError
 from adq.runs.integer_evaluation import evaluate_integers, evaluate_trained
 from adq.runs.run import Run
-from adq.training.config import DataConfig, ModelConfig, Recipe, TrainingConfig
+from adq.training.config import ModelConfig, Recipe, TrainingConfig
 from adq.training.session import train
 
 TRAIN = "train-00000-of-00001.parquet"

@@ -20,6 +20,8 @@ from adq.energy.fitting.counted_fit import cycles_of, gate_energies
 from adq.energy.simulated import LIBRARY
 from adq.verif.simulation.net_classes import ClassCounts
 
+pytestmark = pytest.mark.testpoint("switching.counted")
+
 ROOT = Path(__file__).parents[1]
 LIBERTY = Path(
     os.environ.get("ADQ_LIBERTY", ROOT.parent / "shared" / "liberty" / "nangate45_typ.lib.gz")

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.data import load
+from adq.data.config import DataConfig
 from adq.golden.artifact import read_artifact, verify_artifact
-from adq.training.config import DataConfig
 
 pytestmark = pytest.mark.testpoint("artifact.agreement")
 

@@ -10,11 +10,13 @@ from torch import nn
 from typer.testing import CliRunner
 
 import adq
+from adq.artifacts.float_comparison import compare_with_float, load_network, parting
 from adq.cli import main
 from adq.export import export_network
-from adq.float_comparison import compare_with_float, load_network, parting
 from adq.golden.artifact import read_artifact
 from tests.named_networks import NETWORKS
+
+pytestmark = pytest.mark.testpoint("artifact.agreement")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from adq.golden.network import (
 )
 from tests.golden_networks import networks
 
+pytestmark = pytest.mark.testpoint("numbers.network")
+
 BYTE = ActivationFormat(bits=8, signed=False, scale=0.5)
 SIGNED = ActivationFormat(bits=4, signed=True, scale=0.25)
 

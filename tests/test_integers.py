@@ -7,6 +7,7 @@ from torch import nn
 
 import adq
 from adq.data import load
+from adq.data.config import DataConfig
 from adq.golden.integer_network import run
 from adq.golden.network import (
     INPUT,
@@ -23,7 +24,6 @@ from adq.quantization.integers import ExportError, _requantize, integer_network
 from adq.quantization.layers import LogitsStage
 from adq.quantization.quantizers import Activation
 from adq.quantization.stages import InputStage, Stage
-from adq.training.config import DataConfig
 from tests.user_networks import Functional, Pooled, Residual
 
 pytestmark = pytest.mark.testpoint("numbers.training")

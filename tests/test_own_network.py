@@ -8,10 +8,10 @@ import torch
 
 import adq
 from adq.data import load
+from adq.data.config import DataConfig
 from adq.export import export_network
 from adq.golden.artifact import read_artifact
 from adq.golden.verify import verify_artifact
-from adq.training.config import DataConfig
 from tests.user_networks import Residual
 
 pytestmark = pytest.mark.testpoint("artifact.agreement")

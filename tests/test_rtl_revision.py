@@ -16,6 +16,8 @@ from adq.verif.simulation.net_classes import BLOCKS
 from adq.verif.simulation.rtl_revision import REFERENCE, block_revisions, tile_revisions
 from tests.characterizations import characterization
 
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
 
 def test_every_block_of_the_reference_has_a_revision():
     assert set(tile_revisions()) == set(BLOCKS) - {"partial sum buffer"}

@@ -166,7 +166,9 @@ def explain(error: Exception) -> str | None:
     return None
 
 
-def _output(command: str, options: Mapping[str, object]) -> contextlib.AbstractContextManager:
+def _output(
+    command: str, options: Mapping[str, object]
+) -> contextlib.AbstractContextManager[object]:
     """Claim the place that a command writes to, before it does anything else."""
     place = options.get(OUTPUTS.get(command, "out"))
     if not isinstance(place, Path) or os.environ.get("RANK", "0") != "0":

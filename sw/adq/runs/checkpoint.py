@@ -14,12 +14,13 @@ import adq
 from adq.data.hub import DataError
 from adq.data.images import Images
 from adq.data.provenance import TrainingData
+from adq.fields import ConfigError
 from adq.files import replacing
 from adq.golden.files.json_reader import JsonError, Schema
 from adq.golden.files.reading import FileError, open_file
 from adq.models import build
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
-from adq.training.config import ConfigError, Recipe
+from adq.training.config import Recipe
 
 if TYPE_CHECKING:
     from adq.quantization.prepared import Prepared

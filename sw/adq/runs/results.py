@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from adq.console import markdown_code, markdown_text
+from adq.fields import ConfigError
 from adq.files import write_json, write_text
 from adq.golden.files.json_reader import JsonError, read_json
 from adq.golden.files.reading import FileError
 from adq.runs.run import Run
 from adq.runs.run_schema import RESULT
-from adq.training.config import ConfigError, Recipe
+from adq.training.config import Recipe
 
 BEGIN = "<!-- made by `adq dev results`: do not edit -->"
 END = "<!-- end of what `adq dev results` made -->"

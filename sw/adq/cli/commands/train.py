@@ -51,9 +51,10 @@ def train(
     To train with several processes, run: torchrun --nproc-per-node N -m adq train ...
     """
     from adq.console import Console
+    from adq.fields import ConfigError
     from adq.runs.run import Run
     from adq.shipped import find_shipped
-    from adq.training.config import ConfigError, Recipe
+    from adq.training.config import Recipe
 
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other: give one of them")

@@ -8,8 +8,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from adq.artifacts.float_comparison import LayerDifference
     from adq.artifacts.verification import Verified
-    from adq.float_comparison import LayerDifference
 
 
 def verify(
@@ -114,7 +114,7 @@ def verify(
         console.print("Integers differ: export again.", style="red")
     differences, parts = [], None
     if module is not None:
-        from adq.float_comparison import compare_with_float, load_network, parting
+        from adq.artifacts.float_comparison import compare_with_float, load_network, parting
 
         differences = compare_with_float(verification.artifact, load_network(module))
         parts = parting(differences, tolerance)
