@@ -120,11 +120,11 @@ def test_a_kept_result(tmp_path):
     [
         (None, "history.jsonl: is not there: give the folder of a run"),
         ("", "the history holds no epoch of the mixed network: train an epoch first"),
-        ('{"network": "mixed"', "history.jsonl: is damaged (not valid JSON"),
+        ('{"network": "mixed"\n', "history.jsonl: is damaged (not valid JSON"),
         ("3\n", "history.jsonl: is damaged ($: 3 is not of type 'object'): train again"),
-        ('{"network": "mixed", "bits": {}}', "is a required property): train again"),
-        ('{"network": "other"}', "is damaged ($"),
-        (json.dumps(HISTORY[0]), "line 1: its sha256 is not that of the lines up to it"),
+        ('{"network": "mixed", "bits": {}}\n', "is a required property): train again"),
+        ('{"network": "other"}\n', "is damaged ($"),
+        (json.dumps(HISTORY[0]) + "\n", "line 1: its sha256 is not that of the lines up to it"),
     ],
 )
 def test_what_cannot_be_drawn(tmp_path, content, message):

@@ -97,7 +97,10 @@ def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
         # A total that is not halved; the sign bit of an accumulator lost; words that no precision
         # uses moved; a plane added to what the vector before left.
         ("word.eq(totals[j + 1])", "word.eq(totals[j])"),
-        ("held = stored[j - 1] if ends else stored[j]", "held = stored[j - (j == self.width)]"),
+        (
+            "held: Value = stored[j - 1] if ends else stored[j]",
+            "held: Value = stored[j - (j == self.width)]",
+        ),
         ("self.step & used(j)", "self.step"),
         ("spread(~self.first & used(j), lanes)", "spread(used(j), lanes)"),
     ],

@@ -74,7 +74,8 @@ def test_what_is_read_is_what_was_written(tmp_path, bits):
 @given(networks())
 def test_any_network_survives_the_disk(tmp_path_factory, case):
     network, inputs = case
-    samples = Samples.record(network, inputs, np.zeros(len(inputs), int))
+    _, *positions = network.shapes[network.outputs[0]]
+    samples = Samples.record(network, inputs, np.zeros((len(inputs), *positions), int))
     artifact = Artifact(network=network, samples=samples, generator=GENERATOR)
     directory = tmp_path_factory.mktemp("any") / "golden"
     write_artifact(directory, artifact)

@@ -21,7 +21,7 @@ LARGE = ("mobilenetv1", "resnet20-a", "resnet20-b", "resnet56-a", "resnet18")
 
 LAYERS = {
     "resnet8": 10, "mobilenetv1": 28, "ds-cnn": 10, "autoencoder": 10, "lenet5": 5,
-    "resnet20-a": 20, "resnet20-b": 22, "resnet56-a": 56, "mobilenetv2": 21, "mobilenetv3": 14,
+    "resnet20-a": 20, "resnet20-b": 22, "resnet56-a": 56, "mobilenetv2": 23, "mobilenetv3": 14,
     "squeezenet": 11, "unet": 11, "conv1d": 4, "two heads": 4, "shufflenet": 6, "densenet": 5,
     "convolution last": 4, "resnet18": 21,
 }  # fmt: skip

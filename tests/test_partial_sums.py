@@ -7,9 +7,8 @@ from amaranth.back import rtlil
 
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import EnergyError
-from adq.energy.memories import nearest_sram, sram_table
-from adq.energy.network_comparison import Comparison, NetworkSums
-from adq.energy.partial_sums import (
+from adq.energy.memory.memories import nearest_sram, sram_table
+from adq.energy.memory.partial_sums import (
     FlipFlopBuffer,
     accesses,
     entry_bits,
@@ -17,6 +16,7 @@ from adq.energy.partial_sums import (
     layer_pj,
     sram_pj,
 )
+from adq.energy.network_comparison import Comparison, NetworkSums
 from adq.rtl.parameters import TileParameters
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.tile import Tile

@@ -17,6 +17,7 @@ from adq.rtl.parameters import TileParameters
 from adq.signoff.regressions import network_tests, seconds_of
 from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import Outcome, read_plan
+from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.regression import Regression, occupied, run_all
 from adq.verif.signoff.regression.run_lists import (
@@ -26,7 +27,7 @@ from adq.verif.signoff.regression.run_lists import (
     seeds_of,
     short_runs,
 )
-from adq.verif.signoff.regression.runs import Bench, Record, Run, State, execute
+from adq.verif.signoff.regression.runs import Bench, Record, Run, State
 from adq.verif.signoff.replay.cases import Case, Refused, write_cases
 from adq.verif.signoff.replay.reducing import run_cases
 from adq.verif.simulation import functional_coverage

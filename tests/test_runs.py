@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adq.cli import main
+from adq.cli.application import main
 from adq.files import write_json
 from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import LockError, locked
@@ -93,10 +93,10 @@ def test_a_lock_in_one_process_is_one_lock(tmp_path):
         ["train", ROOT / "configs" / "train" / "digits.toml"],
         ["train", ROOT / "configs" / "train" / "digits.toml", "--resume"],
         ["train", ROOT / "configs" / "train" / "digits.toml", "--overwrite"],
-        ["regress", MIXED],
-        ["formal"],
+        ["dev", "regress", MIXED],
+        ["dev", "formal"],
     ],
-    ids=lambda command: " ".join(map(str, [command[0], *command[2:]])),
+    ids=lambda command: " ".join(map(str, [*command[:1], *command[2:]])),
 )
 def test_the_second_of_two_commands_into_one_folder_is_refused(held, command):
     folder, process = held
@@ -116,7 +116,7 @@ def test_a_command_that_writes_one_file_whole_needs_no_lock(held):
 # Where nothing can be written
 
 
-@pytest.mark.parametrize("command", ["sim", "activity", "map", "verify", "energy", "regress"])
+@pytest.mark.parametrize("command", ["sim", "activity", "map", "verify", "energy", "dev regress"])
 @pytest.mark.parametrize("out", ["/proc/adq-test", "file/below"])
 def test_a_place_that_cannot_be_written_is_found_before_any_work(
     command, out, tmp_path, monkeypatch
@@ -125,7 +125,7 @@ def test_a_place_that_cannot_be_written_is_found_before_any_work(
     Path("file").touch()
     for worker in ("adq.simulation.simulate_networks", "adq.golden.artifact.read_artifact"):
         monkeypatch.setattr(worker, lambda *_, **__: pytest.fail("it works already"))
-    result = adq(command, MIXED, "--out", out, "--tile", ROOT / "configs/tile/64x64.toml")
+    result = adq(*command.split(), MIXED, "--out", out, "--tile", ROOT / "configs/tile/64x64.toml")
     if command == "verify":
         result = adq(command, MIXED, "--out", out)
     assert result.exit_code == 2
@@ -144,7 +144,7 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from adq.runs.checkpoint import Checkpoint
-from adq.cli import explain
+from adq.cli.application import explain
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 fields = dict.fromkeys(("network", "recipe", "input_shape", "classes", "channels", "bits",

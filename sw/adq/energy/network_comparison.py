@@ -10,7 +10,7 @@ from adq.cost.models import BASELINE_BITS
 from adq.cost.sources import architecture_work
 from adq.energy.coefficients import EnergyError, coefficients_for
 from adq.energy.glitches import glitch_factors
-from adq.energy.partial_sums import flip_flop_buffer, layer_pj
+from adq.energy.memory.partial_sums import flip_flop_buffer, layer_pj
 from adq.energy.sources import architecture_energies
 from adq.rtl.parameters import TileParameters
 

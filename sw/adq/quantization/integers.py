@@ -63,7 +63,7 @@ from adq.quantization.stages import (
 )
 
 if TYPE_CHECKING:
-    from adq.quantization.prepared import Prepared
+    from adq.quantization.prepared_network import Prepared
 
 _LARGEST_SHIFT = 40
 """Beside a skip connection, whose multiplier is near 2^S: with 16 bits it stays within int64."""

@@ -24,7 +24,9 @@ range is always a running maximum.
 Everything is computed in float32, where integers of 16 bits and their half steps are exact.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -249,6 +251,17 @@ class ActivationQuantizer(nn.Module):
         if bits != self.bits:
             self.bits = bits
             self._range_is_known = self._range_is_known and keep_range
+
+    @contextlib.contextmanager
+    def range_kept(self) -> Iterator[None]:
+        """Put the range back at the end, whatever has been observed inside."""
+        range_, known = self.range.detach().clone(), self._range_is_known
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.range.copy_(range_)
+            self._range_is_known = known
 
     def forget(self) -> None:
         """Return to the state in which no range has been found."""

@@ -236,7 +236,7 @@ def _losses() -> list[str]:
 
 def _partial_sums() -> list[str]:
     """The partial sum buffer in flip-flops and in SRAM."""
-    from adq.energy.partial_sums import entry_bits, flip_flop_buffer, sram_pj
+    from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer, sram_pj
     from adq.rtl.parameters import TileParameters
 
     tile = TileParameters(rows=64, columns=64)

@@ -20,12 +20,12 @@ from enum import StrEnum
 from pathlib import Path
 from time import process_time
 
-from adq.verif.signoff.mutation.aiger import Aig
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 from pysat.solvers import Solver
 
 from adq.verif.liberty.functions import evaluate
+from adq.verif.signoff.formal.aiger import Aig
 from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.mapping import SynthesisError, yosys
 from adq.verif.synthesis.netlist import Instance, Net

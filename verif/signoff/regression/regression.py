@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, assess
+from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run, execute
+from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.tasks import Task, side_by_side
 

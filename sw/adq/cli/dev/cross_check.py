@@ -31,9 +31,9 @@ def cross_check(
     import dataclasses
     import tempfile
 
-    from rich.console import Console
     from rich.table import Table
 
+    from adq.console import Console
     from adq.energy import cross_check as checks
     from adq.energy.gate_level.characterization import RandomCase
     from adq.files import write_json

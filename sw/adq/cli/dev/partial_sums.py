@@ -29,10 +29,8 @@ def partial_sums(
     Beside it uniform networks of 4, 8 and 16 bits. Energies of the array are the model's, random
     operands, half of the words zero, with the glitch factor of each layer's precision.
     """
-    from rich.console import Console
-
-    from adq.console import print_whole
-    from adq.energy import partial_sums as buffers
+    from adq.console import Console, print_whole
+    from adq.energy.memory import partial_sums as buffers
     from adq.energy.network_comparison import compare_networks, comparison_table
     from adq.files import write_json
 
