@@ -196,7 +196,7 @@ def test_a_prediction_beyond_the_tolerance_fails_and_says_why(run, model, factor
     assert energies.agrees == agrees
     assert len(energies.problems) == (0 if agrees else 4)
     for problem in energies.problems:
-        assert "(+8.0%, more than 7%): the RTL has changed, or the model of the" in problem
+        assert "(+8.0%, more than 7.0%): the RTL has changed, or the model of the" in problem
 
 
 def test_labels_name_other_revisions_and_unknown_classes(run, model):
@@ -237,3 +237,9 @@ def test_leakage_of_bit_cells_rows_and_the_rest():
     leakages = [3.0 * r * c + 50 * (r + c) + 2000 for r, c in SIZES]
     assert leakage_at(SIZES, leakages, (48, 32)) == pytest.approx(3 * 48 * 32 + 50 * 80 + 2000)
     assert leakage_at(SIZES[:1], leakages[:1], (32, 16)) == pytest.approx(2 * leakages[0])
+
+
+def test_the_tolerance_is_the_sum_of_the_measured_errors(run, model):
+    measured = dataclasses.replace(model, bound=0.03, predictor_bound=0.06)
+    assert predicting(run, measured, 1.08).agrees
+    assert not predicting(run, measured, 1.10).agrees

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
-from adq.energy.simulated import TOLERANCE, NetworkEnergies
+from adq.energy.simulated import NetworkEnergies
 from adq.verif.simulation.network_run import NetworkRun
 
 __all__ = ["LayerCost", "NetworkCost", "comparison_table", "cost_of"]
@@ -124,8 +124,8 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
         "Simulation by cycles has no glitches: a lower bound.",
         "k: bits as trained. kw x kx: weight and activation bits on the tile.",
         "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both.",
-        f"predicted: both, from the operands alone; more than {TOLERANCE:.0%} from what was "
-        "counted is a failure.",
+        f"predicted: both, from the operands alone; more than {energies.tolerance:.1%} from what "
+        "was counted is a failure.",
     ]
     table = Table(title="Cost an image", caption="\n".join(lines), caption_justify="left")
     for heading in ("network", "layer"):
@@ -147,7 +147,7 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
                 f"{layer.fj_per_mac:,.1f}",
                 f"{layer.predicted_pj:,.0f}",
                 f"{layer.difference:+.1%}",
-                style="red" if abs(layer.difference) > TOLERANCE else None,
+                style="red" if abs(layer.difference) > energies.tolerance else None,
             )
         table.add_row(
             "",

@@ -314,7 +314,47 @@ def _cross_check() -> list[str]:
     return lines[:-1]
 
 
+def _demo() -> list[str]:
+    """Cost of an image of each network of `make demo`, layer by layer."""
+    kept = json.loads((RESULTS / "demo.json").read_text(encoding="utf-8"))
+    headings = (
+        *("network", "layer", "AD", "k", "kw x kx", "MACs", "cycles", "toggles"),
+        *("pJ", "load pJ", "fJ/MAC", "predicted / counted"),
+    )
+    rows = []
+    for cost in kept["costs"]:
+        for layer in cost["layers"]:
+            density = "-" if layer["density"] is None else f"{layer['density']:.3f}"
+            names = [cost["name"], layer["name"], density, str(layer["bits"]), layer["precision"]]
+            rows.append([*names, *_costs(layer), f"{1 + layer['difference']:.3f}"])
+        total = cost["total"]
+        counted = total["compute_pj"] + total["load_pj"]
+        row = [cost["name"], "**total**", "", "", "", *_costs(total)]
+        rows.append([*row, f"{total['predicted_pj'] / counted:.3f}"])
+    mixed, uniform = (cost["total"] for cost in kept["costs"])
+    fields = ("macs", "cycles", "toggles", "compute_pj", "load_pj", "fj_per_mac")
+    ratios = [f"**{uniform[name] / mixed[name]:.2f}x**" for name in fields]
+    rows.append(["**ratio**", "16bit / mixed", "", "", "", *ratios, ""])
+    energy = kept["energy"]
+    return [
+        *_table(headings, rows),
+        "",
+        f"{kept['images']} images, {kept['tile']} tile: {kept['accumulators']:,} accumulators, "
+        f"{kept['mismatches']} mismatches. {energy['name']}, {energy['node']}. "
+        f"{' '.join(energy['labels'])} k: bits as trained. kw x kx: weight and activation bits on "
+        "the tile. pJ and fJ/MAC: computing; load pJ: loading weights. Left out: glitches, clock "
+        f"tree, {', '.join(energy['left_out'])}.",
+    ]
+
+
+def _costs(cost: Mapping[str, float]) -> list[str]:
+    counts = [f"{cost[name]:,.0f}" for name in ("macs", "cycles", "toggles")]
+    energies = [f"{cost[name]:,.0f}" for name in ("compute_pj", "load_pj")]
+    return [*counts, *energies, f"{cost['fj_per_mac']:,.1f}"]
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
+    "demo": _demo,
     "glitches": _glitches,
     "equivalence": _equivalence,
     "left-out": _left_out,
