@@ -2,8 +2,7 @@
 what the gate level of the same faulty RTL moves.
 
 Each fault is planted in a copy of the repository, which is mapped to the library's cells and
-simulated there. It needs a liberty file of a library with coefficients: ``ADQ_LIBERTY``, or
-``make``'s default.
+simulated there. ``ADQ_LIBERTY`` names the liberty file of a library that has coefficients.
 """
 
 import json
@@ -23,9 +22,7 @@ from adq.verif.simulation.net_classes import ClassCounts
 pytestmark = pytest.mark.testpoint("switching.counted")
 
 ROOT = Path(__file__).parents[1]
-LIBERTY = Path(
-    os.environ.get("ADQ_LIBERTY", ROOT.parent / "shared" / "liberty" / "nangate45_typ.lib.gz")
-)
+LIBERTY = Path(os.environ.get("ADQ_LIBERTY", "no such file"))
 SIZE = 16
 
 FEEDER, SHIFT_ADD = "rtl/pim_tile/feeder.py", "rtl/shift_add/shift_add.py"
@@ -87,15 +84,16 @@ def energies(folder: Path, fault: list[tuple[str, str, str]]) -> list[tuple[floa
     """Energy at gate level and counted energy of jobs of several precisions, in fJ, with a fault
     planted in a copy of the repository.
     """
-    for name in ("rtl", "golden", "verif", "sw"):
-        ignored = shutil.ignore_patterns("__pycache__", "attacks", "vectors")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("rtl", "golden", "verif", "sw", "configs"):
+        ignored = shutil.ignore_patterns("__pycache__", "vectors")
+        # Links stay links, so that the faulty file is the one that is imported.
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored, symlinks=True)
     for name, right, wrong in fault:
         source = (folder / name).read_text()
         assert source.count(right) == 1, f"{name} has not once: {right}"
         (folder / name).write_text(source.replace(right, wrong))
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    environment["PYTHONPATH"] = f"{folder}{os.pathsep}{folder / 'sw'}"
+    environment["PYTHONPATH"] = str(folder / "sw")
     cache, out = ROOT / "build", folder / "runs.json"
     command = [sys.executable, "-c", RUNS, *map(str, (LIBERTY.resolve(), cache, SIZE, out))]
     subprocess.run(command, cwd=folder, env=environment, check=True)
@@ -120,7 +118,7 @@ def sound(tmp_path_factory) -> list[tuple[float, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LIBERTY.exists(), reason=f"no liberty file at {LIBERTY}")
+@pytest.mark.skipif(not LIBERTY.exists(), reason="ADQ_LIBERTY names no liberty file")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_counted_energy_moves_as_the_gate_level_does(sound, fault, tmp_path):
     moved = []
