@@ -11,6 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+DROPPED = ("PIP_CONSTRAINT", "PYTHONPATH")
+"""Variables of `make test` that hold for this folder alone."""
+
 NOT_FOR_USERS = (
     *("adq/golden/vectors/", "adq/verif/bench/", "adq/verif/cocotb/"),
     *("adq/verif/signoff/", "adq/verif/waveform/", "adq/cli/dev/", "adq/signoff/"),
@@ -23,7 +26,7 @@ def run(*command: str | Path, folder: Path, **environment: str) -> str:
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"} | environment,
+        env={name: text for name, text in os.environ.items() if name not in DROPPED} | environment,
         capture_output=True,
         text=True,
     )
