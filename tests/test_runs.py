@@ -194,6 +194,14 @@ def test_too_few_open_files_are_one_line(tmp_path):
     assert "Traceback" not in done.stderr, done.stderr
 
 
+def test_the_line_of_too_few_open_files_names_the_file():
+    from adq.cli.application import explain
+
+    said = explain(OSError(24, "Too many open files", "some/file"))
+    assert said is not None
+    assert said.startswith("some/file: Too many open files: check")
+
+
 # Programs that are started
 
 
