@@ -36,6 +36,20 @@ LZ4 = Path(__file__).with_name("lz4")
 """A header in place of LZ4, which Verilator's waveforms need and few systems have."""
 
 
+WAIVED = {
+    "WIDTHEXPAND": "Amaranth's operators extend the narrower operand, as IEEE 1364 does",
+    "WIDTHTRUNC": "and cut the result",
+    "CASEOVERLAP": "of several cases that hold, the first one counts",
+    "CMPCONST": "a limit that is the largest value of its field",
+    "ASCRANGE": "a constant of no bits",
+    "UNOPTFLAT": "parts of one vector feed other parts of it",
+    "COMBDLY": "clock gates and latches of a cell library",
+    "TIMESCALEMOD": "generated modules have no delays, hence no time scale",
+}
+"""Rules of lint that generated Verilog (``*.v``) does not keep, and why. Any other warning, and any
+warning about what is written by hand (``*.sv``), fails the build."""
+
+
 class SimulationError(RuntimeError):
     """A simulation that could not be built or run."""
 
@@ -150,6 +164,7 @@ class Build:
         fst: bool = False,
         timeout: float | None = None,
         processes: Processes | None = None,
+        plusargs: Sequence[str] = (),
     ) -> tuple[int, int]:
         """Run a module of cocotb tests in ``directory``; what it prints goes to ``sim.log`` there.
 
@@ -165,6 +180,8 @@ class Build:
             Seconds after which the simulator is killed.
         processes
             What ends the simulator, should all be told to stop.
+        plusargs
+            Arguments of the simulator that start with ``+``.
 
         Returns
         -------
@@ -195,6 +212,7 @@ class Build:
                 testcase=testcase,
                 test_filter=only,
                 waves=waves or fst,
+                plusargs=list(plusargs),
             )
             tests, failures = get_results(results)
         except StoppedError:
@@ -212,8 +230,10 @@ class Build:
         return tests, failures
 
 
-def _publish(top: str, ports: Sequence[str]) -> str:
+def _control(top: str, ports: Sequence[str]) -> str:
+    """Return Verilator's control file: ports that Python reaches, and rules that are waived."""
     lines = ["`verilator_config"]
+    lines += [f'lint_off -rule {rule} -file "*.v"' for rule in WAIVED]
     lines += [f'public_flat_rw -module "{top}" -var "{port}"' for port in ports]
     return "\n".join(lines) + "\n"
 
@@ -263,9 +283,8 @@ def build(
     SimulationError
         If Verilator or the compiler fails; the message has the log's path.
     """
-    control = _publish(top, ports)
+    control = _control(top, ports)
     arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
-    arguments += ["-Wno-fatal", "-Wno-WIDTH"]
     if fst:
         arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
     digest = hashlib.sha256()

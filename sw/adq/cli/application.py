@@ -29,6 +29,7 @@ COMMANDS = (
     "activity",
     "energy",
     "cost",
+    "verilog",
     "characterize",
 )
 """Commands for users. Each is a module of ``adq.cli.commands``."""
@@ -81,6 +82,7 @@ ALONE = frozenset(
         "replay",
         "sim",
         "train",
+        "verilog",
     }
 )
 """Commands that write many files over a time: two of them never share a place."""

@@ -353,6 +353,30 @@ def _costs(cost: Mapping[str, float]) -> list[str]:
     return [*counts, *energies, f"{cost['fj_per_mac']:,.1f}"]
 
 
+def _verilog_fields() -> list[str]:
+    """Bit offsets of the fields of every stream of the default tile, as Verilog."""
+    from adq.rtl.axi_stream import PREFIXES, stream_bits, stream_fields
+    from adq.rtl.parameters import TileParameters
+
+    tile = TileParameters()
+    lines = []
+    for stream, prefix in PREFIXES.items():
+        rows = [
+            [
+                f"`{field.name}`" + (f" x {field.count}" if field.count > 1 else ""),
+                str(field.offset) + (f" + {field.size} j" if field.count > 1 else ""),
+                str(field.size),
+                str(field.width),
+                "signed" if field.signed else "",
+            ]
+            for field in stream_fields(tile)
+            if field.stream == stream
+        ]
+        lines += [f"`{prefix}_tdata`, {stream_bits(tile, stream):,} bits:", ""]
+        lines += [*_table(("field", "offset", "bits", "of them used", ""), rows), ""]
+    return lines[:-1]
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "glitches": _glitches,
@@ -364,5 +388,6 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "cross-check": _cross_check,
     "silicon": _silicon,
     "silicon-losses": _losses,
+    "verilog-fields": _verilog_fields,
 }
 """Lines of each section, by the name in its marker."""

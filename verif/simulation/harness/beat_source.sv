@@ -2,6 +2,7 @@
 // until it is taken. A beat is ceil(WIDTH / 8) bytes, most significant first. With `hold`, no beat
 // is offered behind the present one. With `noise`, every bit of a payload that is not valid flips
 // in every cycle.
+`timescale 1ns / 1ps
 module beat_source #(
     parameter WIDTH = 8,
     parameter FILE = "beats.bin"

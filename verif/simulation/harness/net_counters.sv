@@ -5,6 +5,7 @@
 // of net `i`. All nets of a word count at once, and an entry is touched only where a carry reaches
 // it. A cycle belongs to the window that `window` names at its end. With `dump` the counts since
 // the dump before are written to a file, all that are not zero.
+`timescale 1ns / 1ps
 module net_counters #(
     parameter WORDS = 1,
     parameter WINDOWS = 4,

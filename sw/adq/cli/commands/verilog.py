@@ -1,0 +1,84 @@
+"""``adq verilog``: writes the tile as Verilog for other projects."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adq.cli.tile_options import (
+    DEFAULT_TILE,
+    ColumnsOption,
+    RowsOption,
+    TileOption,
+    read_tile,
+)
+
+
+def verilog(
+    tile: TileOption = DEFAULT_TILE,
+    rows: RowsOption = None,
+    columns: ColumnsOption = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Golden artifact: also write a testbench that plays its layers and compares "
+            "every result.",
+        ),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Sample images of the artifact to play.")
+    ] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Play the first N jobs of each layer (event-driven simulators are slow). "
+            "Default: all.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path(
+        "build/verilog"
+    ),
+) -> None:
+    """Write the tile as Verilog with AXI4-Stream ports, for your own project.
+
+    The folder holds the Verilog, the bit offsets of all fields (`interface.json`) and a FuseSoC
+    core file. With --vectors it also holds a testbench in Verilog that runs on Icarus Verilog and
+    Verilator.
+    """
+    from adq.console import Console
+    from adq.files import write_text
+    from adq.golden.artifact import read_artifact
+    from adq.verif.simulation.layer_work import network_work
+    from adq.verif.verilog.package import package_files
+    from adq.verif.verilog.vectors import vectors_of
+
+    parameters = read_tile(tile, rows, columns)
+    console = Console(markup=False)
+    played = None
+    with console.status("Writing Verilog"):
+        if vectors is not None:
+            artifact = read_artifact(vectors)
+            count = min(images, len(artifact.samples))
+            works = network_work(artifact, parameters, count)
+            played = vectors_of(parameters, [job for work in works for job in work.jobs[:jobs]])
+        files = package_files(parameters, played)
+        for name, text in files.items():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+    console.print(
+        f"Tile of {parameters.rows} x {parameters.columns}: module adq_tile, Verilog 2005"
+    )
+    if played is not None:
+        console.print(
+            f"Testbench: {len(played.jobs):,} jobs, {len(played.results):,} results. In {out}/tb:\n"
+            "  iverilog -g2012 -o tb.vvp ../hdl/adq_tile.v adq_tile_tb.v && vvp -N tb.vvp\n"
+            "  verilator --binary --timing --top-module adq_tile_tb ../hdl/adq_tile.v "
+            "adq_tile_tb.v && obj_dir/Vadq_tile_tb",
+            highlight=False,
+        )
+    for name in files:
+        console.print(f"Written: {out / name}", highlight=False)

@@ -1,0 +1,1 @@
+"""Verilog of the hardware for other projects: source, testbench with vectors, descriptions."""
