@@ -102,6 +102,7 @@ NAMED_ERRORS = frozenset(
         "adq.runs.results.ResultError",
         "adq.runs.run.RunError",
         "adq.shipped.ShippedFileError",
+        "adq.training.policies.policy.PolicyError",
         "adq.training.processes.TrainingError",
         "adq.golden.mapper.MappingError",
         "adq.golden.samples.ArtifactError",
