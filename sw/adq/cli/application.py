@@ -19,6 +19,7 @@ COMMANDS = (
     "doctor",
     "data",
     "train",
+    "compare",
     "evaluate",
     "figures",
     "export",
@@ -87,6 +88,7 @@ ALONE = frozenset(
 
 NAMED_ERRORS = frozenset(
     {
+        "adq.comparison.outcome.ComparisonError",
         "adq.runs.checkpoint.CheckpointError",
         "adq.fields.ConfigError",
         "adq.cost.sources.CostError",
