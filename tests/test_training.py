@@ -98,6 +98,7 @@ def test_the_folder_holds_what_was_reported(trained):
         "checkpoint.pt",
         "config.toml",
         "history.jsonl",
+        "iterations",
         "metrics.json",
     }
 
@@ -140,7 +141,7 @@ def same(one, other) -> bool:
 CRASHING = changed(
     training={"epochs": 3, "checkpoint_steps": 3, "batch_size": 100},
     data={"train_images": 450, "crop": 1, "flip": True},
-    controller={"settling_epochs": 1, "pruning": True, "minimum_channels": 2},
+    controller={"settling_epochs": 1, "pruning": True, "minimum_channels": 2, "tile": ""},
 )
 
 
@@ -235,10 +236,17 @@ def test_killed_and_resumed_gives_the_same_bits(uninterrupted, tmp_path, moment)
     train_until(CRASHING, path, *MOMENTS[moment])
     run = Run.resume(path, CRASHING)
     train(CRASHING, run)
-    for name in ("mixed", "baseline"):
+    assert list(run.iterations()) == list(uninterrupted.iterations()) == [1, 2]
+    files = {
+        "mixed": lambda each: each.mixed,
+        "baseline": lambda each: each.baseline,
+        "iteration 1": lambda each: each.iteration(1),
+        "iteration 2": lambda each: each.iteration(2),
+    }
+    for name, file in files.items():
         ours, whole = (
             # When and where it was trained is all that may differ.
-            dataclasses.replace(Checkpoint.load(getattr(each, name)), seconds=0, path=None)
+            dataclasses.replace(Checkpoint.load(file(each)), seconds=0, path=None)
             for each in (run, uninterrupted)
         )
         assert same(dataclasses.asdict(ours), dataclasses.asdict(whole)), name

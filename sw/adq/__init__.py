@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from adq.quantization.tracing import PrepareError
     from adq.training.config import ControllerConfig, QuantizationConfig
     from adq.training.controller import Controller, Decision
+    from adq.training.measurements import Measurements
+    from adq.training.policies.policy import PolicyError
 
 __all__ = [
     "Controller",
     "ControllerConfig",
     "Decision",
+    "Measurements",
+    "PolicyError",
     "PrepareError",
     "Prepared",
     "QuantizationConfig",
@@ -29,6 +33,8 @@ _HOMES = {
     "Controller": "adq.training.controller",
     "ControllerConfig": "adq.training.config",
     "Decision": "adq.training.controller",
+    "Measurements": "adq.training.measurements",
+    "PolicyError": "adq.training.policies.policy",
     "PrepareError": "adq.quantization.tracing",
     "Prepared": "adq.quantization.prepared",
     "QuantizationConfig": "adq.training.config",

@@ -19,10 +19,17 @@ from adq.runs.integer_evaluation import evaluate_integers
 from adq.runs.run import Run
 
 
-def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -> Artifact:
+def export(
+    run: Run,
+    directory: Path,
+    *,
+    images: int,
+    bits: int | None = None,
+    iteration: int | None = None,
+) -> Artifact:
     """Write the trained network of a run as a golden artifact, and return it.
 
-    ``bits`` chooses the network as in ``evaluate_trained``.
+    ``bits`` or ``iteration`` choose the network as in ``evaluate_trained``.
 
     The samples are test images, drawn by the recipe's seed: fewer images are a part of more. What
     was measured over the whole test set goes into the manifest's generator:
@@ -45,7 +52,7 @@ def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -
 
     """
     recipe = run.read_recipe()
-    evaluation = evaluate_integers(run, bits=bits)
+    evaluation = evaluate_integers(run, bits=bits, iteration=iteration)
     network, tested = evaluation.network, len(evaluation)
     if not 1 <= images <= tested:
         raise ExportError(f"images is {images}: the test set has 1 to {tested}")
@@ -58,6 +65,7 @@ def export(run: Run, directory: Path, *, images: int, bits: int | None = None) -
             recipe=dataclasses.asdict(recipe),
             checkpoint=evaluation.checkpoint,
             uniform_bits=bits,
+            iteration=iteration,
             **evaluation.to_json(),
         ),
     )

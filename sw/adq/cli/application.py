@@ -19,6 +19,7 @@ COMMANDS = (
     "doctor",
     "data",
     "train",
+    "compare",
     "evaluate",
     "figures",
     "export",
@@ -89,6 +90,7 @@ ALONE = frozenset(
 
 NAMED_ERRORS = frozenset(
     {
+        "adq.comparison.outcome.ComparisonError",
         "adq.runs.checkpoint.CheckpointError",
         "adq.fields.ConfigError",
         "adq.cost.sources.CostError",
@@ -104,6 +106,7 @@ NAMED_ERRORS = frozenset(
         "adq.runs.results.ResultError",
         "adq.runs.run.RunError",
         "adq.shipped.ShippedFileError",
+        "adq.training.policies.policy.PolicyError",
         "adq.training.processes.TrainingError",
         "adq.golden.mapper.MappingError",
         "adq.golden.samples.ArtifactError",

@@ -35,6 +35,11 @@ class Prepared:
         self._example = example[:1].detach().clone()
 
     @property
+    def example(self) -> torch.Tensor:
+        """One image (1, C, H, W), as the network takes it."""
+        return self._example
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Convolutions and linear layers by their names in the network, in order."""
         return tuple(self.model.layers)

@@ -76,6 +76,24 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         raise FigureError(str(error)) from None
 
 
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read the metrics of a run's folder or kept result; empty where the run is not finished.
+
+    Raises
+    ------
+    FigureError
+        They are damaged.
+
+    """
+    try:
+        if path.suffix == ".json":
+            return dict(read_result(path).content)
+        run = Run(path.parent if path.name == "history.jsonl" else path)
+        return run.read_metrics() if run.finished else {}
+    except (RunError, ResultError) as error:
+        raise FigureError(str(error)) from None
+
+
 @dataclass(frozen=True)
 class Layers:
     """What a history tells of each layer of a network."""

@@ -27,6 +27,9 @@ class Epoch:
     """Output channels of each layer in this epoch."""
     macs: dict[str, int]
     """Multiply-accumulates of each layer for an image."""
+    train_accuracy: float | None = None
+    """Share of the training images that were classified correctly, as they were augmented, while
+    the network trained on them; None in a history that was written before it was kept."""
 
 
 def last_of_iterations(history: Sequence[Epoch]) -> list[Epoch]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -87,32 +88,37 @@ def other_data_note(differences: Sequence[str]) -> str:
     )
 
 
-def evaluate_trained(run: Run, *, bits: int | None = None) -> Evaluation:
+def evaluate_trained(
+    run: Run, *, bits: int | None = None, iteration: int | None = None
+) -> Evaluation:
     """Classify every test image by a run's network as trained.
 
     Without ``bits`` it is the mixed-precision network. With ``bits`` it is the same architecture
     at this precision in every layer: the baseline, if the run trained one, else the
     mixed-precision network; the ranges of its activations stay, and weights are quantized anew.
     At the baseline's own precision that is the baseline as trained; at any other precision the
-    network was not trained for it, and serves to compare costs.
+    network was not trained for it, and serves to compare costs. With ``iteration`` it is the
+    network at the end of that iteration.
 
     Raises
     ------
     ExportError
-        Impossible bits.
+        Impossible bits, bits of an iteration, or an iteration that the run does not have.
     adq.runs.checkpoint.CheckpointError
         The run's checkpoint is missing or damaged.
     adq.data.DataError
         The images or their classes are of another kind than those of the training.
 
     """
-    return _trained(run, bits)[0]
+    return _trained(run, bits, iteration)[0]
 
 
-def evaluate_integers(run: Run, *, bits: int | None = None) -> IntegerEvaluation:
+def evaluate_integers(
+    run: Run, *, bits: int | None = None, iteration: int | None = None
+) -> IntegerEvaluation:
     """Classify every test image by a run's network as trained, and by its integers.
 
-    ``bits`` and errors are those of ``evaluate_trained``.
+    ``bits``, ``iteration`` and errors are those of ``evaluate_trained``.
 
     Raises
     ------
@@ -120,7 +126,7 @@ def evaluate_integers(run: Run, *, bits: int | None = None) -> IntegerEvaluation
         A width could overflow.
 
     """
-    evaluation, checkpoint, prepared, data = _trained(run, bits)
+    evaluation, checkpoint, prepared, data = _trained(run, bits, iteration)
     network = integer_network(prepared, name=evaluation.name, densities=checkpoint.densities)
     batches = torch.arange(len(evaluation)).split(BATCH)
     inputs = np.concatenate(
@@ -134,12 +140,19 @@ def evaluate_integers(run: Run, *, bits: int | None = None) -> IntegerEvaluation
     )
 
 
-def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepared, Images]:
+def _trained(
+    run: Run, bits: int | None, iteration: int | None
+) -> tuple[Evaluation, Checkpoint, Prepared, Images]:
     recipe = run.read_recipe()
     uniform = bits is not None
     if uniform and not 2 <= bits <= 16:
         raise ExportError(f"bits is {bits}: it must be 2 to 16")
-    source = run.baseline if uniform and recipe.training.baseline else run.mixed
+    if uniform and iteration is not None:
+        raise ExportError("bits and iteration exclude each other: give one of them")
+    if iteration is not None:
+        source = _of_iteration(run, iteration)
+    else:
+        source = run.baseline if uniform and recipe.training.baseline else run.mixed
     checkpoint = Checkpoint.load(source, recipe=recipe)
     prepared = checkpoint.build()
     if uniform:
@@ -157,3 +170,14 @@ def _trained(run: Run, bits: int | None) -> tuple[Evaluation, Checkpoint, Prepar
         trained_classes=classify(prepared.model, data).numpy(),
     )
     return evaluation, checkpoint, prepared, data
+
+
+def _of_iteration(run: Run, iteration: int) -> Path:
+    """Find the checkpoint of an iteration; the last one is the run's own."""
+    earlier = run.iterations()
+    last = max(earlier, default=0) + 1
+    if iteration != last and iteration not in earlier:
+        raise ExportError(
+            f"iteration is {iteration}: {run.path} has the networks of {last} iterations"
+        )
+    return earlier.get(iteration, run.mixed)

@@ -59,3 +59,27 @@ def print_metrics(console: Console, metrics: dict[str, Any]) -> None:
             f"{100 * metrics['accuracy_difference']:+.2f} points"
         )
     console.print("PIM energy of an image: by the paper's energy of a MAC at 45 nm.")
+    if metrics.get("operating_points"):
+        print_operating_points(console, metrics)
+
+
+def print_operating_points(console: Console, metrics: dict[str, Any]) -> None:
+    """Print accuracy against energy, cycles and bits of each network of a run."""
+    tile = metrics["recipe"]["controller"].get("tile") or "no tile"
+    table = Table(title=f"Accuracy against cost of an image ({tile})")
+    table.add_column("network")
+    for heading in ("accuracy", "bits a MAC", "energy nJ", "cycles"):
+        table.add_column(heading, justify="right")
+    for point in metrics["operating_points"]:
+        energy, cycles = point["energy_nj"], point["cycles"]
+        table.add_row(
+            point["name"] if point["trained"] else f"{point['name']}, not trained at them",
+            f"{point['accuracy']:.2%}",
+            f"{point['average_bits']:.2f}",
+            "-" if energy is None else f"{energy:,.4g}",
+            "-" if cycles is None else f"{cycles:,.0f}",
+        )
+    console.print(table)
+    budget = metrics["recipe"]["controller"].get("budget")
+    if budget:
+        console.print(f"Budget: {budget}. Energy: computing, without loading weights.")

@@ -20,6 +20,7 @@ DERIVED = {".svg", ".png", ".pdf"}
 
 
 _HISTORY = "history_sha256"
+_ITERATIONS = "iterations"
 _CHECKSUM = "sha256"
 
 
@@ -59,6 +60,15 @@ class Run:
     def baseline(self) -> Path:
         """Checkpoint of the baseline, where the recipe asks for one."""
         return self.path / "baseline.pt"
+
+    def iteration(self, number: int) -> Path:
+        """Return the checkpoint of the network at the end of an iteration that was not the last."""
+        return self.path / _ITERATIONS / f"{number}.pt"
+
+    def iterations(self) -> dict[int, Path]:
+        """Return the checkpoints of iterations, all but the last one, by number."""
+        found = (self.path / _ITERATIONS).glob("*.pt")
+        return {int(each.stem): each for each in sorted(found, key=lambda each: int(each.stem))}
 
     @property
     def tensorboard(self) -> Path:
@@ -101,7 +111,8 @@ class Run:
                 f"{path}: holds a run of another recipe ({_shortened(differences)}, in this "
                 "order): give the recipe as it was, or add --overwrite instead of --resume"
             )
-        for file in (run.config, run.history, run.metrics, run.mixed, run.baseline):
+        iterations = run.iterations().values()
+        for file in (run.config, run.history, run.metrics, run.mixed, run.baseline, *iterations):
             remove_remains(file)
         return run
 
@@ -242,6 +253,7 @@ class Run:
                 self.mixed,
                 self.baseline,
                 self.tensorboard,
+                self.path / _ITERATIONS,
             )
         }
         foreign = [

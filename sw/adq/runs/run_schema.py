@@ -34,6 +34,7 @@ EPOCH_SCHEMA = {
         "iteration": COUNT,
         "loss": {"type": "number"},
         "accuracy": SHARE,
+        "train_accuracy": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         **_BY_LAYER,
     },
 }
@@ -68,6 +69,21 @@ _NETWORK = {
     },
 }
 
+_POINT = {
+    "type": "object",
+    "required": ["name", "trained", "accuracy", "average_bits", "energy_nj", "cycles", "bits"],
+    "properties": {
+        "name": {"type": "string"},
+        "trained": {"type": "boolean"},
+        "accuracy": SHARE,
+        "average_bits": RATIO,
+        "energy_nj": {"type": ["number", "null"], "minimum": 0},
+        "cycles": {"type": ["number", "null"], "minimum": 0},
+        "bits": layers(BITS),
+    },
+}
+"""A row of the table of operating points."""
+
 _METRICS = {
     "type": "object",
     "required": ["recipe", "versions", "device", "mixed"],
@@ -89,6 +105,7 @@ _METRICS = {
             ],
         },
         "baseline": _NETWORK,
+        "operating_points": {"type": "array", "items": _POINT},
         "accuracy_difference": {"type": "number", "minimum": -1, "maximum": 1},
     },
 }

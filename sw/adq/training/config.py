@@ -17,9 +17,16 @@ from adq.data.config import DataConfig
 from adq.fields import ConfigError, check_at_least, check_between, check_choice
 from adq.golden.files.reading import FileError, read_file
 from adq.models import ARCHITECTURES
+from adq.training.policies.budget import Budget
 
 MAXIMUM_BYTES = 2**20
 """Maximum size of a recipe file."""
+
+POLICIES = ("activation-density", "uniform", "random", "inverse", "energy-aware")
+"""Policies that choose bits; see ``adq.training.policies``."""
+
+UNIFORM_STARTS = ("phase", "first-epoch")
+"""When a uniform policy takes its bits: after the first iteration, or in the first epoch."""
 
 ACTIVATION_RANGES = ("learned", "minmax")
 """Methods that choose the range of an activation quantizer."""
@@ -52,22 +59,59 @@ class QuantizationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerConfig:
-    """Rules that lower bits and prune channels by activation density, the ``[controller]`` table.
+    """Rules that lower bits and prune channels during training, the ``[controller]`` table.
 
     See ``adq.training.controller``.
     """
 
+    policy: str = "activation-density"
+    """Policy that chooses bits: ``activation-density`` (the paper's), ``uniform``,
+    ``energy-aware``, or one of the controls ``random`` and ``inverse``."""
+
     initial_bits: int = 16
-    """Bits of every layer at the start. The first and the last layer always keep them."""
+    """Bits of every layer at the start."""
 
     minimum_bits: int = 2
     """Minimum bits of a layer."""
+
+    first_bits: int = 16
+    """Bits of the first layer, from the first epoch on. 16 in the paper, often 8 elsewhere."""
+
+    last_bits: int = 16
+    """Bits of the last layer, from the first epoch on."""
+
+    uniform_bits: int = 4
+    """Bits of the policy ``uniform`` without a budget."""
+
+    uniform_start: str = "phase"
+    """When the policy ``uniform`` takes its bits: ``phase`` (after the first iteration) or
+    ``first-epoch``."""
+
+    budget: str = ""
+    """Cost at which lowering ends, such as ``5 nJ/image``, ``200 kcycles/image``,
+    ``40 Mbitops/image`` or ``2.5 bits`` (mean over all multiply-accumulates). Energy is that of
+    computing, without loading weights. Empty for none."""
+
+    tile: str = "64x64"
+    """Tile of energies and cycles: a name or a TOML file. Empty for none."""
+
+    accuracy_loss: float = 1.0
+    """Share of training images by which accuracy may fall below that of the first iteration. If
+    an iteration ends lower, bits return to those of the iteration before. 1 allows any loss."""
 
     window: int = 5
     """Number of epochs over which densities must be stable to count as saturated."""
 
     tolerance: float = 0.02
     """Maximum spread (largest minus smallest) of a layer's density within the window."""
+
+    drift: float = 0.01
+    """Maximum rise or fall, over the window, of a straight line through a layer's density. 1 allows
+    any drift."""
+
+    climb: float = 0.02
+    """Maximum rise of the training accuracy an epoch, in the mean of the window, with which an
+    iteration may end. 1 allows any rise."""
 
     max_iterations: int = 8
     """Maximum number of iterations, including the first one at ``initial_bits``."""
@@ -88,15 +132,44 @@ class ControllerConfig:
     """Minimum share of its channels that a layer keeps in one pruning step."""
 
     def __post_init__(self):
+        check_choice("policy", self.policy, POLICIES)
         check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
         check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
+        check_between("first_bits", self.first_bits, 2, 16, inclusive=True)
+        check_between("last_bits", self.last_bits, 2, 16, inclusive=True)
+        check_between("uniform_bits", self.uniform_bits, 2, 16, inclusive=True)
+        check_choice("uniform_start", self.uniform_start, UNIFORM_STARTS)
+        check_between("accuracy_loss", self.accuracy_loss, 0, 1, inclusive=True)
         check_at_least("window", self.window, 1)
         check_between("tolerance", self.tolerance, 0, 1, inclusive=True)
+        check_between("drift", self.drift, 0, 1, inclusive=True)
+        check_between("climb", self.climb, 0, 1, inclusive=True)
         check_at_least("max_iterations", self.max_iterations, 1)
         check_at_least("settling_epochs", self.settling_epochs, 1)
         check_at_least("pruning_iterations", self.pruning_iterations, 1)
         check_at_least("minimum_channels", self.minimum_channels, 1)
         check_between("minimum_kept", self.minimum_kept, 0, 1, inclusive=True)
+        budget = self.cost_budget
+        first_epoch = self.policy == "uniform" and self.uniform_start == "first-epoch"
+        if budget is not None and self.max_iterations == 1:
+            raise ConfigError(
+                f"budget is {self.budget!r} and max_iterations 1: allow 2 iterations at least, as "
+                "bits fall at the end of one"
+            )
+        if budget is not None and first_epoch:
+            raise ConfigError(
+                f'budget is {self.budget!r} and uniform_start "first-epoch": give uniform_bits '
+                "instead of a budget, whose bits follow from what the first iteration shows"
+            )
+        tiled = budget is not None and budget.needs_tile
+        if not self.tile and (tiled or self.policy == "energy-aware"):
+            what = f"budget {self.budget!r}" if tiled else f"policy {self.policy!r}"
+            raise ConfigError(f'tile is empty, and {what} needs one: name a tile, such as "64x64"')
+
+    @property
+    def cost_budget(self) -> Budget | None:
+        """Budget as numbers, None without one."""
+        return Budget.parse(self.budget)
 
 
 @dataclass(frozen=True, kw_only=True)

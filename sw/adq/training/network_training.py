@@ -9,6 +9,7 @@ whole batch from the same generator and takes its part, so the images do not dep
 processes. Batch norm uses only the part of its own process.
 """
 
+import copy
 import dataclasses
 import math
 import time
@@ -25,8 +26,9 @@ from adq.models import build
 from adq.runs.checkpoint import Checkpoint, CheckpointError
 from adq.runs.evaluation import classify
 from adq.runs.history import Epoch
-from adq.training.config import Recipe
+from adq.training.config import ControllerConfig, Recipe
 from adq.training.controller import Controller, Decision
+from adq.training.measurements import SAMPLES, Measurements
 from adq.training.processes import TrainingError
 
 
@@ -97,11 +99,11 @@ class NetworkTraining:
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
         )
-        # A baseline has only one iteration.
-        only_one = {"max_iterations": 1} if name == "baseline" else {}
         self.controller = Controller(
             self.prepared,
-            dataclasses.replace(recipe.controller, **only_one),
+            recipe.controller if name == "mixed" else _unchanging(recipe.controller),
+            measurements=measurements_of(recipe, self.images),
+            seed=training.seed,
         )
         self.history: list[Epoch] = []
         self.densities: dict[str, float] = {}
@@ -110,9 +112,13 @@ class NetworkTraining:
         """Number of steps done in the current epoch."""
         self.loss = torch.zeros((), dtype=torch.float64, device=images.device)
         """Loss summed over the images of this process in the current epoch."""
+        self.correct = torch.zeros((), dtype=torch.int64, device=images.device)
+        """Images of this process that were classified correctly in the current epoch."""
         self.seconds = 0.0
         if checkpoint is not None:
             self._restore(checkpoint)
+        elif name == "mixed":
+            self._check_budget()
         self._set_up()
 
     @property
@@ -127,15 +133,21 @@ class NetworkTraining:
         return batches + (rest >= 2 * self.fabric.world_size)
 
     def epochs(
-        self, *, save: Callable[[Checkpoint], None], step_done: Callable[[], None]
+        self,
+        *,
+        save: Callable[[Checkpoint], None],
+        step_done: Callable[[], None],
+        iteration_done: Callable[[Checkpoint], None],
     ) -> Iterator[Epoch]:
-        """Train and yield each epoch. ``save`` is called with each checkpoint, ``step_done`` after
-        each optimizer step.
+        """Train and yield each epoch.
+
+        ``save`` is called with each checkpoint, ``step_done`` after each optimizer step, and
+        ``iteration_done`` with the last checkpoint of each iteration but the last one.
         """
         while self.epoch < self.recipe.training.epochs:
             start = time.monotonic()
             if self.step == 0:
-                self._begin_epoch()
+                self._begin_epoch(iteration_done)
             self._train_epoch(save, step_done)
             self._end_epoch()
             self.seconds += time.monotonic() - start
@@ -162,21 +174,39 @@ class NetworkTraining:
             data=self.images.data.to_json(),
         )
 
+    def _check_budget(self) -> None:
+        """Refuse a budget that leaves no epochs, or that the least bits cannot meet."""
+        controller = self.recipe.controller
+        if controller.cost_budget is None:
+            return
+        if self.recipe.training.epochs <= controller.settling_epochs:
+            raise TrainingError(
+                f"budget is {controller.budget!r}, and all of {self.recipe.training.epochs} epochs "
+                f"are settling_epochs ({controller.settling_epochs}): train for more epochs, or "
+                "let fewer settle"
+            )
+        self.controller.check_budget()
+
     def _set_up(self) -> None:
         """Set the memory layout and wrap the model for Fabric; repeated when shapes change."""
         self.prepared.model.to(memory_format=torch.channels_last)
         self.parallel = self.fabric.setup_module(self.prepared.model)
 
-    def _begin_epoch(self) -> None:
+    def _begin_epoch(self, iteration_done: Callable[[Checkpoint], None]) -> None:
         if self.epoch:
-            remaining = self.recipe.training.epochs - self.epoch
+            before = None if self.controller.is_last else copy.deepcopy(self.checkpoint())
             decision = self.controller.step(
-                self.densities, remaining_epochs=remaining, optimizer=self.optimizer
+                self.densities,
+                remaining_epochs=self.recipe.training.epochs - self.epoch,
+                optimizer=self.optimizer,
+                accuracy=self.history[-1].train_accuracy,
             )
-            if decision is Decision.LOWER:
+            if before is not None and decision in (Decision.LOWER, Decision.RETURN):
+                iteration_done(before)
                 self._set_up()
         self.order = torch.randperm(len(self.images.train_labels), generator=self.generator)
         self.loss.zero_()
+        self.correct.zero_()
 
     def _train_epoch(
         self, save: Callable[[Checkpoint], None], step_done: Callable[[], None]
@@ -207,6 +237,7 @@ class NetworkTraining:
         self.fabric.backward(loss * (self.fabric.world_size / len(batch)))
         self.optimizer.step()
         self.loss += loss.detach()
+        self.correct += (logits.detach().argmax(1) == labels).sum()
 
     def _learning_rate(self) -> float:
         """Return the learning rate: linear warm-up, then cosine decay to 0."""
@@ -230,6 +261,7 @@ class NetworkTraining:
             iteration=self.controller.iteration,
             loss=self._summed(self.loss).item() / images,
             accuracy=self._summed(correct.sum()).item() / len(self.images.test_labels),
+            train_accuracy=self._summed(self.correct).item() / images,
             density=self.densities,
             bits=dict(self.prepared.bits),
             channels=dict(self.prepared.channels),
@@ -266,6 +298,7 @@ class NetworkTraining:
             "order": self.order,
             "step": self.step,
             "loss": self._summed(self.loss).item(),
+            "correct": self._summed(self.correct).item(),
         }
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -294,8 +327,36 @@ class NetworkTraining:
                 {name: (nonzero * first, elements * first) for name, (nonzero, elements) in counts}
             )
             self.loss.fill_(progress["loss"] * first)
+            self.correct.fill_(progress.get("correct", 0) * first)
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             raise CheckpointError(
                 f"{checkpoint.path}: does not fit the training of the {self.name} network "
                 f"({error}): train again with --overwrite"
             ) from None
+
+
+def _unchanging(config: ControllerConfig) -> ControllerConfig:
+    """Return rules by which a baseline keeps its initial bits in every layer."""
+    return dataclasses.replace(
+        config,
+        policy="activation-density",
+        budget="",
+        max_iterations=1,
+        first_bits=config.initial_bits,
+        last_bits=config.initial_bits,
+    )
+
+
+def measurements_of(recipe: Recipe, images: Images) -> Measurements | None:
+    """Return measurements on training images drawn by the recipe's seed; None without a tile."""
+    if not recipe.controller.tile:
+        return None
+    count = len(images.train_labels)
+    generator = torch.Generator().manual_seed(recipe.training.seed)
+    drawn = torch.randperm(count, generator=generator)[:SAMPLES]
+    centre = torch.tensor([[images.crop, images.crop, 0]]).expand(len(drawn), 3)
+    return Measurements(
+        images.train_batch(drawn, centre),
+        images.train_labels[drawn.to(images.device)],
+        tile=recipe.controller.tile,
+    )

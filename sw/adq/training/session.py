@@ -16,8 +16,9 @@ from adq.runs.checkpoint import Checkpoint
 from adq.runs.history import Epoch, summary
 from adq.runs.run import Run
 from adq.training.config import Recipe
-from adq.training.network_training import NetworkTraining
+from adq.training.network_training import NetworkTraining, measurements_of
 from adq.training.observer import Observer
+from adq.training.operating_points import operating_points
 from adq.training.processes import reproducible, start_processes
 
 
@@ -93,6 +94,12 @@ class _Session:
             metrics["accuracy_difference"] = (
                 metrics["mixed"]["accuracy"] - metrics["baseline"]["accuracy"]
             )
+        # In every process: a network that is built looks for its ranges together with the others.
+        self.fabric.barrier()
+        run = Run(self.fabric.broadcast(self.run.path))
+        images = trained["mixed"].images
+        points = operating_points(run, self.recipe, images, measurements_of(self.recipe, images))
+        metrics["operating_points"] = [each.to_json() for each in points]
         if self.fabric.is_global_zero:
             self.run.write_metrics(metrics)
         return metrics
@@ -111,6 +118,7 @@ class _Session:
         epochs = network.epochs(
             save=lambda checkpoint: self._save(name, checkpoint),
             step_done=lambda: self.observer.step(network),
+            iteration_done=self._save_iteration,
         )
         for epoch in epochs:
             self._write_history(network.history)
@@ -135,6 +143,12 @@ class _Session:
     def _save(self, name: str, checkpoint: Checkpoint) -> None:
         if self.fabric.is_global_zero:
             checkpoint.save(self._path(name))
+
+    def _save_iteration(self, checkpoint: Checkpoint) -> None:
+        if self.fabric.is_global_zero:
+            path = self.run.iteration(checkpoint.controller["iteration"])
+            path.parent.mkdir(exist_ok=True)
+            checkpoint.save(path)
 
     def _write_history(self, epochs: list[Epoch]) -> None:
         if self.fabric.is_global_zero:

@@ -21,6 +21,14 @@ def evaluate(
             "one.",
         ),
     ] = None,
+    iteration: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Take the network at the end of an iteration. Default: the last one.",
+        ),
+    ] = None,
     onnx: Annotated[
         bool,
         typer.Option("--onnx", help="Also compare every integer with ONNX Runtime."),
@@ -51,9 +59,13 @@ def evaluate(
             other_data_note,
         )
 
-        in_integers = evaluate_integers(folder, bits=bits) if integer or onnx else None
+        in_integers = (
+            evaluate_integers(folder, bits=bits, iteration=iteration) if integer or onnx else None
+        )
         evaluation: Evaluation = (
-            evaluate_trained(folder, bits=bits) if in_integers is None else in_integers
+            evaluate_trained(folder, bits=bits, iteration=iteration)
+            if in_integers is None
+            else in_integers
         )
         verified = None
         if onnx and in_integers is not None:
@@ -87,6 +99,7 @@ def evaluate(
         "run": str(run),
         "checkpoint": evaluation.checkpoint,
         "bits": bits,
+        "iteration": iteration,
     }
     result |= figures
     result["onnx"] = None if verified is None else verified.to_json()

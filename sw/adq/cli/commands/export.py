@@ -21,6 +21,14 @@ def export(
             "one.",
         ),
     ] = None,
+    iteration: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Take the network at the end of an iteration. Default: the last one.",
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option(metavar="N", min=1, help="Number of test images to store as samples.")
     ] = 50,
@@ -50,7 +58,7 @@ def export(
         from adq.export import export
         from adq.runs.integer_evaluation import other_data_note
 
-        artifact = export(folder, directory, images=images, bits=bits)
+        artifact = export(folder, directory, images=images, bits=bits, iteration=iteration)
 
     network, generator = artifact.network, artifact.generator
     if generator["other_data"]:

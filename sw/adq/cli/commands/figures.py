@@ -28,13 +28,23 @@ def figures(
     ] = None,
     format: Annotated[Format, typer.Option(help="Format of the figures.")] = Format.SVG,
 ) -> None:
-    """Draw the activation density, bits and channels of each layer over the epochs of a run."""
+    """Draw the activation density, bits and channels of each layer over the epochs of a run.
+
+    Of a finished run, accuracy against energy is drawn as well.
+    """
     from adq.console import Console
-    from adq.runs.density_figures import draw, read_history, save
+    from adq.runs.density_figures import draw, read_history, read_metrics, save
+    from adq.runs.pareto_figure import draw_points
 
     console = Console(markup=False)
     folder = out or (run if run.is_dir() else run.parent)
-    drawn = draw(read_history(run), title=run.resolve().stem)
+    title = run.resolve().stem
+    drawn = draw(read_history(run), title=title)
+    metrics = read_metrics(run)
+    points = metrics.get("operating_points", ())
+    if any(point["energy_nj"] is not None for point in points):
+        tile = metrics["recipe"]["controller"]["tile"]
+        drawn["pareto"] = draw_points(points, title=title, tile=tile)
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         path = folder / f"{name}.{format}"

@@ -44,9 +44,13 @@ def train(
 ) -> None:
     """Train a network, lowering the bits of each layer by its activation density.
 
+    Another policy, and the cost at which lowering ends, are values of the recipe:
+    --set controller.policy=energy-aware --set controller.budget="50 nJ/image".
+
     The run's folder receives config.toml, history.jsonl (one line per epoch), metrics.json and the
-    checkpoints of the network and its baseline. If TensorBoard is installed, events are also
-    written.
+    checkpoints of the network, of each iteration and of the baseline. The command ends with a table
+    of accuracy against energy, cycles and bits, and draws it as pareto.svg if Matplotlib is
+    installed. If TensorBoard is installed, events are also written.
 
     To train with several processes, run: torchrun --nproc-per-node N -m adq train ...
     """
@@ -89,4 +93,16 @@ def train(
     from adq.runs.metrics_table import print_metrics
 
     print_metrics(console, metrics)
+    energies = [point["energy_nj"] for point in metrics.get("operating_points", ())]
+    if importlib.util.find_spec("matplotlib") and energies and None not in energies:
+        from adq.runs.density_figures import save
+        from adq.runs.pareto_figure import draw_points
+
+        figure = draw_points(
+            metrics["operating_points"],
+            title=out.resolve().name,
+            tile=metrics["recipe"]["controller"]["tile"],
+        )
+        save(figure, out / "pareto.svg")
+        console.print(f"Written: {out / 'pareto.svg'}", highlight=False)
     console.print(f"Written: {out / 'metrics.json'}", highlight=False)
