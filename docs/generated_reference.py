@@ -1,7 +1,8 @@
 """Sphinx directives that write reference tables from the code at build time.
 
 ``recipe-keys`` lists the tables and keys of a training recipe, ``tile-keys`` the keys of a tile
-file, ``command-list`` the commands of ``adq`` with their arguments and options.
+file, ``platform-keys`` those of a platform file, ``command-list`` the commands of ``adq`` with
+their arguments and options.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from adq.cli import main
 from adq.rtl.parameters import TileParameters
+from adq.rtl.platform.parameters import PlatformParameters
 from adq.training.config import Recipe
 
 
@@ -133,6 +135,13 @@ class TileKeys(Generated):
         return key_table(TileParameters)
 
 
+class PlatformKeys(Generated):
+    """All keys of a platform file."""
+
+    def lines(self) -> list[str]:
+        return key_table(PlatformParameters)
+
+
 class CommandList(Generated):
     """All commands with their arguments and options."""
 
@@ -144,5 +153,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("recipe-keys", RecipeKeys)
     app.add_directive("tile-keys", TileKeys)
+    app.add_directive("platform-keys", PlatformKeys)
     app.add_directive("command-list", CommandList)
     return {"parallel_read_safe": True}

@@ -102,7 +102,7 @@ def write_artifact(
     text = manifests.dump(
         {
             "format": manifests.FORMAT,
-            "version": manifests.VERSION,
+            "version": manifests.version_of(artifact.network),
             "generator": artifact.generator,
             "network": manifests.describe_network(artifact.network),
             "samples": {"count": len(artifact.samples)},

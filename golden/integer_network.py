@@ -196,7 +196,7 @@ def _in_float64(
     constant = bias * parameters.multiplier + parameters.rounding
     total += columns(constant if parameters.offset is None else constant + parameters.offset)
     if skip is not None:
-        total += skip * columns(parameters.skip_multiplier)
+        total += skip * columns(np.array(parameters.skip_factors))
     np.floor(total, out=total)
     return np.clip(total, parameters.format.lo, parameters.format.hi, out=total)
 

@@ -176,7 +176,8 @@ def _requantize(total: np.ndarray, parameters: Requantize, skip: np.ndarray | No
         channel = position[0]
         scaled = total[position] * int(parameters.multiplier[channel])
         if skip is not None:
-            scaled += skip[position] * int(parameters.skip_multiplier[channel])
+            product = int(skip[position]) * int(parameters.skip_multiplier[channel])
+            scaled += product * 2**parameters.skip_shift
         if parameters.offset is not None:
             scaled += int(parameters.offset[channel])
         if parameters.shift > 0:

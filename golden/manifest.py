@@ -33,10 +33,12 @@ from adq.golden.network import (
 from adq.golden.samples import ArtifactError
 
 FORMAT = "adq-golden"
-VERSION = 3
-VERSIONS = (2, 3)
-"""Versions that are read. Version 2 has one output, the last node, and neither dilations, offsets
-nor the nodes after ``Flatten``."""
+VERSION = 4
+WIDE_SKIP_VERSION = 3
+"""Version of networks whose skip multipliers have more than 16 bits, which stay as they are."""
+VERSIONS = (2, 3, 4)
+"""Versions that are read. Version 3 has neither widths of accumulators nor skip shifts. Version 2
+has one output, the last node, and neither dilations, offsets nor the nodes after ``Flatten``."""
 
 _OPERATIONS = {
     op.__name__: op
@@ -52,6 +54,8 @@ _ARRAYS = {
     Lookup: ("table",),
 }
 """Fields of nodes that are tensors; what is None is not in the file."""
+_ACCUMULATING = ("Conv2d", "Linear", "AveragePool2d")
+"""Operations whose accumulators have a width in the manifest."""
 
 
 def dump(manifest: dict) -> bytes:
@@ -76,26 +80,44 @@ def load(text: bytes) -> dict:
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise ArtifactError(f'not a golden artifact: "format" must be "{FORMAT}"')
         if manifest.get("version") not in VERSIONS:
+            *older, newest = map(str, VERSIONS)
             raise ArtifactError(
                 f"format version {quoted(manifest.get('version'))}, but this release reads "
-                f"versions {' and '.join(map(str, VERSIONS))}: use the release that wrote it"
+                f"versions {', '.join(older)} and {newest}: use the release that wrote it"
             )
         check_signature(text)
         _schema().check(manifest)
+        _check_version(manifest)
     except JsonError as error:
         raise ArtifactError(str(error)) from None
     return manifest
 
 
+def version_of(network: Network) -> int:
+    """Return the format version in which a network is written."""
+    requantized = (getattr(node, "requantize", None) for node in network.nodes)
+    wide = any(each is not None and each.has_wide_skip for each in requantized)
+    return WIDE_SKIP_VERSION if wide else VERSION
+
+
 def describe_network(network: Network) -> dict:
-    """Return a network's graph, precisions and scales as JSON values."""
+    """Return a network's graph, precisions, widths and scales as JSON values."""
+    nodes = [_describe_node(node, network.shapes[node.name]) for node in network.nodes]
+    if version_of(network) < VERSION:
+        for described in nodes:
+            if described.get("requantize"):
+                del described["requantize"]["skip_shift"]
+    else:
+        for described in nodes:
+            if described["name"] in network.accumulating:
+                described["accumulator_bits"] = network.accumulator_bits(described["name"])
     return {
         "name": network.name,
         "input": {
             "shape": list(network.input_shape),
             "format": dataclasses.asdict(network.input_format),
         },
-        "nodes": [_describe_node(node, network.shapes[node.name]) for node in network.nodes],
+        "nodes": nodes,
         "outputs": list(network.outputs),
     }
 
@@ -148,7 +170,8 @@ def build_network(description: dict, nodes: list[Node]) -> Network:
     Raises
     ------
     ArtifactError
-        The graph is not well formed, or a node has another shape than stated.
+        The graph is not well formed, or a node has another shape or accumulators of another width
+        than stated.
 
     """
     try:
@@ -168,7 +191,32 @@ def build_network(description: dict, nodes: list[Node]) -> Network:
                 f"node {described['name']} is said to have shape {tuple(described['shape'])}, "
                 f"but has {shape}"
             )
+        stated = described.get("accumulator_bits")
+        if stated is not None and stated != (bits := network.accumulator_bits(described["name"])):
+            raise ArtifactError(
+                f"node {described['name']} is said to have accumulators of {stated} bits, but its "
+                f"weights and its input need {bits}"
+            )
     return network
+
+
+def _check_version(manifest: dict) -> None:
+    """Hold the fields of nodes against the version that the manifest states."""
+    newest = manifest["version"] >= 4
+    for described in manifest["network"]["nodes"]:
+        requantize = described.get("requantize")
+        fields = {}
+        if described["op"] in _ACCUMULATING:
+            fields["accumulator_bits"] = described
+        if requantize is not None:
+            fields["skip_shift"] = requantize
+        for field, holder in fields.items():
+            if (field in holder) != newest:
+                raise ArtifactError(
+                    f"node {described['name']}: {field} is "
+                    f"{'missing' if newest else 'there'}, which format version "
+                    f"{manifest['version']} {'has' if newest else 'has not'}"
+                )
 
 
 def _describe_node(node: Node, shape: tuple[int, ...]) -> dict:
@@ -189,6 +237,7 @@ def _describe_node(node: Node, shape: tuple[int, ...]) -> dict:
                 "shift": value.shift,
                 "format": dataclasses.asdict(value.format),
                 "skip": value.skip,
+                "skip_shift": value.skip_shift,
                 "offset": value.offset is not None,
             }
         described[field.name] = value
@@ -200,7 +249,7 @@ def _build_node(described: dict, take) -> Node:
     fields = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in described.items()
-        if name not in ("op", "shape")
+        if name not in ("op", "shape", "accumulator_bits")
     }
     arrays = _ARRAYS.get(operation, ())
     if operation is Gather and len(described["shape"]) == 1:
@@ -218,6 +267,7 @@ def _build_node(described: dict, take) -> Node:
             format=ActivationFormat(**requantize["format"]),
             skip=skip,
             skip_multiplier=None if skip is None else take(described, "skip_multiplier"),
+            skip_shift=requantize.get("skip_shift", 0),
             offset=take(described, "offset") if requantize.get("offset") else None,
         )
     return operation(**fields)

@@ -213,6 +213,25 @@ class Network:
         sums = np.abs(node.weight_matrix, dtype=np.int64).sum(axis=0)
         return [int(weights) * magnitude for weights in sums]
 
+    def accumulator_bits(self, name: str) -> int:
+        """Bits in two's complement of a node's accumulator, whatever its input.
+
+        They hold every partial sum of products, in any order, with and without the bias. The node
+        is one of ``accumulating``.
+        """
+        node = self[name]
+        lo, hi = self.formats[node.input].lo, self.formats[node.input].hi
+        if isinstance(node, AveragePool2d):
+            size = math.prod(node.kernel)
+            return _signed_bits(size * lo, size * hi)
+        positive = np.maximum(node.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
+        negative = np.minimum(node.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
+        bits = 1
+        for up, down, bias in zip(positive, negative, node.bias.tolist(), strict=True):
+            least, most = up * lo + down * hi, up * hi + down * lo
+            bits = max(bits, _signed_bits(least + min(bias, 0), most + max(bias, 0)))
+        return bits
+
     def _check_graph(self) -> None:
         names = [node.name for node in self.nodes]
         seen = {INPUT}
@@ -309,8 +328,8 @@ class Network:
         if requantize.skip is not None:
             skip = self.formats[requantize.skip].magnitude
             scaled = [
-                bound + skip * abs(int(m))
-                for bound, m in zip(scaled, requantize.skip_multiplier, strict=True)
+                bound + skip * abs(m)
+                for bound, m in zip(scaled, requantize.skip_factors, strict=True)
             ]
         if requantize.offset is not None:
             scaled = [
@@ -321,6 +340,11 @@ class Network:
             max(bound, total) + requantize.rounding
             for bound, total in zip(bounds, scaled, strict=True)
         ]
+
+
+def _signed_bits(least: int, most: int) -> int:
+    """Bits in two's complement that hold integers from ``least`` to ``most``."""
+    return max(-least - 1 if least < 0 else 0, most).bit_length() + 1
 
 
 def _gives_logits(node: Node) -> bool:

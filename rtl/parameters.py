@@ -7,9 +7,14 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-__all__ = ["ParameterError", "TileParameters"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["ParameterError", "TileParameters", "read_parameters"]
+
+Parameters = TypeVar("Parameters", bound="DataclassInstance")
 
 
 class ParameterError(ValueError):
@@ -108,30 +113,7 @@ class TileParameters:
             message starts with the path.
 
         """
-        try:
-            if Path(path).exists() and not Path(path).is_file():  # reading a pipe would block
-                raise ParameterError(f"{path}: is no plain file: give another with --tile")
-            document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ParameterError(
-                f"{path}: cannot read the tile file: {error.strerror}; give another with --tile"
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ParameterError(f"{path}: not valid TOML: {error}") from None
-        table = document.pop("tile", None)
-        if not isinstance(table, dict):
-            raise ParameterError(f"{path}: has no [tile] table: put rows and columns into one")
-        known = [field.name for field in dataclasses.fields(cls)]
-        for where, keys, choices in (("", document, ["tile"]), ("tile.", table, known)):
-            for key in keys:
-                if key not in choices:
-                    near = difflib.get_close_matches(key, choices, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
-                    raise ParameterError(f"{path}: unknown key {where + key!r}; {hint}")
-        try:
-            return cls(**table)
-        except ParameterError as error:
-            raise ParameterError(f"{path}: {error}") from None
+        return read_parameters(cls, path, "tile")
 
     # Shapes
 
@@ -336,3 +318,41 @@ class TileParameters:
         if row_blocks == 1:
             hidden -= 2 * (self.start_latency - 1)
         return max(1, -(-hidden // activation_bits))
+
+
+def read_parameters(cls: "type[Parameters]", path: str | Path, kind: str) -> "Parameters":
+    """Read a dataclass of parameters from the table ``kind`` of a TOML file.
+
+    Missing keys keep their defaults.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, has an unknown key, or holds invalid parameters. The message
+        starts with the path.
+
+    """
+    try:
+        if Path(path).exists() and not Path(path).is_file():  # reading a pipe would block
+            raise ParameterError(f"{path}: is no plain file: give another with --{kind}")
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(
+            f"{path}: cannot read the {kind} file: {error.strerror}; give another with --{kind}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ParameterError(f"{path}: not valid TOML: {error}") from None
+    table = document.pop(kind, None)
+    if not isinstance(table, dict):
+        raise ParameterError(f"{path}: has no [{kind}] table: put rows and columns into one")
+    known = [field.name for field in dataclasses.fields(cls)]
+    for where, keys, choices in (("", document, [kind]), (f"{kind}.", table, known)):
+        for key in keys:
+            if key not in choices:
+                near = difflib.get_close_matches(key, choices, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
+                raise ParameterError(f"{path}: unknown key {where + key!r}; {hint}")
+    try:
+        return cls(**table)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None

@@ -169,7 +169,7 @@ ATTACKS = {
         replaced(MANIFEST, swap(b'"bits": 4', b'"bits": ' + b"4" * 5000)), "not valid JSON"
     ),
     "manifest-key-twice": Attack(
-        replaced(MANIFEST, swap(b'"version": 3', b'"version": 2, "version": 2')),
+        replaced(MANIFEST, swap(b'"version": 4', b'"version": 3, "version": 3')),
         "an object has the same key twice",
     ),
     "manifest-nan": Attack(replaced(MANIFEST, swap(b"0.0625", b"NaN")), "NaN is no JSON number"),

@@ -53,7 +53,7 @@ class NetworkBuilder:
             shift=min(max(shift, 0), 62),
             format=target,
             skip=skip,
-            skip_multiplier=None if skip is None else self.skip_multiplier(channels, bound),
+            **({} if skip is None else self.skip_multiplier(channels, bound)),
             offset=self.offset(channels, bound),
         )
 
@@ -61,12 +61,23 @@ class NetworkBuilder:
         """Offsets that weigh about as much as the accumulator, or none."""
         if not self.with_offsets or not self.rng.integers(2):
             return None
-        return self.skip_multiplier(channels, 2**14 * bound)
+        limit = 2**13 * bound
+        return self.rng.integers(-limit, limit, channels)
 
     def skip_multiplier(self, channels, bound):
-        """Multipliers with which a skip of 16 bits weighs about as much as the accumulator."""
+        """Multipliers with which a skip of 16 bits weighs about as much as the accumulator.
+
+        One in four networks has them as artifacts of format version 3 do, wider than 16 bits.
+        """
         limit = bound >> 1
-        return self.rng.integers(-limit, limit, channels)
+        if not self.rng.integers(4):
+            return {"skip_multiplier": self.rng.integers(-limit, limit, channels)}
+        shift = max(0, limit.bit_length() - 15)
+        limit >>= shift
+        return {
+            "skip_multiplier": self.rng.integers(-limit, limit, channels),
+            "skip_shift": shift,
+        }
 
     def append(self, node, shape):
         self.nodes.append(node)
@@ -159,7 +170,7 @@ class NetworkBuilder:
         self.append(
             Rescale(name=self.name("rescale"), input=source,
                     requantize=dataclasses.replace(self.nodes[-1].requantize, skip=None,
-                                                   skip_multiplier=None)),
+                                                   skip_multiplier=None, skip_shift=0)),
             shape,
         )  # fmt: skip
         node = Concat(name=self.name("concat"), input=self.last, others=others)
@@ -325,7 +336,7 @@ def digits_like_network(bits=4, seed=0):
         )
 
     same = {"stride": (1, 1), "padding": (1, 1)}
-    skip = {"skip": "conv1", "skip_multiplier": np.full(8, 2 ** (bits + 15))}
+    skip = {"skip": "conv1", "skip_multiplier": np.full(8, 2**14), "skip_shift": bits + 1}
     nodes = (
         Conv2d(name="conv1", input=INPUT, requantize=requantize(unsigned), **same,
                **layer(8, 1, 3, 3)),

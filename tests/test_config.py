@@ -90,6 +90,10 @@ def test_reads_values_and_defaults(tmp_path):
             '[training]\nepochs = 1\n[quantization]\nactivation_range = "max"',
             "[quantization] activation_range is 'max': it must be one of learned, minmax",
         ),
+        (
+            '[training]\nepochs = 1\n[quantization]\ninput = "bytes"',
+            "[quantization] input is 'bytes': it must be one of signed, levels",
+        ),
     ],
 )
 def test_mistakes(tmp_path, text, message):

@@ -70,6 +70,29 @@ def test_what_is_read_is_what_was_written(tmp_path, bits):
     assert same(read_artifact(tmp_path / "golden"), artifact)
 
 
+def test_skip_multipliers_of_more_than_16_bits_stay_in_format_version_3(tmp_path):
+    artifact = make_artifact()
+    conv1, conv2, conv3, *others = artifact.network.nodes
+    factors = np.array(conv3.requantize.skip_factors) + 1
+    wide = dataclasses.replace(conv3.requantize, skip_multiplier=factors, skip_shift=0)
+    conv3 = dataclasses.replace(conv3, requantize=wide)
+    network = dataclasses.replace(artifact.network, nodes=(conv1, conv2, conv3, *others))
+    samples = Samples.record(network, artifact.samples.inputs, None)
+    old = Artifact(network=network, samples=samples, generator=GENERATOR)
+    for stored, version in ((old, 3), (artifact, 4)):
+        write_artifact(tmp_path / "golden", stored)
+        manifest = json.loads((tmp_path / "golden/manifest.json").read_text())
+        assert manifest["version"] == version
+        assert same(read_artifact(tmp_path / "golden"), stored)
+        described = manifest["network"]["nodes"]
+        assert [node.get("accumulator_bits") is not None for node in described] == (
+            [False] * 7 if version == 3 else [True, True, True, False, True, False, True]
+        )
+        # A shift of 5 bits holds at 4 bits, see ``digits_like_network``.
+        shifts = [node["requantize"].get("skip_shift") for node in described[:3]]
+        assert shifts == ([None] * 3 if version == 3 else [0, 0, 5])
+
+
 @settings(max_examples=25, deadline=None)
 @given(networks())
 def test_any_network_survives_the_disk(tmp_path_factory, case):
@@ -121,8 +144,10 @@ def test_manifest_tells_what_it_describes(stored):
             "shift": 20,
             "format": {"bits": 4, "signed": False, "scale": 0.05},
             "skip": "conv1",
+            "skip_shift": 5,
             "offset": False,
         },
+        "accumulator_bits": 13,
         "density": 0.5,
         "stride": [1, 1],
         "padding": [1, 1],
@@ -344,7 +369,7 @@ def nodes(change):
 
 MANIFEST_DAMAGE = [
     (lambda m: m.update(format="zip"), '"format" must be "adq-golden"'),
-    (lambda m: m.update(version=4), "format version 4, but this release reads versions 2 and 3"),
+    (lambda m: m.update(version=5), "format version 5, but this release reads versions 2, 3 and 4"),
     (lambda m: m.pop("version"), "format version None"),
     (lambda m: m.update(extra=1), "('extra' was unexpected)"),
     (lambda m: m.pop("files"), "$: 'files' is a required property"),
@@ -364,13 +389,20 @@ MANIFEST_DAMAGE = [
     (nodes(lambda n: n[3].update(kernel=[9, 9])), "pool: a kernel of (9, 9) does not fit"),
     (nodes(lambda n: n[3].update(kernel=[2**40, 2])), "is greater than the maximum"),
     (nodes(lambda n: n[2]["requantize"].update(skip="average")), "conv3 reads average, which"),
-    (nodes(lambda n: n[2]["requantize"].update(skip=None)), "belongs to no node"),
+    (nodes(lambda n: n[2]["requantize"].update(skip=None, skip_shift=0)), "belongs to no node"),
+    (nodes(lambda n: n[2]["requantize"].update(skip_shift=63)), "skip_shift: 63 is greater than"),
+    (nodes(lambda n: n[0]["requantize"].update(skip_shift=1)), "skip shift 1 without a skip"),
+    (nodes(lambda n: n[1]["requantize"].pop("skip_shift")), "conv2: skip_shift is missing, which"),
+    (nodes(lambda n: n[0].pop("accumulator_bits")), "conv1: accumulator_bits is missing, which"),
+    (nodes(lambda n: n[0].update(accumulator_bits=30)), "have accumulators of 30 bits, but its"),
+    (nodes(lambda n: n[3].update(accumulator_bits=8)), "('accumulator_bits' was unexpected)"),
+    (lambda m: m.update(version=3), "conv1: accumulator_bits is there, which format version 3 has"),
     (nodes(lambda n: n[0]["requantize"]["format"].update(scale=0)), "scale: 0 is less than"),
     (
         lambda m: m["network"]["input"].update(shape=[1, 2**24, 2**24]),
         "network: linear has weights for 32 inputs, but flatten has shape (140737488355328,)",
     ),
-    (lambda m: m["network"]["input"]["format"].update(bits=3), "tensor samples/inputs spans"),
+    (lambda m: m["network"]["input"]["format"].update(bits=3), "accumulators of 10 bits, but its"),
     (lambda m: m["samples"].update(count=4), "has 3 images, the manifest says 4"),
     (
         lambda m: m["tensors"].pop("samples/labels"),

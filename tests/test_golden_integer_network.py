@@ -89,7 +89,8 @@ def torch_requantize(total, parameters, tensors):
 
     scaled = total * channels(parameters.multiplier)
     if parameters.skip is not None:
-        scaled = scaled + tensors[parameters.skip] * channels(parameters.skip_multiplier)
+        product = tensors[parameters.skip] * channels(parameters.skip_multiplier)
+        scaled = scaled + (product << parameters.skip_shift)
     if parameters.offset is not None:
         scaled = scaled + channels(parameters.offset)
     if parameters.shift:

@@ -280,6 +280,59 @@ def test_requantization_that_could_overflow_is_refused():
         widths(bias=most, multiplier=2**14, shift=47)
 
 
+def test_a_skip_shift_that_could_overflow_is_refused():
+    def residual(shift):
+        skip = requantize(multiplier=np.zeros(4, int), skip="conv", skip_shift=shift,
+                          skip_multiplier=np.full(4, 2**14))  # fmt: skip
+        nodes = (
+            conv(),
+            same_conv("join", "conv", requantize=skip),
+            dataclasses.replace(FLATTEN, input="join"),
+        )
+        return network(*nodes, linear())
+
+    # The skip reaches 15 < 2^4: 2^4 * 2^14 * 2^45 = 2^63.
+    residual(45)
+    with raises("join: bias and requantization can reach"):
+        residual(46)
+
+
+@pytest.mark.parametrize(
+    ("weights", "bias", "bits", "signed", "expected"),
+    [
+        # 3 * 15 = 45 upwards, 2 * 15 = 30 downwards.
+        ([3, -2], 0, 4, False, 7),
+        ([3, -2], 18, 4, False, 7),
+        ([3, -2], 19, 4, False, 8),
+        ([3, -2], -34, 4, False, 7),
+        ([3, -2], -35, 4, False, 8),
+        # -8 to 7: 3 * 7 + 2 * 8 = 37, -(3 * 8 + 2 * 7) = -38.
+        ([3, -2], 0, 4, True, 7),
+        ([1, 0], 0, 1, False, 2),
+        ([-1, 0], 0, 1, False, 1),
+        ([0, 0], 0, 16, True, 1),
+        ([-(2**15), -(2**15)], 0, 16, True, 33),
+        ([-(2**15), -(2**15) + 1], 0, 16, True, 32),
+    ],
+)
+def test_width_of_an_accumulator_by_hand(weights, bias, bits, signed, expected):
+    layer = Linear(name="linear", input=INPUT, weight=np.array([weights]), weight_bits=16,
+                   bias=np.array([bias]), requantize=None)  # fmt: skip
+    source = ActivationFormat(bits=bits, signed=signed, scale=1.0)
+    net = Network(name="net", input_shape=(2,), input_format=source, nodes=(layer,))
+    assert net.accumulator_bits("linear") == expected
+
+
+@pytest.mark.parametrize(("signed", "expected"), [(False, 7), (True, 6)])
+def test_width_of_an_average_by_hand(signed, expected):
+    # 4 * 15 = 60, and 4 * -8 = -32.
+    source = ActivationFormat(bits=4, signed=signed, scale=1.0)
+    pool = AveragePool2d(name="average", input=INPUT, kernel=(2, 2), stride=(2, 2),
+                         requantize=requantize(multiplier=np.ones(1, int)))  # fmt: skip
+    net = Network(name="net", input_shape=(1, 2, 2), input_format=source, nodes=(pool,))
+    assert net.accumulator_bits("average") == expected
+
+
 def test_skip_connection_that_could_overflow_is_refused():
     def residual(multiplier):
         skip = requantize(multiplier=np.zeros(4, int), skip="conv",

@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adq.golden.network import ActivationFormat, NetworkError, Requantize
-from adq.golden.requantize import multiplier_and_shift, requantize
+from adq.golden.requantize import (
+    multiplier_and_shift,
+    requantize,
+    skip_multiplier_and_shift,
+)
 
 pytestmark = pytest.mark.testpoint("numbers.requantize")
 
@@ -15,7 +19,9 @@ NIBBLE = ActivationFormat(bits=4, signed=False, scale=1.0)
 SIGNED = ActivationFormat(bits=8, signed=True, scale=1.0)
 
 
-def requantized(accumulators, multiplier, shift, target=SIGNED, skip=None, skip_multiplier=None):
+def requantized(
+    accumulators, multiplier, shift, target=SIGNED, skip=None, skip_multiplier=None, skip_shift=0
+):
     """Requantize one channel's list of accumulators."""
     parameters = Requantize(
         multiplier=np.array([multiplier]),
@@ -23,6 +29,7 @@ def requantized(accumulators, multiplier, shift, target=SIGNED, skip=None, skip_
         format=target,
         skip=None if skip is None else "skip",
         skip_multiplier=None if skip is None else np.array([skip_multiplier]),
+        skip_shift=skip_shift,
     )
     column = np.array(accumulators, dtype=np.int64).reshape(-1, 1)
     skip = None if skip is None else np.array(skip, dtype=np.int8).reshape(-1, 1)
@@ -52,15 +59,104 @@ def test_skip_connection_joins_before_the_only_rounding():
     accumulator=st.integers(-(2**46), 2**46),
     multiplier=st.integers(-(2**15), 2**15 - 1),
     skip=st.integers(-128, 127),
-    skip_multiplier=st.integers(-(2**50), 2**50),
+    factor=st.tuples(st.integers(-(2**15), 2**15 - 1), st.integers(0, 37))
+    | st.tuples(st.integers(-(2**50), 2**50), st.just(0)),
     shift=st.integers(0, 61),
 )
-def test_equals_rational_arithmetic(accumulator, multiplier, skip, skip_multiplier, shift):
-    exact = Fraction(accumulator * multiplier + skip * skip_multiplier, 2**shift)
+def test_equals_rational_arithmetic(accumulator, multiplier, skip, factor, shift):
+    skip_multiplier, skip_shift = factor
+    product = skip * skip_multiplier * 2**skip_shift
+    exact = Fraction(accumulator * multiplier + product, 2**shift)
     expected = min(max(floor(exact + Fraction(1, 2)), -128), 127)
     assert requantized(
-        [accumulator], multiplier, shift, skip=[skip], skip_multiplier=skip_multiplier
-    ) == [expected]
+        [accumulator], multiplier, shift,
+        skip=[skip], skip_multiplier=skip_multiplier, skip_shift=skip_shift,
+    ) == [expected]  # fmt: skip
+
+
+def test_skip_shift_by_hand():
+    # 3 * 5 * 2^4 = 240, 240 / 2^3 = 30; a product below 0 moves up as well.
+    assert requantized([0], 1, 3, skip=[3], skip_multiplier=5, skip_shift=4) == [30]
+    assert requantized([0], 1, 3, skip=[3], skip_multiplier=-5, skip_shift=4) == [-30]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"skip_shift": -1}, "skip shift -1: it must be 0 to 62"),
+        ({"skip_shift": 63}, "skip shift 63: it must be 0 to 62"),
+        ({"skip_shift": 1}, "skip shift 1 without a skip connection: it must be 0"),
+        (
+            {"skip_shift": 1, "skip": "skip", "skip_multiplier": np.array([2**15])},
+            "skip multipliers of more than 16 bits beside a skip shift of 1: one or the other",
+        ),
+    ],
+)
+def test_wrong_skip_shifts(fields, message):
+    with pytest.raises(NetworkError) as error:
+        Requantize(multiplier=np.array([1]), shift=1, format=SIGNED, **fields)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("skip_multiplier", "wide"),
+    [(None, False), ([0], False), ([2**15 - 1, -(2**15)], False), ([0, 2**15], True),
+     ([-(2**15) - 1, 0], True)],
+)  # fmt: skip
+def test_skip_multipliers_beyond_16_bits_are_known(skip_multiplier, wide):
+    there = skip_multiplier is not None
+    parameters = Requantize(
+        multiplier=np.ones(len(skip_multiplier) if there else 1, int),
+        shift=1,
+        format=SIGNED,
+        skip="skip" if there else None,
+        skip_multiplier=np.array(skip_multiplier) if there else None,
+    )
+    assert parameters.has_wide_skip is wide
+
+
+@pytest.mark.parametrize(
+    ("real", "shift", "multiplier", "skip_shift"),
+    [
+        # 3/4 * 2^16 is 49152, one bit too wide.
+        ([0.75, -0.5], 16, [24576, -16384], 1),
+        ([0.75], 10, [768], 0),
+        ([0.0, 0.0], 40, [0, 0], 0),
+        ([2.0**20], 0, [2**14], 6),
+        # Rounds up to 2^15 at the finer shift.
+        ([0.99999], 15, [2**14], 1),
+        ([0.99999], 14, [2**14], 0),
+    ],
+)
+def test_skip_multiplier_and_shift_by_hand(real, shift, multiplier, skip_shift):
+    got, got_shift = skip_multiplier_and_shift(np.array(real), shift)
+    assert (got.tolist(), got_shift) == (multiplier, skip_shift)
+
+
+@given(
+    real=st.lists(st.floats(1e-9, 1e4) | st.floats(-1e4, -1e-9), min_size=1, max_size=5),
+    shift=st.integers(0, 40),
+)
+def test_skip_multipliers_are_as_fine_as_16_bits_are(real, shift):
+    multiplier, skip_shift = skip_multiplier_and_shift(np.array(real), shift)
+    largest = max(map(abs, multiplier.tolist()))
+    assert largest < 2**15
+    assert skip_shift == 0 or largest >= 2**14
+    for value, m in zip(real, multiplier.tolist(), strict=True):
+        assert abs(Fraction(value) * 2**shift / 2**skip_shift - m) <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("real", "shift", "message"),
+    [
+        (np.inf, 0, "skip multipliers [inf]: they must be finite"),
+        (2.0**40, 62, "a largest skip multiplier of 1.09951e+12 needs a skip shift of 88"),
+    ],
+)
+def test_skip_multipliers_that_cannot_be_expressed(real, shift, message):
+    with pytest.raises(NetworkError) as error:
+        skip_multiplier_and_shift(np.array([real]), shift)
+    assert str(error.value).startswith(message)
 
 
 def test_each_channel_has_its_multiplier():

@@ -19,9 +19,11 @@ from adq.golden.network import (
     MaxPool2d,
     Rescale,
 )
+from adq.golden.requantize import skip_multiplier_and_shift
 from adq.models import build
 from adq.quantization.integers import ExportError, _requantize, integer_network
 from adq.quantization.layers import LogitsStage
+from adq.quantization.multipliers import skip_ratio
 from adq.quantization.quantizers import Activation
 from adq.quantization.stages import InputStage, Stage
 from tests.user_networks import Functional, Pooled, Residual
@@ -239,20 +241,20 @@ def test_a_layer_that_holds_no_numbers_is_named(images, parameter):
 
 
 @pytest.mark.parametrize(
-    ("real", "skip_ratio", "multiplier", "shift", "skip_multiplier"),
+    ("real", "skip_ratio", "multiplier", "shift", "skip_multiplier", "skip_shift"),
     [
-        ([0.5, -0.25], None, [2**14, -(2**13)], 15, None),
-        ([0.5, -0.25], 1.5, [2**14, -(2**13)], 15, 3 * 2**14),
-        ([2.0**-30], None, [2**14], 44, None),
-        # A skip connection's multiplier is to stay within int64: S is 40 at most.
-        ([2.0**-30], 1.5, [2**10], 40, 3 * 2**39),
+        ([0.5, -0.25], None, [2**14, -(2**13)], 15, None, 0),
+        ([0.5, -0.25], 1.5, [2**14, -(2**13)], 15, 3 * 2**13, 1),
+        ([2.0**-30], None, [2**14], 44, None, 0),
+        # A skip connection's product is to stay within int64: S is 40 at most.
+        ([2.0**-30], 1.5, [2**10], 40, 3 * 2**13, 26),
         # Nothing but a skip connection or an offset.
-        ([0.0, 0.0], None, [0, 0], 16, None),
-        ([0.0, 0.0], 0.75, [0, 0], 16, 3 * 2**14),
+        ([0.0, 0.0], None, [0, 0], 16, None, 0),
+        ([0.0, 0.0], 0.75, [0, 0], 16, 3 * 2**13, 1),
     ],
 )
 def test_multipliers_beside_that_of_a_skip_connection(
-    real, skip_ratio, multiplier, shift, skip_multiplier
+    real, skip_ratio, multiplier, shift, skip_multiplier, skip_shift
 ):
     skip = {} if skip_ratio is None else {"skip": "block", "skip_ratio": skip_ratio}
     target = ActivationFormat(bits=8, signed=False, scale=0.5)
@@ -264,3 +266,14 @@ def test_multipliers_beside_that_of_a_skip_connection(
         assert found.skip_multiplier is None
     else:
         assert found.skip_multiplier.tolist() == [skip_multiplier] * len(real)
+    assert found.skip_shift == skip_shift
+
+
+@pytest.mark.parametrize("shift", [0, 4, 16, 30])
+@pytest.mark.parametrize("ratio", [0.7, 1.0, 8149.03, 2.0**-20, 0.999999, 40000.0])
+def test_training_has_the_skip_multipliers_of_the_integers(ratio, shift):
+    x = Activation(torch.zeros(1), torch.tensor(ratio))
+    trained = skip_ratio(x, torch.tensor(1.0), torch.tensor(shift)).item()
+    multiplier, up = skip_multiplier_and_shift(np.array([x.scale.item()]), shift)
+    exact = float(int(multiplier[0]) << up) / 2**shift
+    assert trained == np.float32(exact)

@@ -295,7 +295,8 @@ class _Lowering:
         total = scaled(total, dtype, parameters.multiplier, "multiplier")
         if parameters.skip is not None:
             skip = self.tensors[parameters.skip]
-            skip = scaled(skip, FLOAT32, parameters.skip_multiplier, "skip_multiplier")
+            factors = np.array(parameters.skip_factors, dtype=np.int64)
+            skip = scaled(skip, FLOAT32, factors, "skip_multiplier")
             total = self._add("Add", total, skip)
         if parameters.offset is not None:
             offset = self._by_channel(node, parameters.offset, wide)

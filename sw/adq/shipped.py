@@ -1,4 +1,4 @@
-"""Files that come with the package and are found by name: recipes and tiles."""
+"""Files that come with the package and are found by name: recipes, tiles and platforms."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ class ShippedFileError(ValueError):
 
 
 def shipped_names(kind: str) -> list[str]:
-    """Return the names of the files of a kind, ``train`` or ``tile``."""
+    """Return the names of the files of a kind: ``train``, ``tile`` or ``platform``."""
     return sorted(path.stem for path in (CONFIGS / kind).glob("*.toml"))
 
 

@@ -17,7 +17,7 @@ from adq.golden.network import (
     Node,
     Requantize,
 )
-from adq.golden.requantize import multiplier_and_shift
+from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
 
 VGG19 = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")
 """Output channels of 3x3 convolutions, and maximum pools."""
@@ -117,10 +117,10 @@ class _Builder:
         deviation = math.sqrt(products * float((weight**2.0).mean()) * mean_square)
         real = np.full(outputs, target.hi / (2 * deviation)) * self.rng.uniform(0.7, 1, outputs)
         multiplier, shift = multiplier_and_shift(real)
-        skip_multiplier = None
+        skip_multiplier, skip_shift = None, 0
         if skip is not None:
-            factor = target.hi / self.formats[skip].hi / 2
-            skip_multiplier = np.full(outputs, round(math.ldexp(factor, shift)))
+            factor = np.full(outputs, target.hi / self.formats[skip].hi / 2)
+            skip_multiplier, skip_shift = skip_multiplier_and_shift(factor, shift)
         padding = kernel // 2
         assert output_size(height, kernel, stride, padding) == height // stride
         return self._append(
@@ -138,6 +138,7 @@ class _Builder:
                     format=target,
                     skip=skip,
                     skip_multiplier=skip_multiplier,
+                    skip_shift=skip_shift,
                 ),
             )
         )

@@ -2,7 +2,7 @@
 
 from adq.data.hub import HUB_DATA_SETS
 
-__all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "images_of"]
+__all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "images_of", "largest_level"]
 
 BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
 """(C, H, W) of an image of the data sets that need no files (``adq.data.digits``), by name."""
@@ -12,6 +12,15 @@ DIGITS_CLASSES = 10
 
 DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
 """Names of the data sets."""
+
+
+DIGITS_LARGEST_LEVEL = 16
+"""Largest value of a pixel of these; their smallest is 0."""
+
+
+def largest_level(name: str) -> int:
+    """Return the largest value that a pixel of one of ``DATA_SETS`` can have."""
+    return DIGITS_LARGEST_LEVEL if name in BUILT_IN else 255
 
 
 def images_of(name: str) -> tuple[tuple[int, int, int], int]:

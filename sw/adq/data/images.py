@@ -123,6 +123,14 @@ class Images:
             data=dataclasses.replace(self.data, mean=data.mean, deviation=data.deviation),
         )
 
+    def as_levels(self, largest: int) -> "Images":
+        """Return the same images as shares of the largest level: from 0 to 1, black stays 0."""
+        channels = self.shape[0]
+        data = dataclasses.replace(
+            self.data, mean=(0.0,) * channels, deviation=(float(largest),) * channels
+        )
+        return self.normalized_as(data)
+
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw what chance decides for ``count`` images: int64 (count, 3), on the CPU.
 

@@ -24,9 +24,10 @@ class TrainingData:
     test_digest: str
     """The same of the test images."""
     mean: tuple[float, ...]
-    """Of each channel of the training images; every image is normalized by it."""
+    """Of each channel of the training images; every image is normalized by it. 0 where the
+    network reads levels."""
     deviation: tuple[float, ...]
-    """Standard deviation, likewise."""
+    """Standard deviation, likewise; the largest level where the network reads levels."""
     levels: tuple[int, int]
     """Smallest and largest value of a training image's pixels."""
     classes: int

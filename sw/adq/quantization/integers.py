@@ -5,7 +5,8 @@ follows the products (batch norm, bias) folded into a factor g and an offset o,
 
     y = g * a * acc + o + skip = g * a * (acc + o / (g * a)) + s_skip * q_skip,
 
-which becomes (acc + bias) * M / 2^S + q_skip * M_skip / 2^S in units of the output's scale s_y. A
+which becomes (acc + bias) * M / 2^S + (q_skip * M_skip << E) / 2^S in units of the output's scale
+s_y. A
 negative gamma gives a negative M. The bias is taken against M / 2^S as rounded rather than against
 g * a, so that a coarse M, which a channel with a small gamma gets beside channels with large ones,
 does not shift the offset. A channel whose M would be 0 contributes less than half of a unit of the
@@ -39,7 +40,7 @@ from adq.golden.network import (
     Rescale,
     Reshape,
 )
-from adq.golden.requantize import multiplier_and_shift
+from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
 from adq.quantization.layers import LayerStage, LogitsStage, as_images, pair
 from adq.quantization.multipliers import on_multiplier_grid
 from adq.quantization.operations import MaxPool
@@ -296,6 +297,7 @@ class _Export:
                 format=target,
                 skip=requantize.skip,
                 skip_multiplier=requantize.skip_multiplier,
+                skip_shift=requantize.skip_shift,
             ),
             "density": self.densities.get(stage.name),
             **common,
@@ -342,16 +344,17 @@ def _requantize(
         # Nothing but a skip connection or offsets: they decide how fine the shift must be.
         shift = _LARGEST_SHIFT if multiplier.any() else np.iinfo(np.int16).bits
         multiplier = np.rint(np.ldexp(real, shift)).astype(np.int16)
-    skip_multiplier = None
+    skip_multiplier, skip_shift = None, 0
     if skip is not None:
-        value = np.rint(np.ldexp(skip_ratio, shift))
-        skip_multiplier = np.full(real.shape, value).astype(np.int64)
+        ratios = np.full(real.shape, skip_ratio)
+        skip_multiplier, skip_shift = skip_multiplier_and_shift(ratios, shift)
     return Requantize(
         multiplier=multiplier,
         shift=shift,
         format=target,
         skip=skip,
         skip_multiplier=skip_multiplier,
+        skip_shift=skip_shift,
     )
 
 

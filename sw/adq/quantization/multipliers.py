@@ -11,6 +11,9 @@ import torch
 from adq.golden.requantize import MAXIMUM_SHIFT
 from adq.quantization.quantizers import Activation
 
+_MOST = 2**15 - 1
+"""Largest |M|."""
+
 
 class Multipliers(NamedTuple):
     """Multipliers over one power of two."""
@@ -29,12 +32,8 @@ def on_multiplier_grid(real: torch.Tensor) -> Multipliers:
     of few inputs at 2 bits before one at 16 bits can, they saturate: the network trains with what
     the hardware has.
     """
-    most = 2**15 - 1
-    largest = real.abs().amax()
-    shift = 15 - torch.frexp(largest).exponent
-    shift = shift - (torch.ldexp(largest, shift).round() > most).int()
-    shift = shift.clamp(0, MAXIMUM_SHIFT)
-    values = torch.ldexp(torch.ldexp(real, shift).round().clamp(-most, most), -shift)
+    shift = _finest_shift(real.abs().amax()).clamp(0, MAXIMUM_SHIFT)
+    values = torch.ldexp(torch.ldexp(real, shift).round().clamp(-_MOST, _MOST), -shift)
     return Multipliers(values, shift)
 
 
@@ -60,9 +59,21 @@ def ratio(
 def skip_ratio(
     x: Activation, unit: torch.Tensor | None, shift: torch.Tensor | None
 ) -> torch.Tensor:
-    """What multiplies a skip connection's integers, by the S of what it is added to: ()."""
+    """What multiplies a skip connection's integers, by the S of what it is added to: ().
+
+    It is ``(M_skip << E) / 2^S`` with 16 bits for M_skip, as
+    ``adq.golden.requantize.skip_multiplier_and_shift`` gives it.
+    """
     if unit is None:
         return x.scale
     exact = x.scale / unit
-    rounded = torch.ldexp(torch.ldexp(exact.detach().double(), shift).round(), -shift)
+    real = exact.detach().double()
+    places = torch.minimum(_finest_shift(real.abs()), shift)  # S - E, which may be negative
+    rounded = torch.ldexp(torch.ldexp(real, places).round(), -places)
     return straight_through(exact, rounded)
+
+
+def _finest_shift(largest: torch.Tensor) -> torch.Tensor:
+    """S with which the largest |M| uses all of 16 bits: integer ()."""
+    shift = 15 - torch.frexp(largest).exponent
+    return shift - (torch.ldexp(largest, shift).round() > _MOST).int()

@@ -25,6 +25,7 @@ def prepare(
     *,
     config: QuantizationConfig | None = None,
     bits: int = 16,
+    levels: int | None = None,
 ) -> Prepared:
     """Quantize a network's activations and weights, in training as in evaluation.
 
@@ -44,6 +45,11 @@ def prepare(
         How ranges are found.
     bits
         Precision of every layer at the start, 2 to 16.
+    levels
+        Largest level of the images, 1 to 65535, if the network is to read levels: images are
+        then level / ``levels``, from 0 to 1, and the network's input has these levels as unsigned
+        integers of as many bits as the largest needs. Without it, the input is signed and has the
+        precision of the first layer.
 
     Raises
     ------
@@ -54,6 +60,8 @@ def prepare(
     check_integers({"bits": bits})
     check_bits({"bits": bits})
     _check_network(network, example)
+    if levels is not None:
+        _check_levels(levels, example)
     config = config or QuantizationConfig()
     graph = trace(network, example)
     read = Read(graph)
@@ -65,7 +73,7 @@ def prepare(
         structure=graph.structure,
     )
     learned = config.activation_range == "learned"
-    model = QuantizedNetwork(network, assembled.steps, outputs, learned=learned)
+    model = QuantizedNetwork(network, assembled.steps, outputs, learned=learned, levels=levels)
     prepared = Prepared(model, example)
     check_steps(model, read, assembled.last)
     check_example(model, example)
@@ -99,6 +107,18 @@ def _check_network(network: nn.Module, example: torch.Tensor) -> None:
                 f"{name} is {parameter.dtype}: quantizers compute in float32, so call .float() on "
                 "the network first, and use autocast for faster types"
             )
+
+
+def _check_levels(levels: int, example: torch.Tensor) -> None:
+    check_integers({"levels": levels})
+    if not 1 <= levels < 2**16:
+        raise PrepareError(f"levels: a largest level of {levels}: it must be 1 to {2**16 - 1}")
+    least, most = example.min().item(), example.max().item()
+    if least < 0 or most > 1:
+        raise PrepareError(
+            f"the example spans {least:.3g} to {most:.3g}: images of levels are level / {levels}, "
+            "from 0 to 1"
+        )
 
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

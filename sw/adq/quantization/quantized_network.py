@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from adq.quantization.layers import LayerStage, LogitsStage
-from adq.quantization.quantizers import Activation, ActivationQuantizer
+from adq.quantization.quantizers import Activation, ActivationQuantizer, LevelQuantizer
 from adq.quantization.stages import (
     InputStage,
     Passive,
@@ -56,10 +56,20 @@ class QuantizedNetwork(nn.Module):
         What it returns.
     learned
         Whether gradients learn the ranges of activations.
+    levels
+        Largest level of the images, where the network reads levels.
 
     """
 
-    def __init__(self, network: nn.Module, steps: list[Step], outputs: Outputs, *, learned: bool):
+    def __init__(
+        self,
+        network: nn.Module,
+        steps: list[Step],
+        outputs: Outputs,
+        *,
+        learned: bool,
+        levels: int | None = None,
+    ):
         super().__init__()
         self.network = network
         self.steps = steps
@@ -77,7 +87,7 @@ class QuantizedNetwork(nn.Module):
         self.quantizers = nn.ModuleDict()
         signed: dict[str, bool] = {}
         for step in steps:
-            signed[step.name] = self._add_quantizer(step, signed, learned)
+            signed[step.name] = self._add_quantizer(step, signed, learned, levels)
         self._set_precisions()
         device = next(network.parameters()).device
         self.quantizers.to(device)
@@ -141,7 +151,9 @@ class QuantizedNetwork(nn.Module):
         """Take over the precisions that ``get_extra_state`` gave."""
         self.set_bits(state["bits"])
 
-    def _add_quantizer(self, step: Step, signed: Mapping[str, bool], learned: bool) -> bool:
+    def _add_quantizer(
+        self, step: Step, signed: Mapping[str, bool], learned: bool, levels: int | None
+    ) -> bool:
         """Give a step its quantizers; say whether its output is signed."""
         input_signed = any(signed[reading.tensor] for reading in step.readings)
         # A module's name has no dots.
@@ -155,6 +167,9 @@ class QuantizedNetwork(nn.Module):
                 self.quantizers[f"{reading.tensor.replace('.', '/')}->{end}"] = reading.quantizer
         if isinstance(step, Passive | LogitsStage):
             return input_signed
+        if isinstance(step, InputStage) and levels is not None:
+            step.quantizer = self.quantizers[name] = LevelQuantizer(levels)
+            return step.quantizer.signed
         rectified = step.relu
         result = not rectified and step.gives_signed(input_signed)
         # What images are like is not learned, and finding it must not need their gradient.
@@ -173,7 +188,7 @@ class QuantizedNetwork(nn.Module):
                 reader.wants(tensor_bits[reader.name]) for reader, _ in self.readers[step.name]
             ]
             given = OUTPUT_BITS if step.name in self.outputs.steps else 0
-            tensor_bits[step.name] = widest = max([*wanted, given])
+            tensor_bits[step.name] = widest = step.gives(max([*wanted, given]))
             for (_, reading), bits in zip(self.readers[step.name], wanted, strict=True):
                 reading.narrower = bits < widest
                 if reading.quantizer is not None:

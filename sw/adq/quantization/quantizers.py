@@ -246,6 +246,10 @@ class ActivationQuantizer(nn.Module):
         observes = self.training and not (self.learned and self._range_is_known)
         return None if observes or self.real else self.scale
 
+    def at_most(self, bits: int) -> int:
+        """Precision that it takes where ``bits`` are asked for."""
+        return bits
+
     def change(self, bits: int, *, keep_range: bool = False) -> None:
         """Take another precision, and find the range anew from the next training batch."""
         if bits != self.bits:
@@ -302,3 +306,53 @@ class ActivationQuantizer(nn.Module):
             torch.distributed.all_reduce(limit, torch.distributed.ReduceOp.MAX)
         self.range.lerp_(limit, self.momentum if self._range_is_known else 1.0)
         self._range_is_known = True
+
+
+class LevelQuantizer(ActivationQuantizer):
+    """Quantizer of images that are levels, given as shares of the largest level: from 0 to 1.
+
+    At the precision that holds all levels the integers are the levels themselves, and nothing is
+    rounded. Where readers ask for fewer bits, the largest integer stands for the largest level.
+    Nothing is learned or observed.
+
+    Parameters
+    ----------
+    levels
+        The largest level.
+
+    """
+
+    def __init__(self, levels: int):
+        super().__init__(bits=levels.bit_length(), signed=False, learned=False)
+        self.levels = levels
+        self._range_is_known = True
+        self._set_range()
+
+    @property
+    def unit(self) -> torch.Tensor | None:
+        return None if self.real else self.scale
+
+    def at_most(self, bits: int) -> int:
+        return min(bits, self.levels.bit_length())
+
+    def change(self, bits: int, *, keep_range: bool = False) -> None:
+        """Take another precision, which has a range of its own."""
+        self.bits = bits
+        self._set_range()
+
+    def forget(self) -> None:
+        """Keep the range, which follows from the levels."""
+
+    def forward(self, x: torch.Tensor, unit: torch.Tensor | None) -> Activation:
+        if self.real:
+            return Activation(x, x.new_ones(()))
+        return super().forward(x, unit)
+
+    def set_extra_state(self, state: dict[str, bool | int]) -> None:
+        super().set_extra_state(state)
+        self._set_range()
+
+    @torch.no_grad()
+    def _set_range(self) -> None:
+        whole = self.bits == self.levels.bit_length()
+        self.range.fill_(self.largest / self.levels if whole else 1.0)

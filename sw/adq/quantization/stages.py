@@ -74,6 +74,10 @@ class Step:
         """Precision at which it reads, given that at which its output is read."""
         return self.bits or own
 
+    def gives(self, wanted: int) -> int:
+        """Precision that its output has, given the largest that a reader wants."""
+        return wanted
+
     def gives_signed(self, reads_signed: bool) -> bool:
         """Whether its output has negative numbers, given whether any tensor that it reads has."""
         return reads_signed
@@ -239,6 +243,9 @@ class InputStage(Stage):
         super().__init__(name, ())
         self.shape = shape
         """Of an image: (C, H, W), or (F,)."""
+
+    def gives(self, wanted: int) -> int:
+        return self.quantizer.at_most(wanted)
 
     def gives_signed(self, reads_signed: bool) -> bool:
         return True

@@ -150,7 +150,10 @@ class Checkpoint:
             recipe = Recipe.from_table(self.recipe, source=self.path)
             model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
             prepared = adq.prepare(
-                model, torch.zeros(1, *self.input_shape), config=recipe.quantization
+                model,
+                torch.zeros(1, *self.input_shape),
+                config=recipe.quantization,
+                levels=recipe.input_levels,
             )
             prepared.model.load_state_dict(self.state)
         except (ConfigError, RuntimeError, KeyError, ValueError) as error:

@@ -377,6 +377,24 @@ def _verilog_fields() -> list[str]:
     return lines[:-1]
 
 
+def _descriptors() -> list[str]:
+    """Fields of every descriptor of the platform."""
+    from adq.signoff.platform_sections import FIELD_HEADINGS, descriptor_tables
+
+    lines = []
+    for heading, rows in descriptor_tables():
+        lines += [heading, ""]
+        lines += [*_table(FIELD_HEADINGS, rows), ""] if rows else []
+    return lines[:-1]
+
+
+def _platform_cycles() -> list[str]:
+    """Cycles of networks on platforms, by the planner."""
+    from adq.signoff.platform_sections import CYCLE_HEADINGS, cycle_rows
+
+    return _table(CYCLE_HEADINGS, cycle_rows())
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "glitches": _glitches,
@@ -389,5 +407,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "silicon": _silicon,
     "silicon-losses": _losses,
     "verilog-fields": _verilog_fields,
+    "descriptors": _descriptors,
+    "platform-cycles": _platform_cycles,
 }
 """Lines of each section, by the name in its marker."""

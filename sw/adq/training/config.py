@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adq.data.catalog import largest_level
 from adq.data.config import DataConfig
 from adq.fields import ConfigError, check_at_least, check_between, check_choice
 from adq.golden.files.reading import FileError, read_file
@@ -30,6 +31,9 @@ UNIFORM_STARTS = ("phase", "first-epoch")
 
 ACTIVATION_RANGES = ("learned", "minmax")
 """Methods that choose the range of an activation quantizer."""
+
+INPUTS = ("signed", "levels")
+"""Forms in which a network reads images."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """Number formats of a convolution's operands in training."""
@@ -53,7 +57,13 @@ class QuantizationConfig:
     activation_range: str = "learned"
     """Range of activation quantizers: ``learned``, or ``minmax`` as in the paper."""
 
+    input: str = "signed"
+    """Form in which the network reads images: ``signed`` (normalized by mean and deviation, at
+    the precision of the first layer) or ``levels`` (the pixels' own integers, unsigned: 8 bits,
+    or 5 for digits)."""
+
     def __post_init__(self):
+        check_choice("input", self.input, INPUTS)
         check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
 
 
@@ -235,6 +245,11 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     controller: ControllerConfig = field(default_factory=ControllerConfig)
+
+    @property
+    def input_levels(self) -> int | None:
+        """Largest level of the images, where the network reads levels."""
+        return largest_level(self.data.name) if self.quantization.input == "levels" else None
 
     @classmethod
     def from_toml(cls, path: Path, changes: Sequence[str] = ()) -> "Recipe":

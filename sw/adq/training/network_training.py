@@ -68,7 +68,12 @@ class NetworkTraining:
     ):
         self.name = name
         self.recipe = recipe
-        self.images = images if checkpoint is None else checkpoint.normalized(images)
+        levels = recipe.input_levels
+        if checkpoint is not None:
+            images = checkpoint.normalized(images)
+        elif levels is not None:
+            images = images.as_levels(levels)
+        self.images = images
         self.fabric = fabric
         if not self.steps:
             raise TrainingError(
@@ -84,6 +89,7 @@ class NetworkTraining:
                 images.test_batch(slice(1)).cpu(),
                 config=recipe.quantization,
                 bits=recipe.controller.initial_bits,
+                levels=levels,
             )
         else:
             self.prepared = checkpoint.build()

@@ -1,4 +1,4 @@
-"""The blocks of a tile side by side, so that one build serves the tests of all of them."""
+"""Blocks of a tile and of the platform side by side: one build serves the tests of all of them."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -10,11 +10,14 @@ from adq.rtl.pim_tile.counters import PerformanceCounters
 from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.platform.maximum import MaximumPool
+from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
 from adq.rtl.shift_add.fuser import Fuser
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.shift_add import ShiftAdd
+from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 
 __all__ = ["Workbench"]
 
@@ -27,7 +30,7 @@ def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
 
 
 class Workbench(wiring.Component):
-    """Every block of a tile, unconnected: its ports are the workbench's, with the block's name in
+    """Every block, unconnected: its ports are the workbench's, with the block's name in
     front.
     """
 
@@ -44,6 +47,12 @@ class Workbench(wiring.Component):
             **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),
+            # Their sizes are the platform's, whatever the tile's.
+            **{
+                each.block: Requantizer(each.accumulator_bits, **each.parameters)
+                for each in (WIDE, NARROW)
+            },
+            "maximum_pool": MaximumPool(),
         }
         if p.partial_sums:
             self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)

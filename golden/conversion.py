@@ -1,0 +1,60 @@
+"""Artifacts of older format versions, as the newest version has them."""
+
+import dataclasses
+
+import numpy as np
+
+from adq.golden.network import Node
+from adq.golden.requantize import Requantize, skip_multiplier_and_shift
+from adq.golden.samples import Artifact, Samples
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Converted:
+    """An artifact with skip multipliers of 16 bits, and how its integers compare."""
+
+    artifact: Artifact
+    nodes: tuple[str, ...]
+    """Nodes whose skip multipliers were rounded."""
+    differing: int
+    """Activations of the samples that are another integer now."""
+    activations: int
+    """Activations of the samples."""
+    differing_classes: int
+    """Samples of which another class is found."""
+
+
+def converted(artifact: Artifact) -> Converted:
+    """Round skip multipliers to 16 bits and a shift, and compute the samples anew.
+
+    A network whose skip multipliers have 16 bits stays as it is.
+    """
+    network = artifact.network
+    narrow = tuple(map(_narrowed, network.nodes))
+    pairs = zip(narrow, network.nodes, strict=True)
+    rounded = tuple(node.name for node, before in pairs if node is not before)
+    network = dataclasses.replace(network, nodes=narrow)
+    old = artifact.samples
+    samples = dataclasses.replace(
+        Samples.record(network, old.inputs, None), labels=old.labels
+    )  # fmt: skip
+    differing = sum(
+        int((samples.outputs[name] != outputs).sum()) for name, outputs in old.outputs.items()
+    )
+    return Converted(
+        artifact=dataclasses.replace(artifact, network=network, samples=samples),
+        nodes=rounded,
+        differing=differing,
+        activations=sum(outputs.size for outputs in old.outputs.values()),
+        differing_classes=int((samples.classes != old.classes).sum()),
+    )
+
+
+def _narrowed(node: Node) -> Node:
+    requantize: Requantize | None = getattr(node, "requantize", None)
+    if requantize is None or not requantize.has_wide_skip:
+        return node
+    real = np.ldexp(requantize.skip_multiplier.astype(np.float64), -requantize.shift)
+    multiplier, shift = skip_multiplier_and_shift(real, requantize.shift)
+    narrow = dataclasses.replace(requantize, skip_multiplier=multiplier, skip_shift=shift)
+    return dataclasses.replace(node, requantize=narrow)

@@ -1,0 +1,1 @@
+"""Programs of the platform: planning, their bytes, and the interpreter that runs them."""

@@ -1,0 +1,1 @@
+"""What makes tiles a platform: memories, walkers, requantizers, conductor and bus."""

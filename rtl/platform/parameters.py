@@ -1,0 +1,162 @@
+"""Parameters of the platform: tiles, memories, requantizers and the bus around them."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from adq.rtl.parameters import ParameterError, TileParameters, read_parameters
+
+__all__ = ["PlatformParameters"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformParameters:
+    """Sizes of a platform.
+
+    A cluster has ``stack`` x ``tile_columns`` tiles. Tiles side by side take the same activation
+    planes. Tiles on top of each other take different row blocks, whose sums meet before they are
+    stored; where a layer has one row block, each row of tiles works alone. Clusters split the
+    pixels or the outputs of a layer.
+
+    Raises
+    ------
+    ParameterError
+        If a size is out of range. The message names the parameter, its value and the range.
+
+    """
+
+    rows: int = 64
+    """Rows of a tile; a power of two from 16 to 1024. Also the bits of a plane memory word."""
+
+    columns: int = 64
+    """Weight bits per row of a tile; a multiple of 16, up to 1024."""
+
+    stack: int = 1
+    """Tiles of a cluster on top of each other; 1 to 8."""
+
+    tile_columns: int = 1
+    """Tiles of a cluster side by side; 1 to 16."""
+
+    clusters: int = 1
+    """Clusters; 1 to 64."""
+
+    plane_memory_kib: int = 256
+    """Plane memory of the whole platform, in KiB; 1 to 65536."""
+
+    weight_buffer_kib: int = 16
+    """Half of a column's weight buffer, in KiB: weights that fit are fetched once a layer; 1 to
+    1024."""
+
+    accumulator_vectors: int = 256
+    """Vectors that half of the accumulator memory of a column holds; 1 to 4096."""
+
+    accumulator_bits: int = 48
+    """Widest accumulator lane; 16 to 64."""
+
+    requantizers: int = 8
+    """Requantizer lanes of a column of tiles, each a result a cycle; 1 to 512."""
+
+    bus_bits: int = 128
+    """Bits of the memory bus; 32, 64, 128, 256 or 512."""
+
+    largest_descriptors: ClassVar[int] = 4096
+    """Largest number of descriptors of a program."""
+
+    loop_levels: ClassVar[int] = 4
+    """Largest number of loops of a program, one inside of the other."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ParameterError(f"{field.name} must be an integer, not {value!r}")
+        if not 16 <= self.rows <= 1024 or self.rows & (self.rows - 1):
+            raise ParameterError(
+                f"rows must be a power of two from 16 to 1024, not {self.rows}: pixels share words "
+                "of the plane memory"
+            )
+        assert self.tile  # its sizes are checked there
+        for name, least, most in (
+            ("stack", 1, 8),
+            ("tile_columns", 1, 16),
+            ("clusters", 1, 64),
+            ("plane_memory_kib", 1, 65536),
+            ("weight_buffer_kib", 1, 1024),
+            ("accumulator_vectors", 1, 4096),
+            ("accumulator_bits", 16, 64),
+            ("requantizers", 1, 512),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ParameterError(f"{name} must be between {least} and {most}, not {value}")
+        if self.bus_bits not in (32, 64, 128, 256, 512):
+            raise ParameterError(
+                f"bus_bits must be one of 32, 64, 128, 256, 512, not {self.bus_bits}"
+            )
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "PlatformParameters":
+        """Read the ``[platform]`` table of a TOML file. Missing keys keep their defaults.
+
+        Raises
+        ------
+        ParameterError
+            As :func:`adq.rtl.parameters.read_parameters`.
+
+        """
+        return read_parameters(cls, path, "platform")
+
+    @property
+    def tile(self) -> TileParameters:
+        """One tile of the platform."""
+        return TileParameters(rows=self.rows, columns=self.columns)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of the platform."""
+        return self.stack * self.tile_columns * self.clusters
+
+    @property
+    def plane_memory_words(self) -> int:
+        """Words of the plane memory, of ``rows`` bits each."""
+        return self.plane_memory_kib * 8192 // self.rows
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of the weights of one tile."""
+        return self.rows * self.columns // 8
+
+    @property
+    def capacity(self) -> int:
+        """Bit products that all tiles can do in a cycle."""
+        return self.tiles * self.rows * self.columns
+
+    # Cycles
+
+    block_latency: ClassVar[int] = 2
+    """Cycles that a weight block takes beyond its beats, until the next one may follow."""
+
+    fill_latency: ClassVar[int] = 12
+    """Cycles from the start of a layer to its first plane, and from its last result to the next
+    layer, beyond those that weights and requantizers take."""
+
+    def block_cycles(self, vectors: int, planes: int) -> int:
+        """Return the cycles of a row block: its planes, or the load of the next weights."""
+        return max(vectors * planes, self.tile.weight_beats + self.block_latency)
+
+    def job_cycles(self, rounds: int, vectors: int, planes: int, results: int) -> int:
+        """Return the cycles of a job: its row blocks, or the drain of the job before.
+
+        ``results`` are those of a column of tiles: ``vectors`` times the outputs of a tile.
+        """
+        compute = rounds * self.block_cycles(vectors, planes) + 1
+        return max(compute, self.drain_cycles(results))
+
+    def drain_cycles(self, results: int) -> int:
+        """Return the cycles in which the requantizers of a column take ``results``."""
+        return -(-results // self.requantizers)
+
+    def bus_cycles(self, size: int) -> int:
+        """Return the cycles in which the bus carries ``size`` bytes."""
+        return -(-8 * size // self.bus_bits)

@@ -1,0 +1,67 @@
+"""Rows of the generated tables of ``docs/platform.md``."""
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Iterator
+
+from adq.golden.platform.descriptors import OPERATIONS, Descriptor
+from adq.golden.platform.planner import plan
+from adq.golden.platform.shapes import resnet18, vgg19
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.shipped import find_shipped
+
+__all__ = ["CYCLE_HEADINGS", "FIELD_HEADINGS", "cycle_rows", "descriptor_tables"]
+
+PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
+NETWORKS = (("VGG19", vgg19, 2), ("VGG19", vgg19, 4), ("VGG19", vgg19, 16),
+            ("ResNet18", resnet18, 2))  # fmt: skip
+
+CYCLE_HEADINGS = ("network, bits of hidden layers", *PLATFORMS)
+FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
+
+
+def descriptor_tables() -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield a heading and the rows of its fields for each operation."""
+    for number, kind in OPERATIONS.items():
+        meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+        yield f"`{kind.__name__}`, operation {number}: {meaning}", _fields(kind)
+
+
+def _fields(kind: type[Descriptor]) -> list[list[str]]:
+    notes = _attribute_docstrings(kind)
+    rows = []
+    for field in sorted(dataclasses.fields(kind), key=lambda each: each.metadata["at"]):
+        place = field.metadata
+        word, bit = divmod(place["at"], 32)
+        last = bit + place["bits"] - 1
+        bits = f"{last}:{bit}" if last > bit else f"{bit}"
+        span = f"{place['least']} to {place['most']}"
+        rows.append([str(word), bits, f"`{field.name}`", span, notes[field.name]])
+    return rows
+
+
+def _attribute_docstrings(kind: type) -> dict[str, str]:
+    """Return the texts under the fields of a class."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(tree, ast.ClassDef)
+    notes = {}
+    for before, after in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr):
+            assert isinstance(before.target, ast.Name)
+            assert isinstance(after.value, ast.Constant)
+            notes[before.target.id] = " ".join(str(after.value.value).split())
+    return notes
+
+
+def cycle_rows() -> Iterator[list[str]]:
+    """Yield cycles an image and utilization of networks on platforms."""
+    platforms = [PlatformParameters.from_toml(find_shipped("platform", each)) for each in PLATFORMS]
+    for name, network, bits in NETWORKS:
+        shape = network(bits)
+        row = [f"{name}, {bits}"]
+        for platform in platforms:
+            made = plan(shape, platform)
+            row.append(f"{made.cycles_per_image:,.0f} ({made.utilization:.2f})")
+        yield row
