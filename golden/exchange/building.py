@@ -1,13 +1,15 @@
 """Builds the integer network: a node where a quantizer makes integers of what was computed."""
 
+import collections
 import dataclasses
 import functools
 import itertools
+import math
 import re
 
 import numpy as np
 
-from adq.golden.exchange.opening import ExchangeError
+from adq.golden.exchange.opening import MAXIMUM_ELEMENTS, ExchangeError
 from adq.golden.exchange.rescaling import (
     IntegerBias,
     Rounding,
@@ -43,6 +45,13 @@ class OriginalAccumulators:
     """float64 (C,): what rounding the bias left."""
 
 
+def bounded(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """Return a tensor's shape, or refuse one of more elements than any network has."""
+    if math.prod(shape) > MAXIMUM_ELEMENTS:
+        raise ExchangeError(f"{name}: has shape {shape}: at most {MAXIMUM_ELEMENTS} elements")
+    return shape
+
+
 class Builder:
     """Nodes of the integer network, and how each tensor stands for one of the file."""
 
@@ -55,25 +64,25 @@ class Builder:
         """The file's tensor of real numbers for a tensor of the network."""
         self.accumulators: dict[str, OriginalAccumulators] = {}
         self._names = {INPUT}
+        self._numbers: collections.Counter[str] = collections.Counter()
         self._centred: dict[tuple[str, int], Grid] = {}
 
     def unique(self, wanted: str) -> str:
         """Return a name for a node, as close to a given one as the format allows."""
         plain = re.sub(r"[^A-Za-z0-9_.-]+", ".", wanted.replace("::", ".")).strip(".-")
         plain = plain[:MAXIMUM_NAME].strip(".-") or "node"
-        name, number = plain, 1
+        name = plain
         while name in self._names:
-            number += 1
-            name = f"{plain}_{number}"
+            self._numbers[plain] += 1
+            name = f"{plain}_{self._numbers[plain] + 1}"
         return name
 
     def append(self, node: Node, shapes: list[tuple[int, ...]] | None = None) -> str:
         """Add a node, and return its tensor's name."""
         self._names.add(node.name)
         source = self.shapes[node.input]
-        self.shapes[node.name] = (
-            node.output_shape(source) if shapes is None else node.joined_shape(shapes)
-        )
+        shape = node.output_shape(source) if shapes is None else node.joined_shape(shapes)
+        self.shapes[node.name] = bounded(shape, node.name)
         if getattr(node, "requantize", True) is not None:
             self.formats[node.name] = node.output_format(self.formats[node.input])
         self.nodes.append(node)

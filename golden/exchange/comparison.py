@@ -9,6 +9,7 @@ What runs is the reduced graph: operators that were understood, and tensors insi
 
 import dataclasses
 import importlib
+import math
 
 import numpy as np
 import onnx
@@ -23,7 +24,10 @@ from adq.golden.onnx.graph import QONNX_DOMAIN
 from adq.golden.requantize import requantize
 
 BATCH = 256
-"""Images at a time."""
+"""Most images at a time."""
+
+ELEMENTS = 2**26
+"""Elements of all tensors that are held at a time, but for those of one image."""
 
 _FLOAT32_ERROR = 2.0**-20
 """Error of a sum of float32 products, relative to the largest that it can be."""
@@ -85,8 +89,10 @@ def compare(imported: Imported, images: np.ndarray) -> Comparison:
     original = _Original(imported)
     network, nodes = imported.network, {}
     classes, differing = [], 0
-    for first in range(0, len(images), BATCH):
-        part = slice(first, first + BATCH)
+    elements = sum(map(math.prod, network.shapes.values()))
+    batch = max(1, min(BATCH, ELEMENTS // elements))
+    for first in range(0, len(images), batch):
+        part = slice(first, first + batch)
         tensors = original.run(images[part])
         found = tensors[imported.graph.outputs[0]].argmax(1)
         own = run(network, inputs[part]).classes

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from adq.golden.exchange import quantizers
+from adq.golden.exchange.building import bounded
 from adq.golden.exchange.opening import ExchangeError, Operator
 from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import flattening, padded, window
@@ -207,7 +208,7 @@ def _layer(
     return Pending(
         name=operator.name,
         make=make,
-        shape=trial.output_shape(grid.shape),
+        shape=bounded(trial.output_shape(grid.shape), operator.name),
         unit=unit,
         factor=unit,
         offset=np.zeros(outputs),

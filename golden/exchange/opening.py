@@ -19,12 +19,12 @@ from onnx import numpy_helper
 from adq.golden.files.reading import read_file
 from adq.golden.onnx.graph import QONNX_DOMAIN
 
-MAXIMUM_BYTES = 2**29
+MAXIMUM_BYTES = 2**28
 """Largest file that is read."""
 
 MAXIMUM_NODES = 20_000
-MAXIMUM_ELEMENTS = 2**27
-"""Most elements of a tensor, and of all images that the network takes at a time."""
+MAXIMUM_ELEMENTS = 2**26
+"""Most elements of a tensor, of one image."""
 
 OPSETS = range(11, 26)
 """Versions of ONNX's operators that are understood."""
@@ -41,6 +41,19 @@ _INPUTS = (
 _RUNTIME_DOMAIN = "com.microsoft"
 _RUNTIME_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 """Operators of ONNX Runtime's own domain that are those of ONNX, for more widths."""
+
+
+_KINDS = {
+    "axis": int,
+    "min": float,
+    "max": float,
+    "value": np.ndarray,
+    "value_int": int,
+    "value_float": float,
+    "value_floats": object,
+    "round_mode": str,
+}
+"""Types of attributes that have no default; those of the others are integers, one after another."""
 
 
 class ExchangeError(ValueError):
@@ -73,8 +86,10 @@ class Operator:
             raise self.error(f"has an attribute {name!r}, which is not understood")
         taken = [self.attributes.get(name, default) for name, default in defaults.items()]
         for (name, default), value in zip(defaults.items(), taken, strict=True):
-            if default is not None and value is not None and type(value) is not type(default):
-                raise self.error(f"has {name!r} as a {type(value).__name__}")
+            kind = type(default) if default is not None else _KINDS.get(name, tuple)
+            whole = kind is not tuple or all(type(each) is int for each in value or ())
+            if value is not None and not (isinstance(value, kind) and whole):
+                raise self.error(f"has {name!r} as {type(value).__name__}, which it cannot be")
         return taken
 
     def error(self, message: str) -> ExchangeError:

@@ -136,7 +136,7 @@ def centred(integers: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: int
     """Return constants without their zero points, of as many bits as they then need."""
     whole = integers - zero
     needed = max((-int(whole.min()) - 1).bit_length(), int(whole.max()).bit_length()) + 1
-    scale = np.broadcast_to(scale, whole.shape).astype(np.float64)
+    scale = np.broadcast_to(scale.astype(np.float64), whole.shape)
     return Weights(integers=whole, scale=scale, bits=max(bits, needed, 2))
 
 

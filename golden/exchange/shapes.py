@@ -7,6 +7,7 @@ import math
 import numpy as np
 from onnx import helper
 
+from adq.golden.exchange.building import bounded
 from adq.golden.exchange.opening import MAXIMUM_ELEMENTS, Operator
 from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.values import (
@@ -78,10 +79,7 @@ def padded(scene: Scene, operator: Operator, grid: Grid, pads: Pads) -> Grid:
     if not any(pads):
         return grid
     channels, height, width = grid.shape
-    if math.prod((channels, height + pads[0] + pads[2], width + pads[1] + pads[3])) > (
-        MAXIMUM_ELEMENTS
-    ):
-        raise operator.error(f"pads to more than {MAXIMUM_ELEMENTS} elements")
+    bounded((channels, height + pads[0] + pads[2], width + pads[1] + pads[3]), operator.name)
     builder, rows, columns = scene.builder, _around(height, *pads[::2]), _around(width, *pads[1::2])
     if builder.can_be_centred(grid):
         grid = builder.centred(grid)
@@ -247,6 +245,7 @@ def concatenation(scene: Scene, operator: Operator) -> Joined | Codes:
             values[place] = scene.grid(operator, place)
     shapes = [value.shape for value in values]
     channels = sum(shape[0] for shape in shapes)
+    bounded((channels, *shapes[0][1:]), operator.name)
     if len({shape[1:] for shape in shapes}) != 1 or axis not in (1, -len(shapes[0])):
         raise operator.error(f"joins {shapes} along axis {axis}: along the channels is understood")
     if all(isinstance(value, Codes) for value in values):

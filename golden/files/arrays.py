@@ -17,6 +17,10 @@ MAXIMUM_BYTES = 2**31
 """Largest file, and largest sum of what is packed in one."""
 
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+"""What a damaged archive gives, beside errors of values and of places in it."""
+
+
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file by name; the one of a ``.npy`` file is named ``""``.
 
@@ -40,7 +44,9 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
                 )
                 for member in members
             }
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except FileError:
+        raise
+    except (*_DAMAGE, ValueError, OSError) as error:
         raise FileError(f"{path}: is damaged: {error}") from None
 
 
