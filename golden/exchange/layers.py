@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from adq.golden.exchange import quantizers
-from adq.golden.exchange.building import bounded
+from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import ExchangeError, Operator
 from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import flattening, padded, window

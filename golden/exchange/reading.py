@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden.exchange.building import OriginalAccumulators
+from adq.golden.exchange.constants import FOLDED
 from adq.golden.exchange.elementwise import ELEMENTWISE
+from adq.golden.exchange.integers import OriginalAccumulators
 from adq.golden.exchange.layers import LAYERS
 from adq.golden.exchange.opening import ExchangeError, OpenedGraph, Operator, open_model
 from adq.golden.exchange.quantizers import integer_limits
 from adq.golden.exchange.quantizing import QUANTIZING
 from adq.golden.exchange.rescaling import Rounding
 from adq.golden.exchange.scene import Scene
-from adq.golden.exchange.shapes import FOLDED, SHAPES
+from adq.golden.exchange.shapes import SHAPES
 from adq.golden.exchange.values import Codes, Grid, Pending, Quantizer, Source, Tabled, Weights
 from adq.golden.network import INPUT, Network, NetworkError
 
