@@ -148,6 +148,14 @@ def test_attacks_are_refused_in_one_line(tmp_path, message):
     refused(tmp_path, edited(ATTACKS[message]), message)
 
 
+def test_a_name_that_is_no_text(tmp_path):
+    model, output = good()
+    data = model.proto(output).SerializeToString()
+    (tmp_path / "m.onnx").write_bytes(data.replace(output.encode(), b"\xe3" + output.encode()[1:]))
+    with pytest.raises(ExchangeError, match="is no text"):
+        read_model(tmp_path / "m.onnx")
+
+
 @pytest.mark.parametrize("data", [b"", b"no graph", b"\x00" * 100, b"\x08" * 100])
 def test_no_graph_at_all(tmp_path, data):
     (tmp_path / "m.onnx").write_bytes(data)

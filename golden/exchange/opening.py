@@ -138,6 +138,7 @@ def open_model(path: str | Path) -> OpenedGraph:
 
 
 def _opened(model: onnx.ModelProto, checksum: str) -> OpenedGraph:
+    _require_text(model)
     graph, opset = model.graph, _opset(model)
     for function in model.functions:
         raise ExchangeError(f"the file defines a function {function.name!r}: inline it")
@@ -167,6 +168,19 @@ def _opened(model: onnx.ModelProto, checksum: str) -> OpenedGraph:
         sha256=checksum,
         model=_reduced(model, nodes, inputs[0], opset),
     )
+
+
+def _require_text(model: onnx.ModelProto) -> None:
+    """Refuse names that are no text: what reads them elsewhere would fail on them."""
+    graph = model.graph
+    names = [model.producer_name, model.producer_version]
+    names += [each.domain for each in model.opset_import]
+    names += [each.name for each in (*graph.initializer, *graph.input, *graph.output)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [each.name for each in node.attribute]
+    if not all(isinstance(name, str) for name in names):
+        raise ExchangeError("a name in the file is no text: export it again")
 
 
 def _opset(model: onnx.ModelProto) -> int:
