@@ -308,3 +308,51 @@ def test_limits_between_those_of_a_format(tmp_path, limits, zero):
     zero = imported.zeros.get(imported.network.outputs[0], 0)
     steps = np.rint(real.astype(np.float64) / np.float32(scale)) + zero
     assert (own.min(), own.max()) == (steps.min(), steps.max())
+
+
+def test_lengths(tmp_path):
+    """Convolutions along one axis: images of one row, whose axes are those of the file."""
+    rng = np.random.default_rng(SEED)
+    model = Model(3, 20)
+    x = model.qdq("image", 0.03, np.uint8(100))
+    weight = model.weights(rng.integers(-9, 10, (6, 3, 5)).astype(np.int8), 0.05)
+    x = model.add("Conv", x, weight, pads=[1, 2], strides=[2], dilations=[2])
+    x = model.add("Add", x, rng.normal(0, 1, (6, 1)).astype(np.float32))
+    x = model.qdq(model.add("Relu", x), 0.05, np.uint8(0))
+    x = model.add("MaxPool", x, kernel_shape=[2], strides=[2])
+    x = model.add("Flatten", model.add("Concat", x, x, axis=-2), axis=-2)
+    weight = model.weights(rng.integers(-9, 10, (5, 48)).astype(np.int8), 0.05)
+    path = model.save(tmp_path / "m.onnx", model.add("Gemm", x, weight, transB=1))
+    imported, images = read_model(path), images_of((3, 20))
+    found = compare(imported, images)
+    assert found.agrees
+    assert found.differing_classes == 0
+    (scores,) = run_by_onnxruntime(path, images)
+    own = run(imported.network, imported.integers(images)).logits
+    assert np.abs(own * (np.float32(0.05) * np.float32(0.05)) - scores).max() < 0.1
+
+
+OTHER_NETWORKS = {
+    "an offset for each image of three": lambda m, x: m.add(
+        "Add", x, np.ones((3, 1, 1), np.float32)
+    ),
+    "columns": lambda m, x: m.add("Add", x, np.ones((20,), np.float32)),
+    "joined images": lambda m, x: m.add("Concat", x, x, axis=0),
+    "joined images, counted from the end": lambda m, x: m.add("Concat", x, x, axis=-3),
+    "flattened images": lambda m, x: m.add("Flatten", x, axis=0),
+    "rows of a length": lambda m, x: m.add("Reshape", x, np.array([-1, 20])),
+    "a length as an image": lambda m, x: m.add("Reshape", x, np.array([0, 3, 1, 20])),
+    "channels averaged": lambda m, x: m.add("ReduceMean", x, np.array([1])),
+    "dropout that drops": lambda m, x: m.add("Dropout", x, np.float32(0.5), np.array(True)),
+    "several limits": lambda m, x: m.add("Clip", x, np.zeros(20, np.float32)),
+    "softmax along the length": lambda m, x: m.add("Softmax", x, axis=-1),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_NETWORKS)
+def test_no_other_network_is_read(tmp_path, kind):
+    model = Model(3, 20)
+    x = OTHER_NETWORKS[kind](model, model.qdq("image", 0.03, np.uint8(100)))
+    path = model.save(tmp_path / "m.onnx", model.qdq(x, 0.03, np.uint8(100)))
+    with pytest.raises(ExchangeError):
+        read_model(path)

@@ -35,8 +35,10 @@ def clip(scene: Scene, operator: Operator) -> Value:
     """Read a Clip with constant limits, such as a ReLU6."""
     least, most = operator.take(min=None, max=None)
     lower, upper = (scene.constant(operator, place, "limit") for place in (1, 2))
-    least = float(lower) if lower is not None else (-np.inf if least is None else least)
-    most = float(upper) if upper is not None else (np.inf if most is None else most)
+    if any(limit is not None and limit.size != 1 for limit in (lower, upper)):
+        raise operator.error("has limits that are no single numbers")
+    least = lower.item() if lower is not None else (-np.inf if least is None else least)
+    most = upper.item() if upper is not None else (np.inf if most is None else most)
     if not least < most:
         raise operator.error(f"clips to {least} and {most}")
     return _limited(scene, operator, least, most)
@@ -83,7 +85,7 @@ def multiply(scene: Scene, operator: Operator) -> Value:
         scaled = dataclasses.replace(one, scale=one.scale * float(factor.flat[0]))
         return scene.builder.know(scaled, operator.output)
     value = _open(scene, operator, one)
-    return _affine(operator, value, _by_channel(operator, factor, value), 0.0)
+    return _affine(operator, value, _by_channel(scene, operator, factor, value), 0.0)
 
 
 def _table(function: Callable, **attributes: float) -> Callable[[Scene, Operator], Tabled]:
@@ -156,7 +158,7 @@ def _add_constant(scene: Scene, operator: Operator, value: Value, constant: np.n
         constant = constant.astype(np.float32)
         return _before(operator, value, lambda real: real + constant)
     value = _open(scene, operator, value)
-    constant = _by_channel(operator, constant, value)
+    constant = _by_channel(scene, operator, constant, value)
     if value.is_layer and value.bias is None and value.is_bare:
         bias = np.broadcast_to(constant, value.unit.shape)
         return dataclasses.replace(value, bias=bias, original=operator.output)
@@ -181,22 +183,20 @@ def _before(operator: Operator, source: Source, step: Callable) -> Source:
     return dataclasses.replace(source, prelude=(*source.prelude, step))
 
 
-def _by_channel(operator: Operator, constant: np.ndarray, value: Pending) -> np.ndarray:
+def _by_channel(
+    scene: Scene, operator: Operator, constant: np.ndarray, value: Pending
+) -> np.ndarray:
     """Return a constant as one number a channel, or a single one."""
-    if constant.size == 1:
+    rank = scene.rank(value.shape)
+    if constant.size == 1 and constant.ndim <= rank:
         return constant.reshape(1)
-    channels, axes = len(value.factor), len(value.shape)
-    shape = (
-        constant.shape[1:]
-        if constant.ndim == axes + 1 and constant.shape[0] == 1
-        else (constant.shape)
-    )
-    if shape != (channels, *[1] * (axes - 1)):
+    beside = (len(value.factor), *[1] * (rank - 2))
+    if value.moves or constant.shape not in (beside, (1, *beside)):
         raise operator.error(
             f"has a constant of shape {constant.shape} beside {value.shape}: one number, or one a "
             "channel, is understood"
         )
-    return constant.reshape(channels)
+    return constant.reshape(-1)
 
 
 def _real(value: np.ndarray | Weights) -> np.ndarray:

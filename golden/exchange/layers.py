@@ -8,7 +8,7 @@ import numpy as np
 
 from adq.golden.exchange import quantizers
 from adq.golden.exchange.integers import bounded
-from adq.golden.exchange.opening import ExchangeError, Operator
+from adq.golden.exchange.opening import Operator
 from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import flattening, padded, window
 from adq.golden.exchange.values import Codes, Grid, Pending, Value, Weights
@@ -78,7 +78,7 @@ def average(scene: Scene, operator: Operator) -> Pending:
     flat = False
     if operator.kind == "AveragePool":
         kernel, stride, pads, dilations, (included,) = window(
-            operator, grid.shape, count_include_pad=0
+            scene, operator, grid.shape, count_include_pad=0
         )
         if any(pads) and not included:
             raise operator.error(
@@ -90,7 +90,7 @@ def average(scene: Scene, operator: Operator) -> Pending:
     else:
         kernel = stride = grid.shape[1:]
         if operator.kind == "ReduceMean":
-            flat = _reduces(scene, operator)
+            flat = _reduces(scene, operator, grid)
         else:
             operator.take()
     count = math.prod(kernel)
@@ -149,7 +149,7 @@ def _convolution(
     if integers.ndim != 4:
         raise operator.error(f"has weights of shape {integers.shape}")
     kernel, stride, pads, dilation, (groups,) = window(
-        operator, grid.shape, kernel=integers.shape[2:], group=1
+        scene, operator, grid.shape, kernel=integers.shape[2:], group=1
     )
     if kernel != integers.shape[2:]:
         raise operator.error(f"has a kernel_shape of {kernel} and weights {integers.shape}")
@@ -198,7 +198,9 @@ def _layer(
     sums = weights.integers.reshape(outputs, -1)
     unit = grid.scale * scales[:, 0]
     if bias is not None:
-        bias = bias.reshape(-1) if bias.size == outputs else np.broadcast_to(bias, (outputs,))
+        if bias.shape not in ((), (1,), (1, 1), (outputs,), (1, outputs)):
+            raise operator.error(f"has a bias of shape {bias.shape} for {outputs} outputs")
+        bias = np.broadcast_to(bias.reshape(-1), (outputs,))
     source = scene.builder.formats[grid.tensor]
     make = functools.partial(
         make, input=grid.tensor, weight=weights.integers, weight_bits=weights.bits
@@ -279,13 +281,16 @@ def _linear_operands(
     return grid, quantizers.activations(operator, *parameters(*ends)), weights
 
 
-def _reduces(scene: Scene, operator: Operator) -> bool:
+def _reduces(scene: Scene, operator: Operator, grid: Grid) -> bool:
     """Whether a ReduceMean over height and width leaves a vector."""
     axes, kept, empty = operator.take(axes=None, keepdims=1, noop_with_empty_axes=0)
     given = scene.constant(operator, 1, "axes")
     axes = given.reshape(-1).tolist() if given is not None else list(axes or ())
-    if sorted(axis % 4 for axis in axes) != [2, 3] or empty:
-        raise ExchangeError(f"averages over axes {axes}: height and width, [2, 3], are understood")
+    inner = list(range(2, scene.rank(grid.shape)))
+    if scene.axes(operator, axes, grid.shape) != inner or empty:
+        raise operator.error(
+            f"averages over axes {axes}: height and width, {inner}, are understood"
+        )
     return not kept
 
 

@@ -25,12 +25,25 @@ class Scene:
         shape = graph.input_shape
         # A length alone is an image of one row.
         self.builder = Builder((shape[0], 1, shape[1]) if len(shape) == 2 else shape)
+        self.image_rank = len(shape) + 1 if len(shape) > 1 else None
+        """Axes of the file's images, N included: 3 where they are lengths. Vectors have 2."""
         self.values: dict[str, Value] = dict(graph.constants)
         self.values[graph.input] = Source(shape=self.builder.shapes[INPUT])
         self.quantizer: Quantizer | None = None
         self.zero = 0
         self.prelude: tuple = ()
         self.notes: list[str] = []
+
+    def rank(self, shape: tuple[int, ...]) -> int:
+        """Return the number of axes that the file has for a tensor, N included."""
+        return 2 if len(shape) == 1 else self.image_rank or 4
+
+    def axes(self, operator: Operator, axes: list[int], shape: tuple[int, ...]) -> list[int]:
+        """Return axes of a tensor in order, counted from N on."""
+        rank = self.rank(shape)
+        if not all(-rank <= axis < rank for axis in axes):
+            raise operator.error(f"has axes {axes}, of {rank}")
+        return sorted(axis % rank for axis in axes)
 
     def constant(self, operator: Operator, place: int, what: str) -> np.ndarray | None:
         """Return an input that must be a constant, or None where it is left out."""

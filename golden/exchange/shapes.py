@@ -27,7 +27,7 @@ Pads = tuple[int, int, int, int]
 """Elements above, left, below and right of an image."""
 
 
-def window(operator: Operator, shape: tuple[int, ...], *, kernel=None, **more: int):
+def window(scene: Scene, operator: Operator, shape: tuple[int, ...], *, kernel=None, **more: int):
     """Return kernel, stride, pads and dilation of a sliding window, and further attributes.
 
     Lengths count as images of one row.
@@ -44,16 +44,19 @@ def window(operator: Operator, shape: tuple[int, ...], *, kernel=None, **more: i
     )  # fmt: skip
     if len(shape) != 3:
         raise operator.error(f"slides over a tensor of shape {shape}: images are understood")
-    is_length = shape[1] == 1 and len(given or strides or dilations or (0, 0)) == 1
+    is_length = scene.rank(shape) == 3
 
-    def pair(values: tuple[int, ...] | None, default: tuple[int, ...], fill: int = 1):
-        values = default if values is None else tuple(values)
-        values = (fill, *values) if is_length and len(values) == 1 else values
+    def pair(values: tuple[int, ...] | None, default: tuple[int, ...]):
+        if values is None:
+            return default
+        values = (1, *values) if is_length and len(values) == 1 else values
         if len(values) != 2:
             raise operator.error(f"has {values} where height and width are expected")
         return values
 
-    sides = pair(given, kernel or ())
+    if given is None and kernel is None:
+        raise operator.error("has no kernel_shape")
+    sides = pair(given, kernel)
     stride, dilation = pair(strides, (1, 1)), pair(dilations, (1, 1))
     if min(*sides, *stride, *dilation) < 1:
         raise operator.error("has a kernel, a stride or a dilation below 1")
@@ -141,7 +144,7 @@ def _surrounded(scene: Scene, name: str, grid: Grid, rows: np.ndarray, columns: 
 def max_pool(scene: Scene, operator: Operator) -> Value:
     """Read a MaxPool: the largest integer is the largest number."""
     value = _any(scene, operator)
-    sides, stride, pads, dilation, _ = window(operator, value.shape, storage_order=0)
+    sides, stride, pads, dilation, _ = window(scene, operator, value.shape, storage_order=0)
     if dilation != (1, 1) or pads[:2] != pads[2:]:
         raise operator.error("is dilated, or padded at one side more than at the other")
     make = functools.partial(MaxPool2d, kernel=sides, stride=stride, padding=pads[:2])
@@ -161,7 +164,7 @@ def flatten(scene: Scene, operator: Operator) -> Value:
     """Read a Flatten of everything but N."""
     (axis,) = operator.take(axis=1)
     value = _any(scene, operator)
-    if axis % (len(value.shape) + 1) != 1:
+    if scene.axes(operator, [axis], value.shape) != [1]:
         raise operator.error(f"flattens from axis {axis} on: from axis 1 on is understood")
     return _shaped(scene, operator, value, (math.prod(value.shape),))
 
@@ -181,6 +184,10 @@ def reshape(scene: Scene, operator: Operator) -> Value:
     if -1 in sides:
         known = math.prod(side for side in sides if side != -1)
         sides[sides.index(-1)] = math.prod(shape) // max(known, 1)
+    if len(sides) > 1:
+        if scene.image_rank not in (None, len(wanted)):
+            raise operator.error(f"turns {shape} into {wanted}: images and lengths in one network")
+        scene.image_rank = len(wanted)
     if len(sides) == 2:
         sides = [sides[0], 1, sides[1]]
     if len(sides) not in (1, 3) or math.prod(sides) != math.prod(shape) or min(sides) < 1:
@@ -195,15 +202,21 @@ def squeeze(scene: Scene, operator: Operator) -> Value:
     axes = given.reshape(-1).tolist() if given is not None else list(axes or ())
     value = _any(scene, operator)
     shape, adding = value.shape, operator.kind == "Unsqueeze"
-    if adding and len(shape) == 1 and sorted(axis % 4 for axis in axes) == [2, 3]:
-        return _shaped(scene, operator, value, (shape[0], 1, 1))
-    if not adding and shape[1:] == (1, 1) and sorted(axis % 4 for axis in axes) == [2, 3]:
-        return _shaped(scene, operator, value, (shape[0],))
+    rank = scene.image_rank or 4
+    if all(-rank <= axis < rank for axis in axes) and len(shape) == (1 if adding else 3):
+        inner = sorted(axis % rank for axis in axes) == list(range(2, rank))
+        if inner and adding:
+            return _shaped(scene, operator, value, (shape[0], 1, 1))
+        if inner and shape[1:] == (1, 1):
+            return _shaped(scene, operator, value, (shape[0],))
     raise operator.error(f"of axes {axes} on shape {shape}: use Flatten or Reshape")
 
 
 def identity(scene: Scene, operator: Operator) -> Value:
     """Read what changes nothing in evaluation: Identity, Dropout."""
+    training = scene.constant(operator, 2, "training mode")
+    if training is not None and training.any():
+        raise operator.error("is in training mode: export the network in evaluation")
     return scene.value(operator, 0)
 
 
@@ -245,7 +258,8 @@ def concatenation(scene: Scene, operator: Operator) -> Joined | Codes:
     shapes = [value.shape for value in values]
     channels = sum(shape[0] for shape in shapes)
     bounded((channels, *shapes[0][1:]), operator.name)
-    if len({shape[1:] for shape in shapes}) != 1 or axis not in (1, -len(shapes[0])):
+    same = len({shape[1:] for shape in shapes}) == 1 and axis is not None
+    if not same or scene.axes(operator, [axis], shapes[0]) != [1]:
         raise operator.error(f"joins {shapes} along axis {axis}: along the channels is understood")
     if all(isinstance(value, Codes) for value in values):
         if len({value.base for value in values}) != 1:
@@ -260,8 +274,10 @@ def softmax(scene: Scene, operator: Operator) -> Value:
     """Read a softmax, which changes no class, at the end of a network."""
     (axis,) = operator.take(axis=-1)
     value = scene.value(operator, 0)
-    shape = getattr(value, "shape", None)
-    if operator.output not in scene.graph.outputs or axis not in (1, -len(shape or ())):
+    if not isinstance(value, Grid | Pending):
+        value = scene.grid(operator)
+    inside = operator.output not in scene.graph.outputs
+    if inside or scene.axes(operator, [axis], value.shape) != [1]:
         raise operator.error("stands within the network, or not along the channels")
     scene.notes.append(f"{operator.kind} {operator.name} at the end is left out: same classes")
     return value
