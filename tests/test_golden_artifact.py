@@ -371,6 +371,11 @@ MANIFEST_DAMAGE = [
     (lambda m: m.update(format="zip"), '"format" must be "adq-golden"'),
     (lambda m: m.update(version=5), "format version 5, but this release reads versions 2, 3 and 4"),
     (lambda m: m.pop("version"), "format version None"),
+    (lambda m: m.update(version=2), "network: outputs: is not in version 2 of the format"),
+    (
+        lambda m: (m["network"].pop("outputs"), m.update(version=2)),
+        "network: conv1: dilation: is not in version 2 of the format",
+    ),
     (lambda m: m.update(extra=1), "('extra' was unexpected)"),
     (lambda m: m.pop("files"), "$: 'files' is a required property"),
     (nodes(lambda n: n[0].update(op="Conv3d")), "$.network.nodes[0].op: 'Conv3d' is not one of"),

@@ -134,7 +134,7 @@ class _Lowering:
             graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="adq"
         )
         onnx.checker.check_model(model)
-        return _with_shapes(model)
+        return with_shapes(model)
 
     # Graph
 
@@ -403,7 +403,7 @@ def _has_quant(target: ActivationFormat) -> bool:
     return target.bits > 1 or not target.signed
 
 
-def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a graph that says the shape of every tensor, through QONNX's operators too."""
     plain = onnx.ModelProto()
     plain.CopyFrom(model)

@@ -5,10 +5,13 @@ from pathlib import Path
 from rich.markup import escape
 
 from adq.console import Console
-from adq.golden.artifact import GRAPHS
+from adq.files import write_bytes
+from adq.golden.artifact import GRAPHS, read_artifact
+from adq.golden.exchange.opening import ExchangeError
+from adq.golden.exchange.scaled import build_scaled
 from adq.golden.onnx.graph import Dialect, add_graphs
 
-__all__ = ["write_graphs"]
+__all__ = ["write_graphs", "write_scaled"]
 
 
 def write_graphs(directory: Path, dialects: list[Dialect], console: Console) -> None:
@@ -25,3 +28,22 @@ def write_graphs(directory: Path, dialects: list[Dialect], console: Console) -> 
     for dialect in dialects:
         path = directory / GRAPHS[dialect]
         console.print(f"Written: {path}, {path.stat().st_size:,} bytes", highlight=False)
+
+
+def write_scaled(directory: Path, path: Path, console: Console) -> None:
+    """Write an artifact's network as QONNX with float scales into a file, and say so.
+
+    Raises
+    ------
+    adq.golden.samples.ArtifactError
+        The artifact cannot be read.
+    adq.golden.exchange.opening.ExchangeError
+        A node has no form in QONNX with float scales, or the file would be one of the artifact.
+
+    """
+    data = build_scaled(read_artifact(directory).network).SerializeToString()
+    if path.is_dir() or path.resolve().parent == directory.resolve():
+        raise ExchangeError(f"{path}: name a file outside of the artifact's folder, such as x.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data)
+    console.print(f"Written: {path}, {len(data):,} bytes", highlight=False)

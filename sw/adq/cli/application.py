@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import keyword
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ COMMANDS = (
     "evaluate",
     "figures",
     "export",
+    "import",
     "verify",
     "onnx",
     "convert",
@@ -65,7 +67,12 @@ DEVELOPERS_COMMANDS = (
 )
 """Commands of ``adq dev``. Each is a module of ``adq.cli.dev``, which is not in the wheel."""
 
-OUTPUTS = {"export": "directory", "onnx": "directory", "results": "folder"}
+OUTPUTS = {
+    "export": "directory",
+    "import_": "directory",
+    "onnx": "directory",
+    "results": "folder",
+}
 """Option or argument that names what a command writes, where it is not ``out``."""
 
 ALONE = frozenset(
@@ -77,6 +84,7 @@ ALONE = frozenset(
         "export",
         "formal",
         "gate_level",
+        "import_",
         "inject",
         "mutate",
         "mutate_python",
@@ -119,6 +127,7 @@ NAMED_ERRORS = frozenset(
         "adq.golden.formats.NetworkError",
         "adq.golden.files.locks.LockError",
         "adq.golden.files.reading.FileError",
+        "adq.golden.exchange.opening.ExchangeError",
         "adq.golden.onnx.check.OnnxError",
         "adq.rtl.parameters.ParameterError",
         "adq.verif.signoff.formal.proof.FormalError",
@@ -245,10 +254,11 @@ def _options(
 def _register(app: typer.Typer, package: str, names: tuple[str, ...]) -> None:
     """Add commands to a group.
 
-    The command ``a-b`` is the function ``a_b`` in the module ``a_b`` of ``package``.
+    The command ``a-b`` is the function ``a_b`` in the module ``a_b`` of ``package``; ``import``, a
+    keyword of Python, is ``import_``.
     """
     for name in names:
-        function = name.replace("-", "_")
+        function = name.replace("-", "_") + "_" * keyword.iskeyword(name)
         module = importlib.import_module(f"{package}.{function}")
         app.command(name)(_for_people(getattr(module, function)))
 

@@ -1,0 +1,307 @@
+"""Reads layers: convolutions, linear layers, average pooling, sums and products of tensors."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from adq.golden.exchange import quantizers
+from adq.golden.exchange.integers import bounded
+from adq.golden.exchange.opening import Operator
+from adq.golden.exchange.scene import Scene
+from adq.golden.exchange.shapes import flattening, padded, window
+from adq.golden.exchange.values import Codes, Grid, Pending, Value, Weights
+from adq.golden.im2col import output_size
+from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply
+
+
+def convolution(scene: Scene, operator: Operator) -> Pending:
+    """Read a Conv of activations with quantized weights."""
+    return _convolution(scene, operator, scene.grid(operator), _weights(scene, operator, 1), 2)
+
+
+def gemm(scene: Scene, operator: Operator) -> Pending:
+    """Read a Gemm, which is a linear layer."""
+    alpha, beta, across, turned = operator.take(alpha=1.0, beta=1.0, transA=0, transB=0)
+    if (alpha, across) != (1.0, 0) or (beta != 1.0 and len(operator.inputs) > 2):
+        raise operator.error("has alpha, beta or transA: a linear layer has alpha=beta=1, transA=0")
+    weights = _weights(scene, operator, 1)
+    if weights.integers.ndim != 2:
+        raise operator.error("has weights that are no matrix")
+    weights = weights if turned else weights.transposed((1, 0))
+    return _linear(scene, operator, scene.grid(operator), weights, _bias(scene, operator, 2))
+
+
+def matrix_product(scene: Scene, operator: Operator) -> Pending:
+    """Read a MatMul of activations with quantized weights."""
+    operator.take()
+    weights = _weights(scene, operator, 1)
+    if weights.integers.ndim != 2:
+        raise operator.error("multiplies by something else than a matrix of weights")
+    return _linear(scene, operator, scene.grid(operator), weights.transposed((1, 0)), None)
+
+
+def linear_convolution(scene: Scene, operator: Operator) -> Codes:
+    """Read a QLinearConv: quantizers and convolution in one."""
+    names = ("scale", "zero point", "", "scale of weights", "zero point of weights")
+    sx, zx, _, sw, zw = (
+        scene.required(operator, place, what) if what else None
+        for place, what in enumerate(names, 1)
+    )
+    grid, target, weights = _linear_operands(scene, operator, (sx, zx), (3, sw, zw, 0), (6, 7))
+    bias = scene.constant(operator, 8, "bias")
+    unit = grid.scale * weights.scale.reshape(len(weights.integers), -1)[:, 0]
+    real = None if bias is None else bias.astype(np.float64) * unit
+    pending = _convolution(scene, operator, grid, weights, None, real)
+    return scene.builder.settle(dataclasses.replace(pending, original=None), target)
+
+
+def linear_product(scene: Scene, operator: Operator) -> Codes:
+    """Read a QLinearMatMul: quantizers and product in one."""
+    operator.take()
+    names = ("scale", "zero point", "", "scale of weights", "zero point of weights")
+    sx, zx, _, sw, zw = (
+        scene.required(operator, place, what) if what else None
+        for place, what in enumerate(names, 1)
+    )
+    grid, target, weights = _linear_operands(scene, operator, (sx, zx), (3, sw, zw, 1), (6, 7))
+    pending = _linear(scene, operator, grid, weights.transposed((1, 0)), None)
+    return scene.builder.settle(dataclasses.replace(pending, original=None), target)
+
+
+def average(scene: Scene, operator: Operator) -> Pending:
+    """Read an AveragePool, a GlobalAveragePool, or a ReduceMean over height and width."""
+    grid = scene.grid(operator)
+    if len(grid.shape) != 3:
+        raise operator.error(f"averages a tensor of shape {grid.shape}: images are understood")
+    flat = False
+    if operator.kind == "AveragePool":
+        kernel, stride, pads, dilations, (included,) = window(
+            scene, operator, grid.shape, count_include_pad=0
+        )
+        if any(pads) and not included:
+            raise operator.error(
+                "averages without its padding, so that windows differ: use count_include_pad=1"
+            )
+        if dilations != (1, 1):
+            raise operator.error("is dilated: average pooling is understood without dilation")
+        grid = padded(scene, operator, grid, pads)
+    else:
+        kernel = stride = grid.shape[1:]
+        if operator.kind == "ReduceMean":
+            flat = _reduces(scene, operator, grid)
+        else:
+            operator.take()
+    count = math.prod(kernel)
+    channels = grid.shape[0]
+    sides = tuple(map(output_size, grid.shape[1:], kernel, stride, (0, 0)))
+    unit = np.full(channels, grid.scale / count)
+    bound = count * (scene.builder.formats[grid.tensor].magnitude + abs(grid.zero))
+    pending = Pending(
+        name=operator.name,
+        make=functools.partial(AveragePool2d, input=grid.tensor, kernel=kernel, stride=stride),
+        shape=(channels, *sides),
+        unit=unit,
+        factor=unit,
+        offset=np.zeros(channels),
+        bound=np.full(channels, bound),
+        shift=-count * grid.zero,
+        original=operator.output,
+    )
+    if flat:
+        return flattening(pending)
+    return pending
+
+
+def product(scene: Scene, operator: Operator) -> Pending:
+    """Read a Mul of two tensors of activations."""
+    one, other = (scene.builder.centred(scene.grid(operator, place)) for place in (0, 1))
+    if math.prod(one.shape) < math.prod(other.shape):
+        one, other = other, one
+    formats = scene.builder.formats
+    unit = np.full(one.shape[0], one.scale * other.scale)
+    bound = formats[one.tensor].magnitude * formats[other.tensor].magnitude
+    return Pending(
+        name=operator.name,
+        make=functools.partial(Multiply, input=one.tensor, other=other.tensor),
+        shape=one.shape,
+        unit=unit,
+        factor=unit,
+        offset=np.zeros(len(unit)),
+        bound=np.full(len(unit), bound),
+    )
+
+
+def _convolution(
+    scene: Scene,
+    operator: Operator,
+    grid: Grid,
+    weights: Weights,
+    bias_place: int | None,
+    bias: np.ndarray | None = None,
+) -> Pending:
+    if bias_place is not None:
+        bias = _bias(scene, operator, bias_place)
+    integers, scale = weights.integers, weights.scale
+    if integers.ndim == 3:  # a length is an image of one row
+        integers, scale = integers[:, :, None], scale[:, :, None]
+    if integers.ndim != 4:
+        raise operator.error(f"has weights of shape {integers.shape}")
+    kernel, stride, pads, dilation, (groups,) = window(
+        scene, operator, grid.shape, kernel=integers.shape[2:], group=1
+    )
+    if kernel != integers.shape[2:]:
+        raise operator.error(f"has a kernel_shape of {kernel} and weights {integers.shape}")
+    padding = (0, 0)
+    if any(pads) and pads[:2] == pads[2:] and scene.builder.can_be_centred(grid):
+        grid, padding = scene.builder.centred(grid), pads[:2]
+    else:
+        grid = padded(scene, operator, grid, pads)
+    weights = dataclasses.replace(weights, integers=integers, scale=scale)
+    return _layer(
+        scene,
+        operator,
+        grid,
+        weights,
+        bias,
+        functools.partial(Conv2d, stride=stride, padding=padding, groups=groups, dilation=dilation),
+    )
+
+
+def _linear(
+    scene: Scene, operator: Operator, grid: Grid, weights: Weights, bias: np.ndarray | None
+) -> Pending:
+    if len(grid.shape) != 1:
+        raise operator.error(f"reads a tensor of shape {grid.shape}: flatten it before")
+    return _layer(scene, operator, grid, weights, bias, functools.partial(Linear))
+
+
+def _layer(
+    scene: Scene,
+    operator: Operator,
+    grid: Grid,
+    weights: Weights,
+    bias: np.ndarray | None,
+    make: functools.partial,
+) -> Pending:
+    """Return a layer's sums of products, whose zero point will be in its bias."""
+    if weights.bits > 16:
+        raise operator.error(f"has weights of {weights.bits} bits: at most 16 are computed")
+    outputs = len(weights.integers)
+    scales = weights.scale.reshape(outputs, -1)
+    if (scales != scales[:, :1]).any():
+        raise operator.error(
+            "has weights whose scale differs within an output channel: use a scale an output "
+            "channel, or one a tensor"
+        )
+    sums = weights.integers.reshape(outputs, -1)
+    unit = grid.scale * scales[:, 0]
+    if bias is not None:
+        if bias.shape not in ((), (1,), (1, 1), (outputs,), (1, outputs)):
+            raise operator.error(f"has a bias of shape {bias.shape} for {outputs} outputs")
+        bias = np.broadcast_to(bias.reshape(-1), (outputs,))
+    source = scene.builder.formats[grid.tensor]
+    make = functools.partial(
+        make, input=grid.tensor, weight=weights.integers, weight_bits=weights.bits
+    )
+    # The node itself checks shapes and widths; its requantization comes later.
+    trial = make(name="trial", bias=np.zeros(outputs, np.int64), requantize=None)
+    return Pending(
+        name=operator.name,
+        make=make,
+        shape=bounded(trial.output_shape(grid.shape), operator.name),
+        unit=unit,
+        factor=unit,
+        offset=np.zeros(outputs),
+        bound=np.abs(sums).sum(1) * source.magnitude,
+        zeros=-grid.zero * sums.sum(1),
+        bias=bias,
+        original=operator.output,
+    )
+
+
+def _weights(scene: Scene, operator: Operator, place: int) -> Weights:
+    value: Value = scene.value(operator, place)
+    if isinstance(value, np.ndarray):
+        raise operator.error(
+            "has weights in floating point: quantize them (weight_quant in Brevitas, "
+            "DequantizeLinear in ONNX)"
+        )
+    if not isinstance(value, Weights):
+        raise operator.error("multiplies two tensors of activations: weights must be constants")
+    return value
+
+
+def _bias(scene: Scene, operator: Operator, place: int) -> np.ndarray | None:
+    """Bias in real numbers, whether a file quantizes it or not."""
+    if len(operator.inputs) <= place or not operator.inputs[place]:
+        return None
+    value = scene.values[operator.inputs[place]]
+    real = value.real if isinstance(value, Weights) else value
+    if not isinstance(real, np.ndarray):
+        raise operator.error("has a bias that is computed: it must be a constant")
+    if not np.isfinite(real).all():
+        raise operator.error("has a bias that is no finite numbers")
+    return real.astype(np.float64)
+
+
+def _linear_operands(
+    scene: Scene,
+    operator: Operator,
+    source: tuple[np.ndarray, np.ndarray],
+    weight: tuple[int, np.ndarray, np.ndarray, int],
+    target: tuple[int, int],
+):
+    """Activations, quantizer of the output and weights of a QLinear operator."""
+
+    def parameters(scale: np.ndarray, zero: np.ndarray):
+        limits = quantizers.integer_limits(zero.dtype)
+        if limits is None:
+            raise operator.error(f"has a zero point of {zero.dtype}")
+        plain = dataclasses.replace(operator, attributes={})
+        return quantizers.linear_parameters(plain, scale, zero, zero.dtype)
+
+    codes = scene.value(operator, 0)
+    if not isinstance(codes, Codes):
+        raise operator.error("reads numbers in floating point: integers are expected")
+    quantizer = quantizers.activations(operator, *parameters(*source))
+    grid = Grid(
+        tensor=codes.tensor,
+        shape=codes.shape,
+        scale=quantizer.scale,
+        zero=quantizer.zero - codes.base,
+    )
+    place, scale, zero, axis = weight
+    constant = scene.required(operator, place, "weights")
+    scale, zero, lo, hi = parameters(scale, zero)
+    scale, zero = quantizers.both_beside(operator, (scale, zero), axis, constant.ndim)
+    weights = quantizers.centred(constant.astype(np.int64), scale, zero, (hi - lo).bit_length())
+    ends = (scene.required(operator, at, "scale of the output") for at in target)
+    return grid, quantizers.activations(operator, *parameters(*ends)), weights
+
+
+def _reduces(scene: Scene, operator: Operator, grid: Grid) -> bool:
+    """Whether a ReduceMean over height and width leaves a vector."""
+    axes, kept, empty = operator.take(axes=None, keepdims=1, noop_with_empty_axes=0)
+    given = scene.constant(operator, 1, "axes")
+    axes = given.reshape(-1).tolist() if given is not None else list(axes or ())
+    inner = list(range(2, scene.rank(grid.shape)))
+    if scene.axes(operator, axes, grid.shape) != inner or empty:
+        raise operator.error(
+            f"averages over axes {axes}: height and width, {inner}, are understood"
+        )
+    return not kept
+
+
+LAYERS = {
+    "Conv": convolution,
+    "Gemm": gemm,
+    "MatMul": matrix_product,
+    "QLinearConv": linear_convolution,
+    "QLinearMatMul": linear_product,
+    "AveragePool": average,
+    "GlobalAveragePool": average,
+    "ReduceMean": average,
+}
+"""Operators that sum products or windows."""
