@@ -1,11 +1,13 @@
 """Runs side by side, ended in between, and without room."""
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,12 @@ from typer.testing import CliRunner
 
 from adq.cli.application import main
 from adq.files import write_json
+from adq.golden.artifact import read_artifact
 from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import LockError, locked
+from adq.rtl.parameters import TileParameters
 from adq.verif.processes import Processes
+from adq.verif.simulation import network_run
 from adq.verif.simulation.simulator import SimulationError, build
 
 pytestmark = pytest.mark.testpoint("runs.apart")
@@ -207,7 +212,9 @@ def test_the_line_of_too_few_open_files_names_the_file():
 
 CHILDREN = """
 import sys
+from adq.rtl.parameters import TileParameters
 from adq.verif.processes import Processes
+from adq.verif.simulation import network_run
 Processes().run(["sh", "-c", "sleep 600 & echo $$ $! > children; wait"], cwd=sys.argv[1])
 """
 
@@ -288,3 +295,81 @@ def test_a_blank_in_the_path_is_said_at_once(tmp_path):
     with pytest.raises(SimulationError, match="GNU make cannot build a model in a folder with a"):
         build(tmp_path / "my models", top="top", ports=[], sources={"top.v": "module top;"})
     assert not list(tmp_path.iterdir())
+
+
+# Simulations
+
+
+@pytest.fixture
+def simulated(monkeypatch, tmp_path):
+    """Simulate into a folder, with a function in the place of the tile's model."""
+    design = types.SimpleNamespace(bits={}, registers={})
+    monkeypatch.setattr(network_run, "build_harness", lambda *_, **__: (None, design))
+    target = tmp_path / "sim" / "0-mixed"
+    artifact = read_artifact(MIXED)
+
+    def run(play, images=1):
+        monkeypatch.setattr(network_run, "_play", play)
+        return network_run.simulate(
+            MIXED, artifact, TileParameters(), images=images, directory=target, cache=tmp_path
+        )
+
+    run.target = target
+    return run
+
+
+def stand_in(*before):
+    """A tile that hangs; it writes what it sees beside its log."""
+
+    def play(_model, _design, _tile, _layers, directory, **_):
+        seen = sorted(path.name for path in directory.iterdir())
+        (directory / "sim.log").write_text(" ".join(seen))
+        for call in before:
+            call()
+        return [], f"the tile hung; see {directory.resolve() / 'sim.log'}"
+
+    return play
+
+
+def test_a_simulation_replaces_the_files_of_the_one_before(simulated):
+    for images in (1, 2):
+        found = simulated(stand_in(), images)
+        assert found.failure == f"the tile hung; see {simulated.target / 'sim.log'}"
+        assert (simulated.target / "sim.log").read_text() == "layers"
+        kept = json.loads((simulated.target / "network.json").read_text())
+        assert (kept["images"], kept["failure"]) == (images, found.failure)
+        (simulated.target / "of-the-run-before").touch()
+    assert [path.name for path in simulated.target.parent.iterdir()] == ["0-mixed"]
+
+
+def test_two_simulations_into_one_folder_never_see_each_other(simulated):
+    def second():
+        assert simulated(stand_in(), images=2).images == 2
+        assert json.loads((simulated.target / "network.json").read_text())["images"] == 2
+
+    assert simulated(stand_in(second), images=1).images == 1
+    assert json.loads((simulated.target / "network.json").read_text())["images"] == 1
+    assert [path.name for path in simulated.target.parent.iterdir()] == ["0-mixed"]
+
+
+def test_an_interrupted_simulation_changes_nothing(simulated):
+    simulated(stand_in(), images=2)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulated(stand_in(interrupt), images=1)
+    assert json.loads((simulated.target / "network.json").read_text())["images"] == 2
+    assert [path.name for path in simulated.target.parent.iterdir()] == ["0-mixed"]
+
+
+def test_a_simulation_that_breaks_off_leaves_its_log_where_its_message_says(simulated):
+    def broken(_model, _design, _tile, _layers, directory, **_):
+        (directory / "sim.log").write_text("why")
+        raise SimulationError(f"it broke off; see {directory / 'sim.log'}")
+
+    with pytest.raises(SimulationError) as error:
+        simulated(broken)
+    assert Path(str(error.value).rpartition("see ")[2]).read_text() == "why"
+    assert [path.name for path in simulated.target.parent.iterdir()] == ["0-mixed"]
