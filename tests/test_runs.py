@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from adq.golden.artifact import read_artifact
 from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import LockError, locked
 from adq.rtl.parameters import TileParameters
-from adq.verif.processes import Processes
+from adq.verif.processes import Processes, run_to_end
 from adq.verif.simulation import network_run
 from adq.verif.simulation.simulator import SimulationError, build
 
@@ -214,7 +215,6 @@ CHILDREN = """
 import sys
 from adq.rtl.parameters import TileParameters
 from adq.verif.processes import Processes
-from adq.verif.simulation import network_run
 Processes().run(["sh", "-c", "sleep 600 & echo $$ $! > children; wait"], cwd=sys.argv[1])
 """
 
@@ -244,6 +244,63 @@ def test_programs_end_with_the_process_that_started_them(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     wait_for(lambda: not any(map(lives, children)), "children live on")
+
+
+POOL = """
+import multiprocessing, os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from adq.verif.processes import end_with_parent
+
+def work(folder):
+    Path(folder, "children").write_text(f"{os.getpid()}\\n")
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_parent) as pool:
+        pool.submit(work, sys.argv[1]).result()
+        time.sleep(600)
+"""
+
+
+def test_workers_of_a_pool_end_with_the_process_that_started_them(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(POOL)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], cwd=ROOT)
+    wait_for(lambda: (tmp_path / "children").exists(), "nothing was started")
+    wait_for(lambda: (tmp_path / "children").read_text().endswith("\n"), "nothing was started")
+    child = int((tmp_path / "children").read_text())
+    assert lives(child)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not lives(child), "a worker lives on")
+
+
+def test_what_a_program_prints_comes_back_with_its_exit_status(tmp_path):
+    script = "echo said; echo wrong >&2; printf '\\377'; pwd; exit 3"
+    ended = run_to_end(["sh", "-c", script], directory=tmp_path)
+    assert ended.returncode == 3
+    assert ended.stdout == f"said\n\ufffd{tmp_path}\n"
+    assert ended.stderr == "wrong\n"
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        run_to_end([tmp_path / "no-such-program"])
+
+
+def test_no_program_is_started_without_a_guard():
+    """``subprocess.run`` leaves programs behind where this process is killed."""
+    quick = {
+        "sw/adq/machine/__init__.py",  # each answers in a second, or is ended
+        "sw/adq/signoff/report/content.py",  # git
+        "verif/processes.py",
+    }
+    found = set()
+    for room in ("golden", "rtl", "verif", "sw/adq"):
+        for path in (ROOT / room).rglob("*.py"):
+            calls = re.search(r"subprocess\.(run|Popen|call|check_\w+)\(", path.read_text())
+            name = path.relative_to(ROOT).as_posix()
+            if calls and not name.startswith(("verif/bench", "sw/adq/benchmarks")):
+                found.add(name)
+    assert found <= quick
 
 
 def test_the_exit_status_of_a_program_comes_back(tmp_path):

@@ -429,8 +429,8 @@ def _windows(
 
     found = []
     for run in runs:
-        folder = directory / LAYERS
-        windows = write(folder, run.name, folder / run.name / COUNTS)
+        folder = directory / LAYERS / run.name
+        windows = write(folder, run.name, folder / COUNTS)
         check_sums(run.name, windows, run.counts.blocks)
         found.append(LayerRun(**{**vars(run), "windows": windows}))
     return found, {

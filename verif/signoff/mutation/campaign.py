@@ -3,12 +3,12 @@
 import hashlib
 import itertools
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
@@ -219,8 +219,8 @@ class Campaign:
                 yield line
 
     def _prove(self, mutants: Sequence[Mutant]) -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
-            equivalence = Equivalence(self.tile, Path(folder), seconds=SECONDS, mask=self._mask)
+        with scratch_directory(self.directory, "equivalence") as folder:
+            equivalence = Equivalence(self.tile, folder, seconds=SECONDS, mask=self._mask)
             for mutant, answer, reason in equivalence.answers(mutants, threads=self.processes):
                 yield {"mutant": mutant.number, "answer": answer.value, "reason": reason}
 

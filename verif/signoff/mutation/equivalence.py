@@ -2,12 +2,12 @@
 
 import functools
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from amaranth.back import rtlil
 
+from adq.golden.files.directory import scratch_directory
 from adq.verif.abc import Answer, ask
 from adq.verif.processes import Processes
 from adq.verif.signoff.mutation.comparison import Comparison
@@ -82,8 +82,7 @@ class Equivalence:
             yield result
 
     def _answer(self, mutant: Mutant, running: Processes) -> tuple[Mutant, Answer, str]:
-        with tempfile.TemporaryDirectory(dir=self.directory) as name:
-            folder = Path(name)
+        with scratch_directory(self.directory, "mutant") as folder:
             for file in ("original.il", "comparison.il"):
                 shutil.copy(self.directory / file, folder)
             yosys(folder, COMPARE.format(command=mutant.command), "compare a mutant")

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.synthesis.mapping import yosys
 
 __all__ = ["SELECT", "FlatDesign", "Mutant", "MutantError"]
@@ -102,9 +102,9 @@ class FlatDesign:
 
     def output(self, script: str, output: str, what: str) -> str:
         """A file that a script of Yosys makes from the flat design."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.run(script, Path(folder), what)
-            return Path(folder, output).read_text(encoding="utf-8")
+        with temporary_directory() as folder:
+            self.run(script, folder, what)
+            return (folder / output).read_text(encoding="utf-8")
 
     def mutants(self, count: int, *, seed: int, only: str = "") -> list[Mutant]:
         """Mutants spread over lines, wires and kinds of change as evenly as Yosys draws them.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from adq.golden.files.writing import write_json
 from adq.rtl.parameters import ParameterError, TileParameters
 from adq.verif.simulation.results import TestResult, read_bins
 from adq.verif.simulation.simulator import SimulationError
@@ -173,9 +174,7 @@ class Record:
             "tests": self.tests_json(),
         }
         self.directory.mkdir(parents=True, exist_ok=True)
-        scratch = self.directory / ".run.json.part"
-        scratch.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        scratch.replace(self.directory / "run.json")
+        write_json(self.directory / "run.json", document)
 
     def tests_json(self) -> list[dict]:
         """Its tests, for programs."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
 from adq.golden.files.reading import read_file
+from adq.golden.files.writing import write_text
 from adq.rtl.interface import Status
 from adq.verif.operands.jobs import Job
 
@@ -89,9 +90,7 @@ def write_cases(path: Path, cases: list[Case], **more) -> None:
         "cases": [{**vars(case), "jobs": [_job_json(job) for job in case.jobs]} for case in cases],
         **more,
     }
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(json.dumps(document), encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, json.dumps(document))
 
 
 def read_cases(path: Path) -> tuple[list[Case], dict]:
