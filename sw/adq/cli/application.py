@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import adq
+from adq.escaping import visible
 from adq.shipped import install_command
 
 COMMANDS = (
@@ -195,8 +196,6 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if line is None:
                 raise
-            from adq.console import visible
-
             typer.echo(f"error: {visible(' '.join(line.split()))}", err=True)
             raise typer.Exit(2) from None
 
