@@ -12,6 +12,10 @@ from typing import ClassVar
 __all__ = ["ParameterError", "TileParameters"]
 
 
+LARGEST_FILE = 2**20
+"""Bytes of a tile file at most."""
+
+
 class ParameterError(ValueError):
     """The tile parameters are invalid, or a tile file cannot be read."""
 
@@ -111,6 +115,10 @@ class TileParameters:
         try:
             if Path(path).exists() and not Path(path).is_file():  # reading a pipe would block
                 raise ParameterError(f"{path}: is no plain file: give another with --tile")
+            if Path(path).stat().st_size > LARGEST_FILE:
+                raise ParameterError(
+                    f"{path}: has more than {LARGEST_FILE} bytes: give another with --tile"
+                )
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ParameterError(
