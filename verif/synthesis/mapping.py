@@ -1,6 +1,8 @@
 """Mapping: from Amaranth to a netlist of a library's cells, by Yosys and ABC."""
 
+import difflib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -135,13 +137,18 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
     Raises
     ------
     SynthesisError
-        If the library has no plain flip-flop, or Yosys fails.
+        If the library has no plain flip-flop, there is no such submodule, or Yosys fails.
     """
     if not library.flip_flops():
         raise SynthesisError(
             f"{library.path}: no flip-flop on a rising clock with nothing but "
             "data and clock: this library cannot hold the design's registers"
         )
+    parts = re.findall(rf"^module \\{re.escape(name)}\.(\S+)$", source, re.MULTILINE)
+    if part and part not in parts:
+        near = difflib.get_close_matches(part, parts, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its submodules are {', '.join(parts)}"
+        raise SynthesisError(f"the {name} has no submodule {part}: {hint}")
     adders = _adders(library)
     gating = f"clockgate -liberty library.lib -min_net_size {LEAST_GATED}"
     # Four inputs a cone are enough for an adder. (Yosys overlooks -b as its last option.)

@@ -30,6 +30,7 @@ COMMANDS = (
     "activity",
     "energy",
     "cost",
+    "synth",
     "characterize",
 )
 """Commands for users. Each is a module of ``adq.cli.commands``."""
@@ -81,6 +82,7 @@ ALONE = frozenset(
         "regress",
         "replay",
         "sim",
+        "synth",
         "train",
     }
 )
