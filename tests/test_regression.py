@@ -3,10 +3,6 @@
 import dataclasses
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,7 +15,7 @@ from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import Outcome, read_plan
 from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.regression import Regression, occupied, run_all
+from adq.verif.signoff.regression.regression import Regression, run_all
 from adq.verif.signoff.regression.run_lists import (
     EDGE_TILES,
     SMALL_TILE,
@@ -237,26 +233,6 @@ def test_all_programs_are_ended_together():
         processes.run(["sleep", "60"])
     with pytest.raises(StoppedError):
         processes.run(["true"])
-
-
-def test_two_regressions_do_not_share_a_directory(tmp_path):
-    script = (
-        "import sys, time; from pathlib import Path\n"
-        "from adq.verif.signoff.regression.regression import occupied\n"
-        f"with occupied(Path({str(tmp_path)!r})):\n    print('in', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as one:
-        assert one.stdout.readline() == "in\n"
-        with (
-            pytest.raises(SimulationError, match=f"in use by process {one.pid}: .*--out"),
-            occupied(tmp_path),
-        ):
-            pass
-        with occupied(tmp_path / "another"):
-            pass
-        os.kill(one.pid, signal.SIGKILL)
-    with occupied(tmp_path):  # what was killed holds nothing
-        pass
 
 
 def test_a_testpoint_whose_tests_did_not_all_pass_has_not_passed(tmp_path):

@@ -1,11 +1,9 @@
 """Regressions: runs side by side, and what became of them."""
 
-import contextlib
-import fcntl
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,36 +11,9 @@ from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, asses
 from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run
-from adq.verif.simulation.simulator import SimulationError
 from adq.verif.tasks import Task, side_by_side
 
-__all__ = ["BLOCKS", "PORTS", "Regression", "occupied", "run_all"]
-
-
-@contextlib.contextmanager
-def occupied(directory: Path) -> Iterator[None]:
-    """Hold a directory of results, so that no other regression writes into it.
-
-    Raises
-    ------
-    SimulationError
-        If another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise SimulationError(
-                f"{directory} is in use by process {holder}: wait for it, or give another with "
-                "--out"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+__all__ = ["BLOCKS", "PORTS", "Regression", "run_all"]
 
 
 @dataclass
