@@ -263,6 +263,10 @@ def test_nightly_runs_every_random_test_from_every_seed():
             name for name in plan.exhaustive if name.partition(".")[0] in bench.folders
         }
     assert len({run.tile for run in nightly}) >= 4
+    ports = {run.tile for run in nightly if run.bench is Bench.TILE and run.seed == 1}
+    assert {1, 1024} <= {tile.rows for tile in ports}
+    assert {16, 1024} <= {tile.columns for tile in ports}
+    assert 1 in {tile.vectors for tile in ports if tile.rows == 1024}
     tests = [{"test": "a", "seed": 1}, {"test": "a", "seed": 1}, {"test": "a", "seed": 2}]
     assert seeds_of(tests) == {"a": 2}
 

@@ -1,4 +1,4 @@
-"""Mapping: from Amaranth to a netlist of a library's cells, by Yosys and ABC."""
+"""Technology mapping: from Amaranth to a netlist of library cells, with Yosys and ABC."""
 
 import difflib
 import json
@@ -17,7 +17,7 @@ __all__ = ["SynthesisError", "map_to_cells", "yosys"]
 
 
 class SynthesisError(RuntimeError):
-    """A design that could not be mapped."""
+    """A design cannot be mapped."""
 
 
 SCRIPT = """
@@ -86,7 +86,8 @@ BITWISE = "t:$and t:$or t:$xor t:$xnor t:$not"
 
 
 def yosys(folder: Path, script: str, what: str):
-    """Run a script in a folder, of which alone Yosys' WebAssembly sees the files.
+    """Run a Yosys script in a folder. Yosys is compiled to WebAssembly, and sees files of this
+    folder only.
 
     Raises
     ------
@@ -106,7 +107,9 @@ def yosys(folder: Path, script: str, what: str):
 
 
 def _adders(library: Library) -> dict[str, str]:
-    """Instances of the library's own adders, by the option of ``extract_fa`` that finds them."""
+    """Return instances of the library's adder cells, by the option of ``extract_fa`` that finds
+    such adders.
+    """
     adders = {}
     for kind, inputs in (("fa", 3), ("ha", 2)):
         found = find_adder(library, inputs)

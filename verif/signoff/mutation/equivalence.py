@@ -1,4 +1,4 @@
-"""Whether a mutant that no test kills can be told from the tile at all."""
+"""Equivalence of a surviving mutant to the tile, decided by Yosys and ABC."""
 
 import functools
 import shutil
@@ -49,7 +49,7 @@ write_aiger -zinit comparison.aig
 
 
 class Equivalence:
-    """Decides for mutants whether they equal the design that they are made from, at its ports.
+    """Decides whether mutants are equivalent to the design at its ports.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Equivalence:
     def answers(
         self, mutants: Sequence[Mutant], *, threads: int
     ) -> Iterator[tuple[Mutant, Answer, str]]:
-        """Each mutant, whether its outputs ever differ, and the reason, as they come."""
+        """Yield each mutant with the answer and its reason, as soon as it is decided."""
         running = Processes()
         tasks = [
             Task(str(mutant.number), functools.partial(self._answer, mutant, running))

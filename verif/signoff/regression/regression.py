@@ -1,4 +1,4 @@
-"""Regressions: runs side by side, and what became of them."""
+"""Regressions: runs in parallel, and their results."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ __all__ = ["BLOCKS", "PORTS", "Regression", "run_all"]
 
 @dataclass
 class Regression:
-    """What became of runs."""
+    """Results of runs."""
 
     records: list[Record] = field(default_factory=list)
     """In the order of the runs."""
@@ -27,18 +27,18 @@ class Regression:
     """What other tasks gave, by name."""
 
     def tests(self) -> list[dict]:
-        """All tests, for programs."""
+        """Return all tests as plain values for JSON."""
         return [test for record in self.records for test in record.tests_json()]
 
     def bins(self) -> Counter[str]:
-        """Hits of the bins of functional coverage, of all runs."""
+        """Return the hits of the functional coverage bins, summed over all runs."""
         hits: Counter[str] = Counter()
         for record in self.records:
             hits.update(record.bins())
         return hits
 
     def assess(self, plan: TestPlan, more: Sequence[dict] = ()) -> list[Assessment]:
-        """Testpoints by the cocotb tests that were to be run, and ``more`` of them.
+        """Assess testpoints by the cocotb tests that were to be run, and by ``more`` tests.
 
         Those of a folder that no run has are left out: they belong to another command.
         """
@@ -78,7 +78,7 @@ def run_all(
     progress: Callable[[str, str], None] = lambda name, stage: None,
     finished: Callable[[str, object], None] = lambda name, result: None,
 ) -> Regression:
-    """Run runs side by side, in the order given, each in a directory of its own.
+    """Run runs in parallel, started in the given order, each in its own directory.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""The blocks of a tile side by side, so that one build serves the tests of all of them."""
+"""Workbench of blocks: all blocks of a tile in one design, so that one build serves all their
+tests.
+"""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -20,15 +22,17 @@ __all__ = ["Workbench"]
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
-    """Accumulator of weights of up to ``widest`` bits, in as many lanes as those use."""
+    """Return an accumulator for weights of up to ``widest`` bits, with as many lanes as those
+    use.
+    """
     precisions = parameters.accumulator_weight_bits(widest)
     widths = {n: parameters.plane_width(n) for n in precisions}
     return Accumulator(lanes=parameters.outputs(widest), widths=widths)
 
 
 class Workbench(wiring.Component):
-    """Every block of a tile, unconnected: its ports are the workbench's, with the block's name in
-    front.
+    """All blocks of a tile, not connected with each other. The workbench has their ports, with the
+    block's name as a prefix.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -51,7 +55,7 @@ class Workbench(wiring.Component):
 
     @property
     def ports(self) -> list[str]:
-        """Names of the ports in Verilog, clock and reset included."""
+        """Return the names of the ports in Verilog, including clock and reset."""
         paths = (path for path, _, _ in self.signature.flatten(self))
         return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
 
