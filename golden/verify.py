@@ -101,14 +101,23 @@ def compare(network: Network, stored: Integers, computed: Integers) -> list[Node
                 node=node.name,
                 operation=type(node).__name__,
                 integers=sum(one.size for _, one, _ in pairs),
-                differing=sum(int((one != other).sum()) for _, one, other in pairs),
+                differing=sum(_differing(one, other) for _, one, other in pairs),
                 first_difference=first_differences[0] if first_differences else None,
             )
         )
     return agreements
 
 
+def _differing(stored: np.ndarray, computed: np.ndarray) -> int:
+    """Return how many integers differ: all of them where there are not as many as stored."""
+    if stored.shape != computed.shape:
+        return stored.size
+    return int((stored != computed).sum())
+
+
 def _first_difference(kind: str, stored: np.ndarray, computed: np.ndarray) -> str | None:
+    if stored.shape != computed.shape:
+        return f"{kind}s are of shape {stored.shape}, computed {computed.shape}"
     places = np.argwhere(stored != computed)
     if not len(places):
         return None

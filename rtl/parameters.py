@@ -17,6 +17,10 @@ __all__ = ["ParameterError", "TileParameters", "read_parameters"]
 Parameters = TypeVar("Parameters", bound="DataclassInstance")
 
 
+LARGEST_FILE = 2**20
+"""Bytes of a tile file at most."""
+
+
 class ParameterError(ValueError):
     """The tile parameters are invalid, or a tile file cannot be read."""
 
@@ -335,6 +339,10 @@ def read_parameters(cls: "type[Parameters]", path: str | Path, kind: str) -> "Pa
     try:
         if Path(path).exists() and not Path(path).is_file():  # reading a pipe would block
             raise ParameterError(f"{path}: is no plain file: give another with --{kind}")
+        if Path(path).stat().st_size > LARGEST_FILE:
+            raise ParameterError(
+                f"{path}: has more than {LARGEST_FILE} bytes: give another with --{kind}"
+            )
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ParameterError(

@@ -84,7 +84,7 @@ def test_reads_values_and_defaults(tmp_path):
         (
             '[training]\nepochs = 1\n[data]\nname = "mnist"',
             "[data] name is 'mnist': it must be one of digits, digits32, cifar10, cifar100, "
-            "tiny-imagenet",
+            "tiny-imagenet, folder",
         ),
         (
             '[training]\nepochs = 1\n[quantization]\nactivation_range = "max"',

@@ -16,7 +16,8 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from adq.cli import main
-from adq.console import Console, markdown_code, markdown_text, print_whole, visible
+from adq.console import Console, markdown_code, markdown_text, print_whole
+from adq.escaping import visible
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact
 from adq.golden.files.json_reader import JsonError, Schema, check_signature, parse, read_json, sign
 from adq.golden.files.reading import FileError, open_file, read_file

@@ -42,6 +42,7 @@ def mutmut(monkeypatch, tmp_path):
         program = folder / "mutmut"
         program.write_text(FAKE.format(python=PYTHON, status=status))
         program.chmod(0o755)
+        (folder / "python").symlink_to(PYTHON)
 
     monkeypatch.setattr(python_mutants.sys, "executable", str(tmp_path / "bin" / "python"))
     return install

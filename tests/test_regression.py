@@ -3,10 +3,6 @@
 import dataclasses
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,7 +15,7 @@ from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import Outcome, read_plan
 from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.regression import Regression, occupied, run_all
+from adq.verif.signoff.regression.regression import Regression, run_all
 from adq.verif.signoff.regression.run_lists import (
     EDGE_TILES,
     SMALL_TILE,
@@ -239,26 +235,6 @@ def test_all_programs_are_ended_together():
         processes.run(["true"])
 
 
-def test_two_regressions_do_not_share_a_directory(tmp_path):
-    script = (
-        "import sys, time; from pathlib import Path\n"
-        "from adq.verif.signoff.regression.regression import occupied\n"
-        f"with occupied(Path({str(tmp_path)!r})):\n    print('in', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as one:
-        assert one.stdout.readline() == "in\n"
-        with (
-            pytest.raises(SimulationError, match=f"in use by process {one.pid}: .*--out"),
-            occupied(tmp_path),
-        ):
-            pass
-        with occupied(tmp_path / "another"):
-            pass
-        os.kill(one.pid, signal.SIGKILL)
-    with occupied(tmp_path):  # what was killed holds nothing
-        pass
-
-
 def test_a_testpoint_whose_tests_did_not_all_pass_has_not_passed(tmp_path):
     plan = read_plan()
 
@@ -287,6 +263,10 @@ def test_nightly_runs_every_random_test_from_every_seed():
             name for name in plan.exhaustive if name.partition(".")[0] in bench.folders
         }
     assert len({run.tile for run in nightly}) >= 4
+    ports = {run.tile for run in nightly if run.bench is Bench.TILE and run.seed == 1}
+    assert {1, 1024} <= {tile.rows for tile in ports}
+    assert {16, 1024} <= {tile.columns for tile in ports}
+    assert 1 in {tile.vectors for tile in ports if tile.rows == 1024}
     tests = [{"test": "a", "seed": 1}, {"test": "a", "seed": 1}, {"test": "a", "seed": 2}]
     assert seeds_of(tests) == {"a": 2}
 

@@ -1,15 +1,17 @@
 """Mapped netlists: they compute what the RTL does, with the cells that they should have."""
 
+import json
 import os
 import random
-import subprocess
-import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
+from typer.testing import CliRunner
 
+from adq.cli import main
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.liberty.functions import truth_table
@@ -313,12 +315,47 @@ def test_a_library_without_flip_flops_is_named(tmp_path):
         synthesize(Tile(SMALL), Library.read(path), name="tile")
 
 
-def test_the_command_names_a_users_mistake(tmp_path):
-    command = [sys.executable, "-m", "adq.verif.synthesis", "--liberty", str(tmp_path / "none.lib")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert result.stderr.startswith(f"error: {tmp_path / 'none.lib'}: cannot read the liberty file")
-    assert "Traceback" not in result.stderr
+def synth(out, *options):
+    arguments = ["synth", "--liberty", TINY, "--out", out, *options]
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_the_command_tells_and_writes_the_figures(small, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr("adq.cli.commands.synth.CACHE", cache)
+    sizes = "".join(f"{name} = {value}\n" for name, value in asdict(SMALL).items())
+    (tmp_path / "small.toml").write_text(f"[tile]\n{sizes}")
+    result = synth(tmp_path / "out", "--paths", 3, "--buffer", "--tile", tmp_path / "small.toml")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "synth.json").read_text())
+    assert found["area_um2"] == pytest.approx(sum(small.area.values()))
+    assert found["longest_path_ns"] == pytest.approx(small.timing.delay)
+    assert found["clock_mhz"] == pytest.approx(1000 / small.timing.delay)
+    assert found["tile"] == asdict(SMALL)
+    assert {name: block["area_um2"] for name, block in found["blocks"].items()} == pytest.approx(
+        {"outputs": 0.0} | small.area
+    )
+    assert [path["delay"] for path in found["paths"]] == sorted(
+        (path["delay"] for path in found["paths"]), reverse=True
+    )
+    assert len(found["paths"]) == 3
+    assert found["cell_counts"] == small.cells
+    assert f"{found['cells']:,} cells" in result.output
+    assert all(block in result.output for block in small.area)
+    verilog = (tmp_path / "out" / "netlist.v").read_text()
+    assert verilog.count("DFF_X1 ") == small.cells["DFF_X1"]
+
+
+def test_the_command_names_a_users_mistake(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADQ_LIBERTY", str(tmp_path / "none.lib"))
+    result = CliRunner().invoke(main, ["synth", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'none.lib'}: cannot read the liberty file")
+    assert not (tmp_path / "out").exists()
+    result = synth(tmp_path / "out", "--part", "shift_add.fused", "--rows", 2, "--columns", 16)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line == "error: the tile has no submodule shift_add.fused: did you mean shift_add.fuser?"
 
 
 @pytest.mark.skipif(not NANGATE.exists(), reason="ADQ_LIBERTY names no library")

@@ -9,7 +9,7 @@ from adq.artifacts import verification
 from adq.cli import main
 from adq.golden import integer_network
 from adq.golden.artifact import GRAPHS, ArtifactError, read_artifact, write_artifact
-from adq.golden.verify import doubts
+from adq.golden.verify import doubts, verify_artifact
 
 pytestmark = pytest.mark.testpoint("artifact.agreement")
 
@@ -40,7 +40,7 @@ def verify(directory, *arguments, out):
 def test_three_implementations_agree_on_the_checked_in_artifacts(name, samples, random, tmp_path):
     result, report = verify(VECTORS / name, "--random", random, out=tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "All integers agree." in result.output
+    assert "All integers agree: numpy, onnx, qonnx" in result.output
     assert report["agrees"]
     runs = [(r["implementation"], r["against"], r["images"]) for r in report["results"]]
     assert runs == [
@@ -145,3 +145,14 @@ def test_what_the_integers_speak_against_is_said(artifact, tmp_path, fields, dou
 @pytest.mark.parametrize("name", ["digits/mixed", "digits/16bit", "resnet8"])
 def test_the_checked_in_artifacts_are_not_doubted(name):
     assert doubts(read_artifact(VECTORS / name)) == []
+
+
+def test_an_implementation_that_ran_fewer_images_does_not_agree():
+    artifact = read_artifact(VECTORS / "digits" / "mixed")
+
+    def first_image(network, inputs):
+        return integer_network.run(network, inputs[:1])
+
+    nodes = verify_artifact(artifact, first_image)
+    assert all(node.differing == node.integers for node in nodes)
+    assert nodes[0].first_difference.startswith("accumulators are of shape (4, 16, 8, 8), computed")

@@ -1,15 +1,19 @@
 """Programs that are started: they end with their parent, and after their time."""
 
 import errno
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["Processes", "StoppedError", "limited"]
+__all__ = ["Processes", "StoppedError", "end_with_parent", "limited", "run_to_end"]
 
 
 _GUARD = """
@@ -95,6 +99,46 @@ class Processes:
             self._stopped = True
             for process in self._processes:
                 _end(process, signal.SIGTERM)
+
+
+def run_to_end(
+    command: Sequence[str | Path | int], *, directory: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and give its exit status and what it printed.
+
+    Unlike with ``subprocess.run``, the program and all that it starts end with this process.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such program.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        status = Processes().run(
+            [str(each) for each in command], cwd=directory, stdout=output, stderr=errors
+        )
+
+        def printed(file: BinaryIO) -> str:
+            file.seek(0)
+            return file.read().decode(errors="replace")
+
+        return subprocess.CompletedProcess(command, status, printed(output), printed(errors))
+
+
+def end_with_parent() -> None:
+    """End this process once the one that started it by ``multiprocessing`` has ended.
+
+    To be called first in each worker of a pool: a worker waits for work for ever, and does not
+    notice that nobody is left to give it any.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def limited(command: Sequence[str], *, seconds: int) -> list[str]:

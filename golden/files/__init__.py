@@ -1,1 +1,1 @@
-"""Files: reading those that may come from strangers, and writing folders whole or not at all."""
+"""Files: reading those that may come from strangers, and writing whole or not at all."""

@@ -36,6 +36,15 @@ def scratch_directory(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def temporary_directory() -> contextlib.AbstractContextManager[Path]:
+    """Give a new folder for files that nobody looks for, and remove what is left of it.
+
+    It lies where the system keeps such folders, and is removed even if this process is killed, by
+    the next one.
+    """
+    return scratch_directory(Path(tempfile.gettempdir()), f"adq-{os.getuid()}")
+
+
 def staged_directory(target: Path) -> contextlib.AbstractContextManager[Path]:
     """Give a new folder beside ``target`` to write into, and remove what is left of it."""
     return scratch_directory(target.parent, target.name)

@@ -62,7 +62,12 @@ def accumulator_name(node: str) -> str:
 
 
 def output_name(network: Network, name: str) -> str:
-    """Name in the graph of what one of the network's outputs gives."""
+    """Name in the graph of what one of the network's outputs gives.
+
+    A node named ``logits`` keeps its name; outputs are then ``/logits/NODE``.
+    """
+    if any(node.name == LOGITS for node in network.nodes):
+        return f"/{LOGITS}/{name}"
     return LOGITS if name == network.outputs[0] else f"{LOGITS}/{name}"
 
 

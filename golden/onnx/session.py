@@ -10,7 +10,7 @@ import onnxruntime
 from adq.golden.integer_network import Trace
 from adq.golden.network import INPUT, Network
 from adq.golden.onnx.check import OnnxError, require_self_contained
-from adq.golden.onnx.graph import LOGITS, accumulator_name
+from adq.golden.onnx.graph import accumulator_name, output_name
 
 BATCH = 64
 """Images that ONNX Runtime takes at a time."""
@@ -142,7 +142,7 @@ def _tensors(network: Network) -> list[str]:
     """Names of all tensors in which a graph holds the network's integers."""
     accumulators = [accumulator_name(name) for name in network.accumulating]
     activations = [name for name in network.formats if name != INPUT]
-    return [*accumulators, *activations, LOGITS]
+    return [*accumulators, *activations, output_name(network, network.outputs[0])]
 
 
 def _showing(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
@@ -171,7 +171,7 @@ def _trace(network: Network, tensors: dict[str, np.ndarray]) -> Trace:
     return Trace(
         accumulators={name: integers(accumulator_name(name)) for name in network.accumulating},
         outputs={name: integers(name) for name in network.formats if name != INPUT},
-        logits=integers(LOGITS),
+        logits=integers(output_name(network, network.outputs[0])),
     )
 
 

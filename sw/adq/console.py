@@ -14,19 +14,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Console", "markdown_code", "markdown_text", "print_whole", "visible"]
+from adq.escaping import visible
+
+__all__ = ["Console", "markdown_code", "markdown_text", "print_whole"]
 
 _MARKS = re.compile(r"([\\`*_\[\]#|])")
-
-
-def visible(text: str) -> str:
-    """Return a text with terminal control characters escaped. Newlines and tabs are kept."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 def markdown_text(text: str) -> str:

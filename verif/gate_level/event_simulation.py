@@ -8,18 +8,17 @@ the value that the recording has there: glitches are all that differs.
 
 import ctypes
 import hashlib
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from adq.golden.files.directory import scratch_directory
 from adq.verif.gate_level.power import PowerModel
 from adq.verif.gate_level.switching import CellKind, Switching, SwitchingError
 from adq.verif.liberty.functions import truth_table
+from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.synthesis.timing import TimingGraph
 
@@ -376,14 +375,12 @@ def _compiled(cache: Path) -> Path:
     library = cache.resolve() / f"event-simulation-{digest}.so"
     if library.exists():
         return library
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".events-", suffix=".so", dir=cache)
-    os.close(handle)
-    command = ["c++", "-O2", "-std=c++17", "-shared", "-fPIC", str(source), "-o", scratch]
-    compiled = subprocess.run(command, capture_output=True, text=True)
-    if compiled.returncode:
-        Path(scratch).unlink()
-        reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-        raise SimulationError(f"{source.name} did not compile: {reason}")
-    Path(scratch).rename(library)
+    with scratch_directory(cache, library.name) as scratch:
+        made = scratch / library.name
+        command = ["c++", "-O2", "-std=c++17", "-shared", "-fPIC", source, "-o", made]
+        compiled = run_to_end(command)
+        if compiled.returncode:
+            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
+            raise SimulationError(f"{source.name} did not compile: {reason}")
+        made.rename(library)
     return library

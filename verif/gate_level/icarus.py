@@ -6,7 +6,6 @@ from the first cycle on. It shares with ``event_simulation`` the delays alone.
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from adq.verif.gate_level.cell_models import cell_expressions
 from adq.verif.gate_level.event_simulation import FEMTOSECONDS, arc_delays, source_delays
 from adq.verif.gate_level.switching import Switching
 from adq.verif.liberty.cells import Cell
+from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["ICARUS", "icarus_toggles", "icarus_version"]
@@ -27,7 +27,7 @@ def icarus_version() -> str | None:
     """Version of the Icarus Verilog on this machine, or None where there is none."""
     if shutil.which(ICARUS) is None or shutil.which("vvp") is None:
         return None
-    text = subprocess.run([ICARUS, "-V"], capture_output=True, text=True, check=False).stdout
+    text = run_to_end([ICARUS, "-V"]).stdout
     found = re.search(r"version (\S+)", text)
     return found[1] if found else "unknown"
 
@@ -71,7 +71,7 @@ def icarus_toggles(
         [ICARUS, "-g2005-sv", "-o", "design.vvp", "design.v"],
         ["vvp", "-n", "design.vvp"],
     ):
-        ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        ran = run_to_end(command, directory=directory)
         if ran.returncode:
             reason = (ran.stderr + ran.stdout).strip().splitlines() or ["no reason given"]
             raise SimulationError(f"{command[0]} failed ({ran.returncode}): {reason[0]}")

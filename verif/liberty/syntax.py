@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adq.golden.files.reading import FileError, read_file
+
 __all__ = ["Group", "LibertyError", "parse", "spans"]
 
 LARGEST = 2**30
@@ -174,7 +176,7 @@ def parse(path: Path) -> tuple[Group, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_file(path, LARGEST)
         if data[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(LARGEST + 1)
@@ -182,6 +184,8 @@ def _read(path: Path) -> bytes:
         raise LibertyError(f"{path}: gzipped, and cut short; fetch it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise LibertyError(f"{path}: gzipped, and damaged ({error}); fetch it again") from None
+    except FileError as error:
+        raise LibertyError(f"{error}: give the path of a liberty file") from None
     except OSError as error:
         raise LibertyError(f"{path}: cannot read the liberty file: {error.strerror}") from None
     if len(data) > LARGEST:

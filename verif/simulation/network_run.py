@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from adq.golden import integer_network, mapper
 from adq.golden.artifact import Artifact
+from adq.golden.files.directory import replace_directory, staged_directory
 from adq.golden.nodes import MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import results_of
@@ -185,7 +186,11 @@ def simulate(
     Each layer reads the artifact's own integers, with which the accumulators of the layer before
     are compared: a layer that is wrong is told apart from those behind it. ``path`` is where the
     artifact was read from. With ``windows``, weights load while nothing computes, and every net is
-    counted: see :mod:`adq.verif.simulation.windows`, which reads what is left in ``directory``.
+    counted and written as SAIF: see :mod:`adq.verif.simulation.windows`.
+
+    The run works in a private folder, which replaces ``directory`` in one step when it ends; then
+    its files are those of this run alone. A run that is interrupted changes nothing there. One that
+    breaks off leaves its logs.
 
     Raises
     ------
@@ -199,6 +204,45 @@ def simulate(
             f"{path} has {len(artifact.samples)} sample images, not {images}: ask for fewer, "
             "or export it with more"
         )
+    with staged_directory(directory) as staged:
+
+        def in_place(message: str) -> str:
+            return message.replace(staged.name, directory.name)
+
+        try:
+            found = _simulate(
+                path,
+                artifact,
+                tile,
+                images=images,
+                directory=staged,
+                cache=cache,
+                seed=seed,
+                windows=windows,
+                progress=progress,
+            )
+            found = replace(found, failure=in_place(found.failure))
+            (staged / "network.json").write_text(json.dumps(found.to_json(), indent=1))
+        except SimulationError as error:
+            replace_directory(staged, directory)
+            raise SimulationError(in_place(str(error))) from None
+        replace_directory(staged, directory)
+    return found
+
+
+def _simulate(
+    path: Path,
+    artifact: Artifact,
+    tile: TileParameters,
+    *,
+    images: int,
+    directory: Path,
+    cache: Path,
+    seed: int,
+    windows: bool,
+    progress: Callable[[str], None],
+) -> NetworkRun:
+    """Simulate in an empty folder; see :func:`simulate`."""
     for layer in artifact.network.matrix_layers:
         (directory / LAYERS / layer.name).mkdir(parents=True, exist_ok=True)
     layers = []
@@ -224,30 +268,24 @@ def simulate(
     counted = {"counted_bits": design.bits, "registers": design.registers}
     common = {"artifact": str(path), "tile": tile, "images": images, **counted}
     if failure:
-        found = NetworkRun(
+        return NetworkRun(
             **common, layers=(), failure=failure, classes_that_differ=0, correct=0, bins={}
         )
-    else:
-        sums = None
-        if windows:
-            progress("writing SAIF")
-            runs, sums = _windows(design, runs, directory)
-        classes = _classes(artifact, images, accumulators)
-        samples = artifact.samples
-        found = NetworkRun(
-            **common,
-            layers=tuple(runs),
-            failure="",
-            classes_that_differ=int((classes != samples.classes[:images]).sum()),
-            correct=int((classes == samples.labels[:images]).sum()),
-            bins=_bins(runs),
-            windows=sums,
-        )
-    result = directory / "network.json"
-    scratch = result.with_suffix(".part")
-    scratch.write_text(json.dumps(found.to_json(), indent=1))
-    scratch.rename(result)
-    return found
+    sums = None
+    if windows:
+        progress("writing SAIF")
+        runs, sums = _windows(design, runs, directory)
+    classes = _classes(artifact, images, accumulators)
+    samples = artifact.samples
+    return NetworkRun(
+        **common,
+        layers=tuple(runs),
+        failure="",
+        classes_that_differ=int((classes != samples.classes[:images]).sum()),
+        correct=int((classes == samples.labels[:images]).sum()),
+        bins=_bins(runs),
+        windows=sums,
+    )
 
 
 def _play(
@@ -263,8 +301,6 @@ def _play(
 ) -> tuple[list[dict], str]:
     """Play the layers' streams; cycles and switching of each, and why it ended early, if so."""
     result, stage = directory / "plays.json", directory / "stage"
-    for file in (result, stage):
-        file.unlink(missing_ok=True)
     specification = {
         "tile": asdict(tile),
         "words": design.words,
@@ -383,13 +419,18 @@ def _windows(
     """
 
     def write(folder: Path, name: str, counts: Path) -> dict[str, dict]:
-        dump = counts.read_text()
-        return write_windows(design, dump, directory=folder, name=name, design_name="tile")
+        windows = write_windows(
+            design, counts.read_text(), directory=folder, name=name, design_name="tile"
+        )
+        for window in windows.values():
+            if window["saif"] is not None:
+                window["saif"] = str(Path(window["saif"]).relative_to(directory))
+        return windows
 
     found = []
     for run in runs:
-        folder = directory / LAYERS
-        windows = write(folder, run.name, folder / run.name / COUNTS)
+        folder = directory / LAYERS / run.name
+        windows = write(folder, run.name, folder / COUNTS)
         check_sums(run.name, windows, run.counts.blocks)
         found.append(LayerRun(**{**vars(run), "windows": windows}))
     return found, {

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from adq.golden.files.writing import write_text
+
 __all__ = ["NetActivity", "Saif", "SaifError", "read_saif", "write_saif"]
 
 Path_ = tuple[str, ...]
@@ -101,9 +103,7 @@ def write_saif(path: Path, saif: Saif) -> None:
         place.setdefault(None, []).append(net)
     lines += _instance(saif, tree, " ")
     lines += [")", ")", ""]
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text("\n".join(lines), encoding="ascii")
-    scratch.rename(path)
+    write_text(path, "\n".join(lines))
 
 
 def _instance(saif: Saif, tree: dict, indent: str) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""From the generated tile to a library's own cells: netlist, area, static timing."""
+"""Synthesis: from the generated tile to the cells of a library, with area and static timing."""

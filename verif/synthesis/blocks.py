@@ -1,4 +1,4 @@
-"""Names and blocks: which part of the tile a cell belongs to."""
+"""Assignment of cells to the blocks of the tile, and legal names."""
 
 import re
 from collections import defaultdict
@@ -11,7 +11,7 @@ __all__ = ["name_cells"]
 
 
 def _rank(name: str) -> int:
-    """Place of a name's block among ``BLOCKS``."""
+    """Return the position of a name's block in ``BLOCKS``."""
     return next(i for i, start in enumerate(BLOCKS.values()) if re.match(start, name))
 
 

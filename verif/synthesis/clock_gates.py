@@ -1,4 +1,4 @@
-"""Clock gates: one a weight word, and the count of what they gate."""
+"""Clock gates: one for each weight word, and counts of the flip-flops behind them."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ STORAGE = "storage"
 
 @dataclass(frozen=True)
 class ClockGating:
-    """Clock gates of a block, and its flip-flops behind some and not."""
+    """Clock gates of a block, and its flip-flops with and without one."""
 
     clock_gates: int
     gated: int
@@ -35,7 +35,7 @@ def _role(instance: Instance, library: Library, role: str) -> str:
 
 
 def _gates(netlist: Netlist, library: Library) -> dict[int, Instance]:
-    """Gated clocks and their gates."""
+    """Return the gated clocks and their gates."""
     return {
         instance.pins[_role(instance, library, "output")]: instance
         for instance in netlist.instances
@@ -44,7 +44,7 @@ def _gates(netlist: Netlist, library: Library) -> dict[int, Instance]:
 
 
 def _flip_flops(netlist: Netlist, library: Library):
-    """Flip-flops, the pin of their clock and the net of their output."""
+    """Return flip-flops, their clock pins and their output nets."""
     for instance in netlist.instances:
         cell = library.cells[instance.cell]
         if cell.sequential == "ff":
@@ -52,9 +52,9 @@ def _flip_flops(netlist: Netlist, library: Library):
 
 
 def split_clock_gates(netlist: Netlist, library: Library):
-    """Give every word of the weight storage a clock gate of its own, where words that load in the
-    same cycle share one, so that a gate stands beside its row; elsewhere, share the flip-flops of
-    a gate out where they are more than the strongest one may drive.
+    """Give every word of the weight storage its own clock gate, even if words load in the same
+    cycle, so that a gate stands beside its row. In other blocks, split gates that drive more
+    flip-flops than the strongest gate can.
     """
     gates = _gates(netlist, library)
     most = _most_driven(library)
@@ -80,7 +80,9 @@ def split_clock_gates(netlist: Netlist, library: Library):
 
 
 def _most_driven(library: Library) -> int:
-    """Flip-flops that the strongest clock gate may drive, their wire included."""
+    """Return the number of flip-flops that the strongest clock gate can drive, including their
+    wire.
+    """
     flip_flop = library.flip_flops()[0]
     pin = flip_flop.pins[flip_flop.clocked_on].capacitance
     outputs = (pin for gate in library.clock_gates() for pin in gate.outputs)
@@ -91,7 +93,7 @@ def _most_driven(library: Library) -> int:
 
 
 def clock_gating(netlist: Netlist, library: Library) -> dict[str, ClockGating]:
-    """Clock gates and flip-flops of every block that has some."""
+    """Return clock gates and flip-flops of each block that has any."""
     gates = _gates(netlist, library)
     placed = Counter(gate.block for gate in gates.values())
     found = defaultdict(lambda: defaultdict(list))  # block -> word -> clocks

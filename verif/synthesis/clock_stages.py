@@ -1,4 +1,5 @@
-"""A second stage of clock gates: what gates have in common gates the clock in front of them.
+"""Second stage of clock gates: a condition that several enables share gates the clock in front of
+them.
 
 A gate that passes nothing still takes its clock in, every cycle. Where the enables of many gates
 all imply one signal, that signal gates their clock, and while it is low none of them sees an edge:
@@ -24,8 +25,8 @@ Literal = tuple[int, bool]
 
 
 def stage_clock_gates(netlist: Netlist, library: Library):
-    """Put the clock gates of each block behind common ones, where what they have in common is more
-    than that the pipeline moves.
+    """Put the clock gates of each block behind common ones, where their enables share a condition
+    other than that the pipeline advances.
 
     Of signals that as many enables imply, the one that implies most itself is taken. Sound by
     construction: an enable implies what every input of its cells must be for it to be high.
@@ -40,7 +41,7 @@ def stage_clock_gates(netlist: Netlist, library: Library):
 
 
 def _stage(netlist, library, implied, block: str, members: list[Instance], known: frozenset):
-    """Stage gates whose clocks already imply what is known."""
+    """Add stages in front of gates whose clocks already imply the known conditions."""
     while True:
         found = _most_common(members, implied, library, known)
         if found is None:
@@ -58,7 +59,7 @@ def _pin(instance: Instance, library: Library, role: str) -> str:
 
 
 def _most_common(gates, implied, library, known) -> tuple[Literal, list[Instance]] | None:
-    """The signal that most enables imply, and the gates that do."""
+    """Return the signal that most enables imply, and the gates concerned."""
     of_gate = {
         id(gate): implied.by((gate.pins[_pin(gate, library, "enable")], True)) for gate in gates
     }
@@ -72,7 +73,7 @@ def _most_common(gates, implied, library, known) -> tuple[Literal, list[Instance
 
 
 def _insert(netlist, library, block, net: int, value: bool, behind: list[Instance]):
-    """Put a gate in front of others."""
+    """Insert a gate in front of others."""
     clock, output = _pin(behind[0], library, "clock"), _pin(behind[0], library, "output")
     enable = _pin(behind[0], library, "enable")
     if not value:
@@ -104,7 +105,7 @@ def _inverter(library: Library):
 
 
 class _Implications:
-    """What the value of a net tells of nets in front of it."""
+    """Implications from the value of a net to values of nets in its fan-in."""
 
     def __init__(self, netlist: Netlist, library: Library):
         self.forced: dict[Literal, list[Literal]] = {}
@@ -122,7 +123,7 @@ class _Implications:
                     self.forced.setdefault((net, value), []).append((source, needed))
 
     def by(self, literal: Literal) -> frozenset[Literal]:
-        """All that a literal implies, itself among them."""
+        """Return all literals that a literal implies, including itself."""
         if literal not in self.known:
             seen, front = {literal}, [literal]
             for _ in range(DEPTH):
@@ -133,7 +134,7 @@ class _Implications:
 
 
 def _forced_inputs(cell) -> list[tuple[str, bool, str, bool]]:
-    """Output pin and value, input pin and the value that it has wherever the output has that."""
+    """Return output pin and value, with an input pin and the value that it must then have."""
     inputs = [pin.name for pin in cell.inputs]
     size = 2 ** len(inputs)
     found = []

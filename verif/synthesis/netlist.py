@@ -1,4 +1,4 @@
-"""A netlist of library cells that can be edited, read and written."""
+"""Netlist of library cells that can be edited, read and written."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ Net = int | str
 
 @dataclass
 class Instance:
-    """A cell of the netlist, the nets on its pins, and the block of the tile it belongs to."""
+    """A cell of the netlist, the nets on its pins, and its block of the tile."""
 
     name: str
     cell: str
@@ -47,7 +47,7 @@ class Netlist:
 
     @classmethod
     def from_json(cls, document: dict) -> "Netlist":
-        """The one module of what Yosys' ``write_json`` wrote."""
+        """Read the only module of a file written by Yosys' ``write_json``."""
         [(name, module)] = document["modules"].items()
         return cls(
             name=re.sub(r"\W", "_", name),
@@ -66,7 +66,9 @@ class Netlist:
         )
 
     def to_json(self, library: Library) -> dict:
-        """The same for Yosys' ``read_json``; a cell's block is its attribute."""
+        """Return the netlist for Yosys' ``read_json``, with the block of each cell as an
+        attribute.
+        """
         cells = {
             instance.name: {
                 "type": instance.cell,
@@ -83,8 +85,8 @@ class Netlist:
         return {"modules": {self.name: {"ports": ports, "cells": cells, "netnames": names}}}
 
     def net_words(self) -> dict[Net, str]:
-        """The word that stands for each net, and for each constant, in ``to_verilog``: a port or
-        its bit, or a plain name of a scalar, letters first.
+        """Return the expression of each net and constant in ``to_verilog``: a port or a bit of one,
+        or a plain scalar name that starts with a letter.
         """
         words: dict[Net, str] = {"0": "1'b0", "1": "1'b1", "x": "1'b0"}
         for name, (_, bits) in self.ports.items():
@@ -102,8 +104,8 @@ class Netlist:
         return words
 
     def to_verilog(self) -> str:
-        """Structural Verilog. Every net is a scalar with a plain name, letters first, which
-        simulators trace and power analyzers read; only ports have several bits.
+        """Return structural Verilog. Every net is a scalar with a plain name that starts with a
+        letter, as simulators trace and power analyzers read; only ports have several bits.
         """
         words = self.net_words()
         lines = [f"module {self.name} ({', '.join(self.ports)});"]
@@ -126,24 +128,24 @@ class Netlist:
         return "\n".join([*lines, "endmodule", ""])
 
     def connect_outputs(self, library: Library):
-        """Give every output that drives nothing a net of its own: it toggles like any other."""
+        """Connect each open output to a new net, since it toggles as well."""
         for instance in self.instances:
             for pin in library.cells[instance.cell].outputs:
                 if not isinstance(instance.pins.get(pin.name), int):
                     instance.pins[pin.name] = self.new_net()
 
     def nets(self) -> Iterator[int]:
-        """Every net that a port or a pin is on, once for each."""
+        """Return every net that is connected to a port or a pin, once each."""
         for _, bits in self.ports.values():
             yield from (bit for bit in bits if isinstance(bit, int))
         for instance in self.instances:
             yield from (net for net in instance.pins.values() if isinstance(net, int))
 
     def new_net(self) -> int:
-        """A net that nothing is on yet."""
+        """Return a new, unconnected net."""
         self._last += 1
         return self._last
 
     def name_of(self, net: Net) -> str:
-        """A name of a net from the source, with its bit, or its number."""
+        """Return a source name of a net with its bit, or its number."""
         return self._name_of.get(net, f"n{net}")

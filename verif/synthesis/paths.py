@@ -1,4 +1,4 @@
-"""The longest paths of a timed netlist, cell by cell."""
+"""Longest paths of a timed netlist, cell by cell."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ EDGES = ("rise", "fall")
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of a path: a cell, the net that it drives, and what it adds; ns and fF."""
+    """A step of a path: a cell, the net that it drives, and its delay; ns and fF."""
 
     instance: str
     cell: str
@@ -41,7 +41,7 @@ class Path:
 
     @property
     def block(self) -> str:
-        """The block in which it spends most of its time."""
+        """Block in which the path spends most of its time."""
         spent: dict[str, float] = {}
         for stage in self.stages:
             spent[stage.block] = spent.get(stage.block, 0.0) + stage.delay
@@ -58,7 +58,7 @@ class Path:
 
 
 def longest_paths(timing: Timing, count: int = 1) -> list[Path]:
-    """The longest path to each of the ``count`` ends that are reached last."""
+    """Return the longest path to each of the ``count`` latest endpoints."""
     found, seen = [], set()
     for end in np.argsort(-timing.path_delays, kind="stable"):
         if len(found) == count:
@@ -71,7 +71,7 @@ def longest_paths(timing: Timing, count: int = 1) -> list[Path]:
 
 
 def worst_by_block(timing: Timing) -> dict[str, Path]:
-    """The longest path to an end in each block, the longest block first; the tile's own outputs
+    """Return the longest path to an endpoint in each block, the longest first. Outputs of the tile
     are the block ``"outputs"``.
     """
     instances = timing.graph.netlist.instances
@@ -84,7 +84,7 @@ def worst_by_block(timing: Timing) -> dict[str, Path]:
 
 
 def _path(timing: Timing, end: int) -> Path:
-    """Back from an end, each time to what made the signal late."""
+    """Trace a path back from its endpoint, always to the latest input."""
     graph = timing.graph
     instances = graph.netlist.instances
     node, owner = timing.end_nodes[end], timing.end_owners[end]
@@ -131,7 +131,7 @@ def _path(timing: Timing, end: int) -> Path:
 
 
 def _held_by(timing: Timing, instance: Instance) -> str:
-    """The net that a register or a clock gate drives."""
+    """Return the name of the net that a register or a clock gate drives."""
     outputs = timing.graph.library.cells[instance.cell].outputs
     nets = (instance.pins[pin.name] for pin in outputs if pin.name in instance.pins)
     return timing.graph.netlist.name_of(next(nets))

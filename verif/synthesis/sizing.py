@@ -1,4 +1,4 @@
-"""Drive strengths and buffers: what makes a mapped netlist fast enough, and no faster."""
+"""Sizing: buffers and drive strengths that meet a clock period with little area."""
 
 from collections import defaultdict
 
@@ -23,8 +23,8 @@ PATIENCE = 8
 
 
 def drive_strengths(library: Library) -> dict[str, list[str]]:
-    """For each cell, itself and what could stand in its place, weakest first: cells of the same
-    pins, functions and state.
+    """Return the cells that can replace each cell, including itself, weakest first: those with the
+    same pins, functions and state.
     """
     families: dict[tuple, list[Cell]] = {}
     for cell in library.cells.values():
@@ -49,7 +49,7 @@ def drive_strengths(library: Library) -> dict[str, list[str]]:
 
 
 def _buffer(library: Library) -> Cell | None:
-    """The smallest one."""
+    """Return the smallest buffer."""
     buffers = [
         cell
         for cell in library.cells.values()
@@ -62,7 +62,7 @@ def _buffer(library: Library) -> Cell | None:
 
 
 def buffer_nets(netlist: Netlist, library: Library):
-    """Give every net with more than ``MAX_FANOUT`` pins a tree of buffers, clocks excepted.
+    """Insert a buffer tree on every net with more than ``MAX_FANOUT`` pins, except clocks.
 
     Pins that are about as urgent share a buffer.
     """
@@ -114,8 +114,8 @@ def _is_clock(cell: Cell, pin: str) -> bool:
 
 
 def size_cells(netlist: Netlist, library: Library, *, period: float) -> Timing:
-    """Choose drive strengths: each cell as small as its load allows, then larger ones along the
-    longest paths, until all take at most ``period`` ns or nothing helps.
+    """Choose drive strengths: first the smallest cells that can drive their loads, then larger ones
+    along the longest paths, until no path is longer than ``period`` ns or no change helps.
     """
     graph = TimingGraph(netlist, library)
     sizer = _Sizer(graph, drive_strengths(library))
@@ -140,7 +140,7 @@ class _Sizer:
         self.library = graph.library
 
     def carry_loads(self) -> Timing:
-        """The weakest cells that may drive what is on their outputs."""
+        """Return the timing with the weakest cells that can drive their loads."""
         graph = self.graph
         cells = graph.cells
         for _ in range(2):  # larger cells load what drives them
@@ -162,7 +162,7 @@ class _Sizer:
         return family[-1]
 
     def improve(self, timing: Timing, period: float) -> list[str]:
-        """Larger cells where they shorten paths that take longer than ``period``."""
+        """Return the cells, with larger ones where they shorten paths longer than ``period``."""
         graph = self.graph
         required = timing.required(period)
         slack = required[timing.targets] - timing.arrival[timing.sources] - timing.arc_delay
@@ -198,8 +198,8 @@ class _Sizer:
         return cells
 
     def _gains(self, timing, stronger, cost, critical_node) -> dict[int, float]:
-        """How much sooner, in ns, each instance's latest critical output comes with another cell,
-        less what the cell before it loses.
+        """Return by how many ns a replacement makes the latest critical output of each instance
+        earlier, minus the loss of the cell that drives it.
         """
         graph = self.graph
         gains = {}

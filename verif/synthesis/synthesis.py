@@ -1,10 +1,8 @@
-"""Size and speed of a tile in the cells of a library."""
+"""Area and timing of a tile in the cells of a library."""
 
 import gzip
 import hashlib
 import json
-import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +12,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.liberty.library import Library
@@ -34,7 +33,7 @@ PERIOD = 2.0
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A component in the cells of a library."""
+    """A component mapped to the cells of a library."""
 
     netlist: Netlist
     library: Library
@@ -46,7 +45,7 @@ class Synthesis:
 
     @property
     def area(self) -> dict[str, float]:
-        """Cell area in um2, a block."""
+        """Cell area of each block, in um2."""
         area = Counter()
         for instance in self.netlist.instances:
             area[instance.block] += self.library.cells[instance.cell].area
@@ -54,18 +53,18 @@ class Synthesis:
 
     @property
     def cells(self) -> dict[str, int]:
-        """Cells of each kind."""
+        """Number of cells of each kind."""
         return dict(Counter(instance.cell for instance in self.netlist.instances))
 
     @property
     def clock_gating(self) -> dict[str, ClockGating]:
-        """Clock gates and flip-flops, a block."""
+        """Clock gates and flip-flops of each block."""
         return clock_gating(self.netlist, self.library)
 
 
 @dataclass(frozen=True)
 class SizeAndSpeed:
-    """Figures of a tile in the cells of a library, at the library's corner."""
+    """Area and timing of a tile in the cells of a library, at the library's corner."""
 
     library: str
     voltage: float
@@ -91,12 +90,12 @@ class SizeAndSpeed:
 
     @property
     def total_area(self) -> float:
-        """um2"""
+        """Area of all cells, in um2."""
         return sum(self.area.values())
 
     @property
     def max_frequency(self) -> float:
-        """MHz"""
+        """Highest clock frequency, in MHz."""
         return 1000 / self.longest_path
 
 
@@ -109,7 +108,7 @@ def synthesize(
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
-    """Map a component, or a submodule of it alone, and choose buffers and drive strengths.
+    """Map a component, or one of its submodules, and choose buffers and drive strengths.
 
     Parameters
     ----------
@@ -159,17 +158,15 @@ def synthesize(
 
 
 def _keep(netlist: Netlist, library: Library, directory: Path):
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".synthesis-", dir=directory.parent))
-    try:
+    with scratch_directory(directory.parent, directory.name) as scratch:
         with gzip.open(scratch / "netlist.json.gz", "wt", compresslevel=1) as file:
             json.dump(netlist.to_json(library), file)
         (scratch / "netlist.v").write_text(netlist.to_verilog())
-        scratch.rename(directory)
-    except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if not directory.exists():  # otherwise another process was first with the same content
-            raise
+        try:
+            scratch.rename(directory)
+        except OSError:
+            if not directory.exists():  # otherwise another process was first, with the same content
+                raise
 
 
 def size_and_speed(
@@ -179,7 +176,7 @@ def size_and_speed(
     cache: Path | None = None,
     period: float = PERIOD,
 ) -> SizeAndSpeed:
-    """Area and longest path of a tile.
+    """Return area and longest path of a tile.
 
     Raises
     ------

@@ -14,7 +14,7 @@ NO_NET = -1
 
 
 class TimingGraph:
-    """The nets of a netlist, and how they follow each other.
+    """Timing graph of a netlist.
 
     The clock is ideal, as before a clock tree is built: it reaches every register and clock gate
     at time 0, with ``clock_slew``. Inputs come at time 0 with the same slew; outputs have to be
@@ -74,7 +74,7 @@ class TimingGraph:
         self._sort_nets()
 
     def by_cell(self, cells: dict[int, str]):
-        """For each cell: its timing, its instances, and the nets on their pins."""
+        """For each kind of cell: its timing, its instances, and the nets on their pins."""
         members: dict[str, list[int]] = {}
         for i, cell in cells.items():
             members.setdefault(cell, []).append(i)
@@ -83,7 +83,7 @@ class TimingGraph:
             yield self.tables.of(cell), np.array(indices), np.array(nets)
 
     def _connect(self):
-        """Fanouts, wires, and which nets follow which."""
+        """Compute fanouts, wire loads, and the order of nets."""
         self.pin_nets = [
             [self.number.get(i.pins.get(pin), NO_NET) for pin in self.tables.of(i.cell).pins]
             for i in self.netlist.instances
@@ -104,7 +104,9 @@ class TimingGraph:
         self.wire_resistance = length * model.resistance
 
     def _sort_nets(self):
-        """Level of each net: the most cells between it and a register or an input."""
+        """Compute the level of each net: the maximum number of cells between it and a register or
+        an input.
+        """
         sources, targets = self.edges.T
         order = np.argsort(sources, kind="stable")
         targets_of = targets[order]
@@ -126,20 +128,20 @@ class TimingGraph:
             raise TimingError(f"{self.nets - done} nets are in or behind a combinational loop")
 
     def name_of(self, net: int) -> str:
-        """A name of a net, by its number here."""
+        """Return the name of a net from its number in this graph."""
         return self.netlist.name_of(self.bits[net])
 
     def analyse(
         self, cells: list[str] | None = None, *, most_load: float | None = None
     ) -> "Timing":
-        """Time the netlist, with ``cells`` in the place of its own where they are given, and as
-        if no net were loaded with more than ``most_load`` fF.
+        """Time the netlist. ``cells`` replaces its cells, if given; no net is loaded with more than
+        ``most_load`` fF.
         """
         return Timing(self, cells or self.cells, np.inf if most_load is None else most_load)
 
 
 class Timing:
-    """Loads, arrival times and slews of every net, rising and falling.
+    """Load, arrival time and slew of every net, rising and falling.
 
     A node is ``2*net`` where the net rises and ``2*net + 1`` where it falls.
 
@@ -159,7 +161,7 @@ class Timing:
         self._finish()
 
     def _collect(self):
-        """Loads, arcs and ends of paths, from the cells' tables."""
+        """Compute loads, timing arcs and path endpoints from the tables of the cells."""
         graph = self.graph
         self.clock_node = 2 * graph.nets  # the clock's rise, and after it its fall
         pin_load = np.zeros(graph.nets)
@@ -199,7 +201,7 @@ class Timing:
         )
 
     def _propagate(self):
-        """Latest arrival and worst slew at every node, in the order of levels."""
+        """Compute the latest arrival and the worst slew at every node, level by level."""
         graph = self.graph
         lookup = graph.tables.at
         self.arrival = np.full(2 * graph.nets + 2, -np.inf)
@@ -229,7 +231,7 @@ class Timing:
             self.slew[reached] = np.maximum.reduceat(slews, first)
 
     def _finish(self):
-        """Setup times, and the path that each end closes."""
+        """Compute setup times and the path delay of each endpoint."""
         graph = self.graph
         slew = self.slew[self.end_nodes]
         setups = graph.tables.at(self.end_tables, slew, np.full(len(slew), graph.clock_slew))
@@ -242,7 +244,9 @@ class Timing:
         self.delay = float(self.path_delays.max(initial=0.0))
 
     def required(self, period: float) -> np.ndarray:
-        """Latest arrival at each node with which every path takes at most ``period`` ns."""
+        """Return the latest arrival at each node with which no path takes longer than ``period``
+        ns.
+        """
         required = np.full(len(self.arrival), np.inf)
         np.minimum.at(required, self.end_nodes, period - self.setups)
         for low, high in reversed(list(itertools.pairwise(self.bounds))):

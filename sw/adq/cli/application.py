@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import adq
+from adq.escaping import visible
 from adq.shipped import install_command
 
 COMMANDS = (
@@ -35,6 +36,7 @@ COMMANDS = (
     "energy",
     "cost",
     "verilog",
+    "synth",
     "characterize",
 )
 """Commands for users. Each is a module of ``adq.cli.commands``."""
@@ -93,6 +95,7 @@ ALONE = frozenset(
         "regress",
         "replay",
         "sim",
+        "synth",
         "train",
         "verilog",
     }
@@ -215,8 +218,6 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if line is None:
                 raise
-            from adq.console import visible
-
             typer.echo(f"error: {visible(' '.join(line.split()))}", err=True)
             raise typer.Exit(2) from None
 

@@ -1,13 +1,13 @@
 """Images to train on. Names and folders are known here without PyTorch.
 
-A data set is either built in (``digits``, ``digits32``) or a folder of Parquet files in the layout
-that the Hugging Face hub gives it (``adq.data.hub``).
+A data set is built in (``digits``, ``digits32``), a folder of Parquet files in the layout of the
+Hugging Face hub (``adq.data.hub``), or a folder of image files (``adq.data.folders``).
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adq.data.catalog import BUILT_IN, DATA_SETS, DIGITS_CLASSES, images_of
+from adq.data.catalog import BUILT_IN, DATA_SETS, DIGITS_CLASSES, FOLDER, images_of
 from adq.data.config import DataConfig
 from adq.data.hub import HUB_DATA_SETS, DataError
 
@@ -21,6 +21,7 @@ __all__ = [
     "CACHE",
     "DATA_SETS",
     "DIGITS_CLASSES",
+    "FOLDER",
     "DataConfig",
     "DataError",
     "images_of",
@@ -53,6 +54,11 @@ def load(
 
         data_set = HUB_DATA_SETS[config.name]
         splits, classes = read_splits(data_set, config.path, cache), data_set.classes
+    elif config.name == FOLDER:
+        from adq.data.folders import read_folder
+
+        splits = read_folder(Path(config.path).expanduser(), cache)
+        classes = len(splits.class_names)
     else:
         from adq.data.digits import read_splits
 

@@ -1,8 +1,8 @@
 """Data sets by name: shape and classes of their images, known without PyTorch."""
 
-from adq.data.hub import HUB_DATA_SETS
+from adq.data.hub import HUB_DATA_SETS, DataError
 
-__all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "images_of", "largest_level"]
+__all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "FOLDER", "images_of", "largest_level"]
 
 BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
 """(C, H, W) of an image of the data sets that need no files (``adq.data.digits``), by name."""
@@ -10,7 +10,10 @@ BUILT_IN = {"digits": (1, 8, 8), "digits32": (3, 32, 32)}
 DIGITS_CLASSES = 10
 """Classes of these."""
 
-DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS)
+FOLDER = "folder"
+"""Name of the data set that is a folder of image files (``adq.data.folders``)."""
+
+DATA_SETS = (*BUILT_IN, *HUB_DATA_SETS, FOLDER)
 """Names of the data sets."""
 
 
@@ -24,7 +27,18 @@ def largest_level(name: str) -> int:
 
 
 def images_of(name: str) -> tuple[tuple[int, int, int], int]:
-    """Return shape (C, H, W) and classes of the images of one of ``DATA_SETS``."""
+    """Return shape (C, H, W) and classes of the images of one of ``DATA_SETS``.
+
+    Raises
+    ------
+    DataError
+        Of a folder of image files they are known by its images alone.
+
+    """
+    if name == FOLDER:
+        raise DataError(
+            "the shape of the images of a folder is not known without them: give an artifact"
+        )
     if name in BUILT_IN:
         return BUILT_IN[name], DIGITS_CLASSES
     return HUB_DATA_SETS[name].shape, HUB_DATA_SETS[name].classes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adq.data.catalog import BUILT_IN, DATA_SETS
+from adq.data.catalog import BUILT_IN, DATA_SETS, FOLDER
 from adq.fields import ConfigError, check_at_least, check_between, check_choice
 
 __all__ = ["DataConfig"]
@@ -16,8 +16,8 @@ class DataConfig:
     """Data set, one of ``adq.data.DATA_SETS``."""
 
     path: str = ""
-    """Folder of the Parquet files. If empty, the folder that ``adq data`` uses. Not for built-in
-    data sets."""
+    """Folder of the Parquet files; if empty, the folder that ``adq data`` uses. For ``folder``, the
+    folder that holds ``train/CLASS`` and ``test/CLASS``. Not for built-in data sets."""
 
     train_images: int = 0
     """Number of training images, chosen by the seed with balanced classes; 0 uses all."""
@@ -45,6 +45,11 @@ class DataConfig:
         if built_in and self.path:
             raise ConfigError(
                 f"path is for data sets in files: {self.name} is built in, leave it out"
+            )
+        if self.name == FOLDER and not self.path:
+            raise ConfigError(
+                "path is missing: give the folder that holds the images in train/CLASS and "
+                "test/CLASS"
             )
         if not built_in and self.test_fraction != DataConfig.test_fraction:
             raise ConfigError(

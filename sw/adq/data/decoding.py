@@ -21,10 +21,12 @@ A picture is turned upright as its EXIF orientation says. An image of several fr
 refused, except the previews that a camera adds to a photograph (MPO).
 """
 
+import contextlib
 import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import PIL
@@ -36,9 +38,13 @@ VERSION = 2
 _PLAIN = ("1", "L", "RGB", "P", "CMYK", "YCbCr", "HSV")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+_GREY = ("1", "L", "LA", "La", "I", *_SIXTEEN_BITS)
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
+
+LONGEST_SIDE = 4096
+"""Pixels of a side of an image at most."""
 
 _FAULTS = (
     OSError,
@@ -72,17 +78,43 @@ def decode(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
 
     """
     channels, height, width = shape
+    with _opened(encoded) as opened:
+        found = _upright_size(opened)  # before anything is decoded
+        if found != (width, height):
+            raise ImageError(f"has {found[0]} x {found[1]} pixels, not {width} x {height}")
+        frames = getattr(opened, "n_frames", 1)
+        if frames > 1 and opened.format != "MPO":
+            raise ImageError(f"has {frames} frames, which are several images")
+        coloured = _to_rgb(ImageOps.exif_transpose(opened), opened.format)
+        pixels = np.asarray(coloured if channels == 3 else coloured.convert("L"))
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def shape_of(encoded: bytes) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of an upright image; nothing is decoded. C is 1 for greys, else 3.
+
+    Raises
+    ------
+    ImageError
+        It is no image, or a side is longer than ``LONGEST_SIDE``.
+
+    """
+    with _opened(encoded) as opened:
+        width, height = _upright_size(opened)
+        if max(width, height) > LONGEST_SIDE:
+            raise ImageError(
+                f"has {width} x {height} pixels: a side of at most {LONGEST_SIDE} can be trained on"
+            )
+        return (1 if opened.mode in _GREY else 3), height, width
+
+
+@contextlib.contextmanager
+def _opened(encoded: bytes) -> Iterator[Image.Image]:
+    """Open an image; whatever its decoder raises in the context becomes an ImageError."""
     try:
         # Of damage in what no pixel depends on, Pillow warns.
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(encoded)) as opened:
-            found = _upright_size(opened)  # before anything is decoded
-            if found != (width, height):
-                raise ImageError(f"has {found[0]} x {found[1]} pixels, not {width} x {height}")
-            frames = getattr(opened, "n_frames", 1)
-            if frames > 1 and opened.format != "MPO":
-                raise ImageError(f"has {frames} frames: one image in each row is read")
-            coloured = _to_rgb(ImageOps.exif_transpose(opened), opened.format)
-            pixels = np.asarray(coloured if channels == 3 else coloured.convert("L"))
+            yield opened
     except ImageError:
         raise
     except PIL.UnidentifiedImageError:
@@ -90,7 +122,6 @@ def decode(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     except _FAULTS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"cannot be decoded ({reason})") from None
-    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -62,6 +62,10 @@ class HubDataSet:
             raise DataError(
                 f"{folder}: there is no {begin}-*.parquet of {self.name}: {self.remedy}"
             )
+        for file in found:
+            if not file.is_file():  # a pipe would block whoever reads it
+                what = "is no plain file, but a folder, a pipe or a link to nothing"
+                raise DataError(f"{file}: {what}: {self.remedy}")
         if len({file.parent for file in found}) > 1:
             raise DataError(
                 f"{folder}: {found[0]} and {found[-1]} may belong to different data sets: give "

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -14,6 +13,8 @@ import numpy as np
 from adq.energy.counted import CountedModel
 from adq.energy.fitting.sizes import blend_weights, leakage_at
 from adq.energy.terms import COMPUTE, LOAD, terms_of
+from adq.golden.files.json_reader import parse
+from adq.golden.files.reading import read_file
 from adq.rtl.parameters import TileParameters
 
 __all__ = [
@@ -208,6 +209,10 @@ def _finite(value: Any) -> float:
     return float(value)
 
 
+LARGEST = 2**30
+"""Bytes of a file of this format at most."""
+
+
 @contextlib.contextmanager
 def reading(path: Path, what: str) -> Iterator[dict[str, Any]]:
     """Give the content of a file of this format; whatever its use raises tells that it is damaged.
@@ -218,7 +223,7 @@ def reading(path: Path, what: str) -> Iterator[dict[str, Any]]:
         If it is no such file, or is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(read_file(path, LARGEST))
         found = content.get("format")
         if found == FORMAT:
             yield content

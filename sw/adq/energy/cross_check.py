@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.switching import Counts
 from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.processes import run_to_end
 from adq.verif.simulation.saif import Saif, write_saif
 from adq.verif.synthesis.timing import TimingGraph
 
@@ -93,8 +93,7 @@ def opensta_version() -> str | None:
     """Version of the OpenSTA on this machine, or None where there is none."""
     if shutil.which(STA) is None:
         return None
-    found = subprocess.run([STA, "-version"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
+    return run_to_end([STA, "-version"]).stdout.strip() or None
 
 
 def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> CrossCheck:
@@ -228,5 +227,5 @@ def _number(word: str) -> bool:
 def _ask(directory: Path, script: list[str]) -> str:
     (directory / "script.tcl").write_text("\n".join([*script, ""]))
     command = [STA, "-no_splash", "-exit", "script.tcl"]
-    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    ran = run_to_end(command, directory=directory)
     return ran.stdout + ran.stderr

@@ -1,7 +1,6 @@
 """Glitch factors: energy of a tile's netlist with delays over its energy without."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from rich.table import Table
 
 from adq.energy.coefficients import EnergyError
 from adq.energy.terms import CLOCK
+from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
+from adq.golden.files.reading import read_file
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
 
@@ -130,7 +131,7 @@ class GlitchFactors:
             If the file is damaged, or of another format.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse(read_file(path, MAXIMUM_BYTES))
             known = content.pop("format") == FORMAT
         except (ValueError, KeyError, TypeError, AttributeError):
             raise EnergyError(

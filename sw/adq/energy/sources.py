@@ -9,7 +9,7 @@ from typing import Any
 from adq.cost.architectures import listed_work
 from adq.cost.sources import CostError, architecture_work
 from adq.cost.work import LayerWork, NetworkWork
-from adq.data import images_of
+from adq.data import DataError, images_of
 from adq.energy.coefficients import Coefficients, EnergyError
 from adq.energy.network_energy import NetworkEnergy
 from adq.energy.workload import (
@@ -72,6 +72,8 @@ def result_energies(path: Path, coefficients: Coefficients, images: int) -> list
         raise EnergyError(str(error)) from None
     except (CostError, ModelError) as error:
         raise EnergyError(f"{path}: is damaged: {error}") from None
+    except DataError as error:
+        raise EnergyError(f"{path}: {error}") from None
     except (ValueError, LookupError, TypeError):
         raise EnergyError(f"{path}: is no result of a training run, or damaged") from None
     return _energies(network, density, "its trained densities", coefficients, images, 0.5)

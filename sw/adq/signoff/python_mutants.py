@@ -7,7 +7,6 @@ followed. It mutates there, and remembers what it has done.
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from adq.files import write_json, write_text
 from adq.shipped import install_command
+from adq.verif.processes import Processes, run_to_end
 from adq.verif.sources import CHECKOUT
 
 __all__ = ["MODULES", "PythonMutant", "PythonMutantError", "by_module", "run_mutmut"]
@@ -133,7 +133,7 @@ def run_mutmut(folder: Path, only: Sequence[str], *, processes: int) -> list[Pyt
 
 def _mutmut(program: Path, folder: Path, processes: int, names: Sequence[str]) -> None:
     command = [str(program), "run", "--max-children", str(processes), *names]
-    if subprocess.run(command, cwd=folder, check=False).returncode:
+    if Processes().run(command, cwd=folder):
         raise PythonMutantError(f"mutmut broke off in {folder}: its last lines say why")
 
 
@@ -165,13 +165,7 @@ def _digest(folder: Path) -> str:
 
 def read_results(program: Path, folder: Path) -> list[PythonMutant]:
     """Fates of all mutants, as mutmut tells them."""
-    told = subprocess.run(
-        [str(program), "results", "--all", "true"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = run_to_end([program, "results", "--all", "true"], directory=folder)
     mutants = []
     for line in told.stdout.splitlines():
         name, separator, fate = line.strip().rpartition(": ")

@@ -1,1 +1,1 @@
-"""Proofs: what holds for every value of every operand, and for every pattern of waiting."""
+"""Formal proofs: properties that hold for all operand values and all stall patterns."""

@@ -12,10 +12,10 @@ PLANES = 16
 
 
 class AccumulatesPlanes(Elaboratable):
-    """From the first plane of a vector on, each total is what its accumulator holds plus or minus
-    the selected sum, and half of it, rounded down, is what the accumulator holds after the step.
-    With the lowest bits of the totals before it, a total is the sum of the vector so far, each
-    plane by its bit weight.
+    """From the first plane of a vector on, each total equals the accumulator's value plus or minus
+    the selected sum, and the accumulator's next value is half of the total, rounded down. The
+    total, joined with the lowest bits of the totals before it, is the sum of the vector so far,
+    each plane weighted by its bit.
 
     That is so in the words that the vector's precision uses; the others stay as they were.
     """

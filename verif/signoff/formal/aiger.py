@@ -1,4 +1,5 @@
-"""And-inverter graphs in the binary AIGER format (Biere, 2007), as Yosys writes and ABC reads it.
+"""And-inverter graphs in the binary AIGER format (Biere, 2007), as written by Yosys and read by
+ABC.
 
 A literal is twice a variable, plus one where it is inverted; 0 and 1 are the constants. Variables
 are numbered in the order inputs, latches, ANDs.
@@ -90,8 +91,8 @@ class Aig:
         )
 
     def cone(self, literals: Iterable[int], but: Set[int] = frozenset()) -> set[int]:
-        """Variables of the ANDs from which literals follow in the same cycle, but for some and what
-        those follow from.
+        """Return the variables of the ANDs that literals depend on in the same cycle, without some
+        variables and what those depend on.
         """
         seen: set[int] = set()
         first, ands = self.first_and, self.ands
@@ -105,7 +106,7 @@ class Aig:
         return seen
 
     def write(self) -> bytes:
-        """The file, with symbols for inputs and outputs."""
+        """Return the file's bytes, with symbols for inputs and outputs."""
         first = 1 + len(self.inputs) + len(self.latches)
         sizes = (first - 1 + len(self.ands), len(self.inputs), len(self.latches))
         lines = [f"aig {' '.join(map(str, (*sizes, len(self.outputs), len(self.ands))))}"]

@@ -1,4 +1,4 @@
-"""Every proof, with its size and its bound."""
+"""List of all proofs, with the size of each design and the bound of each proof."""
 
 from collections.abc import Sequence
 
@@ -32,24 +32,26 @@ __all__ = ["PROOFS", "select"]
 
 
 def tile(rows: int, **sizes) -> TileParameters:
-    """A tile with the fewest columns."""
+    """Return a tile with the minimum number of columns."""
     return TileParameters(rows=rows, columns=16, **sizes)
 
 
 class TwoBeats(TileParameters):
-    """A tile whose port takes several rows in a beat, as those of many rows do."""
+    """A tile whose weight port takes several rows per beat, as tiles with many rows do."""
 
     load_beats = 2
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
-    """Two lanes of the accumulators that serve weights up to ``widest`` bits."""
+    """Return an accumulator with two lanes, for weights of up to ``widest`` bits."""
     precisions = parameters.accumulator_weight_bits(widest)
     return Accumulator(lanes=2, widths={n: parameters.plane_width(n) for n in precisions})
 
 
 def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
-    """Column counter and shift-add on a vector of ``rows`` activations of 1 to ``most_bits``."""
+    """Return column counter and shift-add for a vector of ``rows`` activations of 1 to
+    ``most_bits`` bits.
+    """
     sizes = tile(rows, row_blocks=1)
     precision = {"weight_bits": weight_bits, "most_bits": most_bits}
     return Proof(
@@ -62,7 +64,7 @@ def sum_of_products(*, rows: int, weight_bits: int, most_bits: int) -> Proof:
 
 
 def job(*, weight_bits: int, most_bits: int, rows: int = 1, row_blocks: int = 1) -> Proof:
-    """The whole tile on a job of a vector with activations of 1 to ``most_bits``."""
+    """Return a whole tile for a job of one vector with activations of 1 to ``most_bits`` bits."""
     blocks = f"_{row_blocks}_blocks" if row_blocks > 1 else ""
     sizes = tile(rows, vectors=1, row_blocks=row_blocks, partial_sums=row_blocks - 1)
     precision = {"weight_bits": weight_bits, "most_bits": most_bits}
@@ -203,7 +205,7 @@ PROOFS = (
 
 
 def select(beginnings: Sequence[str]) -> list[Proof]:
-    """Proofs whose names begin with one of ``beginnings``; all where there is none.
+    """Return the proofs whose names begin with one of ``beginnings``, or all proofs if it is empty.
 
     Raises
     ------

@@ -9,7 +9,7 @@ __all__ = ["CountsOnes"]
 
 
 class CountsOnes(Elaboratable):
-    """Each column's count is the number of its rows whose product is 1."""
+    """The count of each column equals the number of its rows whose product bit is 1."""
 
     def __init__(self, counter: ColumnCounter):
         self.counter = counter

@@ -10,8 +10,8 @@ __all__ = ["CountsEachCycle"]
 
 
 class CountsEachCycle(Elaboratable):
-    """The counter at an unknown address has moved by what happened since reset, read at any time:
-    each of the first six by the cycles that were its own, the others by the planes and jobs.
+    """A counter at any address, read at any time, has advanced by the number of its events since
+    reset: cycles for the first six counters, planes and jobs for the others.
     """
 
     def __init__(self, counters: PerformanceCounters):

@@ -1,4 +1,4 @@
-"""What surrounds a component in a proof: inputs that can be anything, and the stream rules."""
+"""Environment of a component in a proof: unconstrained inputs, and the stream rules."""
 
 from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import Assume, ResetSignal, Signal, Value
@@ -14,21 +14,23 @@ __all__ = [
 
 
 def any_value(m, shape, *, name: str) -> Signal:
-    """A value that is unknown, and the same in all cycles."""
+    """Return an unknown value that is constant over all cycles."""
     signal = Signal(shape, name=name)
     m.d.comb += Value.cast(signal).eq(AnyConst(Value.cast(signal).shape()))
     return signal
 
 
 def any_values(m, shape, *, name: str) -> Signal:
-    """A value that is unknown, and another in each cycle."""
+    """Return an unknown value that is independent in each cycle."""
     signal = Signal(shape, name=name)
     m.d.comb += Value.cast(signal).eq(AnySeq(Value.cast(signal).shape()))
     return signal
 
 
 def drive_inputs(m, component, *, leave: tuple[str, ...] = ()) -> None:
-    """Drive every input of a component with any values, but for the members named in ``leave``."""
+    """Drive every input of a component with unknown values, except the members named in
+    ``leave``.
+    """
     for path, member, port in component.signature.flatten(component):
         if member.flow.name == "In" and path[0] not in leave:
             wire = Value.cast(port)
@@ -36,7 +38,8 @@ def drive_inputs(m, component, *, leave: tuple[str, ...] = ()) -> None:
 
 
 def hold_offers(m, stream, check, *, name: str) -> None:
-    """The rule of a stream's source: a beat once offered stays, and stays the same, until taken.
+    """Assume or assert the rule for the source of a stream: a beat that is offered stays unchanged
+    until it is taken.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ def hold_offers(m, stream, check, *, name: str) -> None:
 
 
 def previous(m, value, *, name: str) -> Signal:
-    """What a value was a cycle ago; 0 after reset."""
+    """Return the value of a signal in the previous cycle; 0 after reset."""
     value = Value.cast(value)
     earlier = Signal(value.shape(), name=name)
     m.d.sync += earlier.eq(value)
@@ -59,5 +62,5 @@ def previous(m, value, *, name: str) -> Signal:
 
 
 def never_reset(m) -> None:
-    """Leave out resets: a proof of what follows the first one, for a bounded time."""
+    """Assume that reset stays inactive, for a proof of a bounded time after the first reset."""
     m.d.comb += Assume(~ResetSignal())

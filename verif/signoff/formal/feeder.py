@@ -10,8 +10,8 @@ __all__ = ["GivesPlanes", "use_of_bits"]
 
 
 def use_of_bits(m, check, *, activation_bits, take, loaded, accepted, vector_bits, most) -> None:
-    """How the tile uses the feeder: the bits are those of a job, which stays while its vectors do,
-    and only what is offered is taken.
+    """Assume or assert how the tile uses the feeder: the number of bits stays that of a job while
+    its vectors are processed, and only planes that are offered are taken.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def use_of_bits(m, check, *, activation_bits, take, loaded, accepted, vector_bit
 
 
 class GivesPlanes(Elaboratable):
-    """Every vector accepted is offered as its bit planes, least significant first up to its highest
-    plane with a bit set, each until it is taken; and none is offered that was not accepted.
+    """Every accepted vector is offered as its bit planes, least significant first, up to its
+    highest non-zero plane. Each plane is offered until it is taken. No other planes are offered.
     """
 
     def __init__(self, feeder: BitPlaneFeeder):

@@ -10,9 +10,9 @@ __all__ = ["FusesColumns"]
 
 
 class FusesColumns(Elaboratable):
-    """At one precision, each lane has the sum of its columns' counts by their bit weights, the top
-    one negatively, and no bit is lost: at 2 and 4 bits of the counts that are there, at the
-    others of those of the last step.
+    """At a given precision, each lane holds the sum of its column counts weighted by their bits,
+    the top one negative, without overflow. At 2 and 4 bits these are the current counts, otherwise
+    the counts of the previous step.
     """
 
     def __init__(self, fuser: Fuser, *, weight_bits: int):

@@ -1,4 +1,4 @@
-"""Signals inside a component, by name: induction needs more than its ports tell.
+"""Access to internal signals of a component by name: proofs by induction need more than its ports.
 
 Amaranth has no public way to find the local signals of an elaborated component. Its statements
 are asked for what they drive (``_lhs_signals``), here and nowhere else.
@@ -10,7 +10,7 @@ __all__ = ["Inside"]
 
 
 class Inside:
-    """An elaborated component, with its signals by name.
+    """An elaborated component, with its internal signals by name.
 
     Attributes
     ----------
@@ -22,18 +22,18 @@ class Inside:
         self.fragment = Fragment.get(component, None)
 
     def part(self, name: str) -> "Inside":
-        """What is inside a part of the component."""
+        """Return the internals of a submodule."""
         return Inside(self.fragment.find_subfragment(name))
 
     def __getitem__(self, name: str) -> Signal:
-        """The signal of that name which the component itself drives, not a part of it."""
+        """Return the signal of a name that the component itself drives, not one of a submodule."""
         found = self.named(name)
         if len(found) != 1:
             raise KeyError(f"{len(found)} signals are named {name}, not one")
         return found[0]
 
     def named(self, name: str) -> list[Signal]:
-        """All signals of that name, in the order in which the component drives them."""
+        """Return all signals of a name, in the order in which the component drives them."""
         return [signal for signal in self._driven() if signal.name == name]
 
     def _driven(self) -> list[Signal]:

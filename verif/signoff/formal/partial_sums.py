@@ -10,7 +10,7 @@ __all__ = ["KeepsEntries"]
 
 
 class KeepsEntries(Elaboratable):
-    """A read gives what was last written to its entry, a write of the same cycle included.
+    """A read returns the value last written to its entry, including a write in the same cycle.
 
     One entry is watched, which is unknown: what holds for it holds for all.
     """

@@ -1,4 +1,4 @@
-"""From products of bits to the sum of products: column counter and shift-add together."""
+"""Column counter and shift-add together: from bit products to the sum of products."""
 
 from amaranth.hdl import (
     Array,
@@ -24,8 +24,8 @@ __all__ = ["SumsProducts"]
 
 
 class SumsProducts(Elaboratable):
-    """A job of one vector, all of its weights and activations unknown, their number of bits and
-    sign too: the result is the sum of the products.
+    """The result of a job of one vector is the sum of its products, for unknown weights and
+    activations, of unknown width and sign.
 
     Planes enter one a cycle from the first on, and the result is taken at once: the whole job lies
     in ``cycles`` cycles, so that a proof of that depth is complete for it. After each plane
@@ -40,7 +40,7 @@ class SumsProducts(Elaboratable):
 
     @staticmethod
     def cycles(parameters: TileParameters, *, weight_bits: int, most_bits: int) -> int:
-        """Cycles from reset to that after the result."""
+        """Cycles from reset to the cycle after the result."""
         # The first stage of the tile's latency, the row lines, lies before the column counter.
         return most_bits + parameters.latency(weight_bits) + 1
 
@@ -143,7 +143,7 @@ class SumsProducts(Elaboratable):
         return m
 
     def so_far(self, inside):
-        """Of each output, the accumulator and the bits that left it."""
+        """Return the accumulator of each output together with the bits that have left it."""
         p, kw = self.parameters, self.weight_bits
         accumulators = {}
         for widest in reversed(p.weight_widths):

@@ -1,4 +1,4 @@
-"""One proof: what it claims of which design, and how far."""
+"""Definition of a proof: the design, its claim and its bound."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class FormalError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A design that carries properties, and what is to be shown of them.
+    """A design with properties, and how they are to be proved.
 
     Every proof has covers: situations that must be reachable under its assumptions. A proof whose
     assumptions exclude them would hold for want of cases.

@@ -21,7 +21,7 @@ __all__ = ["PutsSumsTogether", "number_of_planes"]
 
 
 def number_of_planes(m, check, *, tag, index, moves, name: str) -> Signal:
-    """How the shift-add numbers planes: from 0 in each vector, one by one.
+    """Assume or assert how the shift-add numbers planes: consecutively from 0 in each vector.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def number_of_planes(m, check, *, tag, index, moves, name: str) -> Signal:
 
 
 class PutsSumsTogether(Elaboratable):
-    """From a vector's last plane until the first bit of the next one comes, its sum is that plane's
-    total, as many places up as there were planes before it, and below it the lowest bits of their
-    totals; in each lane that its precision uses.
+    """From the last plane of a vector until the first plane of the next vector, the sum is the
+    total of the last plane, shifted left by the number of earlier planes, and below it the lowest
+    bits of their totals, in each lane that the precision uses.
 
     Only what the precision uses is clocked, and only where a bit comes, whatever comes.
     """
@@ -99,7 +99,9 @@ class PutsSumsTogether(Elaboratable):
             m.d.comb += Assume(tag.weight_bits == under_way)
 
         def keeps(weight_bits, lane):
-            """Whether low bits of a lane are kept: of lanes of narrow weights, for those alone."""
+            """Return whether the low bits of a lane are kept: lanes of narrow weights keep them
+            only for those.
+            """
             if p.lane_weight_bits(lane) not in p.direct_widths:
                 return 1
             return Cat(weight_bits[p.weight_widths.index(n)] for n in p.direct_widths).any()

@@ -1,4 +1,4 @@
-"""Runs proofs with SymbiYosys and Z3, or with ABC, several at a time."""
+"""Runs proofs with SymbiYosys and Z3, or with ABC, several in parallel."""
 
 import functools
 import os
@@ -67,7 +67,7 @@ write_aiger -I -B -zinit design.aig
 
 
 class Result(StrEnum):
-    """What became of a proof."""
+    """Result of a proof."""
 
     PROVED = "proved"
     HOLDS = "holds to the bound"
@@ -77,13 +77,13 @@ class Result(StrEnum):
 
     @property
     def good(self) -> bool:
-        """Whether the claim was shown."""
+        """Whether the claim was proved."""
         return self in (Result.PROVED, Result.HOLDS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A proof that was run."""
+    """A proof that was run, and its result."""
 
     proof: Proof
     result: Result
@@ -95,7 +95,7 @@ class Outcome:
     """Counterexample, as VCD."""
 
     def as_dict(self) -> dict:
-        """The same for programs."""
+        """Return the outcome as plain values for JSON."""
         return {
             "name": self.proof.name,
             "claim": self.proof.claim,
@@ -110,7 +110,9 @@ class Outcome:
 
 
 def _tools() -> dict[str, str]:
-    """Paths of the tools, which pip puts beside the interpreter whether or not that is on PATH."""
+    """Return the paths of the tools. pip installs them beside the interpreter, even if that folder
+    is not on PATH.
+    """
     folder = Path(sys.executable).parent
     tools = {}
     for tool, package in (
@@ -130,7 +132,7 @@ def _tools() -> dict[str, str]:
 
 
 def check(proof: Proof, directory: Path) -> Outcome:
-    """Run one proof and its covers in ``directory``.
+    """Run a proof and its cover statements in ``directory``.
 
     Raises
     ------
@@ -147,7 +149,8 @@ def check_all(
     processes: int | None = None,
     finished: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Run proofs side by side, each in a directory of its own, and give outcomes in their order.
+    """Run proofs in parallel, each in its own directory. Return the outcomes in the order of the
+    proofs.
 
     Parameters
     ----------
@@ -216,7 +219,7 @@ def _check(proof: Proof, directory: Path, tools: dict[str, str], running: Proces
 
 
 def _reach(directory: Path, tools: dict[str, str], running: Processes) -> tuple[Answer, int, float]:
-    """Whether a property fails, by ABC; the cycle in which it does; and processor seconds."""
+    """Run ABC on a property. Return whether it can fail, in which cycle, and the CPU seconds."""
     (directory / "aiger.ys").write_text(AIGER, encoding="utf-8")
     log = directory / "aiger.log"
     with log.open("w", encoding="utf-8") as output:
@@ -228,7 +231,7 @@ def _reach(directory: Path, tools: dict[str, str], running: Processes) -> tuple[
 
 
 def _cpu_seconds(directory: Path) -> float:
-    """Processor seconds of the command that ran last in a folder; see :func:`limited`."""
+    """Return the CPU seconds of the last command that ran in a folder; see :func:`limited`."""
     minutes = re.findall(r"(\d+)m([\d.]+)s", (directory / "cpu").read_text(encoding="utf-8"))
     return sum(60 * int(whole) + float(rest) for whole, rest in minutes)
 
@@ -264,6 +267,6 @@ def _result(
 
 
 def _place(source: str) -> str:
-    """``folder/file.py:line`` of an absolute place in a source."""
+    """Shorten an absolute source location to ``folder/file.py:line``."""
     path, _, line = source.partition(":")
     return f"{'/'.join(Path(path).parts[-2:])}:{line.partition('.')[0]}"

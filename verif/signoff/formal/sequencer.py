@@ -11,8 +11,9 @@ __all__ = ["RunsJobs"]
 
 
 class RunsJobs(Elaboratable):
-    """Every job taken runs its vectors through its row blocks, each vector once and in order, with
-    tags that say so; a malformed one gives a single tag that says why, and takes nothing.
+    """Every accepted job runs its vectors through its row blocks, each vector once and in order,
+    with the matching tags. A malformed job gives a single tag with its status, and consumes
+    nothing.
 
     Between two jobs the pipeline has an empty stage, unless the second is malformed.
     """

@@ -1,4 +1,4 @@
-"""Properties of the whole shift-add: what enters leaves, once and in order."""
+"""Properties of the whole shift-add: every vector leaves once and in order."""
 
 from itertools import pairwise
 
@@ -15,18 +15,18 @@ __all__ = ["GivesResults", "order_of_tags", "tags_of_vectors"]
 
 
 def takes_longer(tag):
-    """Whether a tag takes the longer way: that of wide weights, and of a malformed job."""
+    """Return whether a tag has the longer latency: those of wide weights and of malformed jobs."""
     return ~tag.weight_bits[:2].any() | (tag.status != Status.OK)
 
 
 def of_vector(tag):
-    """What the planes of a vector share."""
+    """Return the fields of a tag that all planes of a vector share."""
     return Cat(getattr(tag, field) for field in OF_VECTOR)
 
 
 def order_of_tags(m, check, *, tag, advance) -> Signal:
-    """How the tile sends tags: behind one that takes the longer way comes none that takes the
-    shorter one.
+    """Assume or assert the order in which the tile sends tags: no tag with the shorter latency
+    follows directly behind one with the longer latency.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def order_of_tags(m, check, *, tag, advance) -> Signal:
 
 
 def tags_of_vectors(m, check, *, tag, advance, name: str) -> PlaneTag:
-    """How the tile sends tags: those of a vector say the same of it, from the first on.
+    """Assume or assert that all tags of a vector, from its first plane on, agree in the shared
+    fields.
 
     Parameters
     ----------
@@ -66,9 +67,8 @@ def tags_of_vectors(m, check, *, tag, advance, name: str) -> PlaneTag:
 
 
 class GivesResults(Elaboratable):
-    """Each vector that leaves gives one result, in order, with its status and whether it is the
-    last of its job; the result stays as it is until it is taken. Planes reach the
-    result register numbered.
+    """Each vector gives one result, in order, with its status and its last flag. The result stays
+    unchanged until it is taken. Planes reach the result register numbered.
     """
 
     def __init__(self, shift_add: ShiftAdd):

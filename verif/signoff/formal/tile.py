@@ -16,7 +16,7 @@ __all__ = ["KeepsContracts", "RunsJob"]
 
 
 class KeepsContracts(Elaboratable):
-    """Results are offered by the stream rules, every cycle belongs to one counter, and the parts
+    """Results follow the stream rules, every cycle is counted by exactly one counter, and the parts
     of the tile use each other as their proofs assume.
 
     Whatever comes on the ports, and whenever.
@@ -76,8 +76,8 @@ class KeepsContracts(Elaboratable):
 
 
 class RunsJob(Elaboratable):
-    """A job of one vector, all of its operands, its precision up to ``most_bits`` and its sign
-    unknown, gives the sum of its products, once.
+    """A job of one vector returns the sum of its products once, for unknown operands, any precision
+    up to ``most_bits`` and any sign.
 
     Everything is offered from the first cycle on and results are taken at once, so that the whole
     job lies in ``cycles`` cycles: a proof of that depth is complete for it.
@@ -90,7 +90,7 @@ class RunsJob(Elaboratable):
 
     @staticmethod
     def cycles(parameters: TileParameters, *, weight_bits: int, most_bits: int) -> int:
-        """Cycles from reset to that after the result, by the tile's own formula."""
+        """Cycles from reset to the cycle after the result, by the tile's own formula."""
         blocks = [parameters.block_cycles([most_bits])] * parameters.row_blocks
         return parameters.sequence_cycles([(weight_bits, blocks)]) + 1
 

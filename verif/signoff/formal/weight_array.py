@@ -10,8 +10,8 @@ __all__ = ["KeepsWeights", "use_of_banks"]
 
 
 def use_of_banks(m, check, *, step, bank, release, full) -> tuple[Signal, Signal]:
-    """How the tile uses the banks: it computes with a full one, and releases it after its last
-    plane, before or in the cycle of the first step of the other.
+    """Assume or assert how the tile uses the banks: it computes with a full bank, and releases it
+    after its last plane, at the latest in the cycle of the first step of the other bank.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def use_of_banks(m, check, *, step, bank, release, full) -> tuple[Signal, Signal
 
 
 class KeepsWeights(Elaboratable):
-    """No beat of weights is lost, repeated or overwritten before its bank is released, and the
-    products are those of the plane taken last with the weights of its bank.
+    """No weight beat is lost, repeated or overwritten before its bank is released. The products are
+    those of the last plane taken with the weights of its bank.
 
     One row of one bank is watched, which is unknown: what holds for it holds for all.
     """

@@ -1,1 +1,1 @@
-"""Mutants of the generated tile: what the tests of the regression kill, and what is equal."""
+"""Mutation of the generated tile: which mutants the tests kill, and which are equivalent."""

@@ -1,14 +1,14 @@
-"""A campaign: mutants of a tile, the tests that kill them, and proofs for those that none kills."""
+"""Mutation campaign: mutants of a tile, the tests that kill them, and proofs for the survivors."""
 
 import hashlib
 import itertools
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
@@ -44,7 +44,7 @@ SECONDS = 20
 
 
 class Fate(StrEnum):
-    """What became of a mutant."""
+    """Result of a mutant."""
 
     KILLED = "killed"
     EQUAL = "proved equal"
@@ -53,7 +53,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A mutant, and what became of it.
+    """A mutant and its result.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Outcome:
     detail: str = ""
 
     def as_dict(self) -> dict:
-        """The same for programs."""
+        """Return the outcome as plain values for JSON."""
         return self.mutant.as_dict() | {
             "fate": self.fate.name.lower(),
             "killed_by": self.killed_by,
@@ -78,7 +78,7 @@ class Outcome:
 
 
 class Campaign:
-    """Mutants of a tile under the regression's tests.
+    """Runs the mutants of a tile against the tests of the regression.
 
     Outcomes are kept in ``outcomes.jsonl`` as they come, and belong to the design with its mutants
     and to the text of the tests: a campaign that was interrupted goes on where it was.
@@ -132,14 +132,14 @@ class Campaign:
         return {line["mutant"]: line for line in lines[1:]}
 
     def _keep(self, line: dict) -> None:
-        """Remember something of a mutant, in addition to what is known."""
+        """Add something to what is known of a mutant."""
         line = self.kept.get(line["mutant"], {}) | line
         self.kept[line["mutant"]] = line
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def outcomes(self) -> list[Outcome]:
-        """Of the mutants that are done."""
+        """Return the outcomes of the mutants that are finished."""
         done = []
         for mutant in self.mutants:
             line = self.kept.get(mutant.number, {})
@@ -154,13 +154,13 @@ class Campaign:
     # Tests
 
     def build(self) -> Build:
-        """The model that holds all mutants."""
+        """Build the simulation model that contains all mutants."""
         ports = [*self.tile.ports, SELECT]
         return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
 
     def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
-        """Put the mutants to the shortest tests, those that pass to all other tests, and those that
-        pass again to a proof that they equal the tile.
+        """Run the mutants. Each one is run against the short tests first; a survivor is run against
+        all other tests, and if it survives those as well, a proof of equivalence is tried.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class Campaign:
                     finished()
 
     def _step(self, mutant: Mutant) -> int | None:
-        """The step that a mutant waits for; None where its fate is known."""
+        """Return the next step of a mutant, or None if its fate is known."""
         line = self.kept.get(mutant.number, {})
         if line.get("killed_by"):
             return None
@@ -219,8 +219,8 @@ class Campaign:
                 yield line
 
     def _prove(self, mutants: Sequence[Mutant]) -> Iterator[dict]:
-        with tempfile.TemporaryDirectory(prefix="equivalence-", dir=self.directory) as folder:
-            equivalence = Equivalence(self.tile, Path(folder), seconds=SECONDS, mask=self._mask)
+        with scratch_directory(self.directory, "equivalence") as folder:
+            equivalence = Equivalence(self.tile, folder, seconds=SECONDS, mask=self._mask)
             for mutant, answer, reason in equivalence.answers(mutants, threads=self.processes):
                 yield {"mutant": mutant.number, "answer": answer.value, "reason": reason}
 

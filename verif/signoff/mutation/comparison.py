@@ -1,4 +1,4 @@
-"""A design and a changed one side by side."""
+"""A design and a modified design with the same inputs."""
 
 from amaranth.hdl import (
     Cat,
@@ -17,7 +17,8 @@ __all__ = ["Comparison"]
 
 
 class Comparison(Elaboratable):
-    """Feeds two designs the same inputs, from a reset on, and tells whether their outputs differ.
+    """Drives two designs with the same inputs, starting with a reset, and signals whether their
+    outputs differ.
 
     The payload of a stream counts only while the stream is valid.
 

@@ -1,4 +1,4 @@
-"""Which bits of the tile's results mean something."""
+"""Result bits of the tile that carry a value."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -18,8 +18,8 @@ JOBS_INSIDE = 8
 def meaningful_results(
     m: Module, p: TileParameters, inputs: Mapping[str, Signal], outputs: Mapping[str, Signal]
 ) -> Value:
-    """Mask of the results' payload: its marks, and of a job that is not malformed those lanes that
-    its weight width uses.
+    """Return a mask of the result payload: the flags and, unless the job is malformed, the lanes
+    that its weight width uses.
 
     The weight widths of the jobs inside are kept in a queue, since results come in the order of
     their jobs.

@@ -1,13 +1,13 @@
-"""Whether a mutant that no test kills can be told from the tile at all."""
+"""Equivalence of a surviving mutant to the tile, decided by Yosys and ABC."""
 
 import functools
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from amaranth.back import rtlil
 
+from adq.golden.files.directory import scratch_directory
 from adq.verif.abc import Answer, ask
 from adq.verif.processes import Processes
 from adq.verif.signoff.mutation.comparison import Comparison
@@ -49,7 +49,7 @@ write_aiger -zinit comparison.aig
 
 
 class Equivalence:
-    """Decides for mutants whether they equal the design that they are made from, at its ports.
+    """Decides whether mutants are equivalent to the design at its ports.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Equivalence:
     def answers(
         self, mutants: Sequence[Mutant], *, threads: int
     ) -> Iterator[tuple[Mutant, Answer, str]]:
-        """Each mutant, whether its outputs ever differ, and the reason, as they come."""
+        """Yield each mutant with the answer and its reason, as soon as it is decided."""
         running = Processes()
         tasks = [
             Task(str(mutant.number), functools.partial(self._answer, mutant, running))
@@ -82,8 +82,7 @@ class Equivalence:
             yield result
 
     def _answer(self, mutant: Mutant, running: Processes) -> tuple[Mutant, Answer, str]:
-        with tempfile.TemporaryDirectory(dir=self.directory) as name:
-            folder = Path(name)
+        with scratch_directory(self.directory, "mutant") as folder:
             for file in ("original.il", "comparison.il"):
                 shutil.copy(self.directory / file, folder)
             yosys(folder, COMPARE.format(command=mutant.command), "compare a mutant")

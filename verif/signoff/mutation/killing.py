@@ -1,4 +1,4 @@
-"""Puts mutants to the tests of the regression, many in one simulation. Run by cocotb.
+"""Runs mutants against tests of the regression, many in one simulation. Run by cocotb.
 
 Each mutant is a cocotb test. In it the tests of the regression run one after the other, just as
 they are, each with the seed that it has there, from its own reset on, until one fails.
@@ -37,14 +37,14 @@ LIMITS = CAMPAIGN["limits"] or dict.fromkeys(TESTS)
 
 
 class _Background:
-    """What a test starts beside itself: its first failure, and its end with the test."""
+    """Background coroutines of a test: records their first failure, and ends them with the test."""
 
     def __init__(self):
         self.tasks = []
         self.failure = ""
 
     def start(self, coroutine, **options):
-        """Stands in for ``cocotb.start_soon``."""
+        """Replace ``cocotb.start_soon``."""
         watched = coroutine if isinstance(coroutine, Task) else self.watched(coroutine)
         task = START_SOON(watched, **options)
         self.tasks.append(task)
@@ -70,7 +70,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _say(**outcome):
-    """Append an outcome to the file that the campaign reads while the simulation runs."""
+    """Append an outcome to the file that the campaign reads during the simulation."""
     with Path("outcomes.jsonl").open("a") as file:
         file.write(json.dumps(outcome) + "\n")
 

@@ -1,8 +1,7 @@
-"""Mutants of a generated design, all of them in one."""
+"""Mutants of a generated design, all compiled into one model."""
 
 import itertools
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from adq.golden.files.directory import temporary_directory
 from adq.verif.synthesis.mapping import yosys
 
 __all__ = ["SELECT", "FlatDesign", "Mutant", "MutantError"]
@@ -30,7 +30,7 @@ CLOCK = "-port CLK "
 
 
 class MutantError(RuntimeError):
-    """Mutants that cannot be made, or are asked for where there are none."""
+    """Mutants cannot be made, or there are none where they were requested."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ class Mutant:
     sources: tuple[str, ...]
 
     def as_dict(self) -> dict:
-        """The same for programs."""
+        """Return the mutant as plain values for JSON."""
         return asdict(self)
 
     @property
     def command(self) -> str:
-        """The change for good, as a command of Yosys."""
+        """Return the Yosys command that makes the change permanent."""
         return f"mutate -mode {self.mode} {self.arguments}"
 
 
 class FlatDesign:
-    """A component as Yosys sees it, flat, at the level of words.
+    """Flat word-level netlist of a component in Yosys.
 
     Parameters
     ----------
@@ -95,19 +95,20 @@ class FlatDesign:
         self.text = rtlil.convert(component, name=name, emit_src=True)
 
     def run(self, script: str, directory: Path, what: str) -> None:
-        """Run a script of Yosys on the flat design, in a folder that holds what it reads."""
+        """Run a Yosys script on the flat design, in the folder that holds its input files."""
         (directory / "design.il").write_text(self.text, encoding="utf-8")
         (directory / "script.ys").write_text(self.prepare + script, encoding="utf-8")
         yosys(directory, "script script.ys", what)
 
     def output(self, script: str, output: str, what: str) -> str:
-        """A file that a script of Yosys makes from the flat design."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.run(script, Path(folder), what)
-            return Path(folder, output).read_text(encoding="utf-8")
+        """Return a file that a Yosys script writes from the flat design."""
+        with temporary_directory() as folder:
+            self.run(script, folder, what)
+            return (folder / output).read_text(encoding="utf-8")
 
     def mutants(self, count: int, *, seed: int, only: str = "") -> list[Mutant]:
-        """Mutants spread over lines, wires and kinds of change as evenly as Yosys draws them.
+        """Return mutants, spread over lines, wires and kinds of change as evenly as Yosys draws
+        them.
 
         Parameters
         ----------
@@ -143,18 +144,18 @@ class FlatDesign:
 
     @property
     def ports(self) -> list[str]:
-        """Names of the ports in Verilog, clock and reset included."""
+        """Return the names of the ports in Verilog, including clock and reset."""
         paths = (path for path, _, _ in self.component.signature.flatten(self.component))
         return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
 
     @cached_property
     def parts(self) -> list[str]:
-        """Paths of the components of which the design consists."""
+        """Return the paths of the components of the design."""
         names = re.findall(rf"^module \\{self.name}\.(\S+)", self.text, re.MULTILINE)
         return [self.name, *sorted(names)]
 
     def mutated(self, mutants: Sequence[Mutant], *, optimize: str = "opt_dff\nopt_clean") -> str:
-        """Verilog of the design with mutants in it and an input that selects one."""
+        """Return Verilog of the design with the mutants and an input that selects one of them."""
         width = len(mutants).bit_length()
         commands = [
             f"{mutant.command} -ctrl {SELECT} {width} {mutant.number} -module {self.name}"
@@ -165,7 +166,7 @@ class FlatDesign:
 
 
 def _parse(line: str, number: int, top: str) -> Mutant:
-    """A mutant from a line that ``mutate -list`` wrote."""
+    """Parse a line of the output of ``mutate -list``."""
     words = line.split()
     options = list(zip(words[1::2], words[2::2], strict=True))
     given = dict(options)
@@ -188,7 +189,7 @@ def _parse(line: str, number: int, top: str) -> Mutant:
 
 
 def _short(source: str) -> str:
-    """``rtl/file.py:line`` of an absolute place in a source."""
+    """Shorten an absolute source location to ``rtl/file.py:line``."""
     path, _, line = source.partition(":")
     parts = Path(path).parts
     start = len(parts) - 1 - parts[::-1].index("rtl") if "rtl" in parts else len(parts) - 3

@@ -1,1 +1,1 @@
-"""The test plan, held to the tests, proofs and bins that exist."""
+"""Test plan, checked against the tests, proofs and bins that exist."""

@@ -1,4 +1,4 @@
-"""Markers of tests, which name the testpoints that they show.
+"""Markers of tests, which name the testpoints that a test covers.
 
 Files are read, not imported: neither a simulator nor a tile is needed.
 """
@@ -16,7 +16,7 @@ CONTRACT = {"rtl", "golden", "verif"}
 
 @dataclass(frozen=True)
 class Marker:
-    """What a test shows, or why it shows nothing of the plan."""
+    """Testpoints that a test covers, or the reason why it covers none."""
 
     testpoints: tuple[str, ...] = ()
     exhaustive: bool = False
@@ -37,7 +37,7 @@ class PytestFile:
 
 
 def _marker(calls: Sequence[ast.expr], name: str) -> Marker | None:
-    """The marker ``name(...)`` among calls, if it is there."""
+    """Return the marker ``name(...)`` from a list of calls, or None."""
     for call in calls:
         if isinstance(call, ast.Call) and ast.unparse(call.func) == name:
             keywords = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
@@ -46,8 +46,8 @@ def _marker(calls: Sequence[ast.expr], name: str) -> Marker | None:
 
 
 def cocotb_tests(root: Path) -> dict[str, Marker | None]:
-    """Return the markers of all cocotb tests, and of what drives a simulation for a command: by
-    file, a dot and function.
+    """Return the markers of all cocotb tests, and of drivers that simulate for a command, by file
+    and function.
     """
     tests = (root / "verif" / "cocotb").glob("*/test_*.py")
     drivers = (root / "verif" / "simulation" / "drivers").glob("*.py")
@@ -63,7 +63,9 @@ def cocotb_tests(root: Path) -> dict[str, Marker | None]:
 
 
 def pytest_files(root: Path) -> dict[str, PytestFile]:
-    """All files of pytest tests, by path below the root; none where tests are not installed."""
+    """Return all files of pytest tests by their path below the root; none if the tests are not
+    installed.
+    """
     files = {}
     for path in sorted((root / "tests").glob("test_*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
@@ -87,5 +89,5 @@ def pytest_files(root: Path) -> dict[str, PytestFile]:
 
 
 def _room(module: str) -> str:
-    """Return the room of a module of ours, such as ``rtl``; of another, nothing."""
+    """Return the room of one of the project's modules, such as ``rtl``, or an empty string."""
     return module.split(".")[1] if module.startswith("adq.") else ""

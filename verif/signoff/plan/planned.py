@@ -1,4 +1,4 @@
-"""Holds the test plan to the tests, proofs and bins that there are."""
+"""Checks the test plan against the tests, proofs and bins that exist."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ __all__ = ["check", "proof_names"]
 
 
 def proof_names() -> list[str]:
-    """Names of all proofs."""
+    """Return the names of all proofs."""
     from adq.verif.signoff.formal.catalog import PROOFS
 
     return [proof.name for proof in PROOFS]
 
 
 def check(plan: TestPlan, proofs: list[str] | None = None) -> None:
-    """Hold a plan to what is there: this repository's proofs, where none are given.
+    """Check a plan against the tests, bins and proofs that exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The test plan: what the contracts promise, and which tests, proofs and bins show each promise.
+"""Test plan: the promises of the contracts, and the tests, proofs and bins that show each of them.
 
 Testpoints stand in ``testplan.toml`` beside this file. Tests name theirs in markers beside them
 (:mod:`adq.verif.signoff.plan.markers`), and :mod:`adq.verif.signoff.plan.planned` holds both to
@@ -43,14 +43,16 @@ TABLES = {
 
 
 class TestPlanError(ValueError):
-    """A plan that cannot be read, or that does not suit what is there; one line a problem."""
+    """The plan cannot be read, or does not match what exists. The message has one line per
+    problem.
+    """
 
     __test__ = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Testpoint:
-    """A promise, and the names of what shows it."""
+    """A promise, and the names of the tests, proofs and bins that show it."""
 
     __test__ = False
 
@@ -69,7 +71,7 @@ class Testpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Exclusion:
-    """Points of the structural coverage that no test need reach, and why."""
+    """Points of structural coverage that no test needs to reach, with the reason."""
 
     kind: str
     """``line``, ``branch`` or ``toggle``."""
@@ -83,21 +85,21 @@ class Exclusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """What a shipped network's vectors must reach."""
+    """Bins that the vectors of a shipped network must reach."""
 
     artifact: str
     bins: tuple[str, ...]
     """Regular expressions, each of which must match a bin that is reached."""
 
     def missing(self, reached: Iterable[str]) -> list[str]:
-        """Expressions that match no bin reached."""
+        """Return the expressions that match no bin reached."""
         names = list(reached)
         return [one for one in self.bins if not any(re.fullmatch(one, name) for name in names)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestPlan:
-    """The whole plan."""
+    """The whole test plan."""
 
     __test__ = False
 
@@ -111,11 +113,11 @@ class TestPlan:
 
     @property
     def exhaustive(self) -> list[str]:
-        """Cocotb tests that draw nothing, or take every value there is."""
+        """Cocotb tests without random choices, or that try every value."""
         return [name for name, marker in self.cocotb_tests.items() if marker and marker.exhaustive]
 
     def points_of(self, test: str) -> list[str]:
-        """Names of the testpoints that a cocotb test stands in."""
+        """Return the names of the testpoints that a cocotb test belongs to."""
         return [point.name for point in self.testpoints if test in point.tests]
 
 
@@ -171,12 +173,12 @@ def read_plan(path: Path | None = None, *, root: Path = ROOT) -> TestPlan:
 
 
 def _marked(markers: Mapping[str, Marker | None], testpoint: str) -> tuple[str, ...]:
-    """Names of what is marked with a testpoint."""
+    """Return the names that are marked with a testpoint."""
     return tuple(name for name, one in markers.items() if one and testpoint in one.testpoints)
 
 
 def _goals(path: Path, table: Mapping) -> dict[str, float]:
-    """Goals, all of them: 100 where none is given."""
+    """Return all coverage goals in percent, 100 by default."""
     goals = dict.fromkeys(GOALS, 100.0)
     for name, percent in table.items():
         if name not in goals or not isinstance(percent, int | float) or not 0 <= percent <= 100:
@@ -188,7 +190,7 @@ def _goals(path: Path, table: Mapping) -> dict[str, float]:
 
 
 def _entries(path: Path, document: Mapping, table: str) -> Iterator[dict]:
-    """Entries of a table, lists as tuples, their keys and reasons checked."""
+    """Yield the entries of a table, with lists as tuples. Keys and reasons are checked."""
     for number, entry in enumerate(document.get(table, ()), 1):
         where = f"{path}: [[{table}]] {entry.get('name', number)}"
         for key in entry:
@@ -203,12 +205,12 @@ def _entries(path: Path, document: Mapping, table: str) -> Iterator[dict]:
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """Names that a pattern of the plan means."""
+    """Return the names that match a pattern of the plan."""
     return [name for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 class Outcome(StrEnum):
-    """What became of a test, a proof, a group of bins or a testpoint."""
+    """Result of a test, a proof, a group of bins or a testpoint."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -217,7 +219,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Assessment:
-    """A testpoint, and what became of each thing that shows it."""
+    """A testpoint, and the result of each item that shows it."""
 
     testpoint: Testpoint
     evidence: dict[str, Outcome] = field(default_factory=dict)
@@ -226,14 +228,14 @@ class Assessment:
 
     @property
     def outcome(self) -> Outcome:
-        """Failed where anything failed; passed where everything was run and passed."""
+        """Failed if any item failed; passed if every item was run and passed."""
         outcomes = set(self.evidence.values())
         if Outcome.FAILED in outcomes:
             return Outcome.FAILED
         return Outcome.PASSED if outcomes == {Outcome.PASSED} else Outcome.NOT_RUN
 
     def to_json(self) -> dict:
-        """The same for programs."""
+        """Return the assessment as plain values for JSON."""
         return {
             "name": self.testpoint.name,
             "stage": self.testpoint.stage,
@@ -251,8 +253,8 @@ def assess(
     proofs: Mapping[str, Outcome] | None = None,
     bins: Mapping[str, Outcome] | None = None,
 ) -> list[Assessment]:
-    """Join results to testpoints. A kind of which no results are given is left out; of one that
-    is, a name without a result was not run.
+    """Assign results to testpoints. A kind without any results is left out; of other kinds, a name
+    without a result counts as not run.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Regressions: lists of runs, their models, and what became of them."""
+"""Regressions: lists of runs, their simulation models, and their results."""

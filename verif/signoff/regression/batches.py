@@ -1,4 +1,4 @@
-"""Many small experiments in few simulations, several at a time."""
+"""Batches: many small experiments in each simulation, several simulations at a time."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def run_batches(
     seed: int,
     processes: int,
 ) -> Iterator[dict]:
-    """Run a module of cocotb once a batch, and give what it finds as it comes.
+    """Run a cocotb module once for each batch, and yield its outcomes as they are written.
 
     The module reads its batch as JSON from the file that ``ADQ_BATCH`` names, appends objects to
     ``outcomes.jsonl``, a line each, and ends early once there is a file ``stop``.
@@ -79,7 +79,7 @@ def run_batches(
 
 
 def _complete_lines(path: Path) -> list[dict]:
-    """Objects of a file to which another process appends."""
+    """Parse the complete lines of a JSON Lines file that another process is appending to."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -29,7 +29,7 @@ def execute(
     timeout: float = TIMEOUT,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Record:
-    """Run a run in a directory, unless it has been run there with the same design and tests.
+    """Run a run in a directory, unless it finished there with the same design and tests.
 
     However it ends, ``run.json`` in the directory says so; where it was cut off, that it is
     running.

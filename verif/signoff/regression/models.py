@@ -1,4 +1,4 @@
-"""Compiled models of runs, each made once."""
+"""Simulation models of runs, each compiled once."""
 
 import hashlib
 import threading
@@ -20,7 +20,7 @@ __all__ = ["Models"]
 
 
 def sources_digest() -> str:
-    """Digest of the tests and of everything that they import of ours."""
+    """Return a digest of the tests and of all modules of this project that they import."""
     digest = hashlib.sha256()
     for folder in ("verif", "golden", "rtl"):
         for path in sorted((PACKAGE / folder).glob("**/*.py")):
@@ -29,7 +29,7 @@ def sources_digest() -> str:
 
 
 class Models:
-    """Compiled models, each made once, whoever asks first."""
+    """Simulation models, each compiled once, by the first run that needs it."""
 
     def __init__(
         self, cache: Path, processes: Processes, *, fst: bool = False, coverage: bool = False
@@ -43,7 +43,7 @@ class Models:
         self._models: dict[str, Future[Build]] = {}
 
     def get(self, run: Run) -> Build:
-        """The model of a run.
+        """Return the model of a run.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Models:
         )
 
     def design(self, run: Run) -> tuple[str, Sequence[str], str]:
-        """Name, ports and Verilog of what a run simulates."""
+        """Return the name, the ports and the Verilog of the design that a run simulates."""
         translate = marked_verilog if self.coverage else to_verilog
         if run.bench is Bench.TILE:
             return "tile", PORTS, translate(Tile(run.tile), name="tile")
@@ -83,10 +83,12 @@ class Models:
         return "workbench", workbench.ports, translate(workbench, name="workbench")
 
     def verilog(self, run: Run) -> str:
-        """Verilog of the model of a run."""
+        """Return the Verilog of the model of a run."""
         model = self.get(run)
         return (model.directory / f"{model.top}.v").read_text(encoding="utf-8")
 
     def fingerprint(self, model: Build) -> str:
-        """What results of a model follow from, besides the run."""
+        """Return a digest of everything that the results of a model depend on, other than the
+        run.
+        """
         return f"{model.directory.name}-{self.sources}"

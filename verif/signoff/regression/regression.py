@@ -1,11 +1,9 @@
-"""Regressions: runs side by side, and what became of them."""
+"""Regressions: runs in parallel, and their results."""
 
-import contextlib
-import fcntl
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,41 +11,14 @@ from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, asses
 from adq.verif.signoff.regression.execution import execute
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run
-from adq.verif.simulation.simulator import SimulationError
 from adq.verif.tasks import Task, side_by_side
 
-__all__ = ["BLOCKS", "PORTS", "Regression", "occupied", "run_all"]
-
-
-@contextlib.contextmanager
-def occupied(directory: Path) -> Iterator[None]:
-    """Hold a directory of results, so that no other regression writes into it.
-
-    Raises
-    ------
-    SimulationError
-        If another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise SimulationError(
-                f"{directory} is in use by process {holder}: wait for it, or give another with "
-                "--out"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+__all__ = ["BLOCKS", "PORTS", "Regression", "run_all"]
 
 
 @dataclass
 class Regression:
-    """What became of runs."""
+    """Results of runs."""
 
     records: list[Record] = field(default_factory=list)
     """In the order of the runs."""
@@ -56,18 +27,18 @@ class Regression:
     """What other tasks gave, by name."""
 
     def tests(self) -> list[dict]:
-        """All tests, for programs."""
+        """Return all tests as plain values for JSON."""
         return [test for record in self.records for test in record.tests_json()]
 
     def bins(self) -> Counter[str]:
-        """Hits of the bins of functional coverage, of all runs."""
+        """Return the hits of the functional coverage bins, summed over all runs."""
         hits: Counter[str] = Counter()
         for record in self.records:
             hits.update(record.bins())
         return hits
 
     def assess(self, plan: TestPlan, more: Sequence[dict] = ()) -> list[Assessment]:
-        """Testpoints by the cocotb tests that were to be run, and ``more`` of them.
+        """Assess testpoints by the cocotb tests that were to be run, and by ``more`` tests.
 
         Those of a folder that no run has are left out: they belong to another command.
         """
@@ -107,7 +78,7 @@ def run_all(
     progress: Callable[[str, str], None] = lambda name, stage: None,
     finished: Callable[[str, object], None] = lambda name, result: None,
 ) -> Regression:
-    """Run runs side by side, in the order given, each in a directory of its own.
+    """Run runs in parallel, started in the given order, each in its own directory.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which runs there are: of every commit, of a night, at every size, and for coverage."""
+"""Lists of runs: for each commit, for a night, for all tile sizes, and for coverage."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ __all__ = [
     "BLOCK_TILES",
     "COVERED_TILES",
     "EDGE_TILES",
+    "LARGEST_TILES",
     "MORE_BLOCK_TILES",
     "MORE_PORT_TILES",
     "NIGHTLY_TILES",
@@ -92,16 +93,27 @@ def _tiles(table: str) -> tuple[TileParameters, ...]:
 EDGE_TILES = _tiles(_EDGES)
 """Tiles at the ends of the parameters' ranges, small enough for a night: every two values of two
 parameters that a tile can have together stand in one of them. Their ports are tested from the first
-seed of a night; rows and columns of 1024 are on the long regression's list of blocks."""
+seed of a night."""
+
+LARGEST_TILES = (
+    TileParameters(rows=1024, columns=16, row_blocks=2, partial_sums=3),
+    TileParameters(rows=1024, columns=16, row_blocks=1, partial_sums=0, vectors=1),
+    TileParameters(rows=1, columns=1024, row_blocks=2, partial_sums=3),
+)
+"""Tiles with the most rows or columns, whose ports are tested from the first seed of a night. A run
+takes about two minutes of CPU time. Tiles with the most of both are not simulated."""
 
 
 def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
-    """Runs of seeds 1 to ``seeds``; tests that draw nothing run from the first one only."""
+    """Return the runs of seeds 1 to ``seeds``. Tests without random choices run from the first seed
+    only.
+    """
     runs = []
     for seed in range(1, seeds + 1):
         some = [(bench, SMALL_TILE) for bench in Bench]
         some += NIGHTLY_TILES if seed % 10 == 1 else ()
-        some += [(Bench.TILE, tile) for tile in EDGE_TILES] if seed == 1 else []
+        if seed == 1:
+            some += [(Bench.TILE, tile) for tile in (*EDGE_TILES, *LARGEST_TILES)]
         for bench, tile in some:
             left_out = [name for name in exhaustive if name.partition(".")[0] in bench.folders]
             runs.append(
@@ -116,7 +128,7 @@ def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
 
 
 def seeds_of(tests: Sequence[dict]) -> dict[str, int]:
-    """Of every test, from how many seeds it was run."""
+    """Return the number of seeds that each test was run from."""
     seeds: dict[str, set[int]] = {}
     for test in tests:
         seeds.setdefault(test["test"], set()).add(test["seed"])
@@ -132,7 +144,7 @@ COVERED_TILES = (
 
 
 def covered_runs(seeds: Sequence[int]) -> list[Run]:
-    """Runs of which coverage is counted."""
+    """Return the runs that coverage is counted in."""
     return [
         Run(bench=bench, tile=tile, seed=seed)
         for seed in seeds
@@ -142,7 +154,9 @@ def covered_runs(seeds: Sequence[int]) -> list[Run]:
 
 
 def short_runs(tile: TileParameters, seed: int) -> list[Run]:
-    """Runs of every commit: small tiles, where a fault shows soonest, then the tile asked for."""
+    """Return the runs of each commit: small tiles first, which show a fault soonest, then the given
+    tile.
+    """
     return [
         Run(bench=Bench.BLOCKS, tile=SMALL_TILE, seed=seed),
         Run(bench=Bench.TILE, tile=SMALL_TILE, seed=seed),
@@ -152,7 +166,7 @@ def short_runs(tile: TileParameters, seed: int) -> list[Run]:
 
 
 def long_runs(tile: TileParameters, seed: int) -> list[Run]:
-    """Those, and every other size on the list."""
+    """Return the short runs, and runs of all other tile sizes on the lists."""
     return [
         *short_runs(tile, seed),
         *(Run(bench=Bench.BLOCKS, tile=other, seed=seed) for other in MORE_BLOCK_TILES),

@@ -1,4 +1,4 @@
-"""Runs: one simulation each, in a directory of its own, that says what it was and how it ended."""
+"""Runs: one simulation each, in its own directory, with a record of its parameters and its end."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from adq.golden.files.writing import write_json
 from adq.rtl.parameters import ParameterError, TileParameters
 from adq.verif.simulation.results import TestResult, read_bins
 from adq.verif.simulation.simulator import SimulationError
@@ -35,14 +36,14 @@ TIMEOUT = 3600
 
 
 class Bench(StrEnum):
-    """What is simulated."""
+    """Design under test of a run."""
 
     BLOCKS = "blocks"
     TILE = "tile"
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Folders of ``verif/cocotb/`` with its tests."""
+        """Folders of ``verif/cocotb/`` that hold its tests."""
         return BLOCKS if self is Bench.BLOCKS else ("tile",)
 
 
@@ -53,7 +54,7 @@ def module(folder: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Tests of the blocks of a tile, or of the tile through its ports, from one seed."""
+    """Tests of the blocks of a tile, or of the tile through its ports, with one seed."""
 
     bench: Bench
     tile: TileParameters
@@ -63,8 +64,8 @@ class Run:
 
     @property
     def model(self) -> str:
-        """What is simulated, in a word: with the parameters that are not in it where they are not
-        as always.
+        """Short name of the simulated design: sizes, and parameters that differ from their
+        defaults.
         """
         t = self.tile
         others = "".join(
@@ -77,12 +78,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Everything that the run follows from: see :meth:`from_id`."""
+        """Identifier that contains all parameters of the run; see :meth:`from_id`."""
         return f"{self.model}-seed{self.seed}"
 
     @classmethod
     def from_id(cls, name: str) -> "Run":
-        """The run of an id.
+        """Return the run with an identifier.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class Run:
 
     @property
     def only(self) -> str | None:
-        """Pattern of the full names of its tests, where some are left out."""
+        """Regular expression of the full names of its tests, if some are left out."""
         if not self.leave_out:
             return None
         names = (
@@ -124,12 +125,12 @@ class Run:
         return rf"^(?!({'|'.join(names)})(/|$))"
 
     def replay(self, test: str = "") -> str:
-        """The line that runs it, or one of its tests, again, with a waveform."""
+        """Return the command that repeats the run, or one of its tests, with a waveform."""
         return f"make replay RUN={self.id}" + (f" TEST='{test}'" if test else "")
 
 
 class State(StrEnum):
-    """What became of a run."""
+    """State of a run."""
 
     RUNNING = "running"
     """Under way, or cut off."""
@@ -141,13 +142,13 @@ class State(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing to gain from running it again."""
+        """Whether running it again with the same design and tests would give the same results."""
         return self in (State.PASSED, State.FAILED)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run and how it ended; ``run.json`` in its directory."""
+    """A run and its results, which stand in ``run.json`` in its directory."""
 
     run: Run
     directory: Path
@@ -159,7 +160,7 @@ class Record:
     tests: tuple[TestResult, ...] = ()
 
     def write(self) -> None:
-        """Write ``run.json``, whole."""
+        """Write ``run.json``."""
         document = {
             "id": self.run.id,
             "bench": self.run.bench.value,
@@ -174,12 +175,10 @@ class Record:
             "tests": self.tests_json(),
         }
         self.directory.mkdir(parents=True, exist_ok=True)
-        scratch = self.directory / ".run.json.part"
-        scratch.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        scratch.replace(self.directory / "run.json")
+        write_json(self.directory / "run.json", document)
 
     def tests_json(self) -> list[dict]:
-        """Its tests, for programs."""
+        """Return its tests as plain values for JSON."""
         return [
             {
                 "test": result.test,
@@ -195,12 +194,12 @@ class Record:
         ]
 
     def bins(self) -> dict[str, int]:
-        """Hits of the bins of functional coverage."""
+        """Return the hits of the functional coverage bins."""
         return read_bins(self.directory)
 
 
 def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
-    """What a run of the same design and tests left, if it has finished."""
+    """Return the record of a run of the same design and tests, if it has finished."""
     try:
         document = json.loads((directory / "run.json").read_text(encoding="utf-8"))
         if document["fingerprint"] != fingerprint or document["id"] != run.id:
@@ -219,5 +218,5 @@ def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
 
 
 def environment_of(run: Run) -> dict[str, str]:
-    """What tests learn of their run."""
+    """Return the environment variables that tell tests about their run."""
     return {"ADQ_TILE": json.dumps(asdict(run.tile))}

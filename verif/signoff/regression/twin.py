@@ -1,4 +1,4 @@
-"""The same cycles on two simulators: Verilator and Amaranth's own.
+"""Co-simulation of the same cycles on two simulators: Verilator and Amaranth's own.
 
 Both are driven by the same schedule of beats and pauses. They must give the same results in the
 same cycles, and toggle the same named nets as often, block by block.
@@ -37,7 +37,7 @@ UNNAMED = re.compile(r"\bport\$")
 
 @dataclass
 class Schedule:
-    """What drives the ports.
+    """Stimulus of the ports.
 
     Attributes
     ----------
@@ -50,14 +50,14 @@ class Schedule:
 
     @property
     def cycles(self) -> int:
-        """Cycles that are simulated, reset included."""
+        """Number of simulated cycles, including reset."""
         return len(self.ready)
 
 
 def schedule_of(
     parameters: TileParameters, jobs: Sequence[Job], *, seed: int, cycles: int
 ) -> Schedule:
-    """Jobs with random pauses on every port."""
+    """Return jobs with random pauses on each port."""
     chance = random.Random(seed)
     streams: dict[str, list[int]] = {name: [] for name in INPUTS}
     for job in jobs:
@@ -78,7 +78,7 @@ def schedule_of(
 
 
 class Driver:
-    """Inputs cycle by cycle, by what the tile answered in the cycle before."""
+    """Computes the inputs of each cycle from the tile's outputs in the cycle before."""
 
     def __init__(self, schedule: Schedule):
         self.schedule = schedule
@@ -87,7 +87,7 @@ class Driver:
         self.results: list[tuple[int, int]] = []
 
     def inputs(self) -> dict[str, int]:
-        """Of the next cycle, by port."""
+        """Return the inputs of the next cycle, by port."""
         self.cycle += 1
         running = self.cycle >= RESET_CYCLES
         inputs = {"rst": int(not running), "results__ready": self.schedule.ready[self.cycle]}
@@ -98,7 +98,7 @@ class Driver:
         return inputs
 
     def outputs(self, values: dict[str, int]) -> None:
-        """Of this cycle, once all has settled."""
+        """Take the outputs of this cycle, after all signals have settled."""
         if self.cycle < RESET_CYCLES:
             return
         for name, of in self.left.items():
@@ -112,7 +112,7 @@ class Driver:
 
 @dataclass
 class Played:
-    """What a simulator gave.
+    """Result of a simulator.
 
     Attributes
     ----------
@@ -227,7 +227,9 @@ class Twin:
 
 
 def _ports(tile: Tile) -> dict[str, tuple[Value, None]]:
-    """Ports by their names in Verilog, as Amaranth's converter takes them; it finds directions."""
+    """Return ports by their Verilog names, as Amaranth's converter takes them; it finds the
+    directions.
+    """
     return {
         "__".join(map(str, path)): (Value.cast(value), None)
         for path, _, value in tile.signature.flatten(tile)
@@ -235,8 +237,8 @@ def _ports(tile: Tile) -> dict[str, tuple[Value, None]]:
 
 
 def _driven(netlist: dict) -> set[int]:
-    """Nets that a cell or an input drives. What nobody reads is no longer driven in the netlist
-    that is counted, and stays 0 there.
+    """Return the nets that a cell or an input drives. A net without readers is not driven in the
+    counted netlist, and stays 0 there.
     """
     driven = set()
     for port in netlist["ports"].values():

@@ -1,4 +1,6 @@
-"""Blocks of a tile and of the platform side by side: one build serves the tests of all of them."""
+"""Workbench: all blocks of a tile and of the platform in one design, so that one build serves all
+their tests.
+"""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -23,15 +25,17 @@ __all__ = ["Workbench"]
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
-    """Accumulator of weights of up to ``widest`` bits, in as many lanes as those use."""
+    """Return an accumulator for weights of up to ``widest`` bits, with as many lanes as those
+    use.
+    """
     precisions = parameters.accumulator_weight_bits(widest)
     widths = {n: parameters.plane_width(n) for n in precisions}
     return Accumulator(lanes=parameters.outputs(widest), widths=widths)
 
 
 class Workbench(wiring.Component):
-    """Every block, unconnected: its ports are the workbench's, with the block's name in
-    front.
+    """All blocks of a tile and of the platform, not connected with each other. The workbench has
+    their ports, with the block's name as a prefix.
     """
 
     def __init__(self, parameters: TileParameters):
@@ -60,7 +64,7 @@ class Workbench(wiring.Component):
 
     @property
     def ports(self) -> list[str]:
-        """Names of the ports in Verilog, clock and reset included."""
+        """Return the names of the ports in Verilog, including clock and reset."""
         paths = (path for path, _, _ in self.signature.flatten(self))
         return ["clk", "rst", *("__".join(map(str, path)) for path in paths)]
 

@@ -1,1 +1,1 @@
-"""Replaying a run: waveforms with their save files, and failures made small."""
+"""Replay of a run: waveforms with save files, and reduction of failures to small cases."""

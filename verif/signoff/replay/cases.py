@@ -1,4 +1,4 @@
-"""Cases: jobs for the tile through its ports, as JSON."""
+"""Cases: sequences of jobs for the ports of a tile, stored as JSON."""
 
 import json
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import numpy as np
 
 from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
 from adq.golden.files.reading import read_file
+from adq.golden.files.writing import write_text
 from adq.rtl.interface import Status
 from adq.verif.operands.jobs import Job
 
@@ -16,19 +17,19 @@ __all__ = ["Case", "Refused", "read_cases", "write_cases"]
 
 @dataclass(frozen=True)
 class Refused:
-    """A malformed job: its fields, and the status that it must get."""
+    """A malformed job: its fields, and the status that it must return."""
 
     fields: dict[str, int]
     status: str
 
     @classmethod
     def of(cls, plan) -> "Refused":
-        """Of a malformed :class:`adq.verif.cocotb.plans.JobPlan`."""
+        """Convert a malformed :class:`adq.verif.cocotb.plans.JobPlan`."""
         names = ("weight_bits", "activation_bits", "signed", "vectors", "row_blocks")
         return cls({name: int(getattr(plan, name)) for name in names}, plan.status.name)
 
     def plan(self):
-        """As a :class:`adq.verif.cocotb.plans.JobPlan`; in a simulation only."""
+        """Convert to an :class:`adq.verif.cocotb.plans.JobPlan`; in a simulation only."""
         from adq.verif.cocotb.plans import JobPlan
 
         return JobPlan(**self.fields, status=Status[self.status])
@@ -36,7 +37,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Case:
-    """Jobs that follow each other from reset, and the patterns in which ports pause."""
+    """A sequence of jobs after reset, and the pause pattern of each port."""
 
     idle: str
     stall: str
@@ -46,7 +47,7 @@ class Case:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """How large it is: jobs, beats of operands, words that are not zero."""
+        """Size of the case: number of jobs, operand beats and non-zero words."""
         good = [job for job in self.jobs if isinstance(job, Job)]
         return (
             len(self.jobs),
@@ -55,11 +56,11 @@ class Case:
         )
 
     def with_jobs(self, jobs) -> "Case":
-        """The same with other jobs."""
+        """Return the same case with other jobs."""
         return replace(self, jobs=tuple(jobs))
 
     def describe(self) -> str:
-        """In words."""
+        """Describe the case in one line."""
         beats = self.size[1]
         return f"{len(self.jobs)} jobs of {beats} beats, sources {self.idle}, sink {self.stall}"
 
@@ -84,18 +85,16 @@ def _job(document: dict) -> Job | Refused:
 
 
 def write_cases(path: Path, cases: list[Case], **more) -> None:
-    """Write cases, whole, beside whatever else is to be known of them."""
+    """Write cases to a file, with further fields."""
     document = {
         "cases": [{**vars(case), "jobs": [_job_json(job) for job in case.jobs]} for case in cases],
         **more,
     }
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(json.dumps(document), encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, json.dumps(document))
 
 
 def read_cases(path: Path) -> tuple[list[Case], dict]:
-    """Cases of a file, and the whole file.
+    """Return the cases of a file, and the parsed file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From a test of the tile's ports that failed to a small case that fails."""
+"""Reduction of a failing test of the tile's ports to a small case that fails."""
 
 import re
 import time
@@ -20,7 +20,7 @@ SEEDS = 8
 
 
 def run_cases(run: Run, models: Models, path: Path, directory: Path, **options) -> list[TestResult]:
-    """Run the cases of a file on the tile of a run; a result a case, in their order."""
+    """Run the cases of a file on the tile of a run. Return one result per case, in order."""
     models.get(run).run(
         module("given"),
         directory=directory.resolve(),
@@ -34,7 +34,7 @@ def run_cases(run: Run, models: Models, path: Path, directory: Path, **options) 
 
 
 def run_recorded(run: Run, models: Models, test: str, directory: Path, **options) -> Case | None:
-    """Run one test of a run again; if it fails, the case of its last jobs since reset."""
+    """Repeat one test of a run. If it fails, return the case of the jobs since the last reset."""
     recorded = (directory / "recorded.json").resolve()
     directory.mkdir(parents=True, exist_ok=True)
     recorded.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def reduce_failure(
     seconds: float = 120,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Path | None:
-    """Make the failure of a test small, and leave it as ``small.json``.
+    """Reduce the failure of a test, and write it as ``small.json``.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def reduce_failure(
 
 
 def read_small(name: str) -> tuple[Run, Path | None]:
-    """The run of an id, or that of a small case's file and the file.
+    """Return the run of an identifier, or the run of a small case's file together with the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Runs a run again on a model that writes waveforms."""
+"""Repeats a run on a model that writes waveforms."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Replayed", "replay_run"]
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay left."""
+    """Files and results of a replay."""
 
     results: list[TestResult]
     wave: Path
@@ -27,7 +27,7 @@ class Replayed:
 def replay_run(
     run: Run, models: Models, directory: Path, *, test: str = "", cases: Path | None = None
 ) -> Replayed:
-    """Run a run, one of its tests, or cases on its tile, from its seed.
+    """Repeat a run, one of its tests, or cases on its tile, with its seed.
 
     Parameters
     ----------

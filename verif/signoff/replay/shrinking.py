@@ -1,4 +1,4 @@
-"""Makes a failing case small: fewer jobs, fewer vectors and row blocks, fewer words.
+"""Shrinks a failing case: fewer jobs, vectors and row blocks, and fewer non-zero words.
 
 Delta debugging in rounds: all ways to make a case smaller are tried at once, in one simulation,
 and the smallest that still fails is the next to be made smaller.
@@ -21,7 +21,7 @@ MOST = 64
 
 
 def smaller(case: Case) -> Iterator[Case]:
-    """Ways to make a case smaller, those that leave least first."""
+    """Yield smaller variants of a case, the smallest first."""
     jobs = case.jobs
     parts = 2
     while parts <= len(jobs) or (parts // 2 < len(jobs)):
@@ -42,7 +42,7 @@ def smaller(case: Case) -> Iterator[Case]:
 
 
 def smaller_job(job: Job) -> Iterator[Job]:
-    """Ways to make a job smaller."""
+    """Yield smaller variants of a job."""
     blocks, vectors, _ = job.activations.shape
     if blocks > 1:
         for kept in (slice(0, 1), slice(1, None)):
@@ -61,7 +61,7 @@ def smaller_job(job: Job) -> Iterator[Job]:
 
 
 def _single(words: np.ndarray, axis: int) -> list[tuple[int, int]]:
-    """Single places along an axis that hold anything, once they are few."""
+    """Return the single positions along an axis that are not zero, if they are few."""
     others = tuple(n for n in range(words.ndim) if n != axis)
     places = np.flatnonzero((words != 0).any(axis=others)).tolist()
     return [(place, place + 1) for place in places] if 1 < len(places) <= 4 else []
@@ -74,7 +74,7 @@ def shrink(
     deadline: float = float("inf"),
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Case:
-    """The smallest case found that fails as this one does.
+    """Return the smallest case found that fails in the same way.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Save files of waveform viewers: streams and control signals of a model, grouped by block."""
+"""Save files of waveform viewers, with the streams and control signals of a model, grouped by
+block.
+"""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ class Signal:
 
 @dataclass
 class Scope:
-    """An instance, with what is to be seen of it."""
+    """An instance and the signals to show of it."""
 
     path: tuple[str, ...]
     streams: dict[str, list[Signal]] = field(default_factory=dict)
@@ -32,12 +34,14 @@ class Scope:
 
     @property
     def name(self) -> str:
-        """Of a group: the path below the top, or the top itself."""
+        """Name of the group: the path below the top, or the top itself."""
         return ".".join(self.path[1:] or self.path)
 
 
 def read_scopes(verilog: str, top: str) -> list[Scope]:
-    """Scopes of generated Verilog that have a stream or a control signal, outer ones first."""
+    """Return the scopes of generated Verilog that have a stream or a control signal, outer scopes
+    first.
+    """
     modules: dict[str, tuple[list[Signal], list[tuple[str, str]]]] = {}
     current: tuple[list[Signal], list[tuple[str, str]]] = ([], [])
     for line in verilog.splitlines():

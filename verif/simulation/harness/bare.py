@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.interface import Counter
 from adq.verif.operands.jobs import Streams
+from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
 
 __all__ = ["BarePlay", "build_bare", "play_bare"]
@@ -43,20 +42,18 @@ def build_bare(model: Build) -> Path:
         return program
     include = verilator_folder().parent / "include"
     objects = sorted(model.directory.glob("verilated*.o"))
-    handle, scratch = tempfile.mkstemp(prefix=".bare-", dir=model.directory)
-    os.close(handle)
-    command = [
-        *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
-        *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
-        *(source, *objects, model.directory / "Vtop__ALL.a", "-pthread", "-latomic"),
-        *("-o", scratch),
-    ]
-    compiled = subprocess.run([*map(str, command)], capture_output=True, text=True)
-    if compiled.returncode:
-        Path(scratch).unlink()
-        reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-        raise SimulationError(f"{source.name} did not compile: {reason}")
-    Path(scratch).rename(program)
+    with scratch_directory(model.directory, program.name) as scratch:
+        command = [
+            *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
+            *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
+            *(source, *objects, model.directory / "Vtop__ALL.a", "-pthread", "-latomic"),
+            *("-o", scratch / program.name),
+        ]
+        compiled = run_to_end(command)
+        if compiled.returncode:
+            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
+            raise SimulationError(f"{source.name} did not compile: {reason}")
+        (scratch / program.name).rename(program)
     return program
 
 
@@ -75,9 +72,7 @@ def play_bare(
     directory.mkdir(parents=True, exist_ok=True)
     streams.write(directory)
     arguments = (streams.results, streams.patience, plays, int(separate))
-    run = subprocess.run(
-        [program.resolve(), *map(str, arguments)], cwd=directory, capture_output=True, text=True
-    )
+    run = run_to_end([program.resolve(), *arguments], directory=directory)
     if run.returncode:
         raise SimulationError(f"{program.name} broke off ({run.returncode}): {run.stderr.strip()}")
     played = []

@@ -109,7 +109,8 @@ def verify(
     for doubt in doubted:
         console.print(f"Doubtful: {doubt}", style="yellow", markup=False, highlight=False)
     if agrees:
-        console.print("All integers agree.")
+        ran = ", ".join(dict.fromkeys(result.implementation for result in results))
+        console.print(f"All integers agree: {ran}.", highlight=False)
     else:
         console.print("Integers differ: export again.", style="red")
     differences, parts = [], None

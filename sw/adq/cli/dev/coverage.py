@@ -35,7 +35,6 @@ def coverage(
     console = Console()
     runs = run_lists.covered_runs(range(1, seeds + 1))
     with (
-        regression.occupied(out),
         models_in(CACHE, coverage=True) as models,
         Reporter(console, plan, len(runs)) as reporter,
     ):

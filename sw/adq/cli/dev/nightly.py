@@ -50,7 +50,7 @@ def nightly(
     console = Console()
     runs = run_lists.nightly_runs(seeds, plan.exhaustive)
     file = out / "nightly.json"
-    with regression.occupied(out), models_in(CACHE) as models:
+    with models_in(CACHE) as models:
         write_json(file, under_way())
         with Reporter(console, plan, len(runs)) as reporter:
             result = regression.run_all(

@@ -79,7 +79,7 @@ def regress(
         bad = result.state != "passed" if isinstance(result, Record) else differs(result)
         return bad and not go_on
 
-    with regression.occupied(out), models_in(CACHE) as models:
+    with models_in(CACHE) as models:
         write_json(out / "regression.json", under_way())
         with Reporter(console, plan, len(runs) + len(others)) as reporter:
             result = regression.run_all(

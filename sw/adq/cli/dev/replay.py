@@ -29,7 +29,6 @@ def replay(
     """
     from adq.console import Console
     from adq.signoff.regressions import models_in
-    from adq.verif.signoff.regression.regression import occupied
     from adq.verif.signoff.replay.reducing import read_small, reduce_failure
     from adq.verif.signoff.replay.replaying import replay_run
 
@@ -44,11 +43,7 @@ def replay(
         else:
             cases = path
             console.print(f"Small case: {path}", highlight=False)
-    with (
-        occupied(directory),
-        models_in(CACHE, fst=True) as models,
-        console.status(f"{where.id}: replaying"),
-    ):
+    with models_in(CACHE, fst=True) as models, console.status(f"{where.id}: replaying"):
         replayed = replay_run(where, models, directory, test=test, cases=cases)
     for result in replayed.results:
         if not result.passed:

@@ -28,6 +28,7 @@ from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.liberty.library import Library
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import Job, streams_of
+from adq.verif.processes import end_with_parent
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.rtl_revision import tile_revisions
@@ -219,7 +220,7 @@ def characterize(
     done = len(cases) - len(waiting)
     # Threads of NumPy in the parent would not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
         started = {
             pool.submit(_run, parameters, liberty, cache, case, file): case
             for case, file in waiting
