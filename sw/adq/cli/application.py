@@ -30,6 +30,7 @@ COMMANDS = (
     "energy",
     "cost",
     "characterize",
+    "place",
 )
 """Commands for users. Each is a module of ``adq.cli.commands``."""
 
@@ -77,6 +78,7 @@ ALONE = frozenset(
         "mutate_python",
         "nightly",
         "onnx",
+        "place",
         "regress",
         "replay",
         "sim",
@@ -117,6 +119,7 @@ NAMED_ERRORS = frozenset(
         "adq.verif.simulation.saif.SaifError",
         "adq.verif.simulation.simulator.SimulationError",
         "adq.verif.liberty.syntax.LibertyError",
+        "adq.verif.placement.errors.PlacementError",
         "adq.verif.synthesis.mapping.SynthesisError",
         "adq.verif.liberty.timing_tables.TimingError",
         "adq.verif.signoff.plan.testplan.TestPlanError",
@@ -127,6 +130,7 @@ modules takes seconds."""
 
 EXTRAS = {
     "brevitas": "bench",
+    "coloquinte": "layout",
     "huggingface_hub": "train",
     "lightning_fabric": "train",
     "matplotlib": "figures",
