@@ -16,9 +16,10 @@ from adq.verif.synthesis.netlist import Net, Netlist
 
 __all__ = ["Placement", "legalize", "netlist_digest", "place_cells"]
 
-SPREAD_TO = 0.95
-"""Density up to which cells are widened while they are placed, so that they fill the die evenly;
-the placer packs them together otherwise."""
+DENSITIES = (0.95, 0.85, None)
+"""Densities up to which cells are widened while they are placed, so that they fill the die evenly;
+None packs them together. The first is taken at which the cells fit: in a small die, rows hold few
+cells and more is left of each."""
 
 MOST_PINS = 200
 """Nets of more pins do not pull cells: reset and clock would drag all of them together."""
@@ -115,17 +116,23 @@ def place_cells(
     PlacementError
         If the placer is not installed, or cells do not fit into the rows.
     """
-    circuit, coloquinte = _circuit(netlist, floorplan, weights or {})
-    parameters = coloquinte.ColoquinteParameters(effort, seed)
-    with _legal(netlist):
-        widths = circuit.cell_width
-        if spread:
-            circuit.expand_cells_to_density(SPREAD_TO, 0.0)
-        circuit.place_global(parameters)
-        circuit.legalize(parameters)
-        circuit.place_detailed(parameters)
-        circuit.cell_width = widths
-    return _placement(circuit, netlist, floorplan)
+    for density in DENSITIES if spread else DENSITIES[-1:]:
+        circuit, coloquinte = _circuit(netlist, floorplan, weights or {})
+        parameters = coloquinte.ColoquinteParameters(effort, seed)
+        try:
+            with _quiet():
+                widths = circuit.cell_width
+                if density is not None:
+                    circuit.expand_cells_to_density(density, 0.0)
+                circuit.place_global(parameters)
+                circuit.legalize(parameters)
+                circuit.place_detailed(parameters)
+                circuit.cell_width = widths
+        except RuntimeError as error:
+            failure = error
+        else:
+            return _placement(circuit, netlist, floorplan)
+    raise _illegal(netlist, failure)
 
 
 def legalize(
@@ -150,8 +157,11 @@ def legalize(
     circuit.cell_x = [*site.tolist(), *ends[0]]
     circuit.cell_y = [*(row * _row_units(floorplan)).tolist(), *ends[1]]
     parameters = coloquinte.ColoquinteParameters(3, seed)
-    with _legal(netlist):
-        circuit.legalize(parameters)
+    try:
+        with _quiet():
+            circuit.legalize(parameters)
+    except RuntimeError as error:
+        raise _illegal(netlist, error) from None
     return _placement(circuit, netlist, floorplan)
 
 
@@ -231,19 +241,21 @@ def _placement(circuit: Any, netlist: Netlist, floorplan: Floorplan) -> Placemen
     return found
 
 
+def _illegal(netlist: Netlist, error: RuntimeError) -> PlacementError:
+    return PlacementError(
+        f"{netlist.name}: the placer finds no legal placement ({error}): lower the utilization"
+    )
+
+
 @contextmanager
-def _legal(netlist: Netlist) -> Iterator[None]:
-    """Keep the placer, which writes to the standard output from C++, quiet, and name its errors."""
+def _quiet() -> Iterator[None]:
+    """Keep the placer quiet, which writes to the standard output from C++."""
     sys.stdout.flush()
     kept = os.dup(1)
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(sink, 1)
         yield
-    except RuntimeError as error:
-        raise PlacementError(
-            f"{netlist.name}: the placer finds no legal placement ({error}): lower the utilization"
-        ) from None
     finally:
         os.dup2(kept, 1)
         os.close(kept)
