@@ -61,7 +61,11 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def netlist(tiny, cache) -> Netlist:
-    return synthesize(Tile(SMALL), tiny, name="tile", cache=cache, period=50.0).netlist
+    """Weight storage and row lines of a small tile: flip-flops behind clock gates, and logic."""
+    tile = Tile(SMALL)
+    return synthesize(
+        tile, tiny, name="tile", part="weight_array", cache=cache, period=50.0
+    ).netlist
 
 
 @pytest.fixture(scope="module")
@@ -363,7 +367,7 @@ def test_the_command_writes_all_files_or_none(tmp_path, monkeypatch):
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "--geometry FILE" in result.stderr
     known = [*arguments, "--geometry", str(LIBERTY / "tiny_geometry.toml"), "--out", "placed"]
-    known += ["--period", "50"]
+    known += ["--period", "50", "--effort", "1"]
     result = runner.invoke(main, [*known, "--utilization", "1.2"])
     assert result.exit_code == 2
     assert not list(tmp_path.glob("placed/*"))
