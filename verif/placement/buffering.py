@@ -1,4 +1,4 @@
-"""Buffers of large nets, taken out before placement and put back where the pins stand."""
+"""Buffers of large nets, put where the pins stand."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -6,53 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.verif.liberty.library import Library
-from adq.verif.placement.clock_tree import buffers
+from adq.verif.placement.netlists import buffers
 from adq.verif.placement.placer import Placement
 from adq.verif.placement.wires import clock_nets, pin_positions
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
-__all__ = ["MAX_FANOUT", "insert_buffers", "without_buffers"]
+__all__ = ["MAX_FANOUT", "insert_buffers"]
 
 MAX_FANOUT = 12
 """Pins of a buffer, as in synthesis."""
-
-
-def copied(netlist: Netlist) -> Netlist:
-    """Return a netlist whose instances may be changed, and those of the given one stay."""
-    instances = [Instance(i.name, i.cell, dict(i.pins), i.block) for i in netlist.instances]
-    return Netlist(netlist.name, netlist.ports, instances, netlist.names, netlist.parasitics)
-
-
-def without_buffers(netlist: Netlist, library: Library, block: str | None = None) -> Netlist:
-    """Return a copy whose buffers, or those of a block, are gone: what they drove is on the nets in
-    front of them.
-
-    Buffers that drive an output port, or are driven by a constant, stay.
-    """
-    kinds = {cell.name: (cell.inputs[0].name, cell.outputs[0].name) for cell in buffers(library)}
-    kept = {
-        net for direction, bits in netlist.ports.values() if direction == "output" for net in bits
-    }
-    before: dict[Net, Net] = {}
-    found = copied(netlist)
-    for instance in found.instances:
-        if instance.cell in kinds and block in (None, instance.block):
-            source, output = (instance.pins[pin] for pin in kinds[instance.cell])
-            if output not in kept and isinstance(source, int):
-                before[output] = source
-
-    def root(net: Net) -> Net:
-        while net in before:
-            net = before[net]
-        return net
-
-    def gone(instance: Instance) -> bool:
-        return instance.cell in kinds and instance.pins[kinds[instance.cell][1]] in before
-
-    found.instances = [instance for instance in found.instances if not gone(instance)]
-    for instance in found.instances:
-        instance.pins = {pin: root(net) for pin, net in instance.pins.items()}
-    return found
 
 
 @dataclass

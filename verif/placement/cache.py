@@ -59,7 +59,7 @@ def place_cached(
             plan, netlist_digest(full), np.array(content["site"]), np.array(content["row"])
         )
         placement.check(full)
-        return restored(full, placement, library, tuple(content["levels"]), clock, options)
+        return restored(full, placement, library, clock, options)
     design = place(
         netlist,
         library,
@@ -102,7 +102,6 @@ def _keep(design: PlacedDesign, directory: Path) -> None:
         "rows": plan.rows,
         "sites": plan.sites,
         "ports": [[name, bit, x, y] for (name, bit), (x, y) in plan.ports.items()],
-        "levels": list(design.levels),
         "netlist": design.full.to_json(design.library),
         "site": design.placement.site.tolist(),
         "row": design.placement.row.tolist(),

@@ -123,15 +123,18 @@ class ClockTiming:
     ----------
     arrival, slew : ns at the clock pin of each flip-flop and clock gate, by instance; rising edge
     registers : names of the flip-flops
-    energy : fJ a cycle of the tree: inside its buffers, of their pins and of its wires, those to
-        what it drives included; the clock pins themselves are the netlist's
-    wire : um of the tree
+    energies : fJ of the tree each time that a clock ticks, by the net of the clock: inside buffers,
+        of their pins and of the wires, those to what they drive included; the clock pins that they
+        drive are the netlist's
+    buffers : number of buffers
+    wire : um of the nets that have buffers
     """
 
     arrival: dict[str, float]
     slew: dict[str, float]
     registers: frozenset[str]
-    energy: float
+    energies: dict[Net, float]
+    buffers: int
     wire: float
 
     def _of_registers(self) -> list[float]:
@@ -162,17 +165,27 @@ def clock_timing(
     """
     network = ClockNetwork(netlist, library, placement, clock=clock)
     arrival, slews, registers = {}, {}, set()
-    energy, nets = 0.0, {network.root}
+    origin: dict[Net, Net] = {network.root: network.root}  # nets of the tree -> net of the clock
+    energies: dict[Net, float] = {network.root: 0.0}
+    buffers = 0
     for reached in network.follow(network.root, 0.0, slew):
-        name = reached.instance.name
+        name, pins = reached.instance.name, reached.instance.pins
         if reached.instance.block == CLOCK_TREE:
-            energy += buffer_energy(reached.cell, reached.slew, reached.load)
-            energy += reached.capacitance * library.voltage**2
-            nets.add(reached.instance.pins[reached.cell.outputs[0].name])
+            before, after = (
+                pins[p.name] for p in (reached.cell.inputs[0], reached.cell.outputs[0])
+            )
+            clock_net = origin.setdefault(before, before)
+            origin[after] = clock_net
+            inside = buffer_energy(reached.cell, reached.slew, reached.load)
+            inside += reached.capacitance * library.voltage**2
+            energies[clock_net] = energies.get(clock_net, 0.0) + inside
+            buffers += 1
             continue
         arrival[name], slews[name] = reached.time, reached.slew
         if reached.cell.sequential == "ff":
             registers.add(name)
-    wire = sum(network.length(net) for net in sorted(nets))
-    energy += wire * network.layer.capacitance * library.voltage**2
-    return ClockTiming(arrival, slews, frozenset(registers), energy, wire)
+    for net, clock_net in origin.items():
+        wire = network.length(net) * network.layer.capacitance
+        energies[clock_net] += wire * library.voltage**2
+    total = sum(network.length(net) for net in origin)
+    return ClockTiming(arrival, slews, frozenset(registers), energies, buffers, total)

@@ -7,13 +7,15 @@ from functools import cached_property
 import numpy as np
 
 from adq.verif.liberty.library import Library
-from adq.verif.placement.buffering import copied, insert_buffers, without_buffers
+from adq.verif.placement.buffering import insert_buffers
 from adq.verif.placement.clock_network import ClockTiming, clock_timing
 from adq.verif.placement.clock_tree import build_clock_tree
 from adq.verif.placement.floorplan import TILE_SIDES, Macro, plan_die
 from adq.verif.placement.geometry import Geometry
 from adq.verif.placement.hold import HoldSlack, hold_slacks
+from adq.verif.placement.netlists import copied, without_buffers
 from adq.verif.placement.placer import Placement, legalize, netlist_digest, place_cells
+from adq.verif.placement.useful_skew import clock_advance
 from adq.verif.placement.wires import CLOCK_TREE, extract_wires
 from adq.verif.synthesis.netlist import Net, Netlist
 from adq.verif.synthesis.sizing import size_cells
@@ -21,7 +23,7 @@ from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["DEFAULT_OPTIONS", "PlaceOptions", "PlacedDesign", "place", "restored"]
 
-SIZINGS = 3
+SIZINGS = 2
 """Times that drive strengths are chosen and cells moved to legal places again, at most."""
 
 
@@ -37,6 +39,7 @@ class PlaceOptions:
     period : ns
     spread : whether cells fill the die, or stand side by side
     buffered : whether buffers of large nets are chosen by place
+    useful_skew : whether flip-flops that start long paths get their clock sooner
     """
 
     utilization: float = 0.7
@@ -46,6 +49,7 @@ class PlaceOptions:
     period: float = 2.0
     spread: bool = True
     buffered: bool = True
+    useful_skew: bool = True
 
 
 DEFAULT_OPTIONS = PlaceOptions()
@@ -61,7 +65,6 @@ class PlacedDesign:
         simulated
     full : with the clock tree, whose buffers are its last instances: what is on the die
     placement : of ``full``; its first instances are those of ``netlist``
-    levels : buffers of each level of the tree, those that drive flip-flops first
     """
 
     netlist: Netlist
@@ -69,7 +72,6 @@ class PlacedDesign:
     placement: Placement
     library: Library
     clock: ClockTiming
-    levels: tuple[int, ...]
     options: PlaceOptions
 
     @cached_property
@@ -159,9 +161,23 @@ def place(
             break
         placement = _again(logic, placement)
     progress("building the clock tree")
-    tree = build_clock_tree(logic, library, placement, clock=clock)
-    full = _again(tree.netlist, placement, (tree.x, tree.y))
-    return restored(tree.netlist, full, library, tree.levels, clock, options)
+
+    def with_tree(advance: Mapping[str, float]) -> PlacedDesign:
+        tree = build_clock_tree(logic, library, placement, clock=clock, advance=advance)
+        full = _again(tree.netlist, placement, (tree.x, tree.y))
+        return restored(tree.netlist, full, library, clock, options)
+
+    design = with_tree({})
+    if design.timing.delay <= options.period or not options.useful_skew:
+        return design
+    advance = clock_advance(design.timing, options.period)
+    design = with_tree(advance)
+    progress("choosing drive strengths for the clock as it comes")
+    logic.parasitics = design.netlist.parasitics
+    size_cells(logic, library, period=options.period)
+    placement = _again(logic, placement)
+    sized = with_tree(advance)
+    return min(sized, design, key=lambda each: each.timing.delay)
 
 
 def _again(
@@ -180,12 +196,10 @@ def restored(
     full: Netlist,
     placement: Placement,
     library: Library,
-    levels: tuple[int, ...],
     clock: str,
     options: PlaceOptions,
 ) -> PlacedDesign:
     """Return the design of a placed netlist with its clock tree: its wires and its timing."""
-    root = frozenset(full.ports[clock][1])
     logic = without_buffers(full, library, CLOCK_TREE)
     count = len(logic.instances)
     own = Placement(
@@ -195,9 +209,9 @@ def restored(
     found = clock_timing(full, library, placement, clock=clock, slew=slew)
     first = min(found.arrival.values(), default=0.0)
     logic.parasitics = replace(
-        extract_wires(logic, library, own, ideal=root),
+        extract_wires(logic, library, own, ideal=frozenset(found.energies)),
         clock_arrival={name: time - first for name, time in found.arrival.items()},
         clock_slew=float(np.mean(list(found.slew.values()))) if found.slew else None,
         port_arrival=max(0.0, found.insertion_delay - first),
     )
-    return PlacedDesign(logic, full, placement, library, found, levels, options)
+    return PlacedDesign(logic, full, placement, library, found, options)
