@@ -39,6 +39,7 @@ class PlaceOptions:
     period : ns
     spread : whether cells fill the die, or stand side by side
     buffered : whether buffers of large nets are chosen by place
+    resized : whether drive strengths are chosen again with the wires
     useful_skew : whether flip-flops that start long paths get their clock sooner
     """
 
@@ -49,6 +50,7 @@ class PlaceOptions:
     period: float = 2.0
     spread: bool = True
     buffered: bool = True
+    resized: bool = True
     useful_skew: bool = True
 
 
@@ -152,7 +154,7 @@ def place(
         progress("buffering by place")
         x, y = insert_buffers(logic, library, placement)
         placement = _again(logic, placement, (x, y))
-    for _ in range(SIZINGS):
+    for _ in range(SIZINGS if options.resized else 0):
         progress("choosing drive strengths")
         before = [instance.cell for instance in logic.instances]
         logic.parasitics = extract_wires(logic, library, placement, ideal=root)
@@ -168,7 +170,7 @@ def place(
         return restored(tree.netlist, full, library, clock, options)
 
     design = with_tree({})
-    if design.timing.delay <= options.period or not options.useful_skew:
+    if design.timing.delay <= options.period or not options.useful_skew or not options.resized:
         return design
     advance = clock_advance(design.timing, options.period)
     design = with_tree(advance)

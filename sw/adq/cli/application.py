@@ -51,6 +51,7 @@ DEVELOPERS_COMMANDS = (
     "glitches",
     "cross-check",
     "partial-sums",
+    "placed-energy",
     "equivalence",
     "docs",
     "bench-train",
