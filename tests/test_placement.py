@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
+from adq.layout.cross_check import opensta_longest_path
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
+from adq.verif.liberty.cells import Arc, Table
 from adq.verif.liberty.library import Library
 from adq.verif.placement.buffering import insert_buffers
 from adq.verif.placement.cache import place_cached
@@ -22,12 +25,15 @@ from adq.verif.placement.exchange.def_file import to_def, to_lef
 from adq.verif.placement.exchange.spef import to_spef
 from adq.verif.placement.floorplan import Macro, plan_die
 from adq.verif.placement.geometry import Geometry, WireLayer
+from adq.verif.placement.hold import hold_slacks
 from adq.verif.placement.netlists import without_buffers
 from adq.verif.placement.placed import PlaceOptions
 from adq.verif.placement.placer import Placement, netlist_digest, place_cells
 from adq.verif.placement.steiner import SteinerTrees, steiner_trees
+from adq.verif.placement.useful_skew import clock_advance
 from adq.verif.placement.wires import CLOCK_TREE, NetTrees, Terminal, extract_wires
 from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.parasitics import Parasitics
 from adq.verif.synthesis.synthesis import synthesize
 from adq.verif.synthesis.timing import TimingGraph
 
@@ -394,3 +400,65 @@ def test_a_tile_of_16x16_closes_at_500_mhz(cache):
     assert found.holds[0].slack > 0
     # The wire load model has 0.92 fF.
     assert 1.2 < found.mean_wire < 1.8
+
+
+def test_long_paths_start_sooner_and_end_later(tiny):
+    """Three flip-flops in a row: 0.4 ns of slack before the middle one, none behind it::
+
+    a -> first --inverter--> middle --12 inverters--> last --inverter--> q
+    """
+    stages = [Instance("first", "DFF_X1", {"CK": 2, "D": 3, "Q": 10})]
+    stages += [Instance("i0", "INV_X1", {"A": 10, "Y": 11})]
+    stages += [Instance("middle", "DFF_X1", {"CK": 2, "D": 11, "Q": 20})]
+    stages += [Instance(f"l{n}", "INV_X1", {"A": 20 + n, "Y": 21 + n}) for n in range(12)]
+    stages += [Instance("last", "DFF_X1", {"CK": 2, "D": 32, "Q": 40})]
+    ports = {"clk": ("input", [2]), "a": ("input", [3]), "q": ("output", [40])}
+    logic = Netlist("chain", ports, stages, {})
+    timing = TimingGraph(logic, tiny).analyse()
+    [middle] = [n for n, i in enumerate(stages) if i.name == "middle"]
+    short = float(timing.path_delays[timing.end_owners == middle].max())
+    period = timing.delay - 0.1
+    advance = clock_advance(timing, period)
+    assert advance == pytest.approx({"middle": 0.1, "last": -0.1})
+    assert short < 0.5 * period
+    # Asked for twice, it adds up; where nothing is too long, nothing moves.
+    assert clock_advance(timing, period, advance) == pytest.approx({"middle": 0.2, "last": -0.2})
+    assert clock_advance(timing, timing.delay + 0.01) == {}
+    # A clock that comes as asked shortens the path by both.
+    wires = dict.fromkeys(logic.nets(), 0.5)
+    arrival = {"first": 0.1, "middle": 0.0, "last": 0.2}
+    logic.parasitics = Parasitics(wires, {}, arrival, clock_slew=0.1, port_arrival=0.1)
+    ideal = dataclasses.replace(logic, parasitics=Parasitics(wires, {}, {}, clock_slew=0.1))
+    [moved, before] = [TimingGraph(n, tiny).analyse() for n in (logic, ideal)]
+    ends = before.end_owners == len(stages) - 1
+    assert moved.path_delays[ends] == pytest.approx(before.path_delays[ends] - 0.2)
+
+
+def test_hold_slack_by_hand(tiny):
+    """A flip-flop right behind another, whose clock comes 0.3 ns later."""
+    library = dataclasses.replace(tiny, cells=dict(tiny.cells))
+    pins = dict(tiny.cells["DFF_X1"].pins)
+    constraint = Table((), (), np.array(0.02))
+    hold = Arc(
+        "CK", "hold_rising", "", "", {f"{e}_constraint": constraint for e in ("rise", "fall")}
+    )
+    pins["D"] = dataclasses.replace(pins["D"], arcs=(*pins["D"].arcs, hold))
+    library.cells["DFF_X1"] = dataclasses.replace(tiny.cells["DFF_X1"], pins=pins)
+    stages = [
+        Instance("one", "DFF_X1", {"CK": 2, "D": 3, "Q": 4}),
+        Instance("two", "DFF_X1", {"CK": 2, "D": 4, "Q": 5}),
+    ]
+    ports = {"clk": ("input", [2]), "a": ("input", [3]), "q": ("output", [5])}
+    logic = Netlist("pair", ports, stages, {})
+    logic.parasitics = Parasitics({4: 2.0}, {}, {"one": 0.0, "two": 0.3}, clock_slew=0.1)
+    [found] = hold_slacks(TimingGraph(logic, library).analyse())
+    # Q rises first: 0.05, a tenth of the slew of 0.1, and 0.01 for each of 2 fF and a pin of 1 fF.
+    assert found.instance == 1
+    assert found.slack == pytest.approx(0.05 + 0.01 + 0.03 - 0.3 - 0.02)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not on this machine")
+def test_opensta_finds_the_same_longest_path(design, tmp_path):
+    """From the Verilog, SPEF and SDC, the clock propagated through its tree."""
+    path = opensta_longest_path(design, clock="clk", directory=tmp_path)
+    assert path == pytest.approx(design.timing.delay, rel=0.03)

@@ -23,6 +23,9 @@ from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["DEFAULT_OPTIONS", "PlaceOptions", "PlacedDesign", "place", "restored"]
 
+SKEWS = 3
+"""Times that the clock is moved towards longer paths, at most."""
+
 SIZINGS = 2
 """Times that drive strengths are chosen and cells moved to legal places again, at most."""
 
@@ -170,16 +173,17 @@ def place(
         return restored(tree.netlist, full, library, clock, options)
 
     design = with_tree({})
-    if design.timing.delay <= options.period or not options.useful_skew or not options.resized:
-        return design
-    advance = clock_advance(design.timing, options.period)
-    design = with_tree(advance)
-    progress("choosing drive strengths for the clock as it comes")
-    logic.parasitics = design.netlist.parasitics
-    size_cells(logic, library, period=options.period)
-    placement = _again(logic, placement)
-    sized = with_tree(advance)
-    return min(sized, design, key=lambda each: each.timing.delay)
+    advance: dict[str, float] = {}
+    for _ in range(SKEWS if options.useful_skew else 0):
+        if design.timing.delay <= options.period:
+            break
+        advance = clock_advance(design.timing, options.period, advance)
+        progress("choosing drive strengths for the clock as it comes")
+        logic.parasitics = with_tree(advance).netlist.parasitics
+        size_cells(logic, library, period=options.period)
+        placement = _again(logic, placement)
+        design = min(with_tree(advance), design, key=lambda each: each.timing.delay)
+    return design
 
 
 def _again(

@@ -1,4 +1,6 @@
-"""Useful skew: flip-flops that start the longest paths get their clock sooner."""
+"""Useful skew: the clock comes sooner where long paths start, and later where they end."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -6,29 +8,42 @@ from adq.verif.synthesis.timing import Timing
 
 __all__ = ["clock_advance"]
 
-LEAST = 0.02
-"""Share of the period that is left of the slack at the flip-flop's own input."""
+MARGIN = 0.02
+"""Share of the period that is left of the slack on a flip-flop's other side."""
 
 
-def clock_advance(timing: Timing, period: float) -> dict[str, float]:
-    """Return how much sooner, in ns, the clock shall reach each flip-flop from which a path takes
-    longer than the period: as much as it is too long, or as the paths to the flip-flop allow.
+def clock_advance(
+    timing: Timing, period: float, before: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return how much sooner, in ns, the clock shall reach each flip-flop.
+
+    A flip-flop from which a path takes longer than the period gets it sooner, by as much as the
+    path is too long, or as the paths to the flip-flop allow; one at which such a path ends gets it
+    later in the same way.
+
+    Parameters
+    ----------
+    before
+        What was asked for when the netlist was timed; the result is in its place.
     """
     graph = timing.graph
-    required = timing.required(period)
-    slack = required - timing.arrival
+    slack = timing.required(period) - timing.arrival
     captured = np.full(len(timing.cells), np.inf)
     owned = timing.end_owners >= 0
-    ends = period - timing.path_delays[owned]
-    np.minimum.at(captured, timing.end_owners[owned], ends)
-    found = {}
+    np.minimum.at(captured, timing.end_owners[owned], period - timing.path_delays[owned])
+    found = dict(before or {})
     for number, instance in enumerate(graph.netlist.instances):
         cell = graph.library.cells[instance.cell]
         if cell.sequential != "ff":
             continue
         nets = [graph.number[net] for p in cell.outputs if (net := instance.pins.get(p.name))]
-        launched = min((float(slack[2 * net : 2 * net + 2].min()) for net in nets), default=0.0)
-        spare = float(captured[number]) - LEAST * period
-        if launched < 0 < spare:
-            found[instance.name] = min(-launched, spare)
+        launched = min((float(slack[2 * net : 2 * net + 2].min()) for net in nets), default=np.inf)
+        arrives = float(captured[number])
+        sooner = 0.0
+        if launched < 0:
+            sooner = min(-launched, max(0.0, arrives - MARGIN * period))
+        elif arrives < 0:
+            sooner = -min(-arrives, max(0.0, launched - MARGIN * period))
+        if sooner:
+            found[instance.name] = found.get(instance.name, 0.0) + sooner
     return found

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from adq.verif.gate_level.switching import Counts, Switching
     from adq.verif.placement.placed import PlacedDesign
 
-__all__ = ["Layout", "PlacedFigures", "PlacedStep", "clock_tree_energy", "measure_placed"]
+__all__ = [
+    "Layout",
+    "PlacedFigures",
+    "PlacedStep",
+    "PowerMap",
+    "clock_tree_energy",
+    "measure_placed",
+]
 
 FORMAT = 1
 
@@ -97,6 +104,23 @@ class PlacedStep:
 
 
 @dataclass(frozen=True)
+class PowerMap:
+    """Power of each cell of a placed design while it computes.
+
+    Attributes
+    ----------
+    bits : of weights and activations
+    milliwatts : float64 of shape (instances,)
+        In the order of ``design.full``; without leakage and glitches. What the clock tree takes is
+        shared evenly among its buffers.
+    """
+
+    design: "PlacedDesign"
+    bits: int
+    milliwatts: "np.ndarray"
+
+
+@dataclass(frozen=True)
 class PlacedFigures:
     """Figures of a tile in a library's cells, random operands, half of the words zero."""
 
@@ -160,8 +184,10 @@ def measure_placed(
     directory: Path,
     cache: Path,
     progress: Callable[[str], None] = lambda stage: None,
-) -> PlacedFigures:
+) -> tuple[PlacedFigures, PowerMap]:
     """Place a tile and measure it step by step.
+
+    The map of power is that of the second precision, or of the only one.
 
     Parameters
     ----------
@@ -220,6 +246,7 @@ def measure_placed(
     energies: dict[str, dict[int, dict[str, float]]] = {}
     trees: dict[int, float] = {}
     delayed: dict[int, dict[str, float]] = {}
+    maps: dict[int, PowerMap] = {}
     for step, synthesis in netlists.items():
         progress(f"{step}: building the model")
         tile = GateLevelTile(parameters, library, cache=cache, synthesis=synthesis)
@@ -235,13 +262,15 @@ def measure_placed(
             energies[step][width] = {block: each / macs for block, each in found.items()}
             if step == "placed":
                 design = designs[step]
-                trees[width] = clock_tree_energy(design, tile.switching, counts) / macs
+                tree = clock_tree_energy(design, tile.switching, counts)
+                trees[width] = tree / macs
+                maps[width] = _power_map(design, tile, counts, tree, width)
             if simulation is not None:
                 again = glitch_energy(simulation, recording, spans).delayed
                 delayed[width] = {block: each / macs for block, each in again.items()}
     buffer = flip_flop_buffer()
     placed = designs["placed"]
-    return PlacedFigures(
+    figures = PlacedFigures(
         library=name or library.name,
         library_sha256=library.digest,
         netlist_sha256=hashlib.sha256(placed.full.to_verilog().encode()).hexdigest(),
@@ -270,6 +299,18 @@ def measure_placed(
             for width in bits
         ),
     )
+    return figures, maps[bits[min(1, len(bits) - 1)]]
+
+
+def _power_map(design: "PlacedDesign", tile, counts: "Counts", tree: float, bits: int) -> PowerMap:
+    import numpy as np
+
+    found = tile.power.of_cells(counts)
+    buffers = len(design.full.instances) - len(design.netlist.instances)
+    shared = np.full(buffers, tree / max(buffers, 1))
+    spent = np.concatenate([found.internal + found.switching + found.clock, shared])
+    # fJ over ns is uW.
+    return PowerMap(design, bits, spent / (counts.cycles * tile.period) / 1000)
 
 
 def _run(tile, width: int, directory: Path) -> tuple["np.ndarray", list[tuple[int, int]], int]:

@@ -6,7 +6,7 @@ from adq.verif.liberty.library import Library
 from adq.verif.placement.geometry import WireLayer
 from adq.verif.placement.placer import Placement
 from adq.verif.placement.wires import NetTrees, clock_nets, net_trees
-from adq.verif.synthesis.netlist import Netlist
+from adq.verif.synthesis.netlist import Net, Netlist
 
 __all__ = ["to_spef"]
 
@@ -14,10 +14,21 @@ LEAST = 1e-3
 """Ohm between pins in the same place: SPEF has no wire without resistance."""
 
 
-def to_spef(netlist: Netlist, library: Library, placement: Placement) -> str:
+def to_spef(
+    netlist: Netlist,
+    library: Library,
+    placement: Placement,
+    *,
+    without: frozenset[Net] = frozenset(),
+) -> str:
     """Return the SPEF of a placed netlist, in fF, ohm and ns.
 
     Half of each piece of wire is at either end of it.
+
+    Parameters
+    ----------
+    without
+        Nets that have no wire.
     """
     geometry = placement.floorplan.geometry
     lines = [
@@ -39,7 +50,7 @@ def to_spef(netlist: Netlist, library: Library, placement: Placement) -> str:
     ]
     words = netlist.net_words()
     clocks = clock_nets(netlist, library)
-    for group in net_trees(netlist, library, placement):
+    for group in net_trees(netlist, library, placement, set(netlist.nets()) - without):
         for row, net in enumerate(group.nets):
             layer = geometry.clock if net in clocks else geometry.signal
             lines += _net(netlist, library, group, row, words[net], layer)

@@ -73,8 +73,7 @@ def place(
     a picture of the die. Placements are cached by content.
     """
     import dataclasses
-
-    import coloquinte  # noqa: F401  # its absence is reported before the tile is mapped
+    import importlib
 
     from adq.console import Console, print_whole
     from adq.layout.files import placement_summary, placement_table, write_design
@@ -85,6 +84,7 @@ def place(
     from adq.verif.placement.placed import PlaceOptions
     from adq.verif.synthesis.synthesis import synthesize
 
+    importlib.import_module("coloquinte")  # reported before the tile is mapped, if it is missing
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     library = Library.read(liberty)
     found = Geometry.read(library, path=geometry, lef=lef)

@@ -36,6 +36,7 @@ def placed_energy(
     from adq.console import Console, print_whole
     from adq.cost.sources import numbers
     from adq.files import write_json
+    from adq.layout.pictures import draw_blocks, draw_power, save_picture
     from adq.layout.placed_energy import measure_placed
     from adq.layout.placed_energy_table import placed_table
 
@@ -46,7 +47,7 @@ def placed_energy(
         console.status("starting") as status,
         tempfile.TemporaryDirectory(prefix="placed-", dir=CACHE.parent) as scratch,
     ):
-        figures = measure_placed(
+        figures, power = measure_placed(
             parameters,
             liberty,
             name=name,
@@ -61,3 +62,13 @@ def placed_energy(
     path = out / f"{figures.library}-{figures.rows}x{figures.columns}.json"
     write_json(path, figures.to_json())
     console.print(f"Written: {path}", highlight=False)
+    size = f"{figures.rows}x{figures.columns}"
+    pictures = {
+        f"die-{size}.png": draw_blocks(power.design),
+        f"power-{size}.png": draw_power(
+            power.design, power.milliwatts, f"Power at {power.bits}x{power.bits} bits"
+        ),
+    }
+    for file, figure in pictures.items():
+        save_picture(figure, out / file)
+        console.print(f"Written: {out / file}", highlight=False)
