@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,12 @@ from adq.verif.placement.geometry import Geometry, WireLayer
 from adq.verif.placement.hold import hold_slacks
 from adq.verif.placement.netlists import without_buffers
 from adq.verif.placement.placed import PlaceOptions
-from adq.verif.placement.placer import Placement, netlist_digest, place_cells
+from adq.verif.placement.placer import (
+    Placement,
+    netlist_digest,
+    place_cells,
+    require_placer,
+)
 from adq.verif.placement.steiner import SteinerTrees, steiner_trees
 from adq.verif.placement.useful_skew import clock_advance
 from adq.verif.placement.wires import CLOCK_TREE, NetTrees, Terminal, extract_wires
@@ -360,6 +366,17 @@ def test_wrong_options_and_placements_are_named(design, netlist, geometry):
     same = np.zeros(len(moved), int)
     with pytest.raises(PlacementError, match="are placed on each other"):
         Placement(placement.floorplan, placement.netlist, same, same).check(design.full)
+
+
+def test_a_missing_placer_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "coloquinte", None)
+    with pytest.raises(ModuleNotFoundError):
+        require_placer()
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(
+        PlacementError, match=r"no wheel for this Python: use Python 3\.11 and 3\.12"
+    ):
+        require_placer()
 
 
 def test_trees_of_no_nets_are_none():

@@ -1,6 +1,7 @@
 """Placement of cells in rows, by the placer Coloquinte."""
 
 import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,10 @@ from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.floorplan import Floorplan
 from adq.verif.synthesis.netlist import Net, Netlist
 
-__all__ = ["Placement", "legalize", "netlist_digest", "place_cells"]
+__all__ = ["Placement", "legalize", "netlist_digest", "place_cells", "require_placer"]
+
+WHEELS = ((3, 11), (3, 12))
+"""Versions of Python for which the placer has wheels."""
 
 DENSITIES = (0.95, 0.85, None)
 """Densities up to which cells are widened while they are placed, so that they fill the die evenly;
@@ -173,7 +177,7 @@ def _row_units(floorplan: Floorplan) -> int:
 
 def _circuit(netlist: Netlist, floorplan: Floorplan, weights: Mapping[Net, float]) -> Any:
     """The placer's own circuit: cells, then ports of no size and macros, which are fixed."""
-    coloquinte = _coloquinte()
+    coloquinte = require_placer()
     geometry, unit = floorplan.geometry, _row_units(floorplan)
     across, up = 1 / geometry.site_width, unit / geometry.row_height
     widths = geometry.widths(instance.cell for instance in netlist.instances)
@@ -223,10 +227,26 @@ def _circuit(netlist: Netlist, floorplan: Floorplan, weights: Mapping[Net, float
     return circuit, coloquinte
 
 
-def _coloquinte() -> Any:
-    import coloquinte
+def require_placer() -> Any:
+    """Return the placer's module.
 
-    return coloquinte
+    Raises
+    ------
+    PlacementError
+        If it is missing and has no wheel for this Python.
+    ModuleNotFoundError
+        If it is missing and can be installed.
+    """
+    try:
+        return importlib.import_module("coloquinte")
+    except ModuleNotFoundError:
+        if sys.version_info[:2] in WHEELS:
+            raise
+        has = " and ".join(f"{major}.{minor}" for major, minor in WHEELS)
+        raise PlacementError(
+            f"the placer, coloquinte, is not installed and has no wheel for this Python: use "
+            f"Python {has}"
+        ) from None
 
 
 def _placement(circuit: Any, netlist: Netlist, floorplan: Floorplan) -> Placement:

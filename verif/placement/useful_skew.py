@@ -4,12 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from adq.verif.placement.hold import hold_slacks
 from adq.verif.synthesis.timing import Timing
 
 __all__ = ["clock_advance"]
 
 MARGIN = 0.02
 """Share of the period that is left of the slack on a flip-flop's other side."""
+
+LEAST_HOLD = 0.03
+"""ns of hold slack that are left."""
 
 
 def clock_advance(
@@ -19,7 +23,7 @@ def clock_advance(
 
     A flip-flop from which a path takes longer than the period gets it sooner, by as much as the
     path is too long, or as the paths to the flip-flop allow; one at which such a path ends gets it
-    later in the same way.
+    later in the same way, but not past its hold slack.
 
     Parameters
     ----------
@@ -31,6 +35,9 @@ def clock_advance(
     captured = np.full(len(timing.cells), np.inf)
     owned = timing.end_owners >= 0
     np.minimum.at(captured, timing.end_owners[owned], period - timing.path_delays[owned])
+    holds: dict[int, float] = {}
+    for hold in hold_slacks(timing):
+        holds.setdefault(hold.instance, hold.slack)  # the least comes first
     found = dict(before or {})
     for number, instance in enumerate(graph.netlist.instances):
         cell = graph.library.cells[instance.cell]
@@ -43,7 +50,8 @@ def clock_advance(
         if launched < 0:
             sooner = min(-launched, max(0.0, arrives - MARGIN * period))
         elif arrives < 0:
-            sooner = -min(-arrives, max(0.0, launched - MARGIN * period))
+            spare = min(launched - MARGIN * period, holds.get(number, np.inf) - LEAST_HOLD)
+            sooner = -min(-arrives, max(0.0, spare))
         if sooner:
             found[instance.name] = found.get(instance.name, 0.0) + sooner
     return found

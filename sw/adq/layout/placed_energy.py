@@ -210,11 +210,14 @@ def measure_placed(
     from adq.rtl.tile import Tile
     from adq.verif.gate_level.event_simulation import EventSimulation
     from adq.verif.gate_level.glitches import glitch_energy
+    from adq.verif.gate_level.power import PowerModel
+    from adq.verif.gate_level.switching import Switching
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
     from adq.verif.placement.cache import place_cached
     from adq.verif.placement.geometry import Geometry
     from adq.verif.placement.placed import PlaceOptions
+    from adq.verif.simulation.simulator import SimulationError
     from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 
     library = Library.read(liberty)
@@ -241,35 +244,42 @@ def measure_placed(
     }
     layouts = {"wire load": _mapped_layout(mapped)}
     layouts |= {step: _layout(design) for step, design in designs.items()}
-    netlists = {"wire load": mapped}
-    netlists |= {step: Synthesis(design.netlist, library) for step, design in designs.items()}
-    energies: dict[str, dict[int, dict[str, float]]] = {}
+    measured = {step: _Measured({}, {}) for step in layouts}
     trees: dict[int, float] = {}
-    delayed: dict[int, dict[str, float]] = {}
     maps: dict[int, PowerMap] = {}
-    for step, synthesis in netlists.items():
-        progress(f"{step}: building the model")
-        tile = GateLevelTile(parameters, library, cache=cache, synthesis=synthesis)
-        energies[step] = {}
-        simulation = None
-        if glitches and step == "placed":
-            simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
-        for width in bits:
-            progress(f"{step}: {width}x{width} bits")
-            recording, spans, macs = _run(tile, width, directory / f"{step}-{width}")
-            counts = tile.switching.count_spans(recording, spans)
-            found = tile.power.energy(counts).blocks
-            energies[step][width] = {block: each / macs for block, each in found.items()}
-            if step == "placed":
-                design = designs[step]
-                tree = clock_tree_energy(design, tile.switching, counts)
-                trees[width] = tree / macs
-                maps[width] = _power_map(design, tile, counts, tree, width)
-            if simulation is not None:
-                again = glitch_energy(simulation, recording, spans).delayed
-                delayed[width] = {block: each / macs for block, each in again.items()}
-    buffer = flip_flop_buffer()
+
+    progress("wire load model: building the model")
+    tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped)
+    # The same cells and nets in other strengths: one recording serves both.
+    as_mapped = Switching(designs["plain"].netlist, library, clock=tile.CLOCK)
+    if as_mapped.nets != tile.switching.nets:
+        raise SimulationError("the tile as mapped and as placed has other nets: it was rebuffered")
+    plain = PowerModel(as_mapped)
+    for width in bits:
+        progress(f"wire load model: {width}x{width} bits")
+        recording, spans, macs = _run(tile, width, directory / f"mapped-{width}")
+        for step, power in (("wire load", tile.power), ("plain", plain)):
+            counts = power.switching.count_spans(recording, spans)
+            measured[step].energies[width] = _each(power.energy(counts).blocks, macs)
+
+    progress("placed: building the model")
     placed = designs["placed"]
+    tile = GateLevelTile(
+        parameters, library, cache=cache, synthesis=Synthesis(placed.netlist, library)
+    )
+    simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
+    for width in bits:
+        progress(f"placed: {width}x{width} bits")
+        recording, spans, macs = _run(tile, width, directory / f"placed-{width}")
+        counts = tile.switching.count_spans(recording, spans)
+        measured["placed"].energies[width] = _each(tile.power.energy(counts).blocks, macs)
+        tree = clock_tree_energy(placed, tile.switching, counts)
+        trees[width] = tree / macs
+        maps[width] = _power_map(placed, tile, counts, tree, width)
+        if glitches:
+            delayed = glitch_energy(simulation, recording, spans).delayed
+            measured["placed"].delayed[width] = _each(delayed, macs)
+    buffer = flip_flop_buffer()
     figures = PlacedFigures(
         library=name or library.name,
         library_sha256=library.digest,
@@ -286,11 +296,11 @@ def measure_placed(
             PlacedStep(
                 weight_bits=width,
                 activation_bits=width,
-                wire_load=energies["wire load"][width],
-                plain=energies["plain"][width],
-                placed=energies["placed"][width],
+                wire_load=measured["wire load"].energies[width],
+                plain=measured["plain"].energies[width],
+                placed=measured["placed"].energies[width],
                 clock_tree=trees[width],
-                delayed=delayed.get(width),
+                delayed=measured["placed"].delayed.get(width),
                 # An entry is read and written once a vector, for all outputs of the tile.
                 partial_sums=buffer.pj(entry_bits(parameters), width)
                 * 1000
@@ -300,6 +310,18 @@ def measure_placed(
         ),
     )
     return figures, maps[bits[min(1, len(bits) - 1)]]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Energies of one netlist, in fJ a MAC by block, for each precision."""
+
+    energies: dict[int, dict[str, float]]
+    delayed: dict[int, dict[str, float]]
+
+
+def _each(blocks: Mapping[str, float], macs: int) -> dict[str, float]:
+    return {block: energy / macs for block, energy in blocks.items()}
 
 
 def _power_map(design: "PlacedDesign", tile, counts: "Counts", tree: float, bits: int) -> PowerMap:

@@ -57,10 +57,10 @@ def summary(figures: PlacedFigures) -> str:
         return " / ".join(f"x{ratio:.2f}" for ratio in found)
 
     die = figures.layouts["placed"].die_um2 or float("nan")
-    cells = figures.rows * figures.columns / die * 1e6
+    cells = f"{figures.rows * figures.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
     return (
         f"Over the wire load model: as mapped {ratios('plain')}, buffers by place "
-        f"{ratios('placed')}, clock tree apart. Density: {cells:,.0f} bit cells (rows x columns) a mm2."
+        f"{ratios('placed')}, clock tree apart. Density: {cells}."
     )
 
 

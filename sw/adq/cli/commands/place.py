@@ -73,7 +73,6 @@ def place(
     a picture of the die. Placements are cached by content.
     """
     import dataclasses
-    import importlib
 
     from adq.console import Console, print_whole
     from adq.layout.files import placement_summary, placement_table, write_design
@@ -82,9 +81,10 @@ def place(
     from adq.verif.placement.cache import place_cached
     from adq.verif.placement.geometry import Geometry
     from adq.verif.placement.placed import PlaceOptions
+    from adq.verif.placement.placer import require_placer
     from adq.verif.synthesis.synthesis import synthesize
 
-    importlib.import_module("coloquinte")  # reported before the tile is mapped, if it is missing
+    require_placer()  # before the tile is mapped
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     library = Library.read(liberty)
     found = Geometry.read(library, path=geometry, lef=lef)
