@@ -10,6 +10,7 @@ from adq.verif.liberty.library import Library
 from adq.verif.placement.buffering import insert_buffers
 from adq.verif.placement.clock_network import ClockTiming, clock_timing
 from adq.verif.placement.clock_tree import build_clock_tree
+from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.floorplan import TILE_SIDES, Macro, plan_die
 from adq.verif.placement.geometry import Geometry
 from adq.verif.placement.hold import HoldSlack, hold_slacks
@@ -22,6 +23,9 @@ from adq.verif.synthesis.sizing import size_cells
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["DEFAULT_OPTIONS", "PlaceOptions", "PlacedDesign", "place", "restored"]
+
+LONGEST = 1e6
+"""ns of a period."""
 
 SKEWS = 3
 """Times that the clock is moved towards longer paths, at most."""
@@ -133,6 +137,8 @@ def place(
     PlacementError
         If an option is out of range, the library lacks something, or cells do not fit.
     """
+    if not 0 < options.period < LONGEST:
+        raise PlacementError(f"period {options.period:g} ns: must be above 0 and below {LONGEST:g}")
     root = frozenset(netlist.ports[clock][1])
     plan = plan_die(
         netlist,
