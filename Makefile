@@ -56,7 +56,7 @@ $(VENV)/.figures: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,onnx,docs,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv

@@ -51,6 +51,8 @@ class GateLevelTile:
     ----------
     cache
         Folder in which netlists and models are looked for and kept.
+    synthesis
+        The netlist, where it is not the one that :func:`synthesize` makes: a placed one, say.
 
     Raises
     ------
@@ -71,11 +73,12 @@ class GateLevelTile:
         *,
         cache: Path,
         period: float = PERIOD,
+        synthesis: Synthesis | None = None,
     ):
         self.parameters = parameters
         self.library = library
         self.period = period
-        self.synthesis: Synthesis = synthesize(
+        self.synthesis = synthesis or synthesize(
             Tile(parameters), library, name="tile", period=period, cache=cache / "synthesis"
         )
         library.require_internal_power(instance.cell for instance in self.netlist.instances)

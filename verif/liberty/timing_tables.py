@@ -38,6 +38,8 @@ class CellTiming:
     """Input or clock, its edge, output, its edge, numbers of delay and transition table."""
     setups: list[tuple[int, int, int]]
     """Input, its edge, number of the table of its setup time."""
+    holds: list[tuple[int, int, int]]
+    """The same of its hold time."""
 
 
 class TimingTables:
@@ -69,16 +71,17 @@ class TimingTables:
 
     def _timing(self, cell: Cell) -> CellTiming:
         pins = list(cell.pins)
-        arcs, setups, follows = [], [], {}
+        arcs, setups, holds, follows = [], [], [], {}
         for target, pin in enumerate(cell.pins.values()):
             for arc in pin.arcs:
                 if arc.related_pin not in cell.pins:
                     raise TimingError(f"pin {pin.name}: no related pin {arc.related_pin!r}")
                 source = pins.index(arc.related_pin)
-                if arc.kind == "setup_rising":
+                if arc.kind in ("setup_rising", "hold_rising"):
+                    checks = setups if arc.kind == "setup_rising" else holds
                     for edge, name in enumerate(("rise_constraint", "fall_constraint")):
                         if name in arc.tables:
-                            setups.append((target, edge, self._add(arc.tables[name], "clock_slew")))
+                            checks.append((target, edge, self._add(arc.tables[name], "clock_slew")))
                 elif arc.kind == "rising_edge":
                     arcs += self._arcs(arc, CLOCK, {RISE: (RISE, FALL)}, target)
                 elif arc.kind in COMBINATIONAL and not cell.sequential:
@@ -99,6 +102,7 @@ class TimingTables:
             follows=list(follows),
             arcs=list(dict.fromkeys(arcs)),
             setups=list(dict.fromkeys(setups)),
+            holds=list(dict.fromkeys(holds)),
         )
 
     def _arcs(self, arc: Arc, source: int, leads: dict[int, tuple[int, ...]], target: int):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adq.verif.liberty.library import Library
+from adq.verif.synthesis.parasitics import Parasitics
 
 __all__ = ["Instance", "Net", "Netlist"]
 
@@ -32,6 +33,8 @@ class Netlist:
     instances: list[Instance] = field(repr=False)
     names: dict[str, list[Net]] = field(repr=False)
     """Names from the source, and their nets."""
+    parasitics: Parasitics | None = field(default=None, repr=False)
+    """Wires of a placed netlist; None for those of the library's wire load model."""
 
     def __post_init__(self):
         # Names of nets that mapping has removed still have their numbers.

@@ -37,7 +37,10 @@ class Path:
     stages: tuple[Stage, ...]
     setup: float
     delay: float
-    """All of it, in ns: from the clock's edge to the last output, and the setup time there."""
+    """All of it, in ns: from the clock's edge to the last output, and the setup time there, less
+    ``clock``."""
+    clock: float
+    """ns at which the clock reaches the end, where it is not ideal."""
 
     @property
     def block(self) -> str:
@@ -54,7 +57,8 @@ class Path:
             f"{s.load:7.1f} fF slew {s.slew:.3f}  {s.block:18} {s.instance} {s.net}"
             for s in self.stages
         ]
-        return "\n".join([*lines, f"  {self.delay:7.3f} +{self.setup:.3f} setup"])
+        clock = f", clock {self.clock:.3f}" if self.clock else ""
+        return "\n".join([*lines, f"  {self.delay:7.3f} +{self.setup:.3f} setup{clock}"])
 
 
 def longest_paths(timing: Timing, count: int = 1) -> list[Path]:
@@ -126,6 +130,7 @@ def _path(timing: Timing, end: int) -> Path:
         end=target,
         stages=tuple(reversed(stages)),
         setup=float(timing.setups[end]),
+        clock=float(timing.end_clocks[end]),
         delay=float(timing.path_delays[end]),
     )
 

@@ -175,7 +175,7 @@ class _Sizer:
         changed = graph.tables.at(
             timing.delays[critical], timing.slew[timing.sources[critical]], timing.load[nets] + more
         )
-        changed += timing.wire_delay[nets] - timing.arc_delay[critical]
+        changed += timing.wire_delay[nets] + timing.launch[critical] - timing.arc_delay[critical]
         np.maximum.at(cost, nets, changed / more)
         critical_node = np.zeros(len(timing.arrival), bool)
         critical_node[timing.targets[critical]] = True
@@ -215,6 +215,8 @@ class _Sizer:
                     np.full(len(nets), delay), timing.slew[from_node], timing.load[to_net]
                 )
                 arrivals = timing.arrival[from_node] + delays + timing.wire_delay[to_net]
+                if source < 0:
+                    arrivals = arrivals + graph.clock_arrival[owners]
                 arrivals = np.where(used, arrivals, -np.inf)
                 key = (target, target_edge)
                 arrival[key] = np.maximum(arrival.get(key, -np.inf), arrivals)

@@ -19,7 +19,8 @@ class TimingGraph:
     The clock is ideal, as before a clock tree is built: it reaches every register and clock gate
     at time 0, with ``clock_slew``. Inputs come at time 0 with the same slew; outputs have to be
     there at the end of the cycle, and drive ``output_load``. Wires are those of the library's
-    default wire load model, their resistance balanced over the pins.
+    default wire load model, their resistance balanced over the pins. A placed netlist has
+    ``parasitics``: wires and clock arrival times are then those.
 
     Parameters
     ----------
@@ -45,6 +46,9 @@ class TimingGraph:
     ):
         self.netlist, self.library = netlist, library
         self.tables = TimingTables(library)
+        placed = netlist.parasitics
+        if clock_slew is None and placed is not None:
+            clock_slew = placed.clock_slew
         if clock_slew is None:
             clock_slew = min(library.max_transition, 1.0) / 8
         if output_load is None:
@@ -70,6 +74,9 @@ class TimingGraph:
                     self.port_of.setdefault(net, f"{name}[{i}]" if len(bits) > 1 else name)
                 else:
                     self.inputs.append(net)
+        arrival = {} if placed is None else placed.clock_arrival
+        self.clock_arrival = np.array([arrival.get(i.name, 0.0) for i in netlist.instances])
+        self.port_arrival = 0.0 if placed is None else placed.port_arrival
         self._connect()
         self._sort_nets()
 
@@ -98,10 +105,16 @@ class TimingGraph:
                 pairs = nets[:, [source, target]]
                 edges.append(pairs[(pairs >= 0).all(1)])
         self.edges = np.unique(np.concatenate(edges), axis=0)
+        placed = self.netlist.parasitics
+        if placed is not None:
+            self.wire_load = np.array([placed.capacitance.get(net, 0.0) for net in self.bits])
+            self.wire_resistance = np.array([placed.resistance.get(net, 0.0) for net in self.bits])
+            return
         model = self.library.wire_load
         length = model.length(self.fanout)
         self.wire_load = length * model.capacitance
-        self.wire_resistance = length * model.resistance
+        balanced = np.maximum(self.fanout, 1) ** 2
+        self.wire_resistance = length * model.resistance / balanced
 
     def _sort_nets(self):
         """Compute the level of each net: the maximum number of cells between it and a register or
@@ -150,7 +163,8 @@ class Timing:
     load : fF a net
     arrival, slew : ns a node
     delay : float
-        Longest path in ns, setup time included.
+        Longest path in ns, setup time included; of a placed netlist, less how much later the
+        clock reaches its end than its start.
     """
 
     def __init__(self, graph: TimingGraph, cells: list[str], most_load: float):
@@ -189,13 +203,14 @@ class Timing:
             return np.concatenate(parts) if parts else np.zeros(0, int)
 
         self.load = pin_load + graph.port_load + graph.wire_load
-        balanced = graph.wire_resistance / np.maximum(graph.fanout, 1) ** 2
-        self.wire_delay = balanced * self.load * 1e-3
+        self.wire_delay = graph.wire_resistance * self.load * 1e-3
         arrays = [joined(parts) for parts in (sources, targets, delays, slews, owners)]
         order = np.lexsort((arrays[1], graph.level[arrays[1] // 2]))
         self.sources, self.targets, self.delays, self.slews, self.owners = (
             array[order] for array in arrays
         )
+        clocked = self.sources >= self.clock_node
+        self.launch = np.where(clocked, graph.clock_arrival[self.owners], 0.0)
         self.end_nodes, self.end_tables, self.end_owners = map(
             joined, (end_nodes, end_tables, end_owners)
         )
@@ -208,7 +223,7 @@ class Timing:
         self.slew = np.full(2 * graph.nets + 2, graph.clock_slew)
         self.arrival[self.clock_node :] = 0
         for net in graph.inputs:
-            self.arrival[2 * net : 2 * net + 2] = 0
+            self.arrival[2 * net : 2 * net + 2] = graph.port_arrival
         self.arc_delay = np.zeros(len(self.sources))
         levels = graph.level[self.targets // 2]
         bounds = np.searchsorted(levels, np.arange(levels.max(initial=0) + 2))
@@ -221,6 +236,7 @@ class Timing:
             net = target // 2
             load, slew = self.load[net], self.slew[source]
             delay = lookup(self.delays[part], slew, load) + self.wire_delay[net]
+            delay += self.launch[part]
             self.arc_delay[part] = delay
             first = np.flatnonzero(np.diff(target, prepend=-1))
             reached = target[first]
@@ -238,9 +254,11 @@ class Timing:
         outputs = np.array(sorted(graph.port_of), int)
         nodes = np.concatenate([2 * outputs, 2 * outputs + 1])
         self.end_nodes = np.concatenate([self.end_nodes, nodes])
+        clocks = graph.clock_arrival[self.end_owners]
         self.end_owners = np.concatenate([self.end_owners, np.full(len(nodes), -1)])
         self.setups = np.concatenate([setups, np.zeros(len(nodes))])
-        self.path_delays = self.arrival[self.end_nodes] + self.setups
+        self.end_clocks = np.concatenate([clocks, np.full(len(nodes), graph.port_arrival)])
+        self.path_delays = self.arrival[self.end_nodes] + self.setups - self.end_clocks
         self.delay = float(self.path_delays.max(initial=0.0))
 
     def required(self, period: float) -> np.ndarray:
@@ -248,7 +266,7 @@ class Timing:
         ns.
         """
         required = np.full(len(self.arrival), np.inf)
-        np.minimum.at(required, self.end_nodes, period - self.setups)
+        np.minimum.at(required, self.end_nodes, period + self.end_clocks - self.setups)
         for low, high in reversed(list(itertools.pairwise(self.bounds))):
             part = slice(low, high)
             np.minimum.at(

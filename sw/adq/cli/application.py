@@ -38,6 +38,7 @@ COMMANDS = (
     "verilog",
     "synth",
     "characterize",
+    "place",
 )
 """Commands for users. Each is a module of ``adq.cli.commands``."""
 
@@ -58,6 +59,7 @@ DEVELOPERS_COMMANDS = (
     "glitches",
     "cross-check",
     "partial-sums",
+    "placed-energy",
     "equivalence",
     "docs",
     "bench-train",
@@ -92,6 +94,7 @@ ALONE = frozenset(
         "mutate_python",
         "nightly",
         "onnx",
+        "place",
         "regress",
         "replay",
         "sim",
@@ -140,6 +143,7 @@ NAMED_ERRORS = frozenset(
         "adq.verif.simulation.saif.SaifError",
         "adq.verif.simulation.simulator.SimulationError",
         "adq.verif.liberty.syntax.LibertyError",
+        "adq.verif.placement.errors.PlacementError",
         "adq.verif.synthesis.mapping.SynthesisError",
         "adq.verif.liberty.timing_tables.TimingError",
         "adq.verif.signoff.plan.testplan.TestPlanError",
@@ -150,6 +154,7 @@ modules takes seconds."""
 
 EXTRAS = {
     "brevitas": "bench",
+    "coloquinte": "layout",
     "huggingface_hub": "train",
     "lightning_fabric": "train",
     "matplotlib": "figures",

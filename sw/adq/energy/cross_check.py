@@ -20,6 +20,8 @@ __all__ = ["CrossCheck", "CrossCheckError", "Pair", "cross_check", "opensta_vers
 
 STA = "sta"
 
+SPEF = "wires.spef"
+
 NO_SAIF = (
     "OpenSTA {version} is too old for read_saif: activities are set pin by pin, and power inside "
     "cells is left out of the comparison, since this version takes every register as clocked in "
@@ -96,7 +98,9 @@ def opensta_version() -> str | None:
     return run_to_end([STA, "-version"]).stdout.strip() or None
 
 
-def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> CrossCheck:
+def cross_check(
+    tile: GateLevelTile, jobs, *, name: str, directory: Path, spef: str | None = None
+) -> CrossCheck:
     """Run jobs on a tile's netlist, and ask OpenSTA for its longest path and its power.
 
     Parameters
@@ -105,6 +109,8 @@ def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> Cro
         Of the library.
     directory
         Folder for the netlist, activities and scripts.
+    spef
+        Wires of a placed netlist, in the place of the wire load model's.
 
     Raises
     ------
@@ -126,7 +132,9 @@ def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> Cro
         for instance in tile.netlist.instances
         if tile.library.cells[instance.cell].sequential == "clock_gate"
     }
-    setup = [*_setup(tile)]
+    setup = [*_setup(tile, placed=spef is not None)]
+    if spef is not None:
+        (directory / SPEF).write_text(spef)
     path, nets, internal, pins = None, {}, {}, 0
     for window, counts in run.counts.items():
         saif = pin_activity(tile.switching, counts, period_ns=tile.period)
@@ -173,7 +181,7 @@ def cross_check(tile: GateLevelTile, jobs, *, name: str, directory: Path) -> Cro
     )
 
 
-def _setup(tile: GateLevelTile) -> Iterator[str]:
+def _setup(tile: GateLevelTile, *, placed: bool) -> Iterator[str]:
     """The assumptions of our own static timing."""
     graph = TimingGraph(tile.netlist, tile.library)
     flip_flop = tile.library.flip_flops()[0]
@@ -188,7 +196,9 @@ def _setup(tile: GateLevelTile) -> Iterator[str]:
     yield "set_output_delay 0 -clock clock [all_outputs]"
     yield "set_cmd_units -capacitance fF"
     yield f"set_load {load} [all_outputs]"
-    if tile.library.wire_load.name:
+    if placed:
+        yield f"read_spef {SPEF}"
+    elif tile.library.wire_load.name:
         yield f"set_wire_load_model -name {tile.library.wire_load.name}"
 
 

@@ -19,6 +19,9 @@ def cross_check(
         str | None,
         typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
     ] = None,
+    placed: Annotated[
+        bool, typer.Option("--placed", help="Place the tile, and compare with its wires.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the comparison goes.")] = Path(
         "build/cross-check"
     ),
@@ -39,6 +42,7 @@ def cross_check(
     from adq.files import write_json
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
+    from adq.verif.synthesis.synthesis import Synthesis
 
     if checks.opensta_version() is None:
         typer.echo("skipped: there is no OpenSTA here (sta): sudo apt-get install opensta")
@@ -46,14 +50,28 @@ def cross_check(
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
     library = Library.read(liberty)
+    design, synthesis, spef, kind = None, None, None, ""
+    if placed:
+        from adq.layout.cross_check import ideal_clock, opensta_longest_path, place_tile
+
+        with console.status("placing the tile"):
+            design = place_tile(parameters, library, cache=CACHE.parent)
+        netlist, spef = ideal_clock(design)
+        synthesis, kind = Synthesis(netlist, library), "-placed"
     with console.status("mapping the tile and building its model"):
-        mapped = GateLevelTile(parameters, library, cache=CACHE.parent)
+        mapped = GateLevelTile(parameters, library, cache=CACHE.parent, synthesis=synthesis)
     jobs = RandomCase("uniform", 8, 8, 0.5).jobs(parameters)
     with (
         console.status("asking OpenSTA"),
         tempfile.TemporaryDirectory(prefix="cross-check-", dir=CACHE.parent) as scratch,
     ):
-        found = checks.cross_check(mapped, jobs, name=name or library.name, directory=Path(scratch))
+        found = checks.cross_check(
+            mapped, jobs, name=name or library.name, directory=Path(scratch), spef=spef
+        )
+        if design is not None:
+            path_ns = opensta_longest_path(
+                design, clock=mapped.CLOCK, directory=Path(scratch) / "with-clock-tree"
+            )
     table = Table(title=f"{found.rows}x{found.columns} in {found.library}, 8x8 bits")
     for heading in ("", f"OpenSTA {found.version}", "here", "difference"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -62,6 +80,8 @@ def cross_check(
         table.add_row(what, f"{pair.opensta:.3f}", f"{pair.ours:.3f}", f"{pair.difference:+.1%}")
 
     row("longest path, ns", found.longest_path_ns)
+    if design is not None:
+        row("with the clock tree, ns", checks.Pair(path_ns, design.timing.delay))
     for window in found.net_mw:
         row(f"{window}: nets, mW", found.net_mw[window])
         if found.internal_mw is not None:
@@ -70,6 +90,6 @@ def cross_check(
     if found.message:
         console.print(found.message, highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{found.library}-{found.rows}x{found.columns}.json"
+    path = out / f"{found.library}-{found.rows}x{found.columns}{kind}.json"
     write_json(path, found.to_json())
     console.print(f"Written: {path}", highlight=False)

@@ -1,0 +1,1 @@
+"""Placed designs for people and other tools: tables, pictures and files."""

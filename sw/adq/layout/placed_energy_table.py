@@ -1,0 +1,79 @@
+"""Energy of a placed tile as a table."""
+
+from rich.table import Table
+
+from adq.layout.placed_energy import PlacedFigures
+
+__all__ = ["conditions", "layout_rows", "placed_rows", "placed_table", "summary"]
+
+
+def conditions(figures: PlacedFigures) -> str:
+    """Tile, library and conditions in a line."""
+    return (
+        f"{figures.rows}x{figures.columns}, `{figures.library}`, {figures.voltage:.2f} V, "
+        f"{figures.temperature:g} C, sized for {figures.period_ns:g} ns, half of the words zero, "
+        f"utilization {figures.utilization:g}, seed {figures.seed}"
+    )
+
+
+def placed_rows(figures: PlacedFigures) -> list[list[str]]:
+    """FJ a bit product after each step, a row a step and a column a precision."""
+    steps = [figure.steps for figure in figures.figures]
+    return [
+        [step, *("" if each[step] is None else f"{each[step]:.2f}" for each in steps)]
+        for step in steps[0]
+        if any(each[step] is not None for each in steps)
+    ]
+
+
+def layout_rows(figures: PlacedFigures) -> list[list[str]]:
+    """Area and timing, a column for each of the three netlists."""
+    layouts = [figures.layouts[name] for name in ("wire load", "plain", "placed")]
+
+    def told(value: float | None, digits: str) -> str:
+        return "" if value is None else format(value, digits)
+
+    return [
+        ["cell area, um2", *(f"{sum(each.area_um2.values()):,.0f}" for each in layouts)],
+        ["die, um2", *(told(each.die_um2, ",.0f") for each in layouts)],
+        ["wire of a net, fF", *(f"{each.mean_wire_ff:.2f}" for each in layouts)],
+        ["longest path, ns", *(f"{each.longest_path_ns:.3f}" for each in layouts)],
+        ["worst hold slack, ns", *(told(each.worst_hold_slack_ns, "+.3f") for each in layouts)],
+        ["hold violations", *(told(each.hold_violations, ",d") for each in layouts)],
+        ["clock buffers", *(told(each.clock_buffers, ",d") for each in layouts)],
+        ["insertion delay, ns", *(told(each.insertion_delay_ns, ".3f") for each in layouts)],
+        ["skew, ns", *(told(each.skew_ns, ".3f") for each in layouts)],
+    ]
+
+
+def summary(figures: PlacedFigures) -> str:
+    """What placement, and buffers by place, do to energy; density of the die."""
+
+    def ratios(step: str) -> str:
+        found = (
+            sum(getattr(each, step).values()) / sum(each.wire_load.values())
+            for each in figures.figures
+        )
+        return " / ".join(f"x{ratio:.2f}" for ratio in found)
+
+    die = figures.layouts["placed"].die_um2 or float("nan")
+    cells = f"{figures.rows * figures.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
+    return (
+        f"Over the wire load model: as mapped {ratios('plain')}, buffers by place "
+        f"{ratios('placed')}, clock tree apart. Density: {cells}."
+    )
+
+
+def placed_table(figures: PlacedFigures) -> Table:
+    """The steps, for people."""
+    placed = figures.layouts["placed"]
+    table = Table(
+        title=f"fJ a bit product, {figures.rows}x{figures.columns}, {figures.library}; longest "
+        f"path as placed {placed.longest_path_ns:.3f} ns"
+    )
+    table.add_column("step")
+    for figure in figures.figures:
+        table.add_column(f"{figure.weight_bits}x{figure.activation_bits}", justify="right")
+    for row in placed_rows(figures):
+        table.add_row(*row)
+    return table

@@ -1,0 +1,73 @@
+"""Figures of placed tiles: steps add up, and kept files are read as they were written."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from adq.energy.coefficients import EnergyError
+from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
+from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
+
+pytestmark = pytest.mark.testpoint(
+    reason="Placement: figures about the design, which no promise rests on."
+)
+
+
+def figures(delayed=None) -> PlacedFigures:
+    step = PlacedStep(
+        weight_bits=2,
+        activation_bits=4,
+        wire_load={"storage": 8.0, "fusing": 8.0},
+        plain={"storage": 16.0, "fusing": 8.0},
+        placed={"storage": 12.0, "fusing": 8.0},
+        clock_tree=4.0,
+        delayed=delayed,
+        partial_sums=16.0,
+    )
+    layouts = {
+        "wire load": Layout({"storage": 10.0, "fusing": 5.0}, 1.5, 0.9),
+        "plain": Layout({"storage": 10.0, "fusing": 5.0}, 2.5, 3.0, 400.0, -0.1, 3, 7, 0.4, 0.2),
+        "placed": Layout({"storage": 10.0, "fusing": 6.0}, 1.9, 2.0, 500.0, 0.1, 0, 9, 0.5, 0.3),
+    }
+    return PlacedFigures(
+        library="none", library_sha256="", netlist_sha256="", voltage=1.0, temperature=25.0,
+        period_ns=2.0, seed=1, utilization=0.7, rows=2, columns=16, layouts=layouts,
+        figures=(step,),
+    )  # fmt: skip
+
+
+def test_steps_by_hand():
+    found = figures(delayed={"storage": 20.0, "fusing": 12.0}).figures[0].steps
+    # 8 bit products a MAC.
+    assert list(found.values()) == [2.0, 3.0, 2.5, 3.0, 4.5, 6.5]
+    without = figures().figures[0].steps
+    assert [*without.values()][4:] == [None, None]
+    assert len(placed_rows(figures())) == 4
+
+
+def test_tables_tell_what_was_measured():
+    assert "as mapped x1.50, buffers by place x1.25" in summary(figures())
+    assert "64,000 bit cells" in summary(figures())
+    rows = {row[0]: row[1:] for row in layout_rows(figures())}
+    assert rows["longest path, ns"] == ["1.500", "2.500", "1.900"]
+    assert rows["hold violations"] == ["", "3", "0"]
+
+
+def test_a_tree_takes_its_energy_when_its_clock_ticks():
+    """The root in each of 10 cycles, 5 fJ each; a gated clock three times, 2 fJ each."""
+    design = SimpleNamespace(clock=SimpleNamespace(energies={7: 5.0, 9: 2.0}))
+    switching = SimpleNamespace(row={7: 1, 9: 0})
+    counts = SimpleNamespace(toggles=np.array([6, 20]))
+    assert clock_tree_energy(design, switching, counts) == 10 * 5 + 3 * 2
+
+
+def test_kept_figures_are_read_as_written(tmp_path):
+    path = tmp_path / "figures.json"
+    path.write_text(json.dumps(figures().to_json()))
+    assert PlacedFigures.read(path) == figures()
+    for text in ("{}", "no json", json.dumps(figures().to_json() | {"format": 0})):
+        path.write_text(text)
+        with pytest.raises(EnergyError, match="holds no figures of a placed tile"):
+            PlacedFigures.read(path)
