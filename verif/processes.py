@@ -43,6 +43,11 @@ class Processes:
         self._processes = set()
         self._stopped = False
 
+    def check(self) -> None:
+        """Raise a :class:`StoppedError` after :meth:`stop`."""
+        if self._stopped:
+            raise StoppedError("interrupted")
+
     def run(self, command: Sequence[str], *, timeout: float | None = None, **options) -> int:
         """Run a program to its end and give its exit status.
 
@@ -56,8 +61,7 @@ class Processes:
             If it took more than ``timeout`` seconds; it has been killed.
         """
         with self._lock:
-            if self._stopped:
-                raise StoppedError("interrupted")
+            self.check()
             if (
                 shutil.which(command[0], path=(options.get("env") or os.environ).get("PATH"))
                 is None
@@ -85,8 +89,7 @@ class Processes:
             os.close(theirs)
             with self._lock:
                 self._processes.discard(process)
-        if self._stopped:
-            raise StoppedError("interrupted")
+        self.check()
         return status
 
     def stop(self) -> None:

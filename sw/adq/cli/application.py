@@ -110,6 +110,7 @@ NAMED_ERRORS = frozenset(
         "adq.golden.files.reading.FileError",
         "adq.golden.onnx.check.OnnxError",
         "adq.rtl.parameters.ParameterError",
+        "adq.verif.parallel.worker.ParallelError",
         "adq.verif.signoff.formal.proof.FormalError",
         "adq.verif.gate_level.cell_models.CellModelError",
         "adq.verif.gate_level.switching.SwitchingError",
@@ -127,11 +128,13 @@ modules takes seconds."""
 
 EXTRAS = {
     "brevitas": "bench",
+    "distributed": "cluster",
     "huggingface_hub": "train",
     "lightning_fabric": "train",
     "matplotlib": "figures",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "optuna": "explore",
     "PIL": "train",
     "pyarrow": "train",
     "qonnx": "onnx",
