@@ -38,9 +38,9 @@ class StoppedError(RuntimeError):
 class Processes:
     """Programs under way, in sessions of their own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes = set()
+        self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
     def check(self) -> None:

@@ -28,6 +28,7 @@ COMMANDS = (
     "sim",
     "activity",
     "energy",
+    "explore",
     "cost",
     "characterize",
 )
@@ -90,6 +91,7 @@ NAMED_ERRORS = frozenset(
         "adq.runs.checkpoint.CheckpointError",
         "adq.fields.ConfigError",
         "adq.cost.sources.CostError",
+        "adq.explore.space.ExploreError",
         "adq.data.hub.DataError",
         "adq.signoff.documents.DocumentError",
         "adq.energy.coefficients.EnergyError",
