@@ -56,7 +56,7 @@ $(VENV)/.figures: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,cluster,explore,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
@@ -93,8 +93,14 @@ sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in n
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
 	@$(ADQ) dev regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
 
-nightly: $(VENV)/.sim  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
-	@$(ADQ) dev nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS))
+$(VENV)/.cluster: $(VENV)/.sim
+	@echo "Adding Dask to $(VENV)"
+	@$(VENV)/bin/pip install -q -e '.[cluster]'
+	@touch $@
+
+nightly: $(VENV)/.sim $(if $(CLUSTER),$(VENV)/.cluster)  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
+	@$(ADQ) dev nightly $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(CLUSTER),--cluster $(CLUSTER))
 
 replay: $(VENV)/.sim  ## RUN=ID of a run again with a waveform; TEST=NAME one of its tests
 	@$(if $(RUN),,echo "error: say which run: make replay RUN=ID" >&2; exit 2)

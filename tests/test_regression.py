@@ -11,6 +11,7 @@ import pytest
 
 from adq.rtl.parameters import TileParameters
 from adq.signoff.regressions import network_tests, seconds_of
+from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import Outcome, read_plan
 from adq.verif.signoff.regression.execution import execute
@@ -66,6 +67,8 @@ class FakeModels:
         self.processes = Processes()
         self.model = FakeModel(act)
         self.print = "1"
+        self.cache = MODELS
+        self.coverage = False
 
     def get(self, run):
         return self.model
@@ -79,7 +82,8 @@ def some_runs(count: int) -> list[Run]:
 
 
 def run_them(models, out, count=4, **options):
-    return run_all(some_runs(count), models, out, workers=1, **options)
+    with pool_of(workers=1, processes=models.processes) as pool:
+        return run_all(some_runs(count), models, out, pool=pool, **options)
 
 
 def test_every_run_has_a_directory_and_a_record(tmp_path):

@@ -42,10 +42,15 @@ class StoppedError(RuntimeError):
 class Processes:
     """Programs under way, in sessions of their own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes = set()
+        self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
+
+    def check(self) -> None:
+        """Raise a :class:`StoppedError` after :meth:`stop`."""
+        if self._stopped:
+            raise StoppedError("interrupted")
 
     def run(self, command: Sequence[str], *, timeout: float | None = None, **options) -> int:
         """Run a program to its end and give its exit status.
@@ -60,8 +65,7 @@ class Processes:
             If it took more than ``timeout`` seconds; it has been killed.
         """
         with self._lock:
-            if self._stopped:
-                raise StoppedError("interrupted")
+            self.check()
             if (
                 shutil.which(command[0], path=(options.get("env") or os.environ).get("PATH"))
                 is None
@@ -89,8 +93,7 @@ class Processes:
             os.close(theirs)
             with self._lock:
                 self._processes.discard(process)
-        if self._stopped:
-            raise StoppedError("interrupted")
+        self.check()
         return status
 
     def stop(self) -> None:

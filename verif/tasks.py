@@ -1,69 +1,92 @@
 """Tasks that are done side by side, until a deadline or a result that ends it all."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
-from adq.verif.processes import Processes, StoppedError
+from adq.verif.parallel.pools import Pool, Task
+from adq.verif.parallel.worker import ParallelError
+from adq.verif.processes import StoppedError
 
-__all__ = ["Task", "side_by_side"]
+__all__ = ["side_by_side"]
 
-
-@dataclass(frozen=True)
-class Task:
-    """Something to be done beside others."""
-
-    name: str
-    call: Callable[[], object]
-    kind: str = ""
-    """Tasks of a kind take about as long as each other."""
+ATTEMPTS = 3
+"""Times that a task is begun whose worker dies."""
 
 
 def side_by_side(
     tasks: Sequence[Task],
-    processes: Processes,
+    pool: Pool,
     *,
-    workers: int,
     deadline: float | None = None,
     ends: Callable[[object], bool] = lambda result: False,
 ) -> Iterator[tuple[str, object]]:
     """Do tasks in their order, some at a time, and yield the name and result of each as it comes.
 
     Nothing is begun behind a result that ``ends`` it all, nor what would probably not be done by
-    the deadline; what is not done then is cut off.
+    the deadline; what is not done then is cut off. Tasks of a worker that dies are begun again.
+
+    Raises
+    ------
+    ParallelError
+        If the workers of a task die again and again.
     """
     queue, pending = deque(tasks), {}
     longest: dict[str, float] = {}
-    ending = False
+    attempts: Counter[str] = Counter()
+    ending = stopped = False
 
     def left() -> float:
         return float("inf") if deadline is None else deadline - time.monotonic()
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            while pending or (queue and not ending):
-                while queue and not ending and len(pending) < workers:
-                    ending = left() < longest.get(queue[0].kind, 0)
-                    if not ending:
-                        task = queue.popleft()
-                        pending[pool.submit(task.call)] = task, time.monotonic()
-                timeout = None if deadline is None else max(0.0, left())
-                done, _ = wait(pending, timeout, FIRST_COMPLETED)
-                if pending and not done:  # out of time
-                    ending, deadline = True, None
-                    processes.stop()
-                for future in done:
-                    task, began = pending.pop(future)
-                    try:
-                        result = future.result()
-                    except StoppedError:
-                        continue
-                    seconds = time.monotonic() - began
-                    longest[task.kind] = max(longest.get(task.kind, 0.0), seconds)
-                    ending |= ends(result)
-                    yield task.name, result
-        except BaseException:
-            processes.stop()
-            raise
+    def at_home(task: Task) -> bool:
+        """Whether a task takes no worker, since these are elsewhere."""
+        return pool.elsewhere and task.away is None
+
+    def busy() -> int:
+        return sum(not at_home(task) for task, _ in pending.values())
+
+    try:
+        while pending or (queue and not ending):
+            while queue and not ending and (at_home(queue[0]) or busy() < pool.workers):
+                ending = left() < longest.get(queue[0].kind, 0)
+                if not ending:
+                    task = queue.popleft()
+                    attempts[task.name] += 1
+                    pending[pool.begin(task)] = task, time.monotonic()
+            timeout = None if deadline is None else max(0.0, left())
+            done, _ = wait(pending, timeout, FIRST_COMPLETED)
+            if pending and not done:  # out of time
+                ending = stopped = True
+                deadline = None
+                pool.stop()
+            died = []
+            for future in done:
+                task, began = pending.pop(future)
+                try:
+                    result = pool.finish(task, future)
+                except StoppedError:
+                    continue
+                except BrokenExecutor:
+                    died.append(task)
+                    continue
+                seconds = time.monotonic() - began
+                longest[task.kind] = max(longest.get(task.kind, 0.0), seconds)
+                ending |= ends(result)
+                yield task.name, result
+            if died and not stopped:
+                # What else the workers had has broken with it.
+                away = [future for future, (task, _) in pending.items() if task.away]
+                died += [pending.pop(future)[0] for future in away]
+                pool.renew()
+                for task in died:
+                    if attempts[task.name] == ATTEMPTS:
+                        raise ParallelError(
+                            f"{task.name}: its worker has died {ATTEMPTS} times: look for want of "
+                            "memory, or give fewer --processes"
+                        )
+                queue.extendleft(reversed(died))
+    except BaseException:
+        pool.stop()
+        raise

@@ -5,10 +5,14 @@ import fcntl
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["LockError", "locked"]
+__all__ = ["LockError", "locked", "waiting"]
+
+POLL = 0.1
+"""Seconds between two looks at a lock that another process holds."""
 
 
 class LockError(ValueError):
@@ -41,6 +45,27 @@ def locked(target: Path) -> Iterator[None]:
             place.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def waiting(target: Path, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait for the lock of an output, and hold it for the duration of a context.
+
+    Parameters
+    ----------
+    check
+        Called while waiting; whatever it raises ends the wait.
+
+    """
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(target))
+                break
+            except LockError:
+                check()
+                time.sleep(POLL)
+        yield
 
 
 def _open(target: Path) -> tuple[Path, int]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from adq.console import Console, print_whole
 from adq.energy.comparison import NetworkCost, comparison_table, cost_of
+from adq.energy.design_results import counted_result
 from adq.energy.simulated import NetworkEnergies, energies_of
 from adq.golden.artifact import Artifact, read_artifact
 from adq.rtl.parameters import TileParameters
@@ -159,6 +160,11 @@ def report_networks(networks: list[SimulatedNetwork], console: Console) -> dict[
         },
         "costs": [cost.to_json() for cost in costs],
         "runs": [network.to_json() for network in networks],
+        "results": [
+            counted_result(network.run, network.energies).to_json()
+            for network in networks
+            if not network.run.failure
+        ],
     }
 
 

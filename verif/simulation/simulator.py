@@ -18,9 +18,10 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator
 
 from adq.golden.files.directory import scratch_directory
+from adq.golden.files.locks import waiting
 from adq.verif.processes import Processes, StoppedError
 
-__all__ = ["Build", "SimulationError", "build", "verilator_folder"]
+__all__ = ["Build", "SimulationError", "build", "model_directory", "verilator_folder"]
 
 
 MAKE_VARIABLES = (
@@ -248,6 +249,43 @@ def _tool_versions() -> list[str]:
     return versions
 
 
+def model_directory(
+    cache: Path,
+    *,
+    top: str,
+    ports: Sequence[str],
+    sources: Mapping[str, str],
+    parameters: Mapping[str, int] | None = None,
+    arguments: Sequence[str] = (),
+    waves: bool = False,
+    fst: bool = False,
+) -> Path:
+    """Return the folder of a model, named by the hash of all that it is made from.
+
+    Arguments are those of :func:`build`. The folder exists once the model is built.
+    """
+    digest = hashlib.sha256()
+    for part in (
+        *_tool_versions(),
+        top,
+        _control(top, ports),
+        *(f"{name}\n{text}" for name, text in sorted(sources.items())),
+        *(f"{name}={value}" for name, value in sorted((parameters or {}).items())),
+        *_arguments(arguments, fst),
+        *(["waves"] if waves else []),
+        MAKE_VARIABLES,
+    ):
+        digest.update(part.encode() + b"\0")
+    return cache / f"{top}-{digest.hexdigest()[:16]}"
+
+
+def _arguments(arguments: Sequence[str], fst: bool) -> list[str]:
+    found = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
+    if fst:
+        found += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
+    return found
+
+
 def build(
     cache: Path,
     *,
@@ -263,7 +301,8 @@ def build(
     """Compile Verilog into a model, or find it in ``cache``.
 
     The build's folder is named by the hash of sources, options and versions. It is made under a
-    temporary name and renamed, so that what is found in the cache is whole.
+    temporary name and renamed, so that what is found in the cache is whole. Processes of a machine
+    that want the same model at the same time wait for the one that builds it.
 
     Parameters
     ----------
@@ -283,36 +322,49 @@ def build(
     SimulationError
         If Verilator or the compiler fails; the message has the log's path.
     """
-    control = _control(top, ports)
-    arguments = ["--x-assign", "fast", "--x-initial", "fast", "-O3", "--timing", *arguments]
-    if fst:
-        arguments += ["--trace-fst", "-CFLAGS", f"-I{LZ4}"]
-    digest = hashlib.sha256()
-    for part in (
-        *_tool_versions(),
-        top,
-        control,
-        *(f"{name}\n{text}" for name, text in sorted(sources.items())),
-        *(f"{name}={value}" for name, value in sorted((parameters or {}).items())),
-        *arguments,
-        *(["waves"] if waves else []),
-        MAKE_VARIABLES,
-    ):
-        digest.update(part.encode() + b"\0")
-    directory = cache / f"{top}-{digest.hexdigest()[:16]}"
+    directory = model_directory(
+        cache,
+        top=top,
+        ports=ports,
+        sources=sources,
+        parameters=parameters,
+        arguments=arguments,
+        waves=waves,
+        fst=fst,
+    )
     if directory.exists():
         return Build(directory, top)
+    processes = processes or Processes()
+    cache.mkdir(parents=True, exist_ok=True)
+    with waiting(directory, processes.check):
+        if not directory.exists():
+            _compile(directory, ports, sources, parameters, arguments, waves, fst, processes)
+    return Build(directory, top)
 
+
+def _compile(
+    directory: Path,
+    ports: Sequence[str],
+    sources: Mapping[str, str],
+    parameters: Mapping[str, int] | None,
+    arguments: Sequence[str],
+    waves: bool,
+    fst: bool,
+    processes: Processes,
+) -> None:
+    """Compile a model into a folder that appears whole."""
+    cache, top = directory.parent, directory.name.rpartition("-")[0]
+    arguments = _arguments(arguments, fst)
     _require_no_blank(cache, verilator_folder())
     with scratch_directory(cache, top) as scratch:
-        (scratch / "ports.vlt").write_text(control)
+        (scratch / "ports.vlt").write_text(_control(top, ports))
         if fst:  # the library that is linked: all of it is in the header
             (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
             arguments += ["-LDFLAGS", "-L."]
         for name, text in sources.items():
             (scratch / name).write_text(text)
         try:
-            _Runner(processes or Processes()).build(
+            _Runner(processes).build(
                 sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],
                 hdl_toplevel=top,
                 parameters=dict(parameters or {}),
@@ -332,7 +384,6 @@ def build(
             ) from None
         with contextlib.suppress(OSError):  # another process was first with the same content
             scratch.rename(directory)
-    return Build(directory, top)
 
 
 def _require_no_blank(*folders: Path) -> None:

@@ -418,6 +418,41 @@ def _platform_cycles() -> list[str]:
     return _table(CYCLE_HEADINGS, cycle_rows())
 
 
+def _exploration() -> list[str]:
+    """Points of the worked example's front, and what their simulations counted."""
+    from adq.design_result import DesignResult
+    from adq.explore.tables import figure_of, short
+
+    kept = _kept("exploration.json")
+    results = [DesignResult.from_json(each) for each in kept["results"]]
+    objectives = ("energy_pj", "cycles", "area_um2", "clock_mhz", "energy_delay_pj_us")
+    rows = [
+        [f"{result.tile['rows']}x{result.tile['columns']}", f"`{short(result.network)}`"]
+        + [figure_of(result, name) for name in objectives]
+        for result in (results[place] for place in kept["front"])
+    ]
+    headings = ["tile", "network", "energy, pJ", "cycles", "area, um2", "MHz", "pJ x us"]
+    lines = [
+        f"{len(rows)} of {len(results)} points are on the front:",
+        "",
+        *_table(headings, rows),
+        "",
+        "Simulations of the first of them:",
+        "",
+    ]
+    confirmed = [
+        [
+            f"{each['counted']['tile']['rows']}x{each['counted']['tile']['columns']}",
+            *(f"{each[kind]['objectives']['energy_pj']:,.0f}" for kind in ("predicted", "counted")),
+            f"{each['energy_difference']:+.1%}",
+            *(f"{each[kind]['cycles']:,.0f}" for kind in ("predicted", "counted")),
+        ]
+        for each in kept["confirmed"]
+    ]
+    headings = ["tile", "predicted pJ", "counted pJ", "difference", "predicted cycles", "counted"]
+    return lines + _table(headings, confirmed)
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "glitches": _glitches,
@@ -428,6 +463,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "placement": _placement,
     "networks-with-partial-sums": _networks,
     "cross-check": _cross_check,
+    "exploration": _exploration,
     "silicon": _silicon,
     "silicon-losses": _losses,
     "verilog-fields": _verilog_fields,

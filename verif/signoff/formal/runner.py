@@ -15,9 +15,11 @@ from amaranth.back import rtlil
 
 from adq.rtl.verilog import ELABORATION
 from adq.verif.abc import Answer, ask
+from adq.verif.parallel.pool_choice import pool_of
+from adq.verif.parallel.pools import Task
 from adq.verif.processes import Processes, limited
 from adq.verif.signoff.formal.proof import FormalError, Proof
-from adq.verif.tasks import Task, side_by_side
+from adq.verif.tasks import side_by_side
 
 __all__ = ["Outcome", "Result", "check", "check_all"]
 
@@ -171,9 +173,10 @@ def check_all(
         for proof in sorted(proofs, key=lambda proof: -proof.depth)
     ]
     outcomes = {}
-    for name, outcome in side_by_side(tasks, running, workers=processes or os.cpu_count() or 1):
-        outcomes[name] = outcome
-        finished(outcome)
+    with pool_of(workers=processes, processes=running) as pool:
+        for name, outcome in side_by_side(tasks, pool):
+            outcomes[name] = outcome
+            finished(outcome)
     return [outcomes[proof.name] for proof in proofs]
 
 

@@ -9,10 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from adq.rtl.parameters import TileParameters
+from adq.verif.parallel.pools import Pool
 from adq.verif.signoff.injection.targets import TOP, FaultyTile, Target
 from adq.verif.signoff.mutation.mutants import SELECT
-from adq.verif.signoff.regression.batches import run_batches
-from adq.verif.simulation.simulator import Build, build
+from adq.verif.signoff.regression.batches import BatchModel, run_batches
 
 __all__ = ["TILE", "Effect", "FaultCampaign", "Injection", "Rate", "describe", "rates"]
 
@@ -103,12 +103,12 @@ def wilson(hits: int, count: int, *, z: float = 1.959964) -> tuple[float, float]
 class FaultCampaign:
     """Injects ``count`` faults in each kind of bit, at times drawn from a seed."""
 
-    def __init__(self, *, count: int, seed: int, directory: Path, cache: Path, processes: int):
+    def __init__(self, *, count: int, seed: int, directory: Path, cache: Path, pool: Pool):
         self.seed = seed
         self.directory = directory.resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cache = cache
-        self.processes = processes
+        self.pool = pool
         self.tile = FaultyTile(TILE)
         generator = random.Random(seed)
         by_kind: dict[str, list[Target]] = {}
@@ -122,16 +122,18 @@ class FaultCampaign:
             )
         ]
 
-    def build(self) -> Build:
+    def build(self) -> BatchModel:
         """Build the simulation model in which every bit can flip."""
-        return build(
-            self.cache,
+        model = BatchModel(
+            cache=self.cache,
             top=TOP,
-            ports=[*self.tile.ports, SELECT],
-            sources={f"{TOP}.v": self.tile.verilog},
+            ports=(*self.tile.ports, SELECT),
+            verilog=self.tile.verilog,
         )
+        model.build()
+        return model
 
-    def run(self, model: Build) -> Iterator[tuple[Injection, Effect, list[str]]]:
+    def run(self, model: BatchModel) -> Iterator[tuple[Injection, Effect, list[str]]]:
         """Run the faults, and yield each with its effect and signs as soon as it is simulated.
 
         Raises
@@ -159,7 +161,7 @@ class FaultCampaign:
             tile=TILE,
             directory=self.directory,
             seed=self.seed,
-            processes=self.processes,
+            pool=self.pool,
         ):
             yield self.injections[line["number"]], Effect[line["outcome"].upper()], line["signs"]
 

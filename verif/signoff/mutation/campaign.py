@@ -12,11 +12,11 @@ from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
+from adq.verif.parallel.pools import Pool
 from adq.verif.signoff.mutation.contract import meaningful_results
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
-from adq.verif.signoff.regression.batches import run_batches
-from adq.verif.simulation.simulator import Build, build
+from adq.verif.signoff.regression.batches import BatchModel, run_batches
 from adq.verif.sources import PACKAGE
 
 __all__ = ["TILE", "Campaign", "Fate", "Outcome"]
@@ -89,15 +89,28 @@ class Campaign:
         Where outcomes and simulations go.
     cache
         Where compiled models are kept.
+    pool
+        Workers of the simulations.
+    processes
+        Proofs at a time, on this machine.
     """
 
     def __init__(
-        self, *, count: int, seed: int, only: str, directory: Path, cache: Path, processes: int
+        self,
+        *,
+        count: int,
+        seed: int,
+        only: str,
+        directory: Path,
+        cache: Path,
+        pool: Pool,
+        processes: int,
     ):
         self.seed = seed
         self.directory = directory.resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cache = cache
+        self.pool = pool
         self.processes = processes
         self.tile = FlatDesign(Tile(TILE), TOP)
         self.mutants = self.tile.mutants(count, seed=seed, only=only)
@@ -153,12 +166,16 @@ class Campaign:
 
     # Tests
 
-    def build(self) -> Build:
+    def build(self) -> BatchModel:
         """Build the simulation model that contains all mutants."""
-        ports = [*self.tile.ports, SELECT]
-        return build(self.cache, top=TOP, ports=ports, sources={f"{TOP}.v": self.verilog})
+        ports = (*self.tile.ports, SELECT)
+        model = BatchModel(cache=self.cache, top=TOP, ports=ports, verilog=self.verilog)
+        model.build()
+        return model
 
-    def run(self, model: Build, began: Callable[[str, int], None], finished: Callable[[], None]):
+    def run(
+        self, model: BatchModel, began: Callable[[str, int], None], finished: Callable[[], None]
+    ):
         """Run the mutants. Each one is run against the short tests first; a survivor is run against
         all other tests, and if it survives those as well, a proof of equivalence is tried.
 
@@ -208,7 +225,7 @@ class Campaign:
         return line.get("step", 0)
 
     def _test(
-        self, model: Build, mutants: Sequence[Mutant], limits: dict, tests: Sequence[str]
+        self, model: BatchModel, mutants: Sequence[Mutant], limits: dict, tests: Sequence[str]
     ) -> Iterator[dict]:
         numbers = [mutant.number for mutant in mutants]
         # The design without a mutant at the end: nothing is left of those before it.
@@ -227,7 +244,7 @@ class Campaign:
     def _mask(self, m, inputs, outputs):
         return meaningful_results(m, self.tile.component.parameters, inputs, outputs)
 
-    def _simulate(self, model: Build, batches: list[list[int]], *, limits: dict | None):
+    def _simulate(self, model: BatchModel, batches: list[list[int]], *, limits: dict | None):
         given = {"modules": MODULES, "select": SELECT, "limits": limits}
         for line in run_batches(
             model,
@@ -236,7 +253,7 @@ class Campaign:
             tile=TILE,
             directory=self.directory,
             seed=self.seed,
-            processes=self.processes,
+            pool=self.pool,
         ):
             if not line["mutant"] and line["killed_by"]:
                 raise MutantError(

@@ -9,11 +9,13 @@ from amaranth.back import rtlil
 
 from adq.golden.files.directory import scratch_directory
 from adq.verif.abc import Answer, ask
+from adq.verif.parallel.pool_choice import pool_of
+from adq.verif.parallel.pools import Task
 from adq.verif.processes import Processes
 from adq.verif.signoff.mutation.comparison import Comparison
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant
 from adq.verif.synthesis.mapping import yosys
-from adq.verif.tasks import Task, side_by_side
+from adq.verif.tasks import side_by_side
 
 __all__ = ["Equivalence"]
 
@@ -78,8 +80,9 @@ class Equivalence:
             Task(str(mutant.number), functools.partial(self._answer, mutant, running))
             for mutant in mutants
         ]
-        for _, result in side_by_side(tasks, running, workers=threads):
-            yield result
+        with pool_of(workers=threads, processes=running) as pool:
+            for _, result in side_by_side(tasks, pool):
+                yield result
 
     def _answer(self, mutant: Mutant, running: Processes) -> tuple[Mutant, Answer, str]:
         with scratch_directory(self.directory, "mutant") as folder:

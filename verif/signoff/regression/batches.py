@@ -1,35 +1,65 @@
 """Batches: many small experiments in each simulation, several simulations at a time."""
 
+import functools
 import json
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.simulator import Build
+from adq.verif.parallel.pools import Away, Pool, Task
+from adq.verif.processes import Processes
+from adq.verif.simulation.simulator import Build, build
 
-__all__ = ["run_batches"]
+__all__ = ["BatchModel", "run_batches"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchModel:
+    """What is simulated, and where compiled models are kept."""
+
+    cache: Path
+    top: str
+    ports: tuple[str, ...]
+    verilog: str
+
+    def build(self, processes: Processes | None = None) -> Build:
+        """Build the model, or find it in the cache.
+
+        Raises
+        ------
+        adq.verif.simulation.simulator.SimulationError
+            If it cannot be built.
+        """
+        return build(
+            self.cache,
+            top=self.top,
+            ports=self.ports,
+            sources={f"{self.top}.v": self.verilog},
+            processes=processes,
+        )
 
 
 def run_batches(
-    model: Build,
+    model: BatchModel,
     module: str,
     batches: Sequence[Any],
     *,
     tile: TileParameters,
     directory: Path,
     seed: int,
-    processes: int,
+    pool: Pool,
 ) -> Iterator[dict]:
     """Run a cocotb module once for each batch, and yield its outcomes as they are written.
 
     The module reads its batch as JSON from the file that ``ADQ_BATCH`` names, appends objects to
-    ``outcomes.jsonl``, a line each, and ends early once there is a file ``stop``.
+    ``outcomes.jsonl``, a line each, and ends early once there is a file ``stop``. What a worker
+    elsewhere finds comes when its batch has ended.
 
     Parameters
     ----------
@@ -43,16 +73,16 @@ def run_batches(
     """
     folders = [Path(tempfile.mkdtemp(prefix="batch-", dir=directory)) for _ in batches]
     seen = dict.fromkeys(folders, 0)
+    built = model.build()
+    elsewhere = replace(model, cache=model.cache.resolve())
 
-    def simulate(batch: Any, folder: Path) -> None:
-        file = folder / "batch.json"
-        file.write_text(json.dumps(batch), encoding="utf-8")
-        environment = {
-            "ADQ_TILE": json.dumps(asdict(tile)),
-            "ADQ_BATCH": str(file.resolve()),
-            "COCOTB_LOG_LEVEL": "CRITICAL",
-        }
-        model.run(module, directory=folder.resolve(), environment=environment, seed=seed)
+    def task(batch: Any, folder: Path) -> Task:
+        work = (module, batch, tile, seed)
+        return Task(
+            folder.name,
+            call=functools.partial(_simulate, built, folder, *work),
+            away=Away(_simulate_away, (elsewhere, *work), functools.partial(_receive, folder)),
+        )
 
     def fresh() -> Iterator[dict]:
         for folder in folders:
@@ -60,22 +90,56 @@ def run_batches(
             yield from lines[seen[folder] :]
             seen[folder] = len(lines)
 
-    with ThreadPoolExecutor(processes) as pool:
-        try:
-            futures = [pool.submit(simulate, *work) for work in zip(batches, folders, strict=True)]
-            while not all(future.done() for future in futures):
-                time.sleep(0.2)
-                yield from fresh()
-            for future in futures:
-                future.result()
+    tasks = [task(batch, folder) for batch, folder in zip(batches, folders, strict=True)]
+    pending = {pool.begin(each): each for each in tasks}
+    try:
+        while pending:
+            for future in [future for future in pending if future.done()]:
+                pool.finish(pending.pop(future), future)
             yield from fresh()
-        except BaseException:
-            for folder in folders:
-                (folder / "stop").touch()
-            pool.shutdown(cancel_futures=True)
-            raise
+            if pending:
+                time.sleep(0.2)
+    except BaseException:
+        for folder in folders:
+            (folder / "stop").touch()
+        for future in pending:
+            future.cancel()
+        raise
     for folder in folders:
         shutil.rmtree(folder)
+
+
+def _simulate(
+    model: Build, folder: Path, module: str, batch: Any, tile: TileParameters, seed: int
+) -> None:
+    file = folder / "batch.json"
+    file.write_text(json.dumps(batch), encoding="utf-8")
+    environment = {
+        "ADQ_TILE": json.dumps(asdict(tile)),
+        "ADQ_BATCH": str(file.resolve()),
+        "COCOTB_LOG_LEVEL": "CRITICAL",
+    }
+    model.run(module, directory=folder.resolve(), environment=environment, seed=seed)
+
+
+def _simulate_away(
+    programs: Processes,
+    model: BatchModel,
+    module: str,
+    batch: Any,
+    tile: TileParameters,
+    seed: int,
+) -> bytes:
+    """Run a batch in a worker, and return its outcomes."""
+    built = model.build(programs)
+    with scratch_directory(model.cache, "batch") as folder:
+        _simulate(built, folder, module, batch, tile, seed)
+        outcomes = folder / "outcomes.jsonl"
+        return outcomes.read_bytes() if outcomes.exists() else b""
+
+
+def _receive(folder: Path, outcomes: bytes) -> None:
+    (folder / "outcomes.jsonl").write_bytes(outcomes)
 
 
 def _complete_lines(path: Path) -> list[dict]:

@@ -1,9 +1,15 @@
-"""Execution of a run on its compiled model."""
+"""Execution of a run on its compiled model, here or by a worker elsewhere."""
 
+import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from adq.golden.files.directory import scratch_directory
+from adq.verif.parallel.folders import read_folder, write_folder
+from adq.verif.parallel.pools import Away
+from adq.verif.processes import Processes
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.runs import (
     TIMEOUT,
@@ -17,7 +23,7 @@ from adq.verif.signoff.regression.runs import (
 from adq.verif.simulation.results import read_results
 from adq.verif.simulation.simulator import SimulationError
 
-__all__ = ["execute"]
+__all__ = ["away", "execute"]
 
 
 def execute(
@@ -77,5 +83,40 @@ def execute(
         state, reason = State.BROKEN, str(error)
     seconds = time.monotonic() - started
     record = Record(run, directory, fingerprint, state, reason, seconds, tests)
+    record.write()
+    return record
+
+
+def away(run: Run, models: Models, directory: Path) -> Away:
+    """Execution of a run by a worker elsewhere, whose files then are written to ``directory``."""
+    directory = directory.resolve()
+    return Away(
+        _execute_away,
+        (run, models.cache.resolve(), models.coverage, directory),
+        functools.partial(_receive, directory),
+    )
+
+
+_models: dict[tuple[Path, bool], Models] = {}
+"""Models of this process, where it is a worker."""
+
+
+def _execute_away(
+    programs: Processes, run: Run, cache: Path, coverage: bool, directory: Path
+) -> tuple[Record, dict[str, bytes]]:
+    models = _models.get((cache, coverage))
+    if models is None or models.processes is not programs:
+        models = _models[cache, coverage] = Models(cache, programs, coverage=coverage)
+    with scratch_directory(cache, run.id) as scratch:
+        record = execute(run, models, scratch / "run")
+        reason = record.reason.replace(str(record.directory), str(directory))
+        return dataclasses.replace(record, directory=directory, reason=reason), read_folder(
+            record.directory
+        )
+
+
+def _receive(directory: Path, given: tuple[Record, dict[str, bytes]]) -> Record:
+    record, files = given
+    write_folder(directory, files)
     record.write()
     return record

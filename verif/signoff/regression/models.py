@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from adq.rtl.tile import Tile
 from adq.rtl.verilog import to_verilog
@@ -13,7 +14,7 @@ from adq.verif.signoff.coverage import structural
 from adq.verif.signoff.coverage.marking import marked_verilog
 from adq.verif.signoff.regression.runs import PORTS, Bench, Run
 from adq.verif.signoff.regression.workbench import Workbench
-from adq.verif.simulation.simulator import Build, build
+from adq.verif.simulation.simulator import Build, build, model_directory
 from adq.verif.sources import PACKAGE
 
 __all__ = ["Models"]
@@ -41,6 +42,7 @@ class Models:
         self.sources = sources_digest()
         self._lock = threading.Lock()
         self._models: dict[str, Future[Build]] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def get(self, run: Run) -> Build:
         """Return the model of a run.
@@ -63,16 +65,17 @@ class Models:
 
     def build(self, run: Run) -> Build:
         """Build the model of a run, or find it in the cache."""
+        return build(self.cache, processes=self.processes, **self._recipe(run))
+
+    def _recipe(self, run: Run) -> dict[str, Any]:
         top, ports, verilog = self.design(run)
-        return build(
-            self.cache,
-            top=top,
-            ports=ports,
-            sources={f"{top}.v": verilog},
-            arguments=structural.ARGUMENTS if self.coverage else (),
-            fst=self.fst,
-            processes=self.processes,
-        )
+        return {
+            "top": top,
+            "ports": ports,
+            "sources": {f"{top}.v": verilog},
+            "arguments": structural.ARGUMENTS if self.coverage else (),
+            "fst": self.fst,
+        }
 
     def design(self, run: Run) -> tuple[str, Sequence[str], str]:
         """Return the name, the ports and the Verilog of the design that a run simulates."""
@@ -92,3 +95,10 @@ class Models:
         run.
         """
         return f"{model.directory.name}-{self.sources}"
+
+    def fingerprint_of(self, run: Run) -> str:
+        """The same for the model of a run, which need not be built."""
+        if run.model not in self._fingerprints:
+            directory = model_directory(self.cache, **self._recipe(run))
+            self._fingerprints[run.model] = f"{directory.name}-{self.sources}"
+        return self._fingerprints[run.model]

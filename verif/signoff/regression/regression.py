@@ -1,17 +1,17 @@
 """Regressions: runs in parallel, and their results."""
 
 import functools
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adq.verif.parallel.pools import Pool, Task
 from adq.verif.signoff.plan.testplan import Assessment, Outcome, TestPlan, assess
-from adq.verif.signoff.regression.execution import execute
+from adq.verif.signoff.regression.execution import away, execute
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run
-from adq.verif.tasks import Task, side_by_side
+from adq.verif.signoff.regression.runs import BLOCKS, PORTS, Record, Run, read_record
+from adq.verif.tasks import side_by_side
 
 __all__ = ["BLOCKS", "PORTS", "Regression", "run_all"]
 
@@ -71,7 +71,7 @@ def run_all(
     out: Path,
     *,
     others: Mapping[str, Callable[[Progress], object]] | None = None,
-    workers: int | None = None,
+    pool: Pool,
     again: bool = True,
     ends: Callable[[object], bool] = lambda result: False,
     deadline: float | None = None,
@@ -85,8 +85,8 @@ def run_all(
     others
         Other tasks by name, begun behind the first two runs: each is given a function that takes
         its progress.
-    workers
-        How many at a time; one a processor where it is not given.
+    pool
+        Workers of the runs. Where these are elsewhere, ``others`` still run in this process.
     again
         Also run what has finished with the same design and tests.
     ends
@@ -109,25 +109,26 @@ def run_all(
         return lambda stage: progress(name, stage)
 
     def task_of(run: Run) -> Task:
+        directory = out / run.id
+
         def call() -> Record:
-            directory = out / run.id
             return execute(run, models, directory, again=again, progress=stages_of(run.id))
 
-        return Task(run.id, call, run.model)
+        return Task(run.id, call, run.model, away(run, models, directory))
 
-    tasks = [task_of(run) for run in runs]
+    results: dict[str, object] = {}
+    if not again and pool.elsewhere:  # what has finished is known here
+        for run in runs:
+            before = read_record(run, out / run.id, models.fingerprint_of(run))
+            if before is not None:
+                results[run.id] = before
+                finished(run.id, before)
+    tasks = [task_of(run) for run in runs if run.id not in results]
     tasks[2:2] = [
         Task(name, functools.partial(call, stages_of(name)))
         for name, call in (others or {}).items()
     ]
-    results: dict[str, object] = {}
-    for name, result in side_by_side(
-        tasks,
-        models.processes,
-        workers=workers or os.cpu_count() or 1,
-        deadline=deadline,
-        ends=ends,
-    ):
+    for name, result in side_by_side(tasks, pool, deadline=deadline, ends=ends):
         results[name] = result
         finished(name, result)
     return Regression(

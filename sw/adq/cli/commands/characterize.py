@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.cli.process_options import ClusterOption
 from adq.cli.tile_options import (
     CACHE,
     DEFAULT_TILE,
@@ -49,6 +50,7 @@ def characterize(
         int, typer.Option(min=1, metavar="N", help="Run every Nth random case, for large tiles.")
     ] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Number of parallel simulations.")] = 2,
+    cluster: ClusterOption = "",
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of the simulations and the summary.")
     ] = Path("build/characterize"),
@@ -74,15 +76,17 @@ def characterize(
     )
     from adq.energy.gate_level.layer_cases import real_cases
     from adq.files import write_json
+    from adq.verif.parallel.pool_choice import pool_of
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
     cases: list[Case] = [*random_cases(every)]
     for artifact in artifacts or []:
         cases += real_cases(artifact)
-    found = characterize_with_bar(
-        parameters, liberty, cases, console, directory=out / "runs", processes=processes
-    )
+    with pool_of(cluster, workers=processes) as pool:
+        found = characterize_with_bar(
+            parameters, liberty, cases, console, directory=out / "runs", pool=pool
+        )
     found["library"]["name"] = name or found["library"]["name"]
     console.print(characterization_table(found))
     size = f"{parameters.rows}x{parameters.columns}"

@@ -83,6 +83,7 @@ def energy(
     from adq.console import Console, print_whole
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
+    from adq.energy.design_results import predicted_result
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies
     from adq.energy.tables import energy_table, mac_table, notes, ratio_table
     from adq.files import write_json
@@ -141,6 +142,7 @@ def energy(
             "other_revisions": model.other_revisions,
             "provenance": model.provenance,
             "networks": [network.to_json() for network in networks],
+            "results": [predicted_result(network, model).to_json() for network in networks],
         },
     )
     console.print(f"Written: {out / 'energy.json'}", highlight=False)

@@ -17,7 +17,9 @@ from adq.cli.tile_options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from adq.design_result import DesignResult
     from adq.golden.utilization import LayerUse
+    from adq.rtl.parameters import TileParameters
 
 
 def map(
@@ -73,9 +75,39 @@ def map(
                 asdict(use) | {"capacity": use.capacity, "utilization": use.utilization}
                 for use in uses
             ],
+            "results": [_result(str(directory), uses, parameters, images).to_json()],
         },
     )
     console.print(f"Written: {path}", highlight=False)
+
+
+def _result(
+    network: str, uses: "list[LayerUse]", tile: "TileParameters", images: int
+) -> "DesignResult":
+    """Return the planned cycles in the shape that all commands share."""
+    from dataclasses import asdict
+
+    from adq.design_result import DesignResult, LayerResult, Method
+
+    layers = tuple(
+        LayerResult(
+            name=use.layer,
+            macs=use.vectors * use.rows * use.outputs // images,
+            weight_bits=use.tile_weight_bits,
+            activation_bits=use.activation_bits,
+            cycles=use.cycles / images,
+        )
+        for use in uses
+    )
+    return DesignResult(
+        network=network,
+        method=Method.PLANNED,
+        tile=asdict(tile),
+        library="",
+        images=images,
+        cycles=sum(layer.cycles for layer in layers),
+        layers=layers,
+    )
 
 
 def _table(title: str, uses: "list[LayerUse]") -> "Table":

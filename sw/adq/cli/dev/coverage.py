@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.cli.process_options import ProcessesOption
+from adq.cli.process_options import ClusterOption, CollectOption, ProcessesOption, ShardOption
 from adq.cli.tile_options import CACHE
 
 
@@ -15,6 +15,9 @@ def coverage(
         typer.Option("--seeds", metavar="N", min=1, help="Number of seeds of the random tests."),
     ] = 2,
     processes: ProcessesOption = None,
+    cluster: ClusterOption = "",
+    shard: ShardOption = "",
+    collect: CollectOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Output folder of runs and coverage.json.")
     ] = Path("build/coverage"),
@@ -22,35 +25,44 @@ def coverage(
     """Run the tests of small tiles, and measure line, branch, toggle and functional coverage.
 
     Runs that finished with the same design and tests are reused. The exit status is 1 if a test
-    fails or if a coverage goal of the test plan is not reached.
+    fails or if a coverage goal of the test plan is not reached, which a shard alone need not.
     """
     from adq.console import Console
     from adq.files import write_json
     from adq.signoff.coverage_report import coverage_of, print_coverage
     from adq.signoff.regressions import Reporter, models_in
+    from adq.verif.parallel.pool_choice import pool_of
+    from adq.verif.parallel.shards import WHOLE, Shard
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import regression, run_lists
+    from adq.verif.signoff.regression import collecting, regression, run_lists
 
     plan = testplan.read_plan()
     console = Console()
-    runs = run_lists.covered_runs(range(1, seeds + 1))
-    with (
-        models_in(CACHE, coverage=True) as models,
-        Reporter(console, plan, len(runs)) as reporter,
-    ):
-        result = regression.run_all(
-            runs,
-            models,
-            out,
-            workers=processes,
-            again=False,
-            progress=reporter.progress,
-            finished=reporter.finished,
-        )
+    part = Shard.parse(shard)
+    runs = part.of(run_lists.covered_runs(range(1, seeds + 1)))
+    missing: dict[str, str] = {}
+    with models_in(CACHE, coverage=True) as models:
+        if collect:
+            result, missing = collecting.collect(runs, models, collect, out)
+        else:
+            with (
+                pool_of(cluster, workers=processes, processes=models.processes) as pool,
+                Reporter(console, plan, len(runs)) as reporter,
+            ):
+                result = regression.run_all(
+                    runs,
+                    models,
+                    out,
+                    pool=pool,
+                    again=False,
+                    progress=reporter.progress,
+                    finished=reporter.finished,
+                )
         summary = coverage_of(result, models, plan)
     write_json(out / "coverage.json", summary)
     print_coverage(summary, console)
     failed = [record.run.id for record in result.records if record.state != "passed"]
     console.print(f"{len(result.records)} runs, {len(failed)} failed; written: {out}/coverage.json")
-    if failed or not summary["reached"]:
+    collecting.require_whole(missing, len(runs))
+    if failed or (part == WHOLE and not summary["reached"]):
         raise typer.Exit(1)

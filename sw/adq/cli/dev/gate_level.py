@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.cli.process_options import ClusterOption
 from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -28,6 +29,7 @@ def gate_level(
         ),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of parallel simulations.")] = 2,
+    cluster: ClusterOption = "",
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of the simulations and the summary.")
     ] = Path("build/gate-level"),
@@ -45,6 +47,7 @@ def gate_level(
     from adq.energy.gate_level.gate_networks import gate_network, gate_table
     from adq.energy.gate_level.layer_cases import network_cases
     from adq.files import write_json
+    from adq.verif.parallel.pool_choice import pool_of
 
     artifacts = list(dict.fromkeys(artifacts))
     parameters = read_tile(tile, rows, columns)
@@ -52,9 +55,10 @@ def gate_level(
     console = Console()
     with console.status("reading"):
         cases = [case for path in artifacts for case in network_cases(path, parameters, images)]
-    found = characterize_with_bar(
-        single, liberty, cases, console, directory=out / "runs", processes=processes
-    )
+    with pool_of(cluster, workers=processes) as pool:
+        found = characterize_with_bar(
+            single, liberty, cases, console, directory=out / "runs", pool=pool
+        )
     if coefficients is None:
         model = coefficients_of(found["library"]["sha256"], single)
     else:

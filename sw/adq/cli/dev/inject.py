@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.cli.process_options import ProcessesOption
+from adq.cli.process_options import ClusterOption, ProcessesOption
 from adq.cli.tile_options import CACHE
 
 
@@ -15,6 +15,7 @@ def inject(
     ] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the bits, times and jobs.")] = 1,
     processes: ProcessesOption = None,
+    cluster: ClusterOption = "",
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Output folder of injection.json.")
     ] = Path("build/injection"),
@@ -25,7 +26,6 @@ def inject(
     `last` flag or a counter. Otherwise it is masked if all results are correct, and a silent
     corruption if not.
     """
-    import os
     import time
     from dataclasses import asdict
 
@@ -34,20 +34,25 @@ def inject(
 
     from adq.console import Console
     from adq.files import write_json
+    from adq.verif.parallel.pool_choice import pool_of
+    from adq.verif.processes import Processes
     from adq.verif.signoff.injection.campaign import TILE, Effect, FaultCampaign, describe, rates
 
     console = Console()
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     outcomes = []
-    with Progress(*columns, console=console, transient=True) as progress:
+    with (
+        pool_of(cluster, workers=processes, processes=Processes()) as pool,
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
         task = progress.add_task("listing every bit of the tile", total=None)
         campaign = FaultCampaign(
             count=count,
             seed=seed,
             directory=out,
             cache=CACHE,
-            processes=processes or os.cpu_count() or 1,
+            pool=pool,
         )
         progress.update(task, description="building a tile with fault injection")
         model = campaign.build()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.cli.process_options import ProcessesOption
+from adq.cli.process_options import ClusterOption, ProcessesOption
 from adq.cli.tile_options import CACHE
 
 TARGET = 0.9
@@ -22,6 +22,7 @@ def mutate(
         typer.Option("--only", metavar="PART", help="Mutate only this block: shift_add.fuser."),
     ] = "",
     processes: ProcessesOption = None,
+    cluster: ClusterOption = "",
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Output folder of outcomes and mutation.json."),
@@ -30,8 +31,9 @@ def mutate(
     """Mutate the tile, and check that the tests kill the mutants.
 
     A mutant that no test kills is compared with the tile by ABC, within a limit of processor time:
-    it is proved equal or stays undecided. An interrupted campaign resumes where it stopped. The
-    exit status is 1 if fewer than 90 % of the mutants that are not proved equal are killed.
+    it is proved equal or stays undecided. These proofs run on this machine, also with --cluster. An
+    interrupted campaign resumes where it stopped. The exit status is 1 if fewer than 90 % of the
+    mutants that are not proved equal are killed.
     """
     import os
     import time
@@ -41,12 +43,18 @@ def mutate(
 
     from adq.console import Console
     from adq.files import write_json
+    from adq.verif.parallel.pool_choice import pool_of
+    from adq.verif.processes import Processes
     from adq.verif.signoff.mutation.campaign import TILE, Campaign, Fate
 
     console = Console()
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    workers = processes or os.cpu_count() or 1
+    with (
+        pool_of(cluster, workers=workers, processes=Processes()) as pool,
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
         task = progress.add_task("making mutants", total=None)
         campaign = Campaign(
             count=count,
@@ -54,7 +62,8 @@ def mutate(
             only=only,
             directory=out,
             cache=CACHE,
-            processes=processes or os.cpu_count() or 1,
+            pool=pool,
+            processes=workers,
         )
         progress.update(task, description="building the tile with all of them")
         model = campaign.build()

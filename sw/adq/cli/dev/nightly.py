@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.cli.process_options import ProcessesOption
+from adq.cli.process_options import ClusterOption, CollectOption, ProcessesOption, ShardOption
 from adq.cli.tile_options import CACHE
 
 
@@ -18,6 +18,9 @@ def nightly(
         typer.Option("--budget", metavar="TIME", help="Time limit, such as 90s, 30m or 2h."),
     ] = "",
     processes: ProcessesOption = None,
+    cluster: ClusterOption = "",
+    shard: ShardOption = "",
+    collect: CollectOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Output folder of runs and nightly.json.")
     ] = Path("build/nightly"),
@@ -26,7 +29,8 @@ def nightly(
 
     Runs that finished with the same design and tests are not repeated, so the same command resumes
     after a time limit or an interrupt. The exit status is 1 if a test fails. Tests that did not run
-    are listed and are not failures.
+    are listed and are not failures. Shards are run with the same options but for --out, and then
+    collected.
     """
     import time
 
@@ -41,34 +45,45 @@ def nightly(
         summary_of,
         under_way,
     )
+    from adq.verif.parallel.pool_choice import pool_of
+    from adq.verif.parallel.shards import Shard
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import regression, run_lists
+    from adq.verif.signoff.regression import collecting, regression, run_lists
 
     started = time.monotonic()
     deadline = started + seconds_of(budget) if budget else None
     plan = testplan.read_plan()
     console = Console()
-    runs = run_lists.nightly_runs(seeds, plan.exhaustive)
+    part = Shard.parse(shard)
+    runs = part.of(run_lists.nightly_runs(seeds, plan.exhaustive))
+    missing: dict[str, str] = {}
     file = out / "nightly.json"
     with models_in(CACHE) as models:
         write_json(file, under_way())
-        with Reporter(console, plan, len(runs)) as reporter:
-            result = regression.run_all(
-                runs,
-                models,
-                out,
-                workers=processes,
-                again=False,
-                deadline=deadline,
-                progress=reporter.progress,
-                finished=reporter.finished,
-            )
+        if collect:
+            result, missing = collecting.collect(runs, models, collect, out)
+        else:
+            with (
+                pool_of(cluster, workers=processes, processes=models.processes) as pool,
+                Reporter(console, plan, len(runs)) as reporter,
+            ):
+                result = regression.run_all(
+                    runs,
+                    models,
+                    out,
+                    pool=pool,
+                    again=False,
+                    deadline=deadline,
+                    progress=reporter.progress,
+                    finished=reporter.finished,
+                )
         failures_small(result, models, out, console, deadline)
     assessments = result.assess(plan)
     print_failed_testpoints(assessments, console)
     tests = result.tests()
     summary = summary_of(result, assessments, [], tests) | {
-        "state": "out of time" if result.not_run else "finished",
+        "state": ("incomplete" if collect else "out of time") if result.not_run else "finished",
+        "shard": str(part),
         "seconds": round(time.monotonic() - started, 1),
         "budget": budget,
         "seeds": run_lists.seeds_of(tests),
@@ -80,6 +95,7 @@ def nightly(
         style="red" if summary["failed"] else "green",
         highlight=False,
     )
+    collecting.require_whole(missing, len(runs))
     if result.not_run:
         console.print(
             f"Not run, for want of time: {len(result.not_run)} runs, from "

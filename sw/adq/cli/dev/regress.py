@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adq.cli.process_options import ProcessesOption
+from adq.cli.process_options import ClusterOption, CollectOption, ProcessesOption, ShardOption
 from adq.cli.tile_options import (
     CACHE,
     DEFAULT_TILE,
@@ -29,6 +29,9 @@ def regress(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
     processes: ProcessesOption = None,
+    cluster: ClusterOption = "",
+    shard: ShardOption = "",
+    collect: CollectOption = None,
     go_on: Annotated[
         bool, typer.Option("--go-on", help="Start further runs after a failure.")
     ] = False,
@@ -41,7 +44,8 @@ def regress(
 
     Block tests use small tiles. No further run starts after a failure, unless --go-on is given. The
     exit status is 1 if a test fails, an integer differs, or the energy predicted from a layer's
-    operands differs from that of the counted switching.
+    operands differs from that of the counted switching. Artifacts are simulated on this machine,
+    also with --cluster, and not with --shard or --collect.
     """
     parameters = read_tile(tile, rows, columns)
 
@@ -57,13 +61,22 @@ def regress(
         under_way,
     )
     from adq.simulation import report_networks, simulate_networks
+    from adq.verif.parallel.pool_choice import pool_of
+    from adq.verif.parallel.shards import Shard
+    from adq.verif.parallel.worker import ParallelError
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import regression, run_lists
+    from adq.verif.signoff.regression import collecting, regression, run_lists
     from adq.verif.signoff.regression.runs import Record
 
     plan = testplan.read_plan()
     console = Console()
-    runs = (run_lists.long_runs if every else run_lists.short_runs)(parameters, seed)
+    if artifacts and (shard or collect):
+        raise ParallelError(
+            "artifacts are in no shard: leave them out, and simulate them with `adq sim`"
+        )
+    part = Shard.parse(shard)
+    runs = part.of((run_lists.long_runs if every else run_lists.short_runs)(parameters, seed))
+    missing: dict[str, str] = {}
     others = {}
     if artifacts:
 
@@ -81,17 +94,23 @@ def regress(
 
     with models_in(CACHE) as models:
         write_json(out / "regression.json", under_way())
-        with Reporter(console, plan, len(runs) + len(others)) as reporter:
-            result = regression.run_all(
-                runs,
-                models,
-                out,
-                others=others,
-                workers=processes,
-                ends=fails,
-                progress=reporter.progress,
-                finished=reporter.finished,
-            )
+        if collect:
+            result, missing = collecting.collect(runs, models, collect, out)
+        else:
+            with (
+                pool_of(cluster, workers=processes, processes=models.processes) as pool,
+                Reporter(console, plan, len(runs) + len(others)) as reporter,
+            ):
+                result = regression.run_all(
+                    runs,
+                    models,
+                    out,
+                    others=others,
+                    pool=pool,
+                    ends=fails,
+                    progress=reporter.progress,
+                    finished=reporter.finished,
+                )
         simulated = result.others.get("networks", [])
         summary = {}
         if simulated:
@@ -107,7 +126,8 @@ def regress(
         whole = not result.not_run and bool(simulated) == bool(artifacts)
         summary |= summary_of(result, assessments, told, [*result.tests(), *networks_tests])
         summary |= {
-            "state": "finished" if whole else "ended behind a failure",
+            "state": "finished" if whole else "incomplete" if collect else "ended behind a failure",
+            "shard": str(part),
             "tile": f"{parameters.rows}x{parameters.columns}",
             "seed": seed,
         }
@@ -125,4 +145,6 @@ def regress(
         if failed:
             # Failures are reduced last, after they have been reported and written.
             failures_small(result, models, out, console)
+        collecting.require_whole(missing, len(runs))
+        if failed:
             raise typer.Exit(1)

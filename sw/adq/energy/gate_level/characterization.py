@@ -5,13 +5,14 @@ weights, and the layers of trained networks. Each run is a file of its own, so t
 goes on where it stopped.
 """
 
+import functools
 import hashlib
 import itertools
 import json
-import multiprocessing
+import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 from adq.energy.coefficients import FORMAT
 from adq.energy.gate_level.layer_cases import LayerCase
 from adq.files import write_json, write_text
+from adq.golden.files.locks import waiting
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.power import Energy
@@ -28,11 +30,14 @@ from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.liberty.library import Library
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import Job, streams_of
-from adq.verif.processes import end_with_parent
+from adq.verif.parallel.pools import Away, Pool, Task
+from adq.verif.parallel.worker import ParallelError
+from adq.verif.processes import Processes
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.rtl_revision import tile_revisions
 from adq.verif.simulation.saif import write_saif
+from adq.verif.tasks import side_by_side
 
 __all__ = ["RandomCase", "characterize", "random_cases", "write_for_analyzers"]
 
@@ -103,6 +108,10 @@ class RandomCase:
     def identity(self) -> str:
         """All that the jobs follow from, beside the tile."""
         return json.dumps(asdict(self) | {"vectors": self.vectors}, sort_keys=True)
+
+    def absolute(self) -> "RandomCase":
+        """The same for a process in another folder."""
+        return self
 
     @property
     def vectors(self) -> int:
@@ -186,7 +195,7 @@ def characterize(
     *,
     directory: Path,
     cache: Path,
-    processes: int,
+    pool: Pool,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> dict[str, Any]:
     """Run cases on a tile's netlist in parallel, each once; what ran before is read.
@@ -195,6 +204,8 @@ def characterize(
     ----------
     directory
         Folder of the runs' files; those of another netlist lie beside each other.
+    pool
+        Workers of the cases, which find ``liberty`` and the artifacts at the same paths.
     progress
         Called with the runs done and the run or the stage at hand.
 
@@ -218,21 +229,19 @@ def characterize(
     files = [runs / f"{_digest(case, parameters)}.json" for case in cases]
     waiting = [(case, file) for case, file in zip(cases, files, strict=True) if not file.exists()]
     done = len(cases) - len(waiting)
-    # Threads of NumPy in the parent would not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
-        started = {
-            pool.submit(_run, parameters, liberty, cache, case, file): case
-            for case, file in waiting
-        }
-        try:
-            for future in as_completed(started):
-                future.result()
-                done += 1
-                progress(done, len(cases), started[future].name)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    places = liberty.resolve(), tile.library.digest, cache.resolve()
+    tasks = [
+        Task(
+            file.stem,
+            away=Away(
+                _run, (parameters, *places, case.absolute()), functools.partial(_keep, file, case)
+            ),
+        )
+        for case, file in waiting
+    ]
+    for _, name in side_by_side(tasks, pool):
+        done += 1
+        progress(done, len(cases), str(name))
     library = tile.library
     return {
         "format": FORMAT,
@@ -298,11 +307,38 @@ _opened: dict[tuple, GateLevelTile] = {}
 """The tile of this process."""
 
 
-def _run(parameters: TileParameters, liberty: Path, cache: Path, case: Case, file: Path) -> None:
+def _run(
+    programs: Processes,
+    parameters: TileParameters,
+    liberty: Path,
+    sha256: str,
+    cache: Path,
+    case: Case,
+) -> dict[str, Any]:
+    """Run a case in a worker.
+
+    Raises
+    ------
+    ParallelError
+        If the worker's file of the library is not there, or is another.
+    """
+    programs.check()
     key = (parameters, liberty, cache)
     if key not in _opened:
-        _opened[key] = _open(*key)
-    write_json(file, record(_opened[key], case, directory=file.with_suffix(".run")))
+        with waiting(cache / "gate-level", programs.check):  # its model is built once a machine
+            _opened[key] = _open(*key)
+    if _opened[key].library.digest != sha256:
+        raise ParallelError(
+            f"{liberty} on {platform.node()} is another file: put the library where all machines "
+            "find the same"
+        )
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        return record(_opened[key], case, directory=Path(scratch, "run"))
+
+
+def _keep(file: Path, case: Case, found: dict[str, Any]) -> str:
+    write_json(file, found | {"weights": case.weights})  # of the artifact as the user names it
+    return case.name
 
 
 def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from adq.console import Console
 from adq.energy.gate_level.characterization import Case, characterize
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
+from adq.verif.parallel.pools import Pool
 from adq.verif.simulation.activity import BLOCKS
 
 __all__ = ["characterization_table", "characterize_with_bar"]
@@ -25,7 +26,7 @@ def characterize_with_bar(
     console: Console,
     *,
     directory: Path,
-    processes: int,
+    pool: Pool,
 ) -> dict[str, Any]:
     """Characterize a tile, with a bar that shows how far it is."""
     with Progress(console=console) as bar:
@@ -40,7 +41,7 @@ def characterize_with_bar(
             cases,
             directory=directory,
             cache=CACHE.parent,
-            processes=processes,
+            pool=pool,
             progress=show,
         )
 

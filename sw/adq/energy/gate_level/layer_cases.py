@@ -74,6 +74,10 @@ class LayerCase:
         manifest = (Path(self.artifact) / "manifest.json").read_bytes()
         return json.dumps(asdict(self), sort_keys=True) + hashlib.sha256(manifest).hexdigest()
 
+    def absolute(self) -> "LayerCase":
+        """The same for a process in another folder."""
+        return replace(self, artifact=str(Path(self.artifact).resolve()))
+
     def jobs(self, tile: TileParameters) -> list[Job]:
         """The jobs, of one row block each."""
         planned = replace(tile, row_blocks=self.row_blocks, partial_sums=self.partial_sums)

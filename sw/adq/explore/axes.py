@@ -1,0 +1,76 @@
+"""Axes of a space. A new axis is an entry here, and a line where ``evaluation`` builds a point."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["AXES", "Axis"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a space may vary.
+
+    Attributes
+    ----------
+    part : str
+        What it belongs to: ``tile``, ``model`` (of the energy), ``network``, or ``architecture`` (a
+        network that is given by its name alone, and has no precisions or densities of its own).
+    valid
+        Whether a value has the right form. Ranges are checked where a point is built.
+    form : str
+        The form in words.
+    default
+        Value where the space does not name the axis.
+    """
+
+    name: str
+    part: str
+    valid: Callable[[Any], bool]
+    form: str
+    default: Any
+
+
+def _integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _bits(value: Any) -> bool:
+    return _integer(value) or (
+        isinstance(value, list) and bool(value) and all(map(_integer, value))
+    )
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _optional_integer(value: Any) -> bool:
+    return value is None or _integer(value)
+
+
+AXES = {
+    axis.name: axis
+    for axis in (
+        Axis("network", "network", _text, "a golden artifact, a result or an architecture", None),
+        Axis("rows", "tile", _integer, "an integer", 64),
+        Axis("columns", "tile", _integer, "an integer", 64),
+        Axis("row_blocks", "tile", _integer, "an integer", 256),
+        Axis("partial_sums", "tile", _integer, "an integer", 64),
+        Axis("vectors", "tile", _integer, "an integer", 65535),
+        Axis("library", "model", _text, "a library's name, or a file of coefficients", "nangate45"),
+        Axis("images", "network", _integer, "an integer", 1),
+        Axis("bits", "architecture", _bits, "an integer, or one for each layer", 16),
+        Axis("first_bits", "architecture", _optional_integer, "an integer", None),
+        Axis("last_bits", "architecture", _optional_integer, "an integer", None),
+        Axis("density", "architecture", _share, "0 to 1", 0.5),
+        Axis("weight_density", "architecture", _share, "0 to 1", 0.5),
+        Axis("input", "architecture", _text, "channels, rows and columns, as 3x32x32", "3x32x32"),
+        Axis("classes", "architecture", _integer, "an integer", 10),
+    )
+}
+"""All axes by name. ``images`` share a weight load."""

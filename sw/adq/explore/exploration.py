@@ -1,0 +1,299 @@
+"""An exploration: points evaluated in parallel, completed by syntheses, and confirmed."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adq.design_result import OBJECTIVES, DesignResult
+from adq.energy.design_results import counted_result
+from adq.explore.evaluation import Network, Skipped, evaluate, key_of, model_of, tile_of
+from adq.explore.front import front, missing
+from adq.explore.sampling import search
+from adq.explore.space import ExploreError, Point, Space
+from adq.explore.store import Store, TileSynthesis, array_of, synthesize_tile
+from adq.rtl.parameters import TileParameters
+from adq.simulation import SimulatedNetwork, simulate_networks
+from adq.verif.liberty.library import Library
+from adq.verif.parallel.pools import Away, Pool, Task
+from adq.verif.parallel.shards import WHOLE, Shard
+from adq.verif.tasks import side_by_side
+
+__all__ = ["Confirmation", "Exploration", "Explorer", "confirm"]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A point of the front that was simulated."""
+
+    predicted: DesignResult
+    counted: DesignResult
+    problems: tuple[str, ...]
+    """What did not agree in the simulation."""
+
+    @property
+    def difference(self) -> float:
+        """Predicted energy over counted energy, less one."""
+        assert self.predicted.energy_pj is not None
+        assert self.counted.energy_pj is not None
+        return self.predicted.energy_pj / self.counted.energy_pj - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return both results, and how they differ."""
+        return {
+            "predicted": self.predicted.to_json(),
+            "counted": self.counted.to_json(),
+            "energy_difference": self.difference,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What became of the points of a space."""
+
+    space: Space
+    results: tuple[DesignResult, ...]
+    """In the order in which the points were chosen."""
+    skipped: dict[Point, str]
+    """Points that cannot be built, and why."""
+
+    @property
+    def incomplete(self) -> dict[str, int]:
+        """Objectives, and how many results have no figure for each."""
+        counts: dict[str, int] = {}
+        for result in self.results:
+            for name in missing(result, self.space.objectives):
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    @property
+    def front(self) -> list[DesignResult]:
+        """Results that no other one beats, by the first objective, best first."""
+        return front(self.results, self.space.objectives)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table of results as JSON."""
+        numbers = {result.write(): number for number, result in enumerate(self.results)}
+        return {
+            "format": 1,
+            "space": self.space.name,
+            "title": self.space.title,
+            "digest": self.space.digest,
+            "objectives": list(self.space.objectives),
+            "axes": dict(self.space.axes),
+            "results": [result.to_json() for result in self.results],
+            "front": [numbers[result.write()] for result in self.front],
+            "skipped": [
+                {"point": point.values, "reason": reason} for point, reason in self.skipped.items()
+            ],
+            "incomplete": self.incomplete,
+        }
+
+
+class Explorer:
+    """Evaluates points of a space, each once for the same content.
+
+    Parameters
+    ----------
+    liberty
+        Liberty file with which tiles are synthesized that have not been; None for none.
+    strict
+        Whether a point that cannot be built is an error.
+    progress
+        Called with points done and points begun, of which the results are known or new.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        store: Store,
+        pool: Pool,
+        *,
+        liberty: Path | None = None,
+        strict: bool = False,
+        shard: Shard = WHOLE,
+        progress: Callable[[int, int, str], None] = lambda done, total, stage: None,
+    ):
+        self.space = space
+        self.store = store
+        self.pool = pool
+        self.liberty = liberty
+        self.strict = strict
+        self.shard = shard
+        self.progress = progress
+        self.new = 0
+        """Points that were evaluated, and not read."""
+        self.networks = {
+            str(name): Network.find(str(name), space.folder) for name in space.axes["network"]
+        }
+        self.library = None if liberty is None else Library.read(liberty)
+
+    def explore(self) -> Exploration:
+        """Search the space.
+
+        Raises
+        ------
+        ExploreError
+            With ``strict``, if a point cannot be built; or if no point has all objectives.
+        """
+        if self.shard != WHOLE and self.space.search.sampler != "grid":
+            raise ExploreError(
+                f"the sampler {self.space.search.sampler} has no shards, since it learns from all "
+                "points: take the grid, or --cluster"
+            )
+        found = search(self.space, self.evaluate)
+        results = tuple(each for each in found.values() if isinstance(each, DesignResult))
+        skipped = {point: each.reason for point, each in found.items() if isinstance(each, Skipped)}
+        return Exploration(self.space, results, skipped)
+
+    def evaluate(self, points: Sequence[Point]) -> dict[Point, DesignResult | Skipped]:
+        """Return the results of points, in their order."""
+        points = self.shard.of(points)
+        networks = {point: self.networks[point.values["network"]] for point in points}
+        keys = {point: key_of(point, networks[point], self.space.folder) for point in points}
+        found: dict[Point, DesignResult | Skipped] = {}
+        for point, key in keys.items():
+            known = self.store.read(key)
+            if known is not None:
+                found[point] = known
+        waiting = {str(number): p for number, p in enumerate(points) if p not in found}
+        tasks = [
+            Task(
+                name,
+                kind=networks[point].name,
+                away=Away(
+                    evaluate,
+                    (point, networks[point], self.space.folder),
+                    functools.partial(self._keep, keys[point]),
+                ),
+            )
+            for name, point in waiting.items()
+        ]
+        self.progress(len(found), len(points), "known")
+        for name, result in side_by_side(tasks, self.pool):
+            point = waiting[name]
+            assert isinstance(result, DesignResult | Skipped)
+            if isinstance(result, Skipped) and self.strict:
+                raise ExploreError(f"{point}: {result.reason}; without --strict it is left out")
+            found[point] = result
+            self.new += isinstance(result, DesignResult)
+            self.progress(len(found), len(points), str(point))
+        return self._with_synthesis({point: found[point] for point in points})
+
+    def _keep(self, key: str, result: DesignResult | Skipped) -> DesignResult | Skipped:
+        if isinstance(result, DesignResult):
+            self.store.keep(key, result)
+        return result
+
+    def _with_synthesis(
+        self, found: dict[Point, DesignResult | Skipped]
+    ) -> dict[Point, DesignResult | Skipped]:
+        """Add area and longest path to results whose tile has been synthesized, or is now."""
+        if not any(OBJECTIVES[name].from_synthesis for name in self.space.objectives):
+            return found
+        arrays: dict[Point, tuple[TileParameters, str]] = {}
+        for point, result in found.items():
+            if isinstance(result, DesignResult):
+                liberty = model_of(point.values, self.space.folder).provenance["liberty"]["sha256"]
+                arrays[point] = array_of(tile_of(point.values)), liberty
+        if self.library is not None:
+            self._synthesize(set(arrays.values()))
+        complete = dict(found)
+        for point, array in arrays.items():
+            result = found[point]
+            known = self.store.read_synthesis(*array)
+            if known is not None and isinstance(result, DesignResult):
+                complete[point] = replace(
+                    result, area_um2=known.area_um2, longest_path_ns=known.longest_path_ns
+                )
+        return complete
+
+    def _synthesize(self, arrays: set[tuple[TileParameters, str]]) -> None:
+        assert self.library is not None
+        assert self.liberty is not None
+        own = self.library.digest
+        if not any(liberty == own for _, liberty in arrays):
+            raise ExploreError(
+                f"{self.liberty}: the energy of no point is that of this library: give the Liberty "
+                "file that the coefficients were fitted to"
+            )
+        tiles = [
+            tile
+            for tile, liberty in arrays
+            if liberty == own and self.store.read_synthesis(tile, own) is None
+        ]
+        tiles.sort(key=lambda tile: -tile.rows * tile.columns)  # the longest come first
+        place, cache = self.liberty.resolve(), self.store.models.resolve()
+        tasks = [
+            Task(
+                f"{tile.rows}x{tile.columns}",
+                away=Away(
+                    synthesize_tile,
+                    (tile, place, own, cache),
+                    functools.partial(self._keep_synthesis, tile),
+                ),
+            )
+            for tile in tiles
+        ]
+        for done, (name, _) in enumerate(side_by_side(tasks, self.pool), 1):
+            self.progress(done, len(tasks), f"synthesis of {name}")
+
+    def _keep_synthesis(self, tile: TileParameters, found: TileSynthesis) -> TileSynthesis:
+        assert self.library is not None
+        self.store.keep_synthesis(tile, self.library.digest, found)
+        return found
+
+
+def confirm(
+    exploration: Exploration,
+    count: int,
+    *,
+    out: Path,
+    cache: Path,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> list[Confirmation]:
+    """Simulate the first points of the front whose network is a golden artifact.
+
+    Raises
+    ------
+    ExploreError
+        If the front has no such point.
+    SimulationError
+        If a simulation breaks off.
+    """
+    found: list[Confirmation] = []
+    for predicted in exploration.front:
+        network = Network.find(predicted.network, exploration.space.folder)
+        if network.artifact is None:
+            continue
+        tile = tile_of(predicted.point)
+        [run] = simulate_networks(
+            [network.artifact],
+            tile,
+            predicted.images,
+            out / f"{len(found) + 1}-{tile.rows}x{tile.columns}",
+            cache,
+            progress,
+        )
+        found.append(Confirmation(predicted, _counted(run, predicted), tuple(run.problems)))
+        if len(found) == count:
+            break
+    if not found:
+        raise ExploreError(
+            "no point of the front has a golden artifact, which a simulation needs: export one "
+            "with `adq export`, and put it into the axis network"
+        )
+    return found
+
+
+def _counted(run: SimulatedNetwork, predicted: DesignResult) -> DesignResult:
+    return replace(
+        counted_result(run.run, run.energies),
+        network=predicted.network,
+        point=predicted.point,
+        area_um2=predicted.area_um2,
+        longest_path_ns=predicted.longest_path_ns,
+        accuracy=predicted.accuracy,
+    )

@@ -1,0 +1,1 @@
+"""Parallel work, here or on other machines, behind ``concurrent.futures.Executor``."""
