@@ -20,6 +20,7 @@ SEED = 3
 
 CLOCKED = {
     "vector_bits": ["feeder/vector"],
+    "line_bits": ["row lines/row_lines"],
     "fused_bits": ["fusing/fused"],
     "accumulator_bits": ["accumulators/acc"],
     "result_bits": ["collector/low", "collector/total"],
@@ -27,7 +28,9 @@ CLOCKED = {
     "storage_bits": ["storage/weights"],
 }
 ENABLED = {
+    "plane_cycles": ["feeder/index"],
     "vectors": ["collector/total"],
+    "jobs": ["feeder/activation_bits"],
     "beats": ["storage/beat"],
 }
 """Classes whose counts a feature is, by what is counted."""
@@ -68,6 +71,10 @@ def played(request, harness, tmp_path_factory) -> tuple[dict[str, float], ClassC
 )
 def test_a_feature_is_the_count_of_its_classes(played, kind, held):
     features, counts = played
+    # Lines fall behind a block's last plane, clocked as for a plane.
+    lines = TILE.rows * (features["planes"] + features["blocks"])
+    both = features["planes"] + features["zero_planes"]
+    features = features | {"line_bits": lines, "plane_cycles": both}
     found = {
         name: sum(getattr(counts, kind).get(NetClass.parse(each), 0) for each in classes)
         for name, classes in held.items()

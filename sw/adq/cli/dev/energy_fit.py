@@ -48,6 +48,7 @@ def energy_fit(
     from adq.energy.coefficients import blended
     from adq.energy.fitting.fit import Records, counted_errors, errors, fit, largest_difference
     from adq.energy.fitting.sizes import distance_to, is_inside
+    from adq.energy.gate_level.characterization_table import mac_energies
     from adq.files import write_json
 
     console = Console()
@@ -62,6 +63,7 @@ def energy_fit(
         }
         model = fit(records, provenance=provenance)
         counted, predicted = counted_errors(model.counted, records), errors(model, records)
+        half, any_value, leakage = mac_energies(records.runs, records.period_ns)
         console.print(_table(f"{name}: counted energy against gate level", counted))
         console.print(_table(f"{name}: energy of features against gate level", predicted))
         fitted.append(
@@ -78,6 +80,8 @@ def energy_fit(
                     "held_out_error": _worst(predicted, held_out=True),
                     "held_out": _told(predicted),
                     "difference": largest_difference(predicted, counted),
+                    "nets": records.nets,
+                    "mac_fj": {"half_zero": half, "any_value": any_value, "leakage": leakage},
                 },
             )
         )

@@ -74,6 +74,7 @@ class Records:
     library: Mapping[str, Any]
     period_ns: float
     netlist_sha256: str
+    nets: int
     area_um2: float
     revisions: Mapping[str, str]
     fan_in: Mapping[str, Sequence[str]]
@@ -95,6 +96,7 @@ class Records:
                 library=content["library"],
                 period_ns=content["period_ns"],
                 netlist_sha256=content["netlist_sha256"],
+                nets=content["nets"],
                 area_um2=content["area_um2"],
                 revisions=content["revisions"],
                 fan_in=content["fan_in"],
