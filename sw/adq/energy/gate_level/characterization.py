@@ -332,7 +332,6 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
         "activation_density": float(np.count_nonzero(activations) / activations.size),
         "weight_bit_density": float(bits.mean()),
         "seed": case.seed,
-        "features": features_of(parameters, jobs),
         "windows": {name: _window(energy) for name, energy in run.energy.items()},
         "leakage_nw": run.energy["compute"].leakage,
         "macs": macs,
