@@ -70,6 +70,10 @@ class TileParameters:
     group_columns: ClassVar[int] = 16
     """Maximum number of columns that fuse into one weight."""
 
+    longest_ripple: ClassVar[int] = 16
+    """Maximum length of an accumulator's ripple-carry chain, in bits. Longer adders use carry
+    select."""
+
     max_activation_bits: ClassVar[int] = 16
     """Maximum activation width, in bits."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from adq.energy.coefficients import FORMAT
-from adq.energy.terms import CLOCK, COMPUTE, LOAD, terms_of
+from adq.energy.terms import CLOCK, terms_of
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import random_job
@@ -18,13 +18,13 @@ TILE = TileParameters(rows=16, columns=32, row_blocks=1, partial_sums=0)
 TRUE: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "compute": {
         "row lines": {"line_loads": 1.5},
-        "AND plane": {"product_toggles": 3.0, "line_loads": 0.2},
+        "AND plane": {"product_toggles": 3.0},
         "column adders": {"adder_toggles": 2.5},
-        "fusing": {"pair_toggles": 4.0, "quad_toggles": 8.0, "fused_toggles": 3.0},
+        "fusing": {"fuse_toggles": 4.0, "fused_toggles": 3.0},
         "accumulators": {"accumulator_toggles": 9.0},
         "collector": {"result_toggles": 6.0},
         "feeder": {"vector_toggles": 5.0, "plane_toggles": 2.0},
-        "control": {"cycles": 40.0, "planes": 30.0},
+        "control": {"cycles": 40.0, "plane_cycles": 30.0},
         CLOCK: {"cycles": 100.0, "accumulator_bits": 8.0, "fused_bits": 8.0, "vector_bits": 7.0},
     },
     "load": {
@@ -37,7 +37,7 @@ TRUE: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 
 LOAD_CYCLES = 40
 
-TOGGLE, CLOCKED = 4.0, 8.0
+TOGGLE, CLOCKED = 2**-6, 2**-5
 """fJ of a toggle and of a clocked bit of every class of nets."""
 
 
@@ -45,13 +45,12 @@ def run_of(tile: TileParameters, jobs, weights: str, density: float, noise: floa
     """A run as ``adq characterize`` records it."""
     features = features_of(tile, jobs)
     windows = {}
-    for window, known in (("compute", COMPUTE), ("load", LOAD)):
+    for window, known in TRUE.items():
         cycles = features["cycles"] if window == "compute" else LOAD_CYCLES
         terms = terms_of(tile, features | {"cycles": cycles})
         blocks = {}
         every = {CLOCK: 100.0, "control": 40.0} if window == "load" else {}
-        for block in known:
-            of_block = TRUE[window].get(block, {})
+        for block, of_block in known.items():
             energy = sum(terms[term] * fj for term, fj in of_block.items())
             energy += every.get(block, 0.0) * cycles
             energy *= 1 + noise * rng.standard_normal()
@@ -72,6 +71,7 @@ def run_of(tile: TileParameters, jobs, weights: str, density: float, noise: floa
         "activation_density": density,
         "weights": weights,
         "activations": "random",
+        "used": 1.0,
         "seed": 1,
         "features": features,
         "windows": windows,
@@ -136,6 +136,7 @@ def characterization(path: Path, *, noise: float = 0.0, tile: TileParameters = T
         },
         "netlist_sha256": "1" * 64,
         "period_ns": 2.0,
+        "nets": 1000,
         "area_um2": 500.0,
         "revisions": {"feeder": "2" * 64},
         "fan_in": {},

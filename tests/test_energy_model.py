@@ -18,11 +18,11 @@ from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coeff
 from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.published import colonnade_energy
-from adq.energy.terms import COMPUTE, LOAD
+from adq.energy.terms import IN_TURNS, term_of_class
 from adq.energy.workload import Density, architecture_features, artifact_features
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
-from adq.verif.operands.features import FEATURES, features_of
+from adq.verif.operands.features import CLASSES, FEATURES, features_of
 from adq.verif.operands.jobs import Job, random_job
 from tests.characterizations import TILE, TRUE, characterization, run_of
 
@@ -148,9 +148,9 @@ def test_a_library_without_coefficients_is_an_error(model):
     [
         ("", "is no file of coefficients, or damaged"),
         ("[]", "is no file of coefficients, or damaged"),
-        ("{}", "has format None, not 2: characterize again"),
-        ('{"format": 1, "library": "nangate45"}', "has format 1, not 2: characterize again"),
-        ('{"format": 2}', r"damaged \('library'\)"),
+        ("{}", "has format None, not 3: characterize again"),
+        ('{"format": 1, "library": "nangate45"}', "has format 1, not 3: characterize again"),
+        ('{"format": 3}', r"damaged \('library'\)"),
     ],
 )
 def test_damaged_files_are_told(text, message, tmp_path):
@@ -174,13 +174,15 @@ def test_terms_of_a_block_can_be_told_apart(records):
     from adq.energy.terms import terms_of
 
     terms = [terms_of(records.tile, run["features"]) for run in records.runs]
-    for blocks in (COMPUTE, LOAD):
-        for names in blocks.values():
-            matrix = np.array([[each[name] for name in names] for each in terms])
-            used = matrix[:, np.abs(matrix).max(axis=0) > 0]
-            used = used / np.linalg.norm(used, axis=0)
-            angles = np.triu(used.T @ used, 1)
-            assert angles.max(initial=0) < 1 - 1e-9, names
+    blocks: dict[str, set[str]] = {}
+    for net_class in (each for found in CLASSES.values() for each in found):
+        blocks.setdefault(net_class.split("/")[0], set()).add(term_of_class(net_class))
+    for names in [*blocks.values(), *(n for block in IN_TURNS.values() for n in block.values())]:
+        matrix = np.array([[each[name] for name in sorted(names)] for each in terms])
+        used = matrix[:, np.abs(matrix).max(axis=0) > 0]
+        used = used / np.linalg.norm(used, axis=0)
+        angles = np.triu(used.T @ used, 1)
+        assert angles.max(initial=0) < 1 - 1e-9, names
 
 
 def energy_of(model, **values) -> float:
@@ -252,7 +254,7 @@ def test_drawn_features_are_close_to_those_of_a_whole_layer(partial_sums):
         value = whole[name]
         # Each drawn job begins at reset, as if behind a vector of one plane.
         few = 2 * 128 if name == "index_toggles" else 70
-        assert layer.features[name] == pytest.approx(value, rel=0.08, abs=few), name
+        assert layer.features[name] == pytest.approx(value, rel=0.1, abs=few), name
     assert layer.features["blocks"] == whole["blocks"]
     assert layer.features["cycles"] == pytest.approx(whole["cycles"], rel=0.02)
 

@@ -9,12 +9,10 @@ from amaranth.lib.wiring import In, Out
 
 from adq.rtl import bit_slice
 from adq.rtl.bit_slice import spread
+from adq.rtl.parameters import TileParameters
 from adq.rtl.port_types import Component, Words
 
 __all__ = ["Accumulator"]
-
-LONGEST_RIPPLE = 16
-"""Maximum length of a ripple-carry chain, in words. Longer adders use carry select."""
 
 
 class Accumulator(Component):
@@ -120,7 +118,7 @@ class Accumulator(Component):
             ]
             terms.append(Signal(lanes, name=f"term_{j}"))
             m.d.comb += terms[-1].eq(reduce(operator.or_, chosen) ^ negative)
-        splits = [3 * self.width // 4] if self.width > LONGEST_RIPPLE else []
+        splits = [3 * self.width // 4] if self.width > TileParameters.longest_ripple else []
         *totals, _ = bit_slice.add_select(
             m, kept, terms, negative, width=self.width + 1, splits=splits, name="add"
         )

@@ -1,8 +1,12 @@
-"""Toggles of the array's products and column adders, from its row lines and weights alone."""
+"""Toggles of the array's products, column adders and fusing adders, from row lines and weights."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["array_toggles", "toggles"]
+from adq.rtl.parameters import TileParameters
+
+__all__ = ["adder_words", "array_toggles", "toggles"]
 
 CHUNK_BYTES = 2**22
 """Products that are held at a time."""
@@ -13,8 +17,20 @@ def toggles(differences: np.ndarray) -> int:
     return int(np.bitwise_count(differences).sum(dtype=np.int64))
 
 
-def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tuple[int, int]:
-    """Toggles of products, and of sums and carries of the column adders.
+def adder_words(a: np.ndarray, b: np.ndarray, carry: np.ndarray | int = 0) -> np.ndarray:
+    """Carries into each bit of ``a + b + carry``, of numbers without a sign."""
+    return a ^ b ^ (a + b + carry)
+
+
+def array_toggles(
+    parameters: TileParameters,
+    lines: np.ndarray,
+    which: np.ndarray,
+    bits: np.ndarray,
+    weight_bits: np.ndarray,
+) -> tuple[int, int, int]:
+    """Toggles of products, of sums and carries of the column adders, and of those of the fusing
+    adders as far as octets.
 
     Parameters
     ----------
@@ -24,9 +40,13 @@ def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tup
         Which of the ``bits`` each of them meets, (times,).
     bits
         Weight bits (blocks, R, C).
+    weight_bits
+        Of the tag at each time, (times,); 0 before any.
     """
-    of_products, of_adders = 0, 0
-    words = _packed(bits).transpose(1, 0, 2)  # (R, blocks, words)
+    of_products, of_adders, of_fuser = 0, 0, 0
+    # Halves of a word then are the columns that the fuser adds.
+    ordered = np.ascontiguousarray(bits[:, :, parameters.sliced_columns])
+    words = _packed(ordered).transpose(1, 0, 2)  # (R, blocks, words)
     step = max(2, CHUNK_BYTES * 8 // bits[0].size)
     for start in range(0, len(lines), step):
         # One more than are counted: the last one of those before.
@@ -34,9 +54,10 @@ def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tup
         products = lines[now].T[:, :, None] * words[:, which[now]]  # (R, times, words)
         of_products += toggles(products[:, 1:] ^ products[:, :-1])
         nets: list[np.ndarray] = []
-        _count(list(products), nets)
+        counts = _count(list(products), nets)
         of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
-    return of_products, of_adders
+        of_fuser += _fuser_toggles(parameters, counts, weight_bits[now])
+    return of_products, of_adders, of_fuser
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
@@ -56,17 +77,89 @@ def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
         return nets[-2:]
     middle = (len(words) + 1) // 2
     low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
-    total, carry = [], words[0]
-    for place in range(len(words).bit_length()):
-        terms = [*high[place : place + 1], *low[place : place + 1]]
+    return _add(high, low, words[0], len(words).bit_length(), nets)
+
+
+def _add(
+    a: Sequence[np.ndarray],
+    b: Sequence[np.ndarray],
+    carry: np.ndarray | None,
+    width: int,
+    nets: list[np.ndarray],
+) -> list[np.ndarray]:
+    """The sum of bit slices, whose nets are appended; see :func:`adq.rtl.bit_slice.add`. The last
+    carry, which nothing reads, is no net.
+    """
+    total: list[np.ndarray] = []
+    for place in range(width):
+        terms = [*a[place : place + 1], *b[place : place + 1]]
         if carry is not None:
             terms.append(carry)
         carry = None
         if len(terms) > 1:
-            a, b, *c = terms
-            total.append(a ^ b ^ c[0] if c else a ^ b)
-            carry = (a & b) | (c[0] & (a | b)) if c else a & b
-            nets += [total[-1], carry]
+            x, y, *z = terms
+            total.append(x ^ y ^ z[0] if z else x ^ y)
+            carry = (x & y) | (z[0] & (x | y)) if z else x & y
+            nets += [total[-1], carry] if place < width - 1 else total[-1:]
         else:
             total += terms
     return total
+
+
+def _fuser_toggles(
+    parameters: TileParameters, counts: Sequence[np.ndarray], weight_bits: np.ndarray
+) -> int:
+    """Toggles of the adders of pairs, quads and octets; see :class:`adq.rtl.shift_add.fuser.Fuser`.
+
+    Counts are bit slices (times, words). Here each column has words along time in their place:
+    lanes then are halved as they are in the RTL, however few they are.
+    """
+    p = parameters
+    slices = [_along_time(np.unpackbits(word.view(np.uint8), axis=-1)) for word in counts]
+    pairs = p.columns // 2
+    # The widest weights whose top column is a pair's high one, by lane.
+    limits = np.repeat(p.weight_widths, [pairs // 2, pairs // 4, pairs // 8, pairs // 8])
+    top = _along_time((limits >= weight_bits[:, None]) & (weight_bits[:, None] > 0))
+    nets: list[np.ndarray] = []
+    # Bits of octets, quads and pairs that anything reads.
+    octet = p.plane_width(8)
+    quad = max(p.plane_width(4), p.fused_width(4) - 1, min(p.fused_width(4), octet - 4))
+    pair = max(p.plane_width(2), p.fused_width(2) - 1, min(p.fused_width(2), quad - 2))
+    low, high = _halves(slices)
+    fused = _join(low, [*(word ^ top for word in high), top], pair, 1, top, nets)
+    low, high = _halves(fused)
+    fused = _join(low[: p.fused_width(2) - 1], high, quad, 2, None, nets)
+    low, high = _halves(fused)
+    _join(low[: p.fused_width(4) - 1], high, octet, 4, None, nets)
+    return sum(_toggles_along_time(net) for net in nets)
+
+
+def _join(
+    low: list[np.ndarray],
+    high: list[np.ndarray],
+    width: int,
+    shift: int,
+    carry: np.ndarray | None,
+    nets: list[np.ndarray],
+) -> list[np.ndarray]:
+    """The low ``width`` bits of ``low + (high + carry) * 2**shift``."""
+    extended = high + high[-1:] * (width - shift - len(high))
+    return low[:shift] + _add(low[shift:], extended, carry, width - shift, nets)
+
+
+def _halves(words: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    middle = words[0].shape[1] // 2
+    return [word[:, :middle] for word in words], [word[:, middle:] for word in words]
+
+
+def _along_time(bits: np.ndarray) -> np.ndarray:
+    """Bits (times, lanes) as octets of eight times each, whose last one is repeated."""
+    short = -len(bits) % 8
+    return np.packbits(np.concatenate([bits, np.repeat(bits[-1:], short, axis=0)]), axis=0)
+
+
+def _toggles_along_time(octets: np.ndarray) -> int:
+    before = octets >> 1
+    before[0] |= octets[0] & 0x80
+    before[1:] |= octets[:-1] << 7
+    return toggles(octets ^ before)

@@ -15,16 +15,20 @@ import numpy as np
 import threadpoolctl
 
 from adq.rtl.parameters import TileParameters
-from adq.verif.operands.array_toggles import array_toggles, toggles
+from adq.verif.operands.array_toggles import adder_words, array_toggles, toggles
 from adq.verif.operands.bit_planes import BitPlanes
 
 if TYPE_CHECKING:
     from adq.verif.operands.jobs import Job
 
-__all__ = ["FEATURES", "features_of"]
+__all__ = ["CLASSES", "FEATURES", "features_of"]
 
 PLANES = 2**14
 """Planes that are counted at a time; a single row block can have more."""
+
+PLACES = 4
+"""Places that the lowest bit of a total is offered to at a time, and how many times so many there
+are; see :class:`adq.rtl.shift_add.result_register.ResultRegister`."""
 
 FEATURES: dict[str, str] = {
     "cycles": "from the first beat offered to the last result",
@@ -36,25 +40,23 @@ FEATURES: dict[str, str] = {
     "vector_bits": "register bits of the feeder that are clocked",
     "vector_toggles": "those that change",
     "plane_toggles": "bits that differ from the plane offered before",
-    "plane_bits": "bits that are set in the planes offered",
+    "count_toggles": "bits of the number of the plane offered that change",
     "line_toggles": "row lines that change",
     "product_toggles": "products of the array that change",
     "adder_toggles": "sums and carries of the column adders that change",
     "fused_bits": "register bits behind the fusing adders that are clocked",
-    "pair_toggles": "bits of the sums of column pairs, of wider weights, that change",
-    "quad_toggles": "bits of the sums of two pairs, of wider weights, that change",
-    "octet_toggles": "bits of the sums of two quads, of wider weights, that change",
-    "fused_toggles": "bits of the sums of whole weights, for one plane, that change",
+    "fused_toggles": "those that change",
+    "fuse_toggles": "sums and carries of the fusing adders that change",
     "term_toggles": "bits of what a plane adds to the accumulators that change",
-    "total_toggles": "bits of the accumulators' sums, for every plane, that change",
-    "lowest_toggles": "those of them that leave",
-    "negative_sums": "sums of whole weights that a plane subtracts",
     "addend_toggles": "bits of what the planes before add to them that change",
+    "accumulate_toggles": "sums and carries of the accumulators' adders that change",
     "accumulator_bits": "accumulator bits that are clocked",
     "accumulator_toggles": "those that change",
     "result_bits": "bits of the result register that are clocked",
     "result_toggles": "those that change",
-    "last_bits": "bits that are set in the totals of last planes, which pass for a cycle",
+    "total_toggles": "bits of the totals that the collector is offered that change",
+    "lowest_toggles": "their lowest bits, offered to four places at a time, that change",
+    "extended_toggles": "bits of last totals above those of the narrowest weights that change",
     "index_toggles": "bits of the number of a vector's last plane that change",
     "placed_toggles": "bits that change where totals are put in their place",
     "output_toggles": "bits of the sums of vectors, in the making too, that change",
@@ -66,6 +68,33 @@ FEATURES: dict[str, str] = {
     "storage_toggles": "those that change",
 }
 """Names of the features, and what each counts. From ``blocks`` on they are of loading weights."""
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    "vector_toggles": ("feeder/vector",),
+    "plane_toggles": ("feeder/plane",),
+    "count_toggles": ("feeder/index",),
+    "line_toggles": ("row lines/row_lines",),
+    "product_toggles": ("AND plane/products",),
+    "adder_toggles": ("column adders/count_sum", "column adders/count_carry"),
+    "fuse_toggles": ("fusing/fuse_sum", "fusing/fuse_carry"),
+    "fused_toggles": ("fusing/fused",),
+    "term_toggles": ("accumulators/term",),
+    "addend_toggles": ("accumulators/kept",),
+    "accumulate_toggles": (
+        *("accumulators/add_sum", "accumulators/add_carry", "accumulators/add"),
+    ),
+    "accumulator_toggles": ("accumulators/acc",),
+    "total_toggles": ("collector/totals",),
+    "lowest_toggles": ("collector/lowest",),
+    "extended_toggles": ("collector/extended",),
+    "result_toggles": ("collector/low", "collector/total"),
+    "index_toggles": ("collector/last_index",),
+    "placed_toggles": ("collector/placed",),
+    "output_toggles": ("collector/sums",),
+    "beat_toggles": ("storage/beat",),
+    "storage_toggles": ("storage/weights",),
+}
+"""Classes of the RTL's nets whose toggles a feature is; see ``verif/simulation/net_classes.py``."""
 
 
 def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
@@ -86,6 +115,7 @@ class _Run:
         self.registers: dict[str, np.ndarray] = {}
         self.blocks = 0
         self.last_index = 0
+        self.weight_bits = 0
         sequence = [(job.weight_bits, _block_planes(job)) for job in jobs]
         spans = parameters.block_spans(sequence)
         before = None
@@ -125,21 +155,30 @@ class _Run:
 
     def _job(self, job: "Job", counts: list[int], follows: list[bool]) -> None:
         """Go through the row blocks of a job, as many at a time as have ``PLANES`` planes."""
-        states, bits = [], []
+        low = np.zeros((1, self.parameters.rows), bool)
+        states, bits = [(0, low)], []
+        # Behind a block whose next one does not follow at once, and behind a job, no plane comes.
+        gaps = [not each for each in follows[1:]] + [True]
         for part in _parts(counts):
             of_part = _weight_bits(np.asarray(job.weights[part], np.int64), job.weight_bits)
             bits.append(of_part)
-            states += self._part(job, part, of_part, follows[part])
+            states += self._part(job, part, of_part, follows[part], gaps[part])
         # Behind the last plane the lines fall.
-        states.append((len(counts) - 1, np.zeros((1, self.parameters.rows), bool)))
+        states.append((len(counts) - 1, low))
         which = np.repeat([block for block, _ in states], [len(lines) for _, lines in states])
         lines = np.concatenate([lines for _, lines in states])
-        products, adders = array_toggles(lines, which, np.concatenate(bits))
+        # The weights' precision is that of the job before until the first plane comes.
+        weight_bits = np.full(len(lines), job.weight_bits)
+        weight_bits[: 2 if (job.activations[0, 0] & 1).any() else 1] = self.weight_bits
+        self.weight_bits = job.weight_bits
+        p = self.parameters
+        products, adders, fuser = array_toggles(p, lines, which, np.concatenate(bits), weight_bits)
         self._add("product_toggles", products)
         self._add("adder_toggles", adders)
+        self._add("fuse_toggles", fuser)
 
     def _part(
-        self, job: "Job", part: slice, bits: np.ndarray, follows: list[bool]
+        self, job: "Job", part: slice, bits: np.ndarray, follows: list[bool], gaps: list[bool]
     ) -> list[tuple[int, np.ndarray]]:
         """Count the features of some row blocks, whose weight bits (blocks, R, C) are given.
 
@@ -161,13 +200,19 @@ class _Run:
         self._add("skipped_planes", planes.skipped)
         self._add("vector_bits", len(planes.start) * kx * p.rows)
         self._add("vector_toggles", self._changes("vector", planes.words, kx))
-        self._add("plane_bits", np.count_nonzero(planes.bits))
-        self._add("plane_toggles", self._changes("plane", planes.bits, 1))
+        offered = planes.bits
+        if part.stop == len(job.weights):
+            # No vector comes behind a job's last one: it goes back to its lowest plane.
+            offered = np.concatenate([offered, offered[planes.start[-1:]]])
+        self._add("plane_toggles", self._changes("plane", offered, 1))
+        # Behind a vector's last plane comes number 0.
+        numbers = np.concatenate([[0], planes.index, [0]])
+        self._add("count_toggles", toggles(numbers[1:] ^ numbers[:-1]))
         self._lines(planes, blocks)
         sums = _products(planes.bits, weights, blocks, job.weight_bits)  # (planes, outputs)
-        if len(taken):
-            self._fuse(planes, sums, bits, blocks, job.weight_bits)
-        self._accumulate(planes, sums, job)
+        if job.weight_bits not in p.direct_widths:
+            self._fuse(planes, sums, weights, blocks, job.weight_bits)
+        self._accumulate(planes, sums, job, ends[np.array(gaps)])
 
         low, states = np.zeros((1, p.rows), bool), []
         for place, block in enumerate(blocks):
@@ -206,52 +251,140 @@ class _Run:
             self._add("line_toggles", np.count_nonzero(sequence[1:] ^ sequence[:-1]))
 
     def _fuse(
-        self, planes: BitPlanes, sums: np.ndarray, bits: np.ndarray, blocks: list[slice], kw: int
+        self,
+        planes: BitPlanes,
+        sums: np.ndarray,
+        weights: np.ndarray,
+        blocks: list[slice],
+        kw: int,
     ) -> None:
-        """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
-        octets are held. Planes with no bit set do not get here.
+        """Sums of octets, which are held, and the adders behind their register. Planes with no bit
+        set do not get here.
         """
         p = self.parameters
-        for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
-            if columns >= kw:
-                continue
-            grouped = bits.reshape(*bits.shape[:2], -1, columns).astype(np.int64)
-            factors = np.tile(1 << np.arange(columns), (grouped.shape[2], 1))
-            factors[kw // columns - 1 :: kw // columns, -1] *= -1
-            matrices = (grouped * factors).sum(axis=3)
-            of_columns = _products(planes.bits, matrices, blocks, columns)[planes.computed]
-            width = p.fused_width(columns)
-            self._add(f"{name}_toggles", self._changes(name, of_columns, width))
-        fused = sums[planes.computed]
-        if kw not in p.direct_widths:
-            self._add("fused_bits", len(fused) * p.outputs(8) * p.plane_width(8))
-        self._add("fused_toggles", self._changes(f"fused_{kw}", fused, p.fused_width(kw)))
+        octets = sums
+        if kw > 8:
+            halves = np.stack([weights & 255, weights >> 8], axis=3).reshape(*weights.shape[:2], -1)
+            octets = _products(planes.bits, halves, blocks, 8)
+        octets = octets[planes.computed]
+        held = p.plane_width(8)
+        self._add("fused_bits", octets.size * held)
+        self._add("fused_toggles", self._changes("fused", octets, held))
+        above = p.fused_width(8) - 1  # bits of the lower octet, which has no sign
+        if above > 8:
+            width = p.fused_width(16) - 8
+            low = (octets[:, ::2] & (1 << min(held, above)) - 1) >> 8
+            high = octets[:, 1::2] & (1 << width) - 1
+            carries = adder_words(low, high) >> 1
+            self._add("fuse_toggles", self._changes("sixteen", low + high, width))
+            self._add("fuse_toggles", self._changes("sixteen_carry", carries, width - 1))
 
-    def _accumulate(self, planes: BitPlanes, sums: np.ndarray, job: "Job") -> None:
-        """Accumulate the sums (planes, outputs) of planes."""
+    def _accumulate(
+        self, planes: BitPlanes, sums: np.ndarray, job: "Job", gaps: np.ndarray
+    ) -> None:
+        """Accumulate the sums (planes, outputs) of planes; in front of those at ``gaps``, or behind
+        the last one, some cycles have none.
+        """
         p, kw = self.parameters, job.weight_bits
         width = p.total_width(kw)
         negative = np.zeros(len(sums), bool)
         if job.signed:
             negative = (planes.index == job.activation_bits - 1) & planes.computed
-        # A plane that counts negatively enters inverted, and with a carry.
-        terms = np.where(negative[:, None], ~sums, sums)
-        self._add("term_toggles", self._changes("term", terms, width, p.lanes))
-        self._add("negative_sums", np.count_nonzero(negative) * sums.shape[1])
-        sums[negative] *= -1
+        signed = np.where(negative[:, None], -sums, sums)
         addends = np.zeros_like(sums)
         for step in range(1, int(planes.count.max())):
             at = planes.start[planes.count > step] + step
-            addends[at] = (sums[at - 1] + addends[at - 1]) >> 1
-        totals = sums + addends
-        self._add("addend_toggles", self._changes("addend", addends, width, p.lanes))
-        self._add("total_toggles", self._changes("total", totals, width, p.lanes))
+            addends[at] = (signed[at - 1] + addends[at - 1]) >> 1
+        totals = signed + addends
+        lanes = [output * p.lanes // sums.shape[1] for output in range(sums.shape[1])]
+        natural = np.array([p.lane_weight_bits(lane) for lane in lanes])
+        passed = np.zeros_like(sums)
+        for widest in p.weight_widths:
+            if kw in p.accumulator_weight_bits(widest):
+                mine = slice(None) if kw in p.direct_widths else natural == widest
+                mask = (1 << width) - 1
+                terms, kept = sums[:, mine] & mask, addends[:, mine] & mask
+                at = gaps if kw in p.direct_widths else gaps[:0]
+                passed[:, mine] = self._adder(widest, terms, kept, negative, at)
+            elif widest in p.direct_widths or kw not in p.direct_widths:
+                self._idle_adder(widest, negative)
         held = totals[~planes.ends] >> 1
         name = kw if kw in p.direct_widths else "wide"
         self._add("accumulator_bits", held.size * (width - 1))
         changed = self._changes(f"accumulator_{name}", held, width - 1, p.lanes)
         self._add("accumulator_toggles", changed)
+
+        # Behind the narrowest weights the collector is offered all bits of every total.
+        shown = np.where(planes.ends[:, None] | (kw == p.weight_widths[0]), passed, passed & 1)
+        shown = np.insert(shown, gaps, 0, axis=0)
+        widest = p.total_width(p.group_columns)
+        self._add("total_toggles", self._changes("shown", shown, widest, p.lanes))
+        lowest = (passed & 1) << (planes.index // PLACES)[:, None]
+        lowest = np.insert(lowest, gaps, 0, axis=0)
+        self._add("lowest_toggles", self._changes("lowest", lowest, PLACES, p.lanes))
         self._collect(planes, totals, width)
+
+    def _adder(
+        self,
+        widest: int,
+        terms: np.ndarray,
+        kept: np.ndarray,
+        negative: np.ndarray,
+        gaps: np.ndarray,
+    ) -> np.ndarray:
+        """An accumulator's adder; see :class:`adq.rtl.shift_add.accumulator.Accumulator`.
+
+        A plane that counts negatively enters inverted, and with a carry. At a gap the sums are
+        zero, and all else stays. Returns its sums (planes, outputs), without a sign.
+        """
+        p = self.parameters
+        width = p.total_width(widest)
+        mask = (1 << width) - 1
+        carry = negative.astype(np.int64)[:, None]
+        if gaps.size:
+            terms = np.insert(terms, gaps, 0, axis=0)
+            kept = np.insert(kept, gaps, kept[gaps - 1], axis=0)
+            carry = np.insert(carry, gaps, carry[gaps - 1], axis=0)
+        terms = terms ^ carry * mask
+        split = 3 * (width - 1) // 4 if width - 1 > p.longest_ripple else width
+        self._add("term_toggles", self._changes(f"term_{widest}", terms, width))
+        self._add("addend_toggles", self._changes(f"kept_{widest}", kept, width))
+
+        def add(name: str, first: int, last: int, carry: np.ndarray | int) -> np.ndarray:
+            bits = last - first
+            a, b = (words >> first & (1 << bits) - 1 for words in (terms, kept))
+            carries = adder_words(a, b, carry) >> 1
+            # Nothing reads the last carry of all.
+            carry_bits = bits - (last == width)
+            for net, words, size in (("sum", a + b + carry, bits), ("carry", carries, carry_bits)):
+                changed = self._changes(f"{net}_{widest}{name}", words, size)
+                self._add("accumulate_toggles", changed)
+            return a + b + carry
+
+        sums = add("", 0, split, carry)
+        if split < width:
+            # The upper words are added for both carries, one of which is selected.
+            self.registers.setdefault(f"sum_{widest}b", np.ones(sums.shape[1], np.int64))
+            choices = [add(each, split, width, carried) for each, carried in (("a", 0), ("b", 1))]
+            upper = np.where(sums >> split, choices[1], choices[0])
+            changed = self._changes(f"select_{widest}", upper, width - split)
+            self._add("accumulate_toggles", changed)
+            sums = sums & (1 << split) - 1 | upper << split
+        sums &= mask
+        return np.delete(sums, gaps + np.arange(gaps.size), axis=0) if gaps.size else sums
+
+    def _idle_adder(self, widest: int, negative: np.ndarray) -> None:
+        """An accumulator that is not selected: only the sign of planes comes to its adder."""
+        held = (self.registers.get(f"{net}_{widest}") for net in ("term", "kept", "carry"))
+        if not negative.any() and not any(net.any() for net in held if net is not None):
+            return
+        changes = np.flatnonzero(np.diff(negative, prepend=~negative[:1]))
+        p = self.parameters
+        lanes = p.outputs(widest)
+        if widest not in p.direct_widths and widest < p.group_columns:
+            lanes -= p.outputs(2 * widest)
+        none = np.zeros((len(changes), lanes), np.int64)
+        self._adder(widest, none, none, negative[changes], changes[:0])
 
     def _collect(self, planes: BitPlanes, totals: np.ndarray, width: int) -> None:
         """The last total of a vector goes to the result register; of the others the lowest bit
@@ -264,10 +397,17 @@ class _Run:
         lowest = np.zeros((len(totals), lanes), np.int64)
         lowest[:, :: lanes // outputs] = totals & 1
         last = totals[planes.ends]
-        self._add("lowest_toggles", self._changes("lowest", lowest, 1, p.lanes))
         self._add("result_bits", last.size * width + np.count_nonzero(~planes.ends) * lanes)
         self._add("result_toggles", self._changes("result", last, width, p.lanes))
-        self._add("last_bits", toggles((last & (1 << width) - 1).view(np.uint64)))
+        widths = np.array(
+            [
+                p.total_width(p.lane_weight_bits(output * p.lanes // outputs))
+                for output in range(outputs)
+            ]
+        )
+        narrow = p.total_width(p.weight_widths[0])
+        changed = self._changes("extended", last >> narrow, widths - narrow, p.lanes)
+        self._add("extended_toggles", changed)
 
         # What stands in the register after each plane.
         before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
@@ -286,15 +426,12 @@ class _Run:
             self._add("result_toggles", self._changes(name, lowest[at], 1, p.lanes))
             written = np.searchsorted(at, np.arange(len(totals)), side="right")
             sums |= np.where(index > place, bits[written][:, :: lanes // outputs] << place, 0)
-        self._add("output_toggles", self._changes("output", sums, p.accumulator_width, p.lanes))
+        placed_widths = widths + p.max_activation_bits - 1
+        self._add("output_toggles", self._changes("output", sums, placed_widths, p.lanes))
         index = index[planes.ends]
-        widths = [
-            p.total_width(p.lane_weight_bits(output * p.lanes // outputs))
-            for output in range(outputs)
-        ]
         for level in range((p.max_activation_bits - 1).bit_length()):
             reach = 2 ** (level + 1)
-            placed, reached = last << index % reach, np.array(widths) + reach - 1
+            placed, reached = last << index % reach, widths + reach - 1
             changed = self._changes(f"placed_{level}", placed, reached, p.lanes)
             self._add("placed_toggles", changed)
 

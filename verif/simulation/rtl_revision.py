@@ -13,11 +13,15 @@ from adq.rtl.tile import Tile
 from adq.rtl.verilog import ELABORATION
 from adq.verif.simulation.net_classes import BLOCKS, block_of
 
-__all__ = ["REFERENCE", "block_revisions", "tile_revisions"]
+__all__ = ["REFERENCES", "block_revisions", "tile_revisions"]
 
-REFERENCE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
-"""Tile whose blocks are compared, whatever the size of the tile at hand: the revision is that of
-the source, and is found in less than a second."""
+REFERENCES = tuple(
+    TileParameters(rows=rows, columns=columns, row_blocks=1, partial_sums=0)
+    for rows, columns in ((16, 16), (34, 32))
+)
+"""Tiles whose blocks are compared, whatever the size of the tile at hand: the revision is that of
+the source. The second has what the first has not: several rows in a beat, several groups of
+columns, adders of odd counts."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\bport\$\d+\$\d+")
@@ -59,5 +63,11 @@ def _numbered(body: str) -> str:
 
 @functools.cache
 def tile_revisions() -> Mapping[str, str]:
-    """Revisions of the tile's blocks as the source has them now; see :func:`block_revisions`."""
-    return block_revisions(Tile(REFERENCE), "tile")
+    """Revisions of the tile's blocks as the source has them now, at all of ``REFERENCES``; see
+    :func:`block_revisions`.
+    """
+    found = [block_revisions(Tile(each), "tile") for each in REFERENCES]
+    return {
+        block: hashlib.sha256("".join(each[block] for each in found).encode()).hexdigest()
+        for block in found[0]
+    }

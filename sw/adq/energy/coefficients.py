@@ -8,16 +8,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adq.energy.counted import CountedModel
-from adq.energy.fitting.sizes import blend_weights, leakage_at
-from adq.energy.terms import COMPUTE, LOAD, terms_of
+from adq.energy.fitting.sizes import blend_weights, distance_to, driven, is_inside, leakage_at
+from adq.energy.terms import TERMS, terms_of
 from adq.golden.files.json_reader import parse
 from adq.golden.files.reading import read_file
 from adq.rtl.parameters import TileParameters
 
 __all__ = [
+    "UNMEASURED",
     "Coefficients",
     "EnergyError",
     "JobEnergy",
@@ -28,10 +27,15 @@ __all__ = [
     "libraries",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Of characterizations and coefficients."""
 
 FOLDER = "coefficients"
+
+SLACK = 1e-9
+
+UNMEASURED = "No error was measured as far from the characterized sizes as this one."
+"""Of an estimate that has no bound."""
 
 
 class EnergyError(ValueError):
@@ -90,9 +94,13 @@ class Coefficients:
     """The tiles that were characterized, where ``tile`` is none of them: an estimate."""
     bound: float | None = None
     """Largest error of counted energy that was measured on layers which the fit has not seen, at
-    this size or, for an estimate, at those of its sizes that were left out; None where none was."""
+    this size or, for an estimate, where a size as far from the others was left out; None where none
+    was."""
     predictor_bound: float | None = None
     """The same of the energy that features predict."""
+    difference: float = 0.0
+    """Largest share by which the two differed on those layers; where none was measured as far from
+    the characterized sizes, the largest of all."""
 
     @property
     def other_revisions(self) -> list[str]:
@@ -193,12 +201,13 @@ class Coefficients:
                 provenance=dict(content["provenance"]),
                 bound=content["provenance"].get("counted_held_out_error"),
                 predictor_bound=content["provenance"].get("held_out_error"),
+                difference=float(content["provenance"].get("difference") or 0.0),
             )
 
 
 def _energies(found: Mapping[str, Any]) -> dict[str, float]:
     """Energy of each term of a block."""
-    for term in found.keys() - set().union(*COMPUTE.values(), *LOAD.values()):
+    for term in found.keys() - TERMS:
         raise ValueError(f"{term!r:.40} is no term of the model")
     return {term: _finite(energy) for term, energy in found.items()}
 
@@ -281,18 +290,29 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
         return dataclasses.replace(known[sizes.index(target)], tile=tile)
     weights = blend_weights(sizes, target)
     parts = [(each, weight) for each, weight in zip(known, weights, strict=True) if weight]
-    inside = np.allclose(np.dot(weights, sizes), target)
+    scaled = [
+        (each.counted.scaled(_ratios(driven(each.tile), driven(tile))), weight)
+        for each, weight in parts
+    ]
+    inside, distance = is_inside(sizes, target), distance_to(sizes, target)
+    # Sizes that were left out where they were as far from the others as the tile is.
+    as_far = [
+        each.provenance
+        for each in known
+        if len(known) > 1
+        and each.provenance.get("left_out_inside") == inside
+        and each.provenance.get("left_out_distance", 0.0) >= distance - SLACK
+    ]
 
     def bound(name: str) -> float | None:
-        measured = [each.provenance.get(name) for each, _ in parts]
-        return max(measured) if inside and None not in measured else None
+        return max((provenance[name] for provenance in as_far), default=None)
 
     return dataclasses.replace(
         parts[0][0],
         tile=tile,
         leakage_nw=leakage_at(sizes, [each.leakage_nw for each in known], target),
         area_um2=leakage_at(sizes, [each.area_um2 for each in known], target),
-        counted=CountedModel.blend([(each.counted, weight) for each, weight in parts]),
+        counted=CountedModel.blend(scaled),
         windows={
             window: _mean([(each.windows[window], weight) for each, weight in parts])
             for window in ("compute", "load")
@@ -300,7 +320,19 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
         scaled_from=" and ".join(f"{each.tile.rows}x{each.tile.columns}" for each, _ in parts),
         bound=bound("left_out_error"),
         predictor_bound=bound("left_out_predictor_error"),
+        difference=max(
+            (
+                each.provenance["left_out_difference"]
+                for each in known
+                if "left_out_difference" in each.provenance
+            ),
+            default=0.0,
+        ),
     )
+
+
+def _ratios(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {name: value / before[name] for name, value in after.items()}
 
 
 def _mean(parts: Sequence[tuple[Mapping, float]]) -> dict:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
+from adq.energy.glitches import glitch_notes
 from adq.energy.simulated import NetworkEnergies
 from adq.verif.simulation.network_run import NetworkRun
 
@@ -122,6 +123,7 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
         f"{', '.join(without[:-1])} and {without[-1]}.",
         *energies.labels,
         "Simulation by cycles has no glitches: a lower bound.",
+        *glitch_notes(energies.model.library, energies.model.tile),
         "k: bits as trained. kw x kx: weight and activation bits on the tile.",
         "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both.",
         f"predicted: both, from the operands alone; more than {energies.tolerance:.1%} from what "

@@ -7,12 +7,12 @@ computes, or from which operands: a change of the RTL that changes its switching
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from adq.energy.terms import LOADING
 from adq.verif.simulation.net_classes import ClassCounts, NetClass
 
 __all__ = [
     "CYCLES",
     "KINDS",
-    "LOADING",
     "CountedEnergy",
     "CountedModel",
     "Term",
@@ -21,9 +21,6 @@ __all__ = [
 
 CYCLES = "cycles"
 """Term of what every cycle takes: the pins of the clock gates, and registers without one."""
-
-LOADING = ("storage",)
-"""Blocks that switch because weights load; all others compute."""
 
 KINDS = ("toggles", "clocked", "enabled")
 """Counts of a class, see :class:`adq.verif.simulation.net_classes.ClassCounts`."""
@@ -140,6 +137,17 @@ class CountedModel:
             },
             classes=frozenset(map(NetClass.parse, content["classes"])),
         )
+
+    def scaled(self, factors: Mapping[str, float]) -> "CountedModel":
+        """The same with the energy of a toggle of some classes multiplied."""
+        terms = {
+            block: {
+                (kind, name): energy * (factors.get(name, 1.0) if kind == "toggles" else 1.0)
+                for (kind, name), energy in of_block.items()
+            }
+            for block, of_block in self.terms.items()
+        }
+        return CountedModel(terms, self.means, self.classes)
 
     @classmethod
     def blend(cls, parts: Sequence[tuple["CountedModel", float]]) -> "CountedModel":

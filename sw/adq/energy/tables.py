@@ -108,11 +108,13 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     )
     error = coefficients.predictor_bound
     if error is None:
-        characterized += "; no error was measured at this size"
+        characterized += "; no error was measured as far from these as this size"
     elif coefficients.scaled_from:
-        characterized += f"; at most {error:.1%} off when one of these was left out"
+        characterized += f"; at most {error:.1%} off where a size as far was left out"
     else:
         characterized += f"; at most {error:.1%} off on layers that the model has not seen"
+    if coefficients.scaled_from:
+        characterized += "; leakage by bit cells, rows and columns of these"
     revisions = [
         f"{block} was characterized on another revision of its RTL."
         for block in coefficients.other_revisions

@@ -46,21 +46,24 @@ def energy_fit(
 
     from adq.console import Console
     from adq.energy.coefficients import blended
-    from adq.energy.fitting.fit import Records, counted_errors, errors, fit
+    from adq.energy.fitting.fit import Records, counted_errors, errors, fit, largest_difference
+    from adq.energy.fitting.sizes import distance_to, is_inside
+    from adq.energy.gate_level.characterization_table import mac_energies
     from adq.files import write_json
 
     console = Console()
-    sizes = [Records.read(path) for path in characterizations]
-    library = library or sizes[0].library["name"]
+    characterized = [Records.read(path) for path in characterizations]
+    library = library or characterized[0].library["name"]
     fitted = []
-    for path, records in zip(characterizations, sizes, strict=True):
+    for path, records in zip(characterizations, characterized, strict=True):
         name = f"{library}-{records.tile.rows}x{records.tile.columns}"
         provenance = {
-            "command": f"adq dev energy-fit {path} --library {library}",
+            "command": f"adq dev energy-fit {path.name} --library {library}",
             "date": datetime.now(UTC).date().isoformat(),
         }
         model = fit(records, provenance=provenance)
         counted, predicted = counted_errors(model.counted, records), errors(model, records)
+        half, any_value, leakage = mac_energies(records.runs, records.period_ns)
         console.print(_table(f"{name}: counted energy against gate level", counted))
         console.print(_table(f"{name}: energy of features against gate level", predicted))
         fitted.append(
@@ -76,34 +79,42 @@ def energy_fit(
                     "fit_error": _worst(predicted, held_out=False),
                     "held_out_error": _worst(predicted, held_out=True),
                     "held_out": _told(predicted),
+                    "difference": largest_difference(predicted, counted),
+                    "nets": records.nets,
+                    "mac_fj": {"half_zero": half, "any_value": any_value, "leakage": leakage},
                 },
             )
         )
     out.mkdir(parents=True, exist_ok=True)
-    for place, (records, model) in enumerate(zip(sizes, fitted, strict=True)):
+    sizes = [(records.tile.rows, records.tile.columns) for records in characterized]
+    for place, (records, model) in enumerate(zip(characterized, fitted, strict=True)):
+        size = f"{records.tile.rows}x{records.tile.columns}"
         others = [each for i, each in enumerate(fitted) if i != place]
         if others:
             left_out = blended(others, records.tile)
-            error = _worst(counted_errors(left_out.counted, records), held_out=True)
-            of_features = _worst(errors(left_out, records), held_out=True)
-            model = dataclasses.replace(
-                model,
-                provenance=model.provenance
-                | {
-                    "left_out_error": error,
-                    "left_out_predictor_error": of_features,
-                    "left_out_from": left_out.scaled_from,
-                    "left_out_leakage_error": left_out.leakage_nw / model.leakage_nw - 1,
-                },
+            counted, predicted = (
+                counted_errors(left_out.counted, records),
+                errors(left_out, records),
             )
-            size = f"{records.tile.rows}x{records.tile.columns}"
-            leakage = model.provenance["left_out_leakage_error"]
+            other_sizes = [each for i, each in enumerate(sizes) if i != place]
+            measured = {
+                "left_out_error": _worst(counted, held_out=True),
+                "left_out_predictor_error": _worst(predicted, held_out=True),
+                "left_out_difference": largest_difference(predicted, counted),
+                "left_out_from": left_out.scaled_from,
+                "left_out_inside": is_inside(other_sizes, sizes[place]),
+                "left_out_distance": distance_to(other_sizes, sizes[place]),
+                "left_out_leakage_error": left_out.leakage_nw / model.leakage_nw - 1,
+            }
+            model = dataclasses.replace(model, provenance=model.provenance | measured)
             console.print(
                 f"{size} left out, from {left_out.scaled_from}: counted energy at most "
-                f"{error:.1%} off, that of features {of_features:.1%}, leakage {leakage:+.1%}",
+                f"{measured['left_out_error']:.1%} off, that of features "
+                f"{measured['left_out_predictor_error']:.1%}, leakage "
+                f"{measured['left_out_leakage_error']:+.1%}",
                 highlight=False,
             )
-        path = out / f"{library}-{records.tile.rows}x{records.tile.columns}.json"
+        path = out / f"{library}-{size}.json"
         write_json(path, model.to_json())
         console.print(f"Written: {path}", highlight=False)
 

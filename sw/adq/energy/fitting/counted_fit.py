@@ -16,7 +16,7 @@ import numpy as np
 from adq.energy.counted import CYCLES, KINDS, CountedModel, Term, terms_of_counts
 from adq.verif.simulation.net_classes import ClassCounts, NetClass
 
-__all__ = ["cycles_of", "fit_counted", "gate_energies"]
+__all__ = ["CLOCK", "DATA", "cycles_of", "fit_counted", "gate_energies", "near", "solve"]
 
 DATA, CLOCK = "data_fj", "clock_fj"
 TOGGLES, CLOCKED, ENABLED = KINDS
@@ -70,7 +70,7 @@ def fit_counted(
         }
         around = set(map(NetClass.parse, fan_in.get(str(group), ())))
         candidates = {
-            DATA: _around(group, around, known, lost),
+            DATA: [(TOGGLES, str(each)) for each in near(group, around, known, lost)],
             CLOCK: _clocks(group, names),
         }
         for part, energy in energies.items():
@@ -79,7 +79,7 @@ def fit_counted(
                 kind in (TOGGLES, CLOCKED) and NetClass.parse(text).block == group.block
                 for kind, text in chosen
             ]
-            found = _solve(energy, [values[term] for term in chosen], own, weights)
+            found = solve(energy, [values[term] for term in chosen], own, weights)
             into = terms.setdefault(group.block, {})
             for term, each in zip(chosen, found, strict=True):
                 if each:
@@ -87,19 +87,19 @@ def fit_counted(
     return CountedModel(terms, _means(runs, terms), frozenset(known))
 
 
-def _around(
+def near(
     group: NetClass, around: set[NetClass], known: set[NetClass], lost: set[NetClass]
-) -> list[Term]:
-    """Terms of data: toggles of the block's own classes and of those that the cells read, and in
-    their blocks of those that mapping has taken the nets of.
+) -> list[NetClass]:
+    """Classes whose toggles may move the energy of a class of cells: the block's own ones and those
+    of the nets that the cells read or drive, and in their blocks those that mapping has taken the
+    nets of.
     """
     blocks = {each.block for each in around} | {group.block}
-    chosen = {
+    return sorted(
         each
         for each in known
         if each.block == group.block or each in around or (each in lost and each.block in blocks)
-    }
-    return [(TOGGLES, str(each)) for each in sorted(chosen)]
+    )
 
 
 def _clocks(group: NetClass, names: Sequence[Term]) -> list[Term]:
@@ -116,7 +116,7 @@ def _clocks(group: NetClass, names: Sequence[Term]) -> list[Term]:
     return [*own, (CYCLES, "")]
 
 
-def _solve(
+def solve(
     energy: np.ndarray, terms: list[np.ndarray], own: Sequence[bool], weights: np.ndarray
 ) -> np.ndarray:
     """Coefficients by least squares that are not negative, relative to each run's whole energy.

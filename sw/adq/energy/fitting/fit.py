@@ -1,12 +1,14 @@
 """Fits the energy model's coefficients to a tile's gate-level characterization.
 
-``adq characterize`` leaves records: jobs, their features, and what each window took at gate level,
-block by block. Each block's energy is taken as a sum of the terms that move it, with coefficients
-that are not negative; a record weighs by its share in the window's whole energy, so that errors
-are relative ones.
+``adq characterize`` leaves records: jobs, their features, and what each class of cells and each
+window took at gate level. Features stand for the toggles of classes of the RTL's nets. The energy
+of a class of cells is taken as a sum of those features whose nets are around its cells, with
+coefficients that are not negative, as the counted energy is; control and the clock, which switch in
+every cycle, are fitted by window. A record weighs by its whole energy, so that errors are relative
+ones.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,28 @@ from typing import Any
 import numpy as np
 
 from adq.energy.coefficients import Coefficients, EnergyError, reading
-from adq.energy.counted import LOADING, CountedModel
-from adq.energy.fitting.counted_fit import cycles_of, fit_counted, gate_energies
-from adq.energy.terms import CLOCK, COMPUTE, LOAD, OF_ANY_WEIGHTS, terms_of
+from adq.energy.counted import CountedModel
+from adq.energy.fitting.counted_fit import (
+    DATA,
+    cycles_of,
+    fit_counted,
+    gate_energies,
+    near,
+    solve,
+)
+from adq.energy.terms import CLOCK, IN_TURNS, LOADING, OF_ANY_WEIGHTS, term_of_class, terms_of
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.net_classes import ClassCounts
+from adq.verif.operands.features import CLASSES
+from adq.verif.simulation.net_classes import ClassCounts, NetClass
 
-__all__ = ["Error", "Records", "counted_errors", "errors", "fit"]
+__all__ = ["Error", "Records", "counted_errors", "errors", "fit", "largest_difference"]
 
-_WINDOWS = {"compute": COMPUTE, "load": LOAD}
+_ALONGSIDE = {True: ("beats",), False: ("plane_cycles", "vectors")}
+"""Counts that go with the toggles of classes that no feature counts, of loading and of computing.
+"""
+
+_Windows = dict[str, dict[str, dict[str, float]]]
+"""By window and block, the fJ of each term."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,7 @@ class Records:
     library: Mapping[str, Any]
     period_ns: float
     netlist_sha256: str
+    nets: int
     area_um2: float
     revisions: Mapping[str, str]
     fan_in: Mapping[str, Sequence[str]]
@@ -80,6 +96,7 @@ class Records:
                 library=content["library"],
                 period_ns=content["period_ns"],
                 netlist_sha256=content["netlist_sha256"],
+                nets=content["nets"],
                 area_um2=content["area_um2"],
                 revisions=content["revisions"],
                 fan_in=content["fan_in"],
@@ -109,17 +126,14 @@ def fit(
     runs = [run for run in records.runs if not held_out(run)]
     if not runs:
         raise EnergyError("every run is held out: nothing is left to fit to")
+    of_all = _fit_windows(records, runs)
     windows: dict[str, dict[int, dict[str, dict[str, float]]]] = {"compute": {}, "load": {}}
-    of_all = _fit_window(records.tile, runs, "compute", {})
-    shared = {block: of_all[block] for block in OF_ANY_WEIGHTS if block in of_all}
     for weight_bits in sorted({run["weight_bits"] for run in runs}):
-        of_bits = [run for run in runs if run["weight_bits"] == weight_bits]
-        compute = _fit_window(records.tile, of_bits, "compute", {}) | shared
-        # What every cycle takes is known from computing; a load that is hidden behind it takes no
-        # cycle of its own.
-        every_cycle = {block: terms.get("cycles", 0.0) for block, terms in compute.items()}
-        windows["compute"][weight_bits] = compute
-        windows["load"][weight_bits] = _fit_window(records.tile, of_bits, "load", every_cycle)
+        of_bits = _fit_windows(records, [r for r in runs if r["weight_bits"] == weight_bits])
+        for window, blocks in windows.items():
+            shared = {block: of_all[window].get(block, {}) for block in OF_ANY_WEIGHTS}
+            found = of_bits[window] | shared
+            blocks[weight_bits] = {block: terms for block, terms in found.items() if terms}
     library = records.library
     return Coefficients(
         library=library["name"],
@@ -185,6 +199,18 @@ def counted_errors(
     return found
 
 
+def largest_difference(predicted: Sequence[Error], counted: Sequence[Error]) -> float | None:
+    """Largest share by which the energy of features differs from the counted energy, both windows
+    of a run together, among the runs that were held out.
+    """
+    sums: dict[str, list[float]] = {}
+    for place, found in enumerate((predicted, counted)):
+        for error in found:
+            if error.held_out:
+                sums.setdefault(error.run, [0.0, 0.0])[place] += error.predicted
+    return max((abs(first / second - 1) for first, second in sums.values()), default=None)
+
+
 def _name(run: Mapping[str, Any]) -> str:
     return (
         f"{run['weights']}, {run['weight_bits']}x{run['activation_bits']} bits, "
@@ -201,44 +227,73 @@ def _energies(blocks: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return energies | {CLOCK: clock}
 
 
-def _fit_window(
-    tile: TileParameters,
-    runs: Sequence[Mapping[str, Any]],
-    window: str,
-    every_cycle: Mapping[str, float],
-) -> dict[str, dict[str, float]]:
-    """Coefficients of each block in a window."""
-    from scipy.optimize import nnls
+def _fit_windows(records: Records, runs: Sequence[Mapping[str, Any]]) -> _Windows:
+    """Coefficients of each block's terms, while computing and while weights load."""
+    found: _Windows = {"compute": {}, "load": {}}
+    for block, terms in _fit_classes(records, runs).items():
+        found["load" if block in LOADING else "compute"][block] = terms
+    for block in IN_TURNS:
+        for window, terms in _fit_in_turns(records.tile, runs, block).items():
+            found[window][block] = terms
+    return found
 
-    known = _WINDOWS[window]
-    runs = [run for run in runs if window in run["windows"]]
-    if not runs:
-        return {}
-    energies = [_energies(run["windows"][window]["blocks"]) for run in runs]
-    cycles = [run["windows"][window]["cycles"] for run in runs]
-    terms = [
-        terms_of(tile, run["features"] | {"cycles": count})
-        for run, count in zip(runs, cycles, strict=True)
-    ]
-    weights = np.array([1 / sum(of_run.values()) for of_run in energies])
-    coefficients = {}
-    for block in _in_order(energies):
-        names = known.get(block) or tuple(dict.fromkeys(sum(known.values(), ())))
-        matrix = np.array([[each[name] for name in names] for each in terms], float)
-        target = np.array([of_run.get(block, 0.0) for of_run in energies])
-        target = np.maximum(0, target - every_cycle.get(block, 0.0) * np.array(cycles))
-        # Columns of one scale, since counts differ by orders of magnitude.
-        scale = np.abs(matrix * weights[:, None]).max(axis=0)
-        used = scale > 0
-        solution = np.zeros(len(names))
-        if used.any():
-            normal = matrix[:, used] * weights[:, None] / scale[used]
-            solution[used] = nnls(normal, target * weights)[0] / scale[used]
-        coefficients[block] = {
-            name: float(value) for name, value in zip(names, solution, strict=True) if value
-        }
+
+def _fit_classes(
+    records: Records, runs: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Coefficients of the blocks whose classes switch with the operands, each class apart."""
+    terms = [terms_of(records.tile, run["features"]) for run in runs]
+    weights = np.array([1 / sum(gate_energies(run).values()) for run in runs])
+    known = {NetClass.parse(each) for found in CLASSES.values() for each in found}
+    lost = known - set(map(NetClass.parse, records.named))
+    coefficients: dict[str, dict[str, float]] = {}
+    for group in sorted({NetClass.parse(each) for run in runs for each in run["classes"]}):
+        if group.block in IN_TURNS:
+            continue
+        around = set(map(NetClass.parse, records.fan_in.get(str(group), ())))
+        own: dict[str, bool] = {}
+        for each in near(group, around, known, lost):
+            name = term_of_class(str(each))
+            assert name is not None  # known classes have one
+            own[name] = own.get(name, False) or each.block == group.block
+        own |= dict.fromkeys(_ALONGSIDE[group.block in LOADING], False)
+        energy = [run["classes"].get(str(group), {}).get(DATA, 0.0) for run in runs]
+        columns = [np.array([each[name] for each in terms], float) for name in own]
+        found = solve(np.array(energy), columns, list(own.values()), weights)
+        into = coefficients.setdefault(group.block, {})
+        for name, value in zip(own, found.tolist(), strict=True):
+            if value:
+                into[name] = into.get(name, 0.0) + value
     return coefficients
 
 
-def _in_order(energies: Iterable[Mapping[str, float]]) -> list[str]:
-    return list(dict.fromkeys(block for of_run in energies for block in of_run))
+def _fit_in_turns(
+    tile: TileParameters, runs: Sequence[Mapping[str, Any]], block: str
+) -> dict[str, dict[str, float]]:
+    """Coefficients of a block that switches in every cycle, from both windows of all runs."""
+    names = [(window, name) for window, found in IN_TURNS[block].items() for name in found]
+    seen = [(run, window) for run in runs for window in IN_TURNS[block] if window in run["windows"]]
+    energies = [_energies(run["windows"][window]["blocks"]) for run, window in seen]
+    terms = [
+        terms_of(tile, run["features"] | {"cycles": run["windows"][window]["cycles"]})
+        for run, window in seen
+    ]
+    columns = [
+        np.array(
+            [
+                each[name] if name == "cycles" or of_window == window else 0.0
+                for each, (_, window) in zip(terms, seen, strict=True)
+            ],
+            float,
+        )
+        for of_window, name in names
+    ]
+    weights = np.array([1 / sum(energy.values()) for energy in energies])
+    energy = np.array([each.get(block, 0.0) for each in energies])
+    found: dict[str, dict[str, float]] = {window: {} for window in IN_TURNS[block]}
+    for (window, name), value in zip(
+        names, solve(energy, columns, [True] * len(names), weights), strict=True
+    ):
+        if value:
+            found[window][name] = float(value)
+    return found

@@ -1,7 +1,8 @@
 """Tiles between those that were characterized: which of these stand for them, and how much of each.
 
 What a toggle or a cycle takes grows in proportion to the rows or the columns that a net drives. A
-mean of sizes whose mean rows and mean columns are the tile's own is exact for that.
+mean of sizes whose mean rows and mean columns are the tile's own is exact for that. Wires of a
+beat drive a word in each of a block's beats, which is in proportion to neither.
 """
 
 import itertools
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Size", "blend_weights", "leakage_at"]
+from adq.rtl.parameters import TileParameters
+
+__all__ = ["Size", "blend_weights", "distance_to", "driven", "is_inside", "leakage_at"]
 
 Size = tuple[int, int]
 """Rows and columns."""
@@ -50,6 +53,26 @@ def _mean(points: np.ndarray, target: np.ndarray) -> np.ndarray | None:
         return None
     weights = np.clip(weights, 0, None)
     return weights / weights.sum()
+
+
+def driven(tile: TileParameters) -> dict[str, float]:
+    """Cells that a net of a class drives, of classes whose number is in proportion to neither rows
+    nor columns.
+    """
+    return {"storage/beat": float(tile.weight_beats)}
+
+
+def is_inside(sizes: Sequence[Size], target: Size) -> bool:
+    """Whether a mean of sizes has the target's rows and columns."""
+    mean = np.array(blend_weights(sizes, target)) @ np.array(sizes, float)
+    return bool(np.allclose(mean, target))
+
+
+def distance_to(sizes: Sequence[Size], target: Size) -> float:
+    """Distance from a target to the nearest size: the doublings of rows and of columns between
+    them.
+    """
+    return min(_distance(size, target) for size in sizes) / math.log(2)
 
 
 def _distance(size: Size, target: Size) -> float:

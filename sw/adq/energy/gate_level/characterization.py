@@ -155,7 +155,8 @@ def random_cases(every: int = 1) -> list[RandomCase]:
     """Every pair of precisions at every density, with both kinds of weights; signed, and on few
     rows, as first layers are; short jobs that overwrite each other's weights; words of which some
     planes are emptier than others; and words of any value. ``every`` takes one case of so many,
-    and all of the widest weights and activations, which most energy is spent on.
+    and all of the widest weights and activations, which most energy is spent on, and those that
+    tables tell: as many weight as activation bits, and half of the words zero.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -180,7 +181,9 @@ def random_cases(every: int = 1) -> list[RandomCase]:
     cases = [
         case
         for place, case in enumerate(cases)
-        if place % every == 0 or case.weight_bits == case.activation_bits == max(BITS)
+        if place % every == 0
+        or case.weight_bits == case.activation_bits == max(BITS)
+        or case == RandomCase("uniform", case.weight_bits, case.weight_bits, 0.5)
     ]
     return cases + [RandomCase("uniform", bits, bits, 1.0, words="any") for bits in BITS]
 
@@ -366,7 +369,6 @@ def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any
         "activation_density": float(np.count_nonzero(activations) / activations.size),
         "weight_bit_density": float(bits.mean()),
         "seed": case.seed,
-        "features": features_of(parameters, jobs),
         "windows": {name: _window(energy) for name, energy in run.energy.items()},
         "leakage_nw": run.energy["compute"].leakage,
         "macs": macs,

@@ -16,7 +16,7 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pools import Pool
 from adq.verif.simulation.activity import BLOCKS
 
-__all__ = ["characterization_table", "characterize_with_bar"]
+__all__ = ["characterization_table", "characterize_with_bar", "mac_energies"]
 
 
 def characterize_with_bar(
@@ -49,19 +49,7 @@ def characterize_with_bar(
 def characterization_table(found: Mapping[str, Any]) -> Table:
     """Energy of a MAC at gate level where half of the activation words are zero, by block."""
     library, tile = found["library"], found["tile"]
-    runs = [
-        run
-        for run in found["runs"]
-        if run["weights"] == "uniform"
-        and run["used"] == 1
-        and run["weight_bits"] == run["activation_bits"]
-    ]
-    half = [run for run in runs if abs(run["activation_density"] - 0.5) < 0.05]
-    any_value = {
-        run["weight_bits"]: sum(_energy_by_block(run).values())
-        for run in runs
-        if run.get("words") == "any"
-    }
+    energies, any_value, leakage = mac_energies(found["runs"], found["period_ns"])
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
         caption=(
@@ -72,13 +60,8 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
         caption_justify="left",
     )
     table.add_column("")
-    energies, leakage = {}, {}
-    for run in half:
-        bits = run["weight_bits"]
+    for bits in energies:
         table.add_column(f"{bits}x{bits}", justify="right")
-        energies[bits] = _energy_by_block(run)
-        picoseconds = run["windows"]["compute"]["cycles"] * found["period_ns"] * 1e3
-        leakage[bits] = run["leakage_nw"] * picoseconds * 1e-6 / run["macs"]
     totals = {bits: sum(energy.values()) for bits, energy in energies.items()}
     table.add_row("fJ/MAC", *(f"{total:,.1f}" for total in totals.values()))
     table.add_row("fJ a bit product", *(f"{total / bits**2:.2f}" for bits, total in totals.items()))
@@ -102,6 +85,32 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
                 f"\n{what} of 16x16 bits takes {energy[16] / energy[2]:.1f}x one of 2x2."
             )
     return table
+
+
+def mac_energies(
+    runs: Sequence[Mapping[str, Any]], period_ns: float
+) -> tuple[dict[int, dict[str, float]], dict[int, float], dict[int, float]]:
+    """Energy in fJ of a MAC of as many weight as activation bits, by these: by block where half of
+    the words are zero, in all where words are of any value, and the leakage of the former.
+    """
+    runs = [
+        run
+        for run in runs
+        if run["weights"] == "uniform"
+        and run["used"] == 1
+        and run["weight_bits"] == run["activation_bits"]
+    ]
+    half = [run for run in runs if abs(run["activation_density"] - 0.5) < 0.05]
+    any_value = {
+        run["weight_bits"]: sum(_energy_by_block(run).values())
+        for run in runs
+        if run.get("words") == "any"
+    }
+    leakage = {}
+    for run in half:
+        picoseconds = run["windows"]["compute"]["cycles"] * period_ns * 1e3
+        leakage[run["weight_bits"]] = run["leakage_nw"] * picoseconds * 1e-6 / run["macs"]
+    return {run["weight_bits"]: _energy_by_block(run) for run in half}, any_value, leakage
 
 
 def _energy_by_block(run: Mapping[str, Any]) -> dict[str, float]:
