@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, ClockDomain, Const, Module, Mux, Signal, Value
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Const,
+    Module,
+    Mux,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from adq.rtl.interface import (
     Counter,
@@ -134,7 +144,7 @@ class AxiStreamTile(Component):
 
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
-        ports: dict[str, In | Out] = {"aclk": In(1), "aresetn": In(1)}
+        ports: dict[str, Member] = {"aclk": In(1), "aresetn": In(1)}
         for stream, prefix in PREFIXES.items():
             forward, backward = (Out, In) if stream == "results" else (In, Out)
             ports[f"{prefix}_tdata"] = forward(stream_bits(parameters, stream))
@@ -148,12 +158,11 @@ class AxiStreamTile(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        domain = ClockDomain("sync")
-        m.domains.sync = domain
+        m.domains.sync = ClockDomain()
         m.submodules.core = core = Tile(self.parameters)
         m.d.comb += [
-            domain.clk.eq(self.aclk),
-            domain.rst.eq(~self.aresetn),
+            ClockSignal().eq(self.aclk),
+            ResetSignal().eq(~self.aresetn),
             core.counter_address.eq(self.counter_address),
             self.counter_data.eq(core.counter_data),
         ]

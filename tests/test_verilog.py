@@ -49,7 +49,7 @@ def package(tmp_path_factory):
             (8, 8, True, 1),
         )
     ]
-    for name, text in package_files(SMALL, vectors_of(SMALL, jobs)).items():
+    for name, text in package_files(SMALL, vectors_of(SMALL, jobs), version="1.0").items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

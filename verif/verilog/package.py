@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import adq
 from adq.rtl.axi_stream import PREFIXES, AxiStreamTile, stream_bits, stream_fields
 from adq.rtl.interface import Counter, Status
 from adq.rtl.parameters import TileParameters
@@ -51,10 +50,12 @@ def interface(parameters: TileParameters) -> dict[str, object]:
     }
 
 
-def package_files(parameters: TileParameters, vectors: Vectors | None) -> dict[str, str]:
+def package_files(
+    parameters: TileParameters, vectors: Vectors | None, *, version: str
+) -> dict[str, str]:
     """Return the files of the folder: their paths in it, and their texts.
 
-    Without vectors there is no testbench.
+    Without vectors there is no testbench. ``version`` is that of the FuseSoC core.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def package_files(parameters: TileParameters, vectors: Vectors | None) -> dict[s
     files = {
         f"hdl/{TOP}.v": portable_verilog(AxiStreamTile(parameters), name=TOP),
         "interface.json": json.dumps(interface(parameters), indent=2) + "\n",
-        f"{TOP}.core": _core(tested=vectors is not None),
+        f"{TOP}.core": _core(version, tested=vectors is not None),
     }
     if vectors is not None:
         files[f"tb/{TOP}_tb.v"] = TESTBENCH.read_text(encoding="utf-8")
@@ -83,10 +84,10 @@ def _sizes(parameters: TileParameters, vectors: Vectors) -> str:
     return "".join(f"`define {name} {value}\n" for name, value in sizes.items())
 
 
-def _core(*, tested: bool) -> str:
+def _core(version: str, *, tested: bool) -> str:
     """Return the FuseSoC core description (CAPI2)."""
     text = f"""CAPI=2:
-name: adq:pim:{TOP}:{adq.__version__}
+name: adq:pim:{TOP}:{version}
 description: Processing-in-memory tile with AXI4-Stream ports
 
 filesets:

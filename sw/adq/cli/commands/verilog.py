@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+import adq
 from adq.cli.tile_options import (
     DEFAULT_TILE,
     ColumnsOption,
@@ -64,7 +65,7 @@ def verilog(
             count = min(images, len(artifact.samples))
             works = network_work(artifact, parameters, count)
             played = vectors_of(parameters, [job for work in works for job in work.jobs[:jobs]])
-        files = package_files(parameters, played)
+        files = package_files(parameters, played, version=adq.__version__)
         for name, text in files.items():
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
