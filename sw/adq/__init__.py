@@ -2,6 +2,7 @@
 
 >>> prepared = adq.prepare(network, example)
 >>> controller = adq.Controller(prepared)
+>>> print(adq.energy(network, images))
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = [
     "Prepared",
     "QuantizationConfig",
     "__version__",
+    "energy",
     "prepare",
 ]
 
@@ -44,8 +46,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Names that need PyTorch are looked up when they are used: the command line answers without it.
-    if name not in _HOMES:
+    if name not in _HOMES and name != "energy":
         raise AttributeError(f"module 'adq' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "energy":
+        return import_module("adq.energy")  # a package that is called like a function
     return getattr(import_module(_HOMES[name]), name)
