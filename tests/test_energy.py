@@ -259,6 +259,7 @@ def test_a_bound_is_of_sizes_left_out_as_far_from_their_neighbours(model):
             "left_out_error": first,
             "left_out_predictor_error": second,
             "left_out_difference": second - first,
+            "left_out_leakage_error": -first,
         }
 
     known = [
@@ -270,6 +271,7 @@ def test_a_bound_is_of_sizes_left_out_as_far_from_their_neighbours(model):
     def bounds(rows: int, columns: int) -> tuple[float | None, float | None]:
         found = blended(known, dataclasses.replace(TILE, rows=rows, columns=columns))
         assert found.difference == pytest.approx(0.03)
+        assert found.leakage_bound == found.bound
         return found.bound, found.predictor_bound
 
     # Between sizes, half a doubling of each side from one: as near as 64x64 was.

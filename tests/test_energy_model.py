@@ -340,7 +340,7 @@ def test_the_command_on_artifacts(model_file, tmp_path):
     assert f"{ratio:.2f}x" in result.stdout
     assert written["scaled_from"] == "16x32"
     said = " ".join(result.stdout.split())
-    assert "estimate: between tiles of 16x32, which were characterized; no error was" in said
+    assert "estimate: from tiles of 16x32, which were characterized; no error was" in said
     assert "a lower bound" in said
 
 

@@ -98,6 +98,8 @@ class Coefficients:
     was."""
     predictor_bound: float | None = None
     """The same of the energy that features predict."""
+    leakage_bound: float | None = None
+    """The same of an estimate's leakage."""
     difference: float = 0.0
     """Largest share by which the two differed on those layers; where none was measured as far from
     the characterized sizes, the largest of all."""
@@ -305,7 +307,7 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
     ]
 
     def bound(name: str) -> float | None:
-        return max((provenance[name] for provenance in as_far), default=None)
+        return max((abs(provenance[name]) for provenance in as_far), default=None)
 
     return dataclasses.replace(
         parts[0][0],
@@ -320,6 +322,7 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
         scaled_from=" and ".join(f"{each.tile.rows}x{each.tile.columns}" for each, _ in parts),
         bound=bound("left_out_error"),
         predictor_bound=bound("left_out_predictor_error"),
+        leakage_bound=bound("left_out_leakage_error"),
         difference=max(
             (
                 each.provenance["left_out_difference"]

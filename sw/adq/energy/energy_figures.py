@@ -22,7 +22,7 @@ DENSITIES = tuple(float(density) for density in np.linspace(0, 1, 11))
 def draw(model: Coefficients, networks: Sequence[NetworkEnergy]) -> dict[str, Figure]:
     """Figures by name: ``mac``, ``density``, and ``layers`` of these networks."""
     said = f"{model.tile.rows}x{model.tile.columns} tile, {model.library}, {model.conditions}" + (
-        f", between tiles of {model.scaled_from}" if model.scaled_from else ""
+        f", from tiles of {model.scaled_from}" if model.scaled_from else ""
     )
     return {
         "mac": _draw_mac(model, said),

@@ -83,7 +83,7 @@ class NetworkEnergies:
     def name(self) -> str:
         """What the figures are."""
         scaled = self.model.scaled_from
-        estimate = f", an estimate between tiles of {scaled}" if scaled else ""
+        estimate = f", an estimate from tiles of {scaled}" if scaled else ""
         return f"counted switching, {self.model.library} at gate level{estimate}"
 
     @property

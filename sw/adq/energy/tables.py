@@ -102,7 +102,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     """What has to be known of the figures, a line each."""
     tile = coefficients.tile
     characterized = (
-        f"estimate: between tiles of {coefficients.scaled_from}, which were characterized"
+        f"estimate: from tiles of {coefficients.scaled_from}, which were characterized"
         if coefficients.scaled_from
         else "characterized at gate level"
     )
@@ -115,6 +115,8 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
         characterized += f"; at most {error:.1%} off on layers that the model has not seen"
     if coefficients.scaled_from:
         characterized += "; leakage by bit cells, rows and columns of these"
+        if coefficients.leakage_bound is not None:
+            characterized += f", at most {coefficients.leakage_bound:.1%} off there"
     revisions = [
         f"{block} was characterized on another revision of its RTL."
         for block in coefficients.other_revisions

@@ -135,7 +135,7 @@ def gate_table(
 def _told(model: Coefficients | None) -> str:
     if model is None:
         return "none of this library: fit one to its characterization"
-    scaled = f", an estimate between tiles of {model.scaled_from}" if model.scaled_from else ""
+    scaled = f", an estimate from tiles of {model.scaled_from}" if model.scaled_from else ""
     return f"{model.library}{scaled}"
 
 
