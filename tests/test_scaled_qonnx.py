@@ -12,8 +12,8 @@ from adq.cli.application import main
 from adq.golden.artifact import read_artifact
 from adq.golden.exchange.comparison import compare
 from adq.golden.exchange.reading import read_model
-from adq.golden.exchange.scaled import build_scaled
 from adq.golden.integer_network import run
+from adq.golden.onnx.scaled import build_scaled
 from tests.golden_networks import digits_like_network
 
 pytestmark = pytest.mark.testpoint("network.exported")

@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from adq.golden.exchange.opening import ExchangeError
 from adq.golden.formats import ActivationFormat
 from adq.golden.network import Network
 from adq.golden.nodes import (
@@ -35,6 +34,7 @@ from adq.golden.nodes import (
     Rescale,
     Reshape,
 )
+from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import IR_VERSION, OPSET, QONNX_DOMAIN, output_name, with_shapes
 
 _ROUNDED = 2.0**-14
@@ -46,7 +46,7 @@ def build_scaled(network: Network) -> onnx.ModelProto:
 
     Raises
     ------
-    ExchangeError
+    OnnxError
         A node has no form there; the message names it.
 
     """
@@ -114,7 +114,7 @@ class _Lowering:
 
     def _quant(self, tensor: str, target: ActivationFormat, output: str) -> str:
         if target.bits == 1 and target.signed:
-            raise ExchangeError(f"{output}: a signed format of one bit is -1 and 1 in QONNX")
+            raise OnnxError(f"{output}: a signed format of one bit is -1 and 1 in QONNX")
         return self._add(
             "Quant",
             tensor,
@@ -160,7 +160,7 @@ class _Lowering:
                 return self._add("Concat", *sources, output=node.name, axis=1)
             case Gather():
                 return self._gather(node, source)
-        raise ExchangeError(
+        raise OnnxError(
             f"{node.name}: {type(node).__name__} has no form in QONNX with float scales"
         )
 
@@ -272,7 +272,7 @@ class _Lowering:
             constant = self._constant(f"{node.name}/pads", np.array(pads), np.int64)
             return self._add("Pad", source, constant, output=node.name)
         if any((line < 0).any() for line in node.positions):
-            raise ExchangeError(
+            raise OnnxError(
                 f"{node.name}: pads and chooses at once, which has no form in QONNX with float "
                 "scales"
             )
