@@ -39,8 +39,14 @@ _INPUTS = (
 """Types of images."""
 
 _RUNTIME_DOMAIN = "com.microsoft"
-_RUNTIME_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear"})
-"""Operators of ONNX Runtime's own domain that are those of ONNX, for more widths."""
+_RUNTIME_OPERATORS = frozenset(
+    {
+        *("QuantizeLinear", "DequantizeLinear", "QGemm", "QLinearAdd", "QLinearMul"),
+        *("QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat"),
+        *("QLinearSigmoid", "QLinearLeakyRelu"),
+    }
+)
+"""Operators of ONNX Runtime's own domain: those of ONNX for more widths, and on integers."""
 
 
 _KINDS = {
