@@ -85,7 +85,7 @@ class Imported:
 
         """
         images = np.asarray(images)
-        if images.shape[1:] != self.image_shape or not len(images):
+        if images.shape[1:] != self.image_shape or not images.size:
             raise ExchangeError(
                 f"images have shape {images.shape}: they must be (N, "
                 f"{', '.join(map(str, self.image_shape))})"

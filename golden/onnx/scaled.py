@@ -27,6 +27,7 @@ from adq.golden.nodes import (
     Flatten,
     Gather,
     Linear,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
     Multiply,
@@ -160,6 +161,8 @@ class _Lowering:
                 return self._add("Concat", *sources, output=node.name, axis=1)
             case Gather():
                 return self._gather(node, source)
+            case Lookup():
+                return self._rounded(node, source)
         raise OnnxError(
             f"{node.name}: {type(node).__name__} has no form in QONNX with float scales"
         )
@@ -222,6 +225,25 @@ class _Lowering:
             window = {"kernel_shape": node.kernel, "strides": node.stride}
             self._add("AveragePool", source, output=output, name=node.name, **window)
         return self._requantize(node, output, self._factor(node) * count)
+
+    def _rounded(self, node: Lookup, source: str) -> str:
+        """Append the quantizer that a table is, which only rounds to another scale."""
+        given, target = self.network.formats[node.input], node.format
+        entries = np.arange(given.lo, given.hi + 1, dtype=np.float32) * np.float32(given.scale)
+        steps = np.rint(entries / np.float32(target.scale)).astype(np.int64)
+        within = np.flatnonzero((node.table > target.lo) & (node.table < target.hi))
+        middle = int(within[len(within) // 2]) if len(within) else 0
+        offset = int(node.table[middle] - steps[middle])
+        if not np.array_equal(np.clip(steps + offset, target.lo, target.hi), node.table):
+            raise OnnxError(
+                f"{node.name}: a table that is no rounding has no form in QONNX with float scales"
+            )
+        if offset:
+            constant = self._constant(f"{node.name}/offset", np.array(offset * target.scale))
+            source = self._add("Add", source, constant, output=f"{node.name}/shifted")
+        if not target.signed:
+            source = self._add("Relu", source, output=f"{node.name}/relu")
+        return self._quant(source, target, node.name)
 
     def _requantize(self, node: Node, tensor: str, factor: np.ndarray) -> str:
         """Append factors and offsets a channel where they are some, and the quantizer."""
