@@ -410,3 +410,28 @@ def test_what_onnx_runtime_quantizes(tmp_path, form, kind, per_channel):
         node.activations for node in compared
     )
     assert found.differing_classes <= 2
+
+
+@pytest.mark.parametrize("one", [(1, 0.0), (0, 0.0), (0, 9.0)])
+@pytest.mark.parametrize("other", [(1, 0.0), (0, 0.0), (0, 9.0)])
+def test_sums_without_a_quantizer_are_exact(tmp_path, one, other):
+    """Products, sums and averages of few bits are read by a layer as they are."""
+    rng = np.random.default_rng(SEED)
+    model = Model(4, 6, 6)
+    x = model.quant("image", 2**-4, 6, signed=one[0], zero=one[1])
+    y = model.add("Mul", x, np.float32(-0.75))
+    y = model.quant(y, 2**-2, 5, signed=other[0], zero=other[1])
+    scores = []
+    for source in (
+        model.add("Mul", x, y),
+        model.add("Add", x, y),
+        model.add("GlobalAveragePool", y),
+        model.add("AveragePool", x, kernel_shape=[2, 2]),
+    ):
+        weight = rng.integers(-3, 4, (2, 4, 1, 1)) * 0.5
+        weight = model.quant(model.constant(weight.astype(np.float32)), 0.5, 4)
+        scores.append(model.add("Conv", source, weight))
+    imported = read_model(model.save(tmp_path / "m.onnx", *scores))
+    found = compare(imported, images_of((4, 6, 6)))
+    assert found.agrees
+    assert sum(node.operation == "Conv2d" and node.accumulators > 0 for node in found.nodes) == 4
