@@ -269,7 +269,7 @@ REFUSED = {
     "count_include_pad=1": lambda m: m.add(
         "AveragePool", m.qdq("image", 0.1, np.uint8(0)), kernel_shape=[3, 3], pads=[1] * 4
     ),
-    "in QDQ form": lambda m: m.add("QLinearAdd", "image", domain="com.microsoft"),
+    "in QDQ form": lambda m: m.add("QLinearSoftmax", "image", domain="com.microsoft"),
 }
 
 
@@ -356,3 +356,82 @@ def test_no_other_network_is_read(tmp_path, kind):
     path = model.save(tmp_path / "m.onnx", model.qdq(x, 0.03, np.uint8(100)))
     with pytest.raises(ExchangeError):
         read_model(path)
+
+
+class Calibration:
+    """Images for ONNX Runtime's static quantization, one by one."""
+
+    def __init__(self, images):
+        self.images = iter(images)
+
+    def get_next(self):
+        image = next(self.images, None)
+        return None if image is None else {"image": image[None]}
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("kind", ["QUInt8", "QInt8"])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_what_onnx_runtime_quantizes(tmp_path, form, kind, per_channel):
+    """A network in floating point, quantized by ONNX Runtime itself in both of its forms."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    rng = np.random.default_rng(SEED)
+
+    def normal(*shape):
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+
+    model = Model(3, 12, 12)
+    stem = model.add(
+        "Relu", model.add("Conv", "image", normal(8, 3, 3, 3), normal(8), pads=[1] * 4)
+    )
+    more = model.add("Conv", stem, normal(8, 8, 3, 3), normal(8), pads=[1] * 4)
+    x = model.add("Relu", model.add("Add", more, stem))
+    x = model.add("Concat", x, model.add("Conv", x, normal(4, 8, 1, 1)), axis=1)
+    x = model.add("Flatten", model.add("GlobalAveragePool", x))
+    x = model.add("Gemm", x, normal(10, 12), normal(10), transB=1)
+    model.save(tmp_path / "float.onnx", x)
+    images = images_of((3, 12, 12), 100)
+    quantization.quantize_static(
+        str(tmp_path / "float.onnx"),
+        str(tmp_path / "m.onnx"),
+        Calibration(images[:20]),
+        quant_format=quantization.QuantFormat[form],
+        activation_type=quantization.QuantType[kind],
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=per_channel,
+    )
+    imported = read_model(tmp_path / "m.onnx")
+    found = compare(imported, images)
+    assert found.agrees
+    compared = [node for node in found.nodes if node.activations]
+    assert len(compared) >= 5
+    assert max(node.largest_difference for node in compared) <= 1
+    assert sum(node.differing_activations for node in compared) < 0.02 * sum(
+        node.activations for node in compared
+    )
+    assert found.differing_classes <= 2
+
+
+@pytest.mark.parametrize("one", [(1, 0.0), (0, 0.0), (0, 9.0)])
+@pytest.mark.parametrize("other", [(1, 0.0), (0, 0.0), (0, 9.0)])
+def test_sums_without_a_quantizer_are_exact(tmp_path, one, other):
+    """Products, sums and averages of few bits are read by a layer as they are."""
+    rng = np.random.default_rng(SEED)
+    model = Model(4, 6, 6)
+    x = model.quant("image", 2**-4, 6, signed=one[0], zero=one[1])
+    y = model.add("Mul", x, np.float32(-0.75))
+    y = model.quant(y, 2**-2, 5, signed=other[0], zero=other[1])
+    scores = []
+    for source in (
+        model.add("Mul", x, y),
+        model.add("Add", x, y),
+        model.add("GlobalAveragePool", y),
+        model.add("AveragePool", x, kernel_shape=[2, 2]),
+    ):
+        weight = rng.integers(-3, 4, (2, 4, 1, 1)) * 0.5
+        weight = model.quant(model.constant(weight.astype(np.float32)), 0.5, 4)
+        scores.append(model.add("Conv", source, weight))
+    imported = read_model(model.save(tmp_path / "m.onnx", *scores))
+    found = compare(imported, images_of((4, 6, 6)))
+    assert found.agrees
+    assert sum(node.operation == "Conv2d" and node.accumulators > 0 for node in found.nodes) == 4

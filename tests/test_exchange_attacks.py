@@ -32,6 +32,7 @@ def refused(tmp_path, model, message):
     with pytest.raises((ExchangeError, NetworkError), match=message) as error:
         read_model(tmp_path / "m.onnx")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
 
 
 def edited(change):
@@ -139,6 +140,9 @@ ATTACKS = {
     "auto_pad": attribute(auto_pad="AROUND"),
     "operators of version": lambda proto: setattr(proto.opset_import[0], "version", 2**40),
     "have one name": lambda proto: proto.graph.initializer.append(proto.graph.initializer[0]),
+    "a name in the file has 1000000 characters": lambda proto: setattr(
+        proto.graph.node[-1], "domain", "y" * 10**6
+    ),
     "sparse tensors": lambda proto: proto.graph.sparse_initializer.add(),
 }
 
@@ -304,3 +308,24 @@ def test_a_damaged_archive(tmp_path):
         except FileError:
             refused += 1
     assert refused > 100
+
+
+IMAGES = {
+    "images have shape": [{"images": np.float32(1)}, {"images": np.zeros((0, 2, 6, 6))}],
+    "no finite numbers": [{"images": np.full((2, 2, 6, 6), value)} for value in (np.nan, 1e300)],
+    "name the array": [{"pictures": np.zeros((2, 2, 6, 6))}],
+    "labels are": [{"images": np.zeros((2, 2, 6, 6)), "labels": np.zeros(2)}],
+    "labels span": [{"images": np.zeros((2, 2, 6, 6)), "labels": np.full((2, 6, 6), 3)}],
+}
+
+
+@pytest.mark.parametrize("message", IMAGES)
+def test_images_that_suit_no_network(tmp_path, message):
+    from adq.golden.exchange.importing import images_and_labels
+
+    model, output = good()
+    imported = read_model(model.save(tmp_path / "m.onnx", output))
+    for arrays in IMAGES[message]:
+        path = saved(tmp_path, "a.npz", **arrays)
+        with pytest.raises(ExchangeError, match=message):
+            images_and_labels(imported, path, count=2, seed=1)

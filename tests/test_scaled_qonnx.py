@@ -12,8 +12,8 @@ from adq.cli.application import main
 from adq.golden.artifact import read_artifact
 from adq.golden.exchange.comparison import compare
 from adq.golden.exchange.reading import read_model
-from adq.golden.exchange.scaled import build_scaled
 from adq.golden.integer_network import run
+from adq.golden.onnx.scaled import build_scaled
 from tests.golden_networks import digits_like_network
 
 pytestmark = pytest.mark.testpoint("network.exported")
@@ -182,3 +182,18 @@ def test_hls4ml_predicts_the_same_classes_of_a_thousand_digits(tmp_path):
     whole, classes = digits()
     found = made.predict(np.ascontiguousarray(real(network, whole)))
     assert (found.reshape(len(whole), -1).argmax(1) != classes).sum() == 0
+
+
+def test_an_imported_network_goes_out_again(tmp_path):
+    """Tables that only round to another scale are quantizers again."""
+    files = Path(__file__).parent / "exchange"
+    for name in ("onnxruntime", "brevitas"):
+        network = read_model(files / f"{name}-digits.onnx").network
+        onnx.save(build_scaled(network), tmp_path / "m.onnx")
+        again = read_model(tmp_path / "m.onnx")
+        rng = np.random.default_rng(SEED)
+        lo, hi = network.input_format.lo, network.input_format.hi
+        whole = rng.integers(lo, hi + 1, (200, *network.input_shape))
+        found = compare(again, real(network, whole))
+        assert found.agrees
+        assert (found.classes != run(network, whole).classes).sum() <= 2

@@ -1,1 +1,1 @@
-"""Networks from and for other tools: quantized ONNX files in, QONNX with float scales out."""
+"""Networks of other tools: quantized ONNX files as integer networks."""

@@ -138,10 +138,14 @@ class Builder(Integers):
         return Codes(tensor=grid.tensor, shape=grid.shape, base=quantizer.zero - grid.zero)
 
     def _never_negative(self, value: Pending) -> bool:
-        source = self.formats[value.make.keywords["input"]]
+        """Whether sums are at least 0: those of integers that are, with what zero points take."""
+        read = [
+            value.make.keywords[each] for each in ("input", "other") if each in value.make.keywords
+        ]
+        lowest = min(self.formats[name].lo for name in read)
         skip = value.skip
         other = 0 if skip is None else self.formats[skip.tensor].lo - skip.zero
-        return min(source.lo, 0) + value.shift >= 0 and other >= 0
+        return lowest >= 0 and value.shift >= 0 and other >= 0
 
     def _requantized(self, value: Pending, form: IntegerForm, rounding: str) -> str:
         """Add a node with the requantization that a quantizer asks for."""

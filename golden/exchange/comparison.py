@@ -117,6 +117,7 @@ class _Original:
         graph = imported.graph
         names = {each.tensor for each in imported.accumulators.values()}
         names |= {name for name, _ in imported.originals.values()}
+        names |= {name for name, _ in imported.codes.values()}
         made = {name for node in graph.model.graph.node for name in node.output}
         self.names = [*graph.outputs, *sorted((names & made) - set(graph.outputs))]
         self.input = graph.input
@@ -173,7 +174,7 @@ class _Forced:
         """Compare what a node gives with what the file has."""
         own = self._compute(node)
         original = self.imported.accumulators.get(node.name)
-        if original is not None and node.name in self.sums:
+        if original is not None and original.tensor in self.tensors and node.name in self.sums:
             sums = self.sums[node.name]
             channels = (-1,) + (1,) * (sums.ndim - 2)
             unit, rest = (each.reshape(channels) for each in (original.unit, original.remainder))
@@ -191,7 +192,11 @@ class _Forced:
             )
 
     def _of_file(self, name: str) -> np.ndarray | None:
-        """Integers of a tensor that the file holds in real numbers."""
+        """Integers of a tensor that the file holds, as integers or in real numbers."""
+        codes = self.imported.codes.get(name)
+        if codes is not None and codes[0] in self.tensors:
+            whole = self.tensors[codes[0]].astype(np.int64) - codes[1]
+            return whole.reshape(-1, *self.network.shapes[name])
         found = self.imported.originals.get(name)
         if found is None or found[0] not in self.tensors:
             return None

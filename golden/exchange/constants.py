@@ -41,6 +41,14 @@ def _reshape(operator: Operator, values: list[np.ndarray], opset: int) -> np.nda
         raise operator.error(f"reshapes a constant of shape {values[0].shape}") from None
 
 
+def _product(operator: Operator, values: list[np.ndarray], opset: int) -> np.ndarray:
+    operator.take()
+    try:
+        return np.asarray(np.multiply(*values))
+    except (ValueError, TypeError):
+        raise operator.error("multiplies constants of other shapes") from None
+
+
 def _same_constant(operator: Operator, values: list[np.ndarray], opset: int) -> np.ndarray:
     return values[0]
 
@@ -51,5 +59,6 @@ FOLDED = {
     "Transpose": _transpose,
     "Reshape": _reshape,
     "Identity": _same_constant,
+    "Mul": _product,
 }
 """Operators that are computed where all of their inputs are constants."""

@@ -107,8 +107,9 @@ def images_and_labels(
         raise ExchangeError(f"{path}: holds {names}: name the array of images `images`")
     dtype = imported.graph.input_dtype
     if np.issubdtype(dtype, np.floating):
-        images = images.astype(dtype)
-    imported.integers(images[:1])  # says what is wrong before anything runs
+        with np.errstate(over="ignore"):  # what is too large is infinite, and refused
+            images = images.astype(dtype)
+    imported.integers(images)  # says what is wrong before anything runs
     labels = arrays.get("labels")
     if labels is not None:
         labels = labels_of(imported, labels, len(images))

@@ -43,6 +43,8 @@ class Integers:
         self.formats: dict[str, ActivationFormat] = {}
         self.originals: dict[str, tuple[str, Grid]] = {}
         """The file's tensor of real numbers for a tensor of the network."""
+        self.codes: dict[str, tuple[str, int]] = {}
+        """The file's tensor of integers for a tensor of the network, and its base."""
         self.accumulators: dict[str, OriginalAccumulators] = {}
         self._names = {INPUT}
         self._numbers: collections.Counter[str] = collections.Counter()

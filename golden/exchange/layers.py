@@ -6,19 +6,43 @@ import math
 
 import numpy as np
 
-from adq.golden.exchange import quantizers
 from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import Operator
 from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import flattening, padded, window
-from adq.golden.exchange.values import Codes, Grid, Pending, Value, Weights
+from adq.golden.exchange.values import Grid, Pending, Value, Weights
 from adq.golden.im2col import output_size
 from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply
 
 
 def convolution(scene: Scene, operator: Operator) -> Pending:
     """Read a Conv of activations with quantized weights."""
-    return _convolution(scene, operator, scene.grid(operator), _weights(scene, operator, 1), 2)
+    grid, weights = scene.grid(operator), _weights(scene, operator, 1)
+    bias = _bias(scene, operator, 2)
+    integers, scale = weights.integers, weights.scale
+    if integers.ndim == 3:  # a length is an image of one row
+        integers, scale = integers[:, :, None], scale[:, :, None]
+    if integers.ndim != 4:
+        raise operator.error(f"has weights of shape {integers.shape}")
+    kernel, stride, pads, dilation, (groups,) = window(
+        scene, operator, grid.shape, kernel=integers.shape[2:], group=1
+    )
+    if kernel != integers.shape[2:]:
+        raise operator.error(f"has a kernel_shape of {kernel} and weights {integers.shape}")
+    padding = (0, 0)
+    if any(pads) and pads[:2] == pads[2:] and scene.builder.can_be_centred(grid):
+        grid, padding = scene.builder.centred(grid), pads[:2]
+    else:
+        grid = padded(scene, operator, grid, pads)
+    weights = dataclasses.replace(weights, integers=integers, scale=scale)
+    return _layer(
+        scene,
+        operator,
+        grid,
+        weights,
+        bias,
+        functools.partial(Conv2d, stride=stride, padding=padding, groups=groups, dilation=dilation),
+    )
 
 
 def gemm(scene: Scene, operator: Operator) -> Pending:
@@ -40,34 +64,6 @@ def matrix_product(scene: Scene, operator: Operator) -> Pending:
     if weights.integers.ndim != 2:
         raise operator.error("multiplies by something else than a matrix of weights")
     return _linear(scene, operator, scene.grid(operator), weights.transposed((1, 0)), None)
-
-
-def linear_convolution(scene: Scene, operator: Operator) -> Codes:
-    """Read a QLinearConv: quantizers and convolution in one."""
-    names = ("scale", "zero point", "", "scale of weights", "zero point of weights")
-    sx, zx, _, sw, zw = (
-        scene.required(operator, place, what) if what else None
-        for place, what in enumerate(names, 1)
-    )
-    grid, target, weights = _linear_operands(scene, operator, (sx, zx), (3, sw, zw, 0), (6, 7))
-    bias = scene.constant(operator, 8, "bias")
-    unit = grid.scale * weights.scale.reshape(len(weights.integers), -1)[:, 0]
-    real = None if bias is None else bias.astype(np.float64) * unit
-    pending = _convolution(scene, operator, grid, weights, None, real)
-    return scene.builder.settle(dataclasses.replace(pending, original=None), target)
-
-
-def linear_product(scene: Scene, operator: Operator) -> Codes:
-    """Read a QLinearMatMul: quantizers and product in one."""
-    operator.take()
-    names = ("scale", "zero point", "", "scale of weights", "zero point of weights")
-    sx, zx, _, sw, zw = (
-        scene.required(operator, place, what) if what else None
-        for place, what in enumerate(names, 1)
-    )
-    grid, target, weights = _linear_operands(scene, operator, (sx, zx), (3, sw, zw, 1), (6, 7))
-    pending = _linear(scene, operator, grid, weights.transposed((1, 0)), None)
-    return scene.builder.settle(dataclasses.replace(pending, original=None), target)
 
 
 def average(scene: Scene, operator: Operator) -> Pending:
@@ -133,44 +129,12 @@ def product(scene: Scene, operator: Operator) -> Pending:
     )
 
 
-def _convolution(
+def _linear(
     scene: Scene,
     operator: Operator,
     grid: Grid,
     weights: Weights,
-    bias_place: int | None,
-    bias: np.ndarray | None = None,
-) -> Pending:
-    if bias_place is not None:
-        bias = _bias(scene, operator, bias_place)
-    integers, scale = weights.integers, weights.scale
-    if integers.ndim == 3:  # a length is an image of one row
-        integers, scale = integers[:, :, None], scale[:, :, None]
-    if integers.ndim != 4:
-        raise operator.error(f"has weights of shape {integers.shape}")
-    kernel, stride, pads, dilation, (groups,) = window(
-        scene, operator, grid.shape, kernel=integers.shape[2:], group=1
-    )
-    if kernel != integers.shape[2:]:
-        raise operator.error(f"has a kernel_shape of {kernel} and weights {integers.shape}")
-    padding = (0, 0)
-    if any(pads) and pads[:2] == pads[2:] and scene.builder.can_be_centred(grid):
-        grid, padding = scene.builder.centred(grid), pads[:2]
-    else:
-        grid = padded(scene, operator, grid, pads)
-    weights = dataclasses.replace(weights, integers=integers, scale=scale)
-    return _layer(
-        scene,
-        operator,
-        grid,
-        weights,
-        bias,
-        functools.partial(Conv2d, stride=stride, padding=padding, groups=groups, dilation=dilation),
-    )
-
-
-def _linear(
-    scene: Scene, operator: Operator, grid: Grid, weights: Weights, bias: np.ndarray | None
+    bias: np.ndarray | Weights | None,
 ) -> Pending:
     if len(grid.shape) != 1:
         raise operator.error(f"reads a tensor of shape {grid.shape}: flatten it before")
@@ -182,7 +146,7 @@ def _layer(
     operator: Operator,
     grid: Grid,
     weights: Weights,
-    bias: np.ndarray | None,
+    bias: np.ndarray | Weights | None,
     make: functools.partial,
 ) -> Pending:
     """Return a layer's sums of products, whose zero point will be in its bias."""
@@ -197,7 +161,13 @@ def _layer(
         )
     sums = weights.integers.reshape(outputs, -1)
     unit = grid.scale * scales[:, 0]
+    if isinstance(bias, Weights):
+        # Its scale is that of the sums, but for float32: then its integers are meant.
+        own = np.broadcast_to(bias.scale.reshape(-1), (bias.integers.size,))
+        meant = own.size == outputs and (np.abs(own / unit - 1) < 1e-6).all()
+        bias = bias.integers.reshape(-1) * unit if meant else bias.real
     if bias is not None:
+        bias = bias.astype(np.float64)
         if bias.shape not in ((), (1,), (1, 1), (outputs,), (1, outputs)):
             raise operator.error(f"has a bias of shape {bias.shape} for {outputs} outputs")
         bias = np.broadcast_to(bias.reshape(-1), (outputs,))
@@ -233,52 +203,16 @@ def _weights(scene: Scene, operator: Operator, place: int) -> Weights:
     return value
 
 
-def _bias(scene: Scene, operator: Operator, place: int) -> np.ndarray | None:
-    """Bias in real numbers, whether a file quantizes it or not."""
+def _bias(scene: Scene, operator: Operator, place: int) -> np.ndarray | Weights | None:
+    """Return the bias of a layer, whether a file quantizes it or not."""
     if len(operator.inputs) <= place or not operator.inputs[place]:
         return None
     value = scene.values[operator.inputs[place]]
-    real = value.real if isinstance(value, Weights) else value
-    if not isinstance(real, np.ndarray):
+    if not isinstance(value, np.ndarray | Weights):
         raise operator.error("has a bias that is computed: it must be a constant")
-    if not np.isfinite(real).all():
+    if isinstance(value, np.ndarray) and not np.isfinite(value).all():
         raise operator.error("has a bias that is no finite numbers")
-    return real.astype(np.float64)
-
-
-def _linear_operands(
-    scene: Scene,
-    operator: Operator,
-    source: tuple[np.ndarray, np.ndarray],
-    weight: tuple[int, np.ndarray, np.ndarray, int],
-    target: tuple[int, int],
-):
-    """Activations, quantizer of the output and weights of a QLinear operator."""
-
-    def parameters(scale: np.ndarray, zero: np.ndarray):
-        limits = quantizers.integer_limits(zero.dtype)
-        if limits is None:
-            raise operator.error(f"has a zero point of {zero.dtype}")
-        plain = dataclasses.replace(operator, attributes={})
-        return quantizers.linear_parameters(plain, scale, zero, zero.dtype)
-
-    codes = scene.value(operator, 0)
-    if not isinstance(codes, Codes):
-        raise operator.error("reads numbers in floating point: integers are expected")
-    quantizer = quantizers.activations(operator, *parameters(*source))
-    grid = Grid(
-        tensor=codes.tensor,
-        shape=codes.shape,
-        scale=quantizer.scale,
-        zero=quantizer.zero - codes.base,
-    )
-    place, scale, zero, axis = weight
-    constant = scene.required(operator, place, "weights")
-    scale, zero, lo, hi = parameters(scale, zero)
-    scale, zero = quantizers.both_beside(operator, (scale, zero), axis, constant.ndim)
-    weights = quantizers.centred(constant.astype(np.int64), scale, zero, (hi - lo).bit_length())
-    ends = (scene.required(operator, at, "scale of the output") for at in target)
-    return grid, quantizers.activations(operator, *parameters(*ends)), weights
+    return value
 
 
 def _reduces(scene: Scene, operator: Operator, grid: Grid) -> bool:
@@ -298,8 +232,6 @@ LAYERS = {
     "Conv": convolution,
     "Gemm": gemm,
     "MatMul": matrix_product,
-    "QLinearConv": linear_convolution,
-    "QLinearMatMul": linear_product,
     "AveragePool": average,
     "GlobalAveragePool": average,
     "ReduceMean": average,

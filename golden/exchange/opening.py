@@ -26,6 +26,9 @@ MAXIMUM_NODES = 20_000
 MAXIMUM_ELEMENTS = 2**26
 """Most elements of a tensor, of one image."""
 
+MAXIMUM_NAME = 512
+"""Most characters of a name."""
+
 OPSETS = range(11, 26)
 """Versions of ONNX's operators that are understood."""
 
@@ -39,8 +42,14 @@ _INPUTS = (
 """Types of images."""
 
 _RUNTIME_DOMAIN = "com.microsoft"
-_RUNTIME_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear"})
-"""Operators of ONNX Runtime's own domain that are those of ONNX, for more widths."""
+_RUNTIME_OPERATORS = frozenset(
+    {
+        *("QuantizeLinear", "DequantizeLinear", "QGemm", "QLinearAdd", "QLinearMul"),
+        *("QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConcat"),
+        *("QLinearSigmoid", "QLinearLeakyRelu"),
+    }
+)
+"""Operators of ONNX Runtime's own domain: those of ONNX for more widths, and on integers."""
 
 
 _KINDS = {
@@ -171,7 +180,7 @@ def _opened(model: onnx.ModelProto, checksum: str) -> OpenedGraph:
 
 
 def _require_text(model: onnx.ModelProto) -> None:
-    """Refuse names that are no text: what reads them elsewhere would fail on them."""
+    """Refuse names that are no text, or longer than any: they stand in messages."""
     graph = model.graph
     names = [model.producer_name, model.producer_version]
     names += [each.domain for each in model.opset_import]
@@ -181,6 +190,11 @@ def _require_text(model: onnx.ModelProto) -> None:
         names += [each.name for each in node.attribute]
     if not all(isinstance(name, str) for name in names):
         raise ExchangeError("a name in the file is no text: export it again")
+    longest = max(map(len, names))
+    if longest > MAXIMUM_NAME:
+        raise ExchangeError(
+            f"a name in the file has {longest} characters: at most {MAXIMUM_NAME} are read"
+        )
 
 
 def _opset(model: onnx.ModelProto) -> int:

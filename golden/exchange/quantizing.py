@@ -46,7 +46,9 @@ def quantize_linear(scene: Scene, operator: Operator) -> Value:
         scale, zero = quantizers.both_beside(operator, (scale, zero), axis, value.ndim)
         weights = quantizers.quantized(operator, value, scale, zero, lo, hi)
         return (weights.integers + zero).astype(quantizers.integer_type(lo, hi))
-    return quantize(scene, operator, value, quantizers.activations(operator, *parameters))
+    codes = quantize(scene, operator, value, quantizers.activations(operator, *parameters))
+    scene.builder.codes.setdefault(codes.tensor, (operator.output, codes.base))
+    return codes
 
 
 def dequantize_linear(scene: Scene, operator: Operator) -> Value:

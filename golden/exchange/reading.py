@@ -13,6 +13,7 @@ import numpy as np
 
 from adq.golden.exchange.constants import FOLDED
 from adq.golden.exchange.elementwise import ELEMENTWISE
+from adq.golden.exchange.expansion import expanded
 from adq.golden.exchange.integers import OriginalAccumulators
 from adq.golden.exchange.layers import LAYERS
 from adq.golden.exchange.opening import ExchangeError, OpenedGraph, Operator, open_model
@@ -61,6 +62,8 @@ class Imported:
     roundings: tuple[Rounding, ...]
     originals: dict[str, tuple[str, Grid]]
     """The file's tensor of real numbers, by tensor of the network."""
+    codes: dict[str, tuple[str, int]]
+    """The file's tensor of integers, and what to take from them, by tensor of the network."""
     accumulators: dict[str, OriginalAccumulators]
     notes: tuple[str, ...]
     """What was left out without changing a class."""
@@ -82,7 +85,7 @@ class Imported:
 
         """
         images = np.asarray(images)
-        if images.shape[1:] != self.image_shape or not len(images):
+        if images.shape[1:] != self.image_shape or not images.size:
             raise ExchangeError(
                 f"images have shape {images.shape}: they must be (N, "
                 f"{', '.join(map(str, self.image_shape))})"
@@ -117,7 +120,7 @@ def read_model(path: str | Path) -> Imported:
     """
     graph = open_model(path)
     scene = Scene(graph)
-    for operator in graph.operators:
+    for operator in expanded(graph.operators):
         try:
             scene.values[operator.output] = _read(scene, operator)
         except NetworkError as error:
@@ -145,6 +148,7 @@ def read_model(path: str | Path) -> Imported:
         graph=graph,
         roundings=tuple(each for each in scene.builder.roundings if each.node in kept),
         originals=scene.builder.originals,
+        codes=scene.builder.codes,
         accumulators=scene.builder.accumulators,
         notes=tuple(scene.notes),
     )

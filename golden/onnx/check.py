@@ -19,7 +19,7 @@ DOMAINS = frozenset({"", "ai.onnx", QONNX_DOMAIN})
 
 
 class OnnxError(ValueError):
-    """A graph that is not the one of its network, or that cannot be run."""
+    """A graph that is not the one of its network, or cannot be run, or that a network has not."""
 
 
 def parse_model(data: bytes, where: str) -> onnx.ModelProto:

@@ -7,9 +7,9 @@ from rich.markup import escape
 from adq.console import Console
 from adq.files import write_bytes
 from adq.golden.artifact import GRAPHS, read_artifact
-from adq.golden.exchange.opening import ExchangeError
-from adq.golden.exchange.scaled import build_scaled
+from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import Dialect, add_graphs
+from adq.golden.onnx.scaled import build_scaled
 
 __all__ = ["write_graphs", "write_scaled"]
 
@@ -37,13 +37,13 @@ def write_scaled(directory: Path, path: Path, console: Console) -> None:
     ------
     adq.golden.samples.ArtifactError
         The artifact cannot be read.
-    adq.golden.exchange.opening.ExchangeError
+    adq.golden.onnx.check.OnnxError
         A node has no form in QONNX with float scales, or the file would be one of the artifact.
 
     """
     data = build_scaled(read_artifact(directory).network).SerializeToString()
     if path.is_dir() or path.resolve().parent == directory.resolve():
-        raise ExchangeError(f"{path}: name a file outside of the artifact's folder, such as x.onnx")
+        raise OnnxError(f"{path}: name a file outside of the artifact's folder, such as x.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, data)
     console.print(f"Written: {path}, {len(data):,} bytes", highlight=False)

@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from adq.golden.exchange.opening import ExchangeError
 from adq.golden.formats import ActivationFormat
 from adq.golden.network import Network
 from adq.golden.nodes import (
@@ -28,6 +27,7 @@ from adq.golden.nodes import (
     Flatten,
     Gather,
     Linear,
+    Lookup,
     MatrixLayer,
     MaxPool2d,
     Multiply,
@@ -35,6 +35,7 @@ from adq.golden.nodes import (
     Rescale,
     Reshape,
 )
+from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import IR_VERSION, OPSET, QONNX_DOMAIN, output_name, with_shapes
 
 _ROUNDED = 2.0**-14
@@ -46,7 +47,7 @@ def build_scaled(network: Network) -> onnx.ModelProto:
 
     Raises
     ------
-    ExchangeError
+    OnnxError
         A node has no form there; the message names it.
 
     """
@@ -114,7 +115,7 @@ class _Lowering:
 
     def _quant(self, tensor: str, target: ActivationFormat, output: str) -> str:
         if target.bits == 1 and target.signed:
-            raise ExchangeError(f"{output}: a signed format of one bit is -1 and 1 in QONNX")
+            raise OnnxError(f"{output}: a signed format of one bit is -1 and 1 in QONNX")
         return self._add(
             "Quant",
             tensor,
@@ -160,7 +161,9 @@ class _Lowering:
                 return self._add("Concat", *sources, output=node.name, axis=1)
             case Gather():
                 return self._gather(node, source)
-        raise ExchangeError(
+            case Lookup():
+                return self._rounded(node, source)
+        raise OnnxError(
             f"{node.name}: {type(node).__name__} has no form in QONNX with float scales"
         )
 
@@ -223,6 +226,25 @@ class _Lowering:
             self._add("AveragePool", source, output=output, name=node.name, **window)
         return self._requantize(node, output, self._factor(node) * count)
 
+    def _rounded(self, node: Lookup, source: str) -> str:
+        """Append the quantizer that a table is, which only rounds to another scale."""
+        given, target = self.network.formats[node.input], node.format
+        entries = np.arange(given.lo, given.hi + 1, dtype=np.float32) * np.float32(given.scale)
+        steps = np.rint(entries / np.float32(target.scale)).astype(np.int64)
+        within = np.flatnonzero((node.table > target.lo) & (node.table < target.hi))
+        middle = int(within[len(within) // 2]) if len(within) else 0
+        offset = int(node.table[middle] - steps[middle])
+        if not np.array_equal(np.clip(steps + offset, target.lo, target.hi), node.table):
+            raise OnnxError(
+                f"{node.name}: a table that is no rounding has no form in QONNX with float scales"
+            )
+        if offset:
+            constant = self._constant(f"{node.name}/offset", np.array(offset * target.scale))
+            source = self._add("Add", source, constant, output=f"{node.name}/shifted")
+        if not target.signed:
+            source = self._add("Relu", source, output=f"{node.name}/relu")
+        return self._quant(source, target, node.name)
+
     def _requantize(self, node: Node, tensor: str, factor: np.ndarray) -> str:
         """Append factors and offsets a channel where they are some, and the quantizer."""
         tensor = self._scaled(tensor, factor, node)
@@ -272,7 +294,7 @@ class _Lowering:
             constant = self._constant(f"{node.name}/pads", np.array(pads), np.int64)
             return self._add("Pad", source, constant, output=node.name)
         if any((line < 0).any() for line in node.positions):
-            raise ExchangeError(
+            raise OnnxError(
                 f"{node.name}: pads and chooses at once, which has no form in QONNX with float "
                 "scales"
             )
