@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from adq.verif.processes import Processes, StoppedError
@@ -34,7 +34,8 @@ def side_by_side(
     Nothing is begun behind a result that ``ends`` it all, nor what would probably not be done by
     the deadline; what is not done then is cut off.
     """
-    queue, pending = deque(tasks), {}
+    queue = deque(tasks)
+    pending: dict[Future[object], tuple[Task, float]] = {}
     longest: dict[str, float] = {}
     ending = False
 

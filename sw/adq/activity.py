@@ -1,7 +1,7 @@
 """Switching of networks on the tile's RTL, window by window, for people and as SAIF."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class MeasuredActivity:
     def annotated(self) -> float:
         """Share of the design's named nets in the SAIF files."""
         counted = self.run.windows or {"named_nets": 1, "annotated_nets": 0}
-        return counted["annotated_nets"] / counted["named_nets"]
+        return float(counted["annotated_nets"] / counted["named_nets"])
 
     @property
     def agrees(self) -> bool:
@@ -98,11 +98,19 @@ def measure_activity(
 
 def windows_of(run: NetworkRun) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Layer, name and sums of every window with a file."""
-    yield "", "reset", run.windows["reset"]
+    yield "", "reset", _counted(run)["reset"]
     for layer in run.layers:
+        windows = layer.windows or {}
         for window in SHOWN:
-            if window in layer.windows:
-                yield layer.name, window, layer.windows[window]
+            if window in windows:
+                yield layer.name, window, windows[window]
+
+
+def _counted(run: NetworkRun) -> Mapping[str, Any]:
+    """Return the sums of a run whose nets were all counted."""
+    if run.windows is None:
+        raise ValueError(f"the nets of {run.artifact} were not counted")
+    return run.windows
 
 
 def activity_table(measured: MeasuredActivity) -> Table:
@@ -111,10 +119,10 @@ def activity_table(measured: MeasuredActivity) -> Table:
     energies = {layer.run.name: layer for layer in measured.energies.layers}
     blocks = [
         block
-        for block in run.windows["reset"]["blocks"]
+        for block in _counted(run)["reset"]["blocks"]
         if any(window["blocks"][block]["toggles"] for _, _, window in windows_of(run))
     ]
-    nets = run.windows
+    nets = _counted(run)
     plural = "s" if run.images > 1 else ""
     table = Table(
         title=f"{run.artifact}: thousands of toggles, {run.images} image{plural}",

@@ -85,7 +85,7 @@ def simulate_networks(
     found = []
     for number, (path, artifact) in enumerate(zip(paths, artifacts, strict=True)):
 
-        def show(stage, path=path):
+        def show(stage: str, path: Path = path) -> None:
             progress(f"{path}: {stage}")
 
         started = time.monotonic()

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Table:
         """
         many = np.broadcast(*point.values()) if point else np.broadcast(0.0)
         total = np.zeros(many.shape)
-        corners = [((), np.ones(many.shape))]
+        corners: list[tuple[tuple[Any, ...], np.ndarray]] = [((), np.ones(many.shape))]
         for axis, index in zip(self.axes, self.indices, strict=True):
             if len(index) == 1:
                 corners = [((*places, 0), share) for places, share in corners]
@@ -129,7 +130,7 @@ class Cell:
         """Reset and set pins, and the value at which they do nothing; None where ``clear`` or
         ``preset`` is not a pin of its own.
         """
-        tied = {}
+        tied: dict[str, bool] = {}
         for condition in filter(None, (self.clear, self.preset)):
             pin = condition.strip("() !'")
             inverted = (condition.count("!") + condition.count("'")) % 2 == 1
@@ -168,4 +169,5 @@ class WireLoad:
         counts, lengths = np.array(self.lengths).T
         inside = np.interp(fanout, counts, lengths)
         outside = fanout - np.clip(fanout, counts[0], counts[-1])
-        return np.maximum(inside + self.slope * outside, 0) * (fanout > 0)
+        found: np.ndarray = np.maximum(inside + self.slope * outside, 0) * (fanout > 0)
+        return found

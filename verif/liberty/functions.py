@@ -23,7 +23,7 @@ def truth_table(function: str, inputs: list[str]) -> int:
     """
     size = 2 ** len(inputs)
     values = {name: sum(1 << i for i in range(size) if i >> j & 1) for j, name in enumerate(inputs)}
-    return evaluate(function, {**values, "0": 0, "1": 2**size - 1})
+    return int(evaluate(function, {**values, "0": 0, "1": 2**size - 1}))
 
 
 def evaluate(function: str, values: dict[str, Any]) -> Any:

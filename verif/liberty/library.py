@@ -110,8 +110,9 @@ class Library:
             and cell.tied is not None
             and len(cell.inputs) == 2 + len(cell.tied)
         ]
-        fewest = min((len(cell.tied) for cell in found), default=0)
-        return sorted((cell for cell in found if len(cell.tied) == fewest), key=lambda c: c.area)
+        fewest = min((len(cell.tied or ()) for cell in found), default=0)
+        found = [cell for cell in found if len(cell.tied or ()) == fewest]
+        return sorted(found, key=lambda cell: cell.area)
 
 
 class _Reader:
@@ -130,7 +131,7 @@ class _Reader:
             for kind in ("lu_table_template", "power_lut_template")
         }
         """By kind, since each kind has a name space of its own."""
-        self.indices: dict[tuple, np.ndarray] = {}
+        self.indices: dict[tuple[object, ...], np.ndarray] = {}
 
     def _unit(self, attribute: str, unit: str, ours: float) -> float:
         """A unit in terms of ours; liberty's own default is ours too."""

@@ -36,7 +36,8 @@ def repaired(data: bytes) -> bytes:
                 done = span.opening
         elif power is None:
             marked = _MARKED.search(text, span.start, span.end)
-            if marked or not text.startswith(";", _BLANK.match(text, span.end).end()):
+            blank = _BLANK.match(text, span.end)
+            if marked or not text.startswith(";", blank.end() if blank else span.end):
                 statement = text[span.start : span.end]
                 statement = _QUOTED.sub(_without_marks, statement) if marked else statement
                 parts += [text[done : span.start], statement, ";"]
@@ -44,5 +45,5 @@ def repaired(data: bytes) -> bytes:
     return "".join([*parts, text[done:]]).encode("latin-1")
 
 
-def _without_marks(found: re.Match) -> str:
+def _without_marks(found: re.Match[str]) -> str:
     return _MARK.sub("_", found[0]) if found[0][0] == '"' else found[0]

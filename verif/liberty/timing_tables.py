@@ -1,5 +1,6 @@
 """A library's timing tables as arrays that are looked up many at a time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,16 @@ COMBINATIONAL = {
     "combinational_rise": (RISE,),
     "combinational_fall": (FALL,),
 }
+
+
+LEADS: dict[str, dict[int, tuple[int, ...]]] = {
+    "positive_unate": {RISE: (RISE,), FALL: (FALL,)},
+    "negative_unate": {RISE: (FALL,), FALL: (RISE,)},
+}
+"""Edges of an output that follow on each edge of an input, by the sense of the arc."""
+
+ANY_LEADS: dict[int, tuple[int, ...]] = {RISE: (RISE, FALL), FALL: (RISE, FALL)}
+"""The same of an arc of any other sense."""
 
 
 class TimingError(ValueError):
@@ -69,7 +80,9 @@ class TimingTables:
 
     def _timing(self, cell: Cell) -> CellTiming:
         pins = list(cell.pins)
-        arcs, setups, follows = [], [], {}
+        arcs: list[tuple[int, int, int, int, int, int]] = []
+        setups: list[tuple[int, int, int]] = []
+        follows: dict[tuple[int, int], None] = {}
         for target, pin in enumerate(cell.pins.values()):
             for arc in pin.arcs:
                 if arc.related_pin not in cell.pins:
@@ -83,10 +96,7 @@ class TimingTables:
                     arcs += self._arcs(arc, CLOCK, {RISE: (RISE, FALL)}, target)
                 elif arc.kind in COMBINATIONAL and not cell.sequential:
                     edges = COMBINATIONAL[arc.kind]
-                    leads = {
-                        "positive_unate": {RISE: (RISE,), FALL: (FALL,)},
-                        "negative_unate": {RISE: (FALL,), FALL: (RISE,)},
-                    }.get(arc.sense, {RISE: (RISE, FALL), FALL: (RISE, FALL)})
+                    leads = LEADS.get(arc.sense, ANY_LEADS)
                     leads = {e: tuple(t for t in ts if t in edges) for e, ts in leads.items()}
                     arcs += self._arcs(arc, source, leads, target)
                     follows[source, target] = None
@@ -101,7 +111,9 @@ class TimingTables:
             setups=list(dict.fromkeys(setups)),
         )
 
-    def _arcs(self, arc: Arc, source: int, leads: dict[int, tuple[int, ...]], target: int):
+    def _arcs(
+        self, arc: Arc, source: int, leads: dict[int, tuple[int, ...]], target: int
+    ) -> Iterator[tuple[int, int, int, int, int, int]]:
         for edge, target_edges in leads.items():
             for target_edge in target_edges:
                 name = ("rise", "fall")[target_edge]
@@ -125,11 +137,11 @@ class TimingTables:
             if len(axis) == 1:
                 axes[i] = np.array([axis[0], axis[0] + 1])
                 values = np.repeat(values, 2, axis=i)
-        self.tables.append((*axes, values))
+        self.tables.append((axes[0], axes[1], values))
         self.numbers[id(table)] = len(self.tables) - 1
         return self.numbers[id(table)]
 
-    def _pack(self):
+    def _pack(self) -> None:
         rows = max(len(x) for x, _, _ in self.tables)
         columns = max(len(y) for _, y, _ in self.tables)
         self.x = np.full((len(self.tables), rows), np.inf)
@@ -157,4 +169,5 @@ class TimingTables:
         values = self.values
         low = values[number, i, j] * (1 - v) + values[number, i, j + 1] * v
         high = values[number, i + 1, j] * (1 - v) + values[number, i + 1, j + 1] * v
-        return low * (1 - u) + high * u
+        found: np.ndarray = low * (1 - u) + high * u
+        return found

@@ -56,7 +56,8 @@ def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
         return nets[-2:]
     middle = (len(words) + 1) // 2
     low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
-    total, carry = [], words[0]
+    total: list[np.ndarray] = []
+    carry: np.ndarray | None = words[0]
     for place in range(len(words).bit_length()):
         terms = [*high[place : place + 1], *low[place : place + 1]]
         if carry is not None:

@@ -26,7 +26,7 @@ def job_beat(
         "vectors": vectors,
         "row_blocks": row_blocks,
     }
-    bits = layout.const(fields).as_value().value
+    bits: int = layout.const(fields).as_value().value  # type: ignore[attr-defined, arg-type]
     return bits.to_bytes(-(-layout.size // 8), "little")
 
 

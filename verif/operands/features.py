@@ -9,7 +9,7 @@ The tile is taken as it is after reset: zeros in both banks, all registers at ze
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import threadpoolctl
@@ -99,7 +99,7 @@ class _Run:
         self.features["cycles"] = parameters.sequence_cycles(sequence)
         self.features["jobs"] = len(jobs)
 
-    def _add(self, name: str, value: float) -> None:
+    def _add(self, name: str, value: "float | np.integer[Any]") -> None:
         self.features[name] += float(value)
 
     def _held(self, register: str, words: int) -> np.ndarray:
@@ -303,7 +303,7 @@ def _block_planes(job: "Job") -> list[int]:
     """Count the planes of each row block of a job; a vector of zeros has one."""
     words = np.bitwise_or.reduce(job.activations, axis=2).astype(np.int64)
     highest = np.frexp((words & (2**job.activation_bits - 1)).astype(float))[1]
-    return np.maximum(1, highest).sum(axis=1).tolist()
+    return [int(planes) for planes in np.maximum(1, highest).sum(axis=1)]
 
 
 def _parts(counts: list[int]) -> Iterator[slice]:

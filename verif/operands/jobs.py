@@ -1,6 +1,6 @@
 """Jobs with their operands, what they must give, and the beats that carry them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,11 @@ class Job:
     @property
     def results(self) -> np.ndarray:
         """The products as Python's own integers give them: (vectors, outputs)."""
-        return sum(
+        products: np.ndarray = sum(
             activations.astype(object) @ weights.astype(object)
             for weights, activations in zip(self.weights, self.activations, strict=True)
         )
+        return products
 
     def planes(self) -> list[int]:
         """Of each vector, the planes up to its highest bit that is set in any word."""
@@ -103,10 +104,10 @@ def layer_jobs(
     Jobs that differ in their outputs alone share their activations.
     """
 
-    def blocks(cut, job, operand):
+    def blocks(cut: Callable[..., np.ndarray], job: mapper.JobPlan, operand: object) -> np.ndarray:
         return np.stack([cut(plan, job, block, operand) for block in range(job.row_blocks)])
 
-    shared: dict[tuple, np.ndarray] = {}
+    shared: dict[tuple[int, int, int], np.ndarray] = {}
     held = 0
     for job in plan.jobs:
         key = (job.vectors.start, job.blocks.start, job.groups.start)

@@ -114,7 +114,8 @@ def _written_twice(names: list[str]) -> Iterator[tuple[str, str]]:
     """Pairs of files that do not belong to one writing of a split: of another number of files, or
     the same part of it twice.
     """
-    first, parts = names[0], {}
+    first = names[0]
+    parts: dict[str, str] = {}
     for name in names:
         match = _SHARD.search(name)
         start = _SHARD.search(first)

@@ -78,7 +78,8 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
-        return tuple(self.test_pixels.shape[1:])
+        channels, height, width = self.test_pixels.shape[1:]
+        return channels, height, width
 
     @property
     def device(self) -> torch.device:

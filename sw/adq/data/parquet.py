@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -60,7 +61,7 @@ def read_splits(data_set: HubDataSet, path: str | Path, cache: Path) -> Splits:
 
 
 def _check_alike(data_set: HubDataSet, paths: list[Path], digests: list[str]) -> None:
-    seen = {}
+    seen: dict[str, Path] = {}
     for path, digest in zip(paths, digests, strict=True):
         if digest in seen:
             raise DataError(f"{path}: holds the same as {seen[digest].name}: {data_set.remedy}")
@@ -163,7 +164,7 @@ def _decode(data_set: HubDataSet, path: Path) -> Split:
 
 def _rows(
     data_set: HubDataSet, file: pyarrow.parquet.ParquetFile, path: Path
-) -> Iterator[tuple[dict | None, int | None]]:
+) -> Iterator[tuple[dict[str, Any] | None, int | None]]:
     """Yield each row's image and label, showing progress to a person who waits."""
     columns = [data_set.image, data_set.label]
     console = Console(stderr=True)
@@ -194,7 +195,7 @@ def _check_columns(data_set: HubDataSet, path: Path, schema: pyarrow.Schema) -> 
         )
 
 
-def _pixels(data_set: HubDataSet, image: dict | None, where: str) -> np.ndarray:
+def _pixels(data_set: HubDataSet, image: dict[str, Any] | None, where: str) -> np.ndarray:
     """Decode an image: uint8 (C, H, W)."""
     encoded = image and image["bytes"]
     if not encoded:

@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from adq.data.hub import DataError
 from adq.data.splits import Split
 
@@ -51,7 +53,6 @@ class TrainingData:
             It is damaged.
 
         """
-        kinds = {int: (int,), str: (str,)}
         lists = {"mean": float, "deviation": float, "levels": int, "class_names": str}
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or values.keys() != fields.keys():
@@ -60,12 +61,16 @@ class TrainingData:
             if name in lists:
                 good = isinstance(value, list) and all(type(v) is lists[name] for v in value)
             else:
-                good = type(value) in kinds[fields[name]]
+                good = type(value) is fields[name]
             if not good:
                 raise DataError(f"{name} of the training images is damaged")
         if len(values["mean"]) != len(values["deviation"]) or 0.0 in values["deviation"]:
             raise DataError("mean and deviation of the training images are damaged")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
 
     def differences(self, other: "TrainingData") -> list[str]:
         """Say in which images another data set differs, shortly, one text for each difference."""
@@ -85,6 +90,6 @@ class TrainingData:
 def digest(split: Split) -> str:
     """Return the SHA-256 of a split's shape, pixels and labels."""
     hashed = hashlib.sha256(repr(split.pixels.shape).encode())
-    hashed.update(split.pixels)
-    hashed.update(split.labels.astype("<i8"))
+    hashed.update(np.ascontiguousarray(split.pixels).data)
+    hashed.update(split.labels.astype("<i8").data)
     return hashed.hexdigest()
