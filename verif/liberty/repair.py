@@ -1,4 +1,4 @@
-"""Liberty files for readers that are stricter: Yosys and ABC."""
+"""Converts liberty files for the stricter readers of Yosys and ABC."""
 
 import re
 
@@ -13,7 +13,8 @@ _MARK = re.compile(r"/(?=[/*])|[{}]")
 
 
 def repaired(data: bytes) -> bytes:
-    """Return the text of a liberty file that was read without an error, as other readers take it.
+    """Return the text of a liberty file, already read without an error, in a form that other
+    readers accept.
 
     Every attribute ends with a semicolon, every group opens on the line of its name, and no string
     has a brace or the mark of a comment in it. Internal power is left out: mapping has no use for

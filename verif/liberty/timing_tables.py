@@ -1,4 +1,4 @@
-"""A library's timing tables as arrays that are looked up many at a time."""
+"""Timing tables of a library as arrays, for lookups of many values at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ ANY_LEADS: dict[int, tuple[int, ...]] = {RISE: (RISE, FALL), FALL: (RISE, FALL)}
 
 
 class TimingError(ValueError):
-    """A netlist or a library that cannot be timed."""
+    """A netlist or a library cannot be timed."""
 
 
 @dataclass(frozen=True)
 class CellTiming:
-    """The timing of a cell, in terms of the numbers of its pins."""
+    """Timing of a cell, with its pins as numbers."""
 
     pins: list[str]
     is_input: list[bool]
@@ -52,7 +52,7 @@ class CellTiming:
 
 
 class TimingTables:
-    """Tables of a library's cells, each taken in where it is first asked for."""
+    """Timing tables of a library's cells, each loaded on first use."""
 
     def __init__(self, library: Library):
         self.library = library
@@ -62,7 +62,7 @@ class TimingTables:
         self.packed = 0
 
     def of(self, cell: str) -> CellTiming:
-        """Timing of a cell.
+        """Return the timing of a cell.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class TimingTables:
                     yield source, edge, target, target_edge, *tables
 
     def _add(self, table: Table, second: str) -> int:
-        """Number of a table over slew and ``second``."""
+        """Return the number of a table over slew and ``second``."""
         if id(table) in self.numbers:
             return self.numbers[id(table)]
         index = dict(zip(table.axes, table.indices, strict=True))
@@ -156,7 +156,9 @@ class TimingTables:
         self.packed = len(self.tables)
 
     def at(self, number: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Values of tables by number: linear between the nearest entries, and beyond the ends."""
+        """Look up tables by number. Values are interpolated linearly, and extrapolated beyond the
+        ends.
+        """
         if self.packed < len(self.tables):
             self._pack()
         if not len(number):
