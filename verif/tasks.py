@@ -1,4 +1,4 @@
-"""Tasks that are done side by side, until a deadline or a result that ends it all."""
+"""Parallel tasks, until a deadline or a result that ends all of them."""
 
 import time
 from collections import deque
@@ -13,7 +13,7 @@ __all__ = ["Task", "side_by_side"]
 
 @dataclass(frozen=True)
 class Task:
-    """Something to be done beside others."""
+    """A task to run in parallel with others."""
 
     name: str
     call: Callable[[], object]
@@ -29,7 +29,8 @@ def side_by_side(
     deadline: float | None = None,
     ends: Callable[[object], bool] = lambda result: False,
 ) -> Iterator[tuple[str, object]]:
-    """Do tasks in their order, some at a time, and yield the name and result of each as it comes.
+    """Start tasks in their order, some in parallel, and yield the name and result of each one as it
+    finishes.
 
     Nothing is begun behind a result that ``ends`` it all, nor what would probably not be done by
     the deadline; what is not done then is cut off.

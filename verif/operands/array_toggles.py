@@ -1,4 +1,4 @@
-"""Toggles of the array's products and column adders, from its row lines and weights alone."""
+"""Toggles of the array's products and column adders, computed from word lines and weights."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ CHUNK_BYTES = 2**22
 
 
 def toggles(differences: np.ndarray) -> int:
-    """Bits that are set in words without a sign."""
+    """Return the number of set bits in unsigned words."""
     return int(np.bitwise_count(differences).sum(dtype=np.int64))
 
 
 def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tuple[int, int]:
-    """Toggles of products, and of sums and carries of the column adders.
+    """Return the toggles of products, and of sums and carries of the column adders.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def array_toggles(lines: np.ndarray, which: np.ndarray, bits: np.ndarray) -> tup
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
-    """Bits (..., C) as words (..., C / word), of the widest word that divides C."""
+    """Pack bits (..., C) into words (..., C / word), of the widest word that divides C."""
     octets = np.packbits(bits, axis=-1)
     return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[-1] % n == 0))
 

@@ -1,4 +1,4 @@
-"""What a list of jobs does inside the tile, from its operands: features that energy is fitted to.
+"""Features of a list of jobs, computed from their operands, to which the energy model is fitted.
 
 Nothing is simulated: the order in which planes reach the array is known, and with it what every
 register and every adder of the array holds. Where a feature is a count of toggles it is exact,
@@ -69,8 +69,8 @@ FEATURES: dict[str, str] = {
 
 
 def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
-    """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
-    offered; see ``FEATURES``.
+    """Return the features of consecutive jobs after reset, none of whose beats waits to be offered;
+    see ``FEATURES``.
     """
     # The products are small: threads would only wait for each other.
     with _libraries().limit(limits=1, user_api="blas"):
@@ -78,7 +78,7 @@ def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, 
 
 
 class _Run:
-    """Goes through jobs in the order of the tile, with what its registers hold."""
+    """Processes jobs in the order of the tile, and tracks the contents of its registers."""
 
     def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
         self.parameters = parameters
@@ -103,13 +103,14 @@ class _Run:
         self.features[name] += float(value)
 
     def _held(self, register: str, words: int) -> np.ndarray:
-        """What a register holds."""
+        """Return the contents of a register."""
         return self.registers.setdefault(register, np.zeros(words, np.int64))
 
     def _changes(
         self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
     ) -> int:
-        """Bits that change in a register that takes the rows of ``values`` (times, words).
+        """Return the number of bits that change in a register that takes the rows of ``values``
+        (times, words).
 
         Only the low ``bits`` of a word, or of each word, are clocked, and those above keep what
         they hold. Of a register of ``size`` words in which fewer come, those stand as far apart as
@@ -124,7 +125,7 @@ class _Run:
         return toggles((sequence[1:] ^ sequence[:-1]).view(np.uint64))
 
     def _job(self, job: "Job", counts: list[int], follows: list[bool]) -> None:
-        """Go through the row blocks of a job, as many at a time as have ``PLANES`` planes."""
+        """Process the row blocks of a job, in parts of at most ``PLANES`` planes."""
         states, bits = [], []
         for part in _parts(counts):
             of_part = _weight_bits(np.asarray(job.weights[part], np.int64), job.weight_bits)
@@ -198,7 +199,9 @@ class _Run:
         self.blocks += len(bits)
 
     def _lines(self, planes: BitPlanes, blocks: list[slice]) -> None:
-        """Row lines: low before the first plane of a block and behind the last one."""
+        """Count the toggles of word lines, which are low before the first plane of a block and
+        after the last.
+        """
         low = np.zeros((1, self.parameters.rows), bool)
         for block in blocks:
             taken = planes.bits[block][planes.computed[block]]
@@ -208,8 +211,8 @@ class _Run:
     def _fuse(
         self, planes: BitPlanes, sums: np.ndarray, bits: np.ndarray, blocks: list[slice], kw: int
     ) -> None:
-        """Sums of pairs, quads and octets, as far as they are not whole weights, and of those;
-        octets are held. Planes with no bit set do not get here.
+        """Count the toggles of the sums of pairs, quads and octets of columns, up to the sums of
+        whole weights. Octets are registered. Planes without a set bit do not occur here.
         """
         p = self.parameters
         for columns, name in ((2, "pair"), (4, "quad"), (8, "octet")):
@@ -254,8 +257,8 @@ class _Run:
         self._collect(planes, totals, width)
 
     def _collect(self, planes: BitPlanes, totals: np.ndarray, width: int) -> None:
-        """The last total of a vector goes to the result register; of the others the lowest bit
-        does, at its place, in all lanes at once, or in those alone that serve wide weights.
+        """Count the bits that the result register takes: the last total of a vector, and the lowest
+        bit of the other totals at its position, in all lanes or only in the lanes of wide weights.
         """
         p = self.parameters
         outputs = totals.shape[1]

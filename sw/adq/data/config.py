@@ -1,4 +1,4 @@
-"""The images that a recipe asks for."""
+"""Images of a recipe: the ``[data]`` table."""
 
 from dataclasses import dataclass
 

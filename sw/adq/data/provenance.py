@@ -1,4 +1,4 @@
-"""Provenance of trained networks: which images, and how they were normalized.
+"""Provenance of the training data: which images were used, and how they were normalized.
 
 It is kept in the checkpoint, the run's metrics and the artifact's manifest, so that a network is
 evaluated as it was trained, whatever lies in the data set's folder by then.
@@ -17,7 +17,7 @@ from adq.data.splits import Split
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The images that a network is trained and tested with."""
+    """Images that a network was trained and tested with."""
 
     train_images: int
     test_images: int
@@ -45,7 +45,7 @@ class TrainingData:
 
     @classmethod
     def from_json(cls, values: Any) -> "TrainingData":
-        """Read what ``to_json`` gave.
+        """Read the result of ``to_json``.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class TrainingData:
         return cls(**given)
 
     def differences(self, other: "TrainingData") -> list[str]:
-        """Say in which images another data set differs, shortly, one text for each difference."""
+        """Describe the differences to the images of another data set, one short text each."""
         found = []
         for what in ("training", "test"):
             name = "train" if what == "training" else "test"
