@@ -62,7 +62,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class StoredArtifact:
-    """What a folder holds: an artifact, and the graphs that its manifest lists."""
+    """Contents of an artifact's folder: the artifact, and the graphs that its manifest lists."""
 
     artifact: Artifact
     graphs: Mapping[str, bytes]
@@ -73,7 +73,7 @@ class StoredArtifact:
 def write_artifact(
     directory: str | Path, artifact: Artifact, graphs: Mapping[str, bytes] | None = None
 ) -> None:
-    """Write an artifact as a folder, or replace an artifact that stands there.
+    """Write an artifact to a folder, or replace the artifact there.
 
     ``graphs`` are serialized graphs of its network by dialect, one of ``GRAPHS``.
 
@@ -126,7 +126,7 @@ def write_artifact(
 
 
 def read_artifact(directory: str | Path) -> Artifact:
-    """Read an artifact and check all of it: files, checksums, shapes, dtypes, ranges, graph.
+    """Read an artifact, and check its files, checksums, shapes, dtypes, ranges and graph.
 
     Whether the samples are what the network computes is left to ``verify_artifact``.
 
@@ -141,7 +141,7 @@ def read_artifact(directory: str | Path) -> Artifact:
 
 
 def read_stored(directory: str | Path) -> StoredArtifact:
-    """Read an artifact as ``read_artifact`` does, with its graphs.
+    """Read an artifact like ``read_artifact``, together with its graphs.
 
     Every file is read once: the bytes whose checksum was compared are the bytes that are used.
 
@@ -176,7 +176,7 @@ def read_stored(directory: str | Path) -> StoredArtifact:
 
 
 def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray]:
-    """Parse a tensor file and hold its header against the manifest's list."""
+    """Parse a tensor file, and check its header against the manifest's list."""
     try:
         found = dict(safetensors.deserialize(data))
     except safetensors.SafetensorError as error:
@@ -201,7 +201,9 @@ def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray
 
 
 def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None:
-    """Refuse a graph beside the manifest: whoever opens it would take it for the network's."""
+    """Refuse a graph that the manifest does not list: a user would take it for the network's
+    graph.
+    """
     for name in GRAPHS.values():
         if name not in listed and os.path.lexists(directory / name):
             raise ArtifactError(
@@ -211,7 +213,7 @@ def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None
 
 
 def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
-    """Read a file that the manifest lists, and check size and checksum."""
+    """Read a file that the manifest lists, and check its size and checksum."""
     remedy = "do not trust this artifact, export it again"
     if not _FILE_NAME.fullmatch(name):
         raise ArtifactError(
@@ -236,7 +238,7 @@ def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
 
 
 def _read_file(path: Path, most: int) -> bytes:
-    """Read a plain file of an artifact, but never more than ``most`` bytes."""
+    """Read a plain file of an artifact, at most ``most`` bytes."""
     try:
         return read_file(path, most, links=False)
     except FileError as error:
@@ -255,7 +257,7 @@ def _read_file(path: Path, most: int) -> bytes:
 
 @contextlib.contextmanager
 def _errors_in(path: Path) -> Iterator[None]:
-    """Complete errors that do not know which file they speak of."""
+    """Add the file name to errors that lack it."""
     try:
         yield
     except ArtifactError as error:
@@ -263,7 +265,7 @@ def _errors_in(path: Path) -> Iterator[None]:
 
 
 def _narrowest(array: np.ndarray) -> np.ndarray:
-    """Return integers in the smallest dtype that holds them, contiguous."""
+    """Return integers in the smallest dtype that holds them, in contiguous memory."""
     lo, hi = int(array.min()), int(array.max())
     for dtype in _DTYPES:
         limits = np.iinfo(dtype)
@@ -273,7 +275,7 @@ def _narrowest(array: np.ndarray) -> np.ndarray:
 
 
 def _check_replaceable(target: Path) -> None:
-    """Refuse to replace anything that holds more than an artifact."""
+    """Refuse to replace a folder that holds anything other than an artifact."""
     if not target.exists():
         return
     remedy = "choose another folder, or remove this one first"

@@ -1,4 +1,4 @@
-"""Mapping of layers onto the tile: a layer becomes a list of jobs.
+"""Mapper: splits layers into jobs of the tile.
 
 A job takes a block of outputs, as many as fit side by side in the tile's columns, and a chunk of
 vectors, and runs them through all row blocks of the layer. For each row block in turn the tile
@@ -38,7 +38,7 @@ from adq.rtl.parameters import TileParameters
 
 
 class MappingError(ValueError):
-    """A layer that the tile cannot compute; the message says which, why and what to change."""
+    """The tile cannot compute a layer. The message names the layer, the reason and the remedy."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class JobPlan:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """The jobs of a layer, in the order in which the tile runs them."""
+    """Jobs of a layer, in the order in which the tile runs them."""
 
     layer: str
     tile: TileParameters
@@ -99,7 +99,7 @@ class LayerPlan:
 
 
 def plan_layer(network: Network, name: str, vectors: int, tile: TileParameters) -> LayerPlan:
-    """Split a matrix layer into jobs for ``vectors`` vectors, those of whole images.
+    """Split a matrix layer into jobs for ``vectors`` vectors, which come from whole images.
 
     Outputs are the outer loop, vectors and then row blocks the inner ones.
 
@@ -142,7 +142,7 @@ def plan_matrix(
     vectors: int,
     tile: TileParameters,
 ) -> LayerPlan:
-    """Split a product of matrices into jobs: what ``plan_layer`` makes of a layer's sizes.
+    """Split a matrix product into jobs. ``plan_layer`` calls this with the sizes of a layer.
 
     ``rows`` are the weights of one output, ``shape`` is the layer's output without N, whose first
     axis are the outputs of all groups, and ``weight_bits`` are those of the tile.
@@ -180,7 +180,7 @@ def plan_matrix(
 def _output_blocks(
     outputs: int, groups: int, rows: int, weight_bits: int, tile: TileParameters
 ) -> Iterator[tuple[slice, slice]]:
-    """Outputs that are computed side by side, and the groups to which they belong."""
+    """Yield the blocks of outputs that are computed in parallel, with their groups."""
     width = tile.outputs(weight_bits)
     of_group = outputs // groups
     together = min(width // of_group, tile.rows // rows)
@@ -198,7 +198,7 @@ def _output_blocks(
 def operands(
     network: Network, name: str, layer_input: np.ndarray
 ) -> tuple[np.ndarray | WindowMatrix, np.ndarray]:
-    """Return a matrix layer's operands as the two matrices whose product it is.
+    """Return the operands of a matrix layer as two matrices whose product is the layer's result.
 
     Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows of all
     groups) and weights (rows, outputs). Of a convolution the activations are formed where a part
@@ -220,7 +220,7 @@ def operands(
 
 
 def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray) -> np.ndarray:
-    """Cut the weights (R, C/kw) of one row block from a layer's (rows, outputs)."""
+    """Return the weights (R, C/kw) of one row block from a layer's weights (rows, outputs)."""
     groups = job.groups.stop - job.groups.start
     parts = np.split(weights[:, job.outputs], groups, axis=1)
     rows, columns = plan.rows, parts[0].shape[1]
@@ -234,7 +234,9 @@ def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray)
 def activation_block(
     plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray | WindowMatrix
 ) -> np.ndarray:
-    """Cut the vectors (V, R) of one row block from a layer's (vectors, rows of all groups)."""
+    """Return the activations (V, R) of one row block from a layer's vectors (vectors, rows of all
+    groups).
+    """
     rows = _block_rows(plan, job, block)
     first, end = job.groups.start * plan.rows, job.groups.stop * plan.rows
     part = matrix[job.vectors, first + rows.start : min(first + rows.stop, end)]
@@ -242,7 +244,7 @@ def activation_block(
 
 
 def assemble(plan: LayerPlan, results: Iterable[np.ndarray]) -> np.ndarray:
-    """Put the results of all jobs together.
+    """Combine the results of all jobs into the result of the layer.
 
     Takes one (V, C/kw) array a job, in the plan's order, and returns int64 (N, O, OH, OW) or
     (N, O): the layer's accumulators without its bias.

@@ -1,4 +1,4 @@
-"""The integer network: what leaves training, and what every implementation computes.
+"""The integer network: the result of training, and the function that every implementation computes.
 
 All numbers are integers; the only floats are the scales that say what an integer stands for, and
 the activation densities that explain the precisions. The arithmetic is the project's numeric
@@ -70,7 +70,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 class Bounds(NamedTuple):
-    """Largest absolute values that a node's integers can reach, over all of its channels."""
+    """Largest absolute values of a node's integers, over all of its channels."""
 
     products: int
     """Of any partial sum of products, without bias."""
@@ -143,7 +143,7 @@ class Network:
 
     @cached_property
     def bounds(self) -> dict[str, Bounds]:
-        """What the integers of a node can reach, of every node that multiplies."""
+        """Bounds of the integers of each node that multiplies."""
         return {
             node.name: self._bounds(node) for node in self.nodes if isinstance(node, Requantizing)
         }
@@ -168,7 +168,7 @@ class Network:
 
     @cached_property
     def last_readers(self) -> dict[str, Node]:
-        """The last node that reads a tensor, by the tensor's name."""
+        """Name of the last node that reads each tensor, by the tensor's name."""
         return {name: node for node in self.nodes for name in node.reads}
 
     def check_inputs(self, inputs: np.ndarray) -> np.ndarray:
@@ -192,12 +192,13 @@ class Network:
         return inputs.astype(self.input_format.dtype, copy=False)
 
     def macs(self, name: str) -> int:
-        """Multiplications of a matrix layer for one image, padding included."""
+        """Return the number of multiplications of a matrix layer per image, including padding."""
         layer = self[name]
         return layer.rows * math.prod(self.shapes[name])
 
     def product_bounds(self, name: str) -> list[int]:
-        """Largest absolute value that any partial sum of products can reach, a channel each.
+        """Return the largest absolute value that any partial sum of products can reach, per
+        channel.
 
         It follows from the actual weights and the input's format, without the bias. Of an average
         pool it is the sum of a window, of a rescaling the activation, of a product the product.
@@ -294,7 +295,7 @@ class Network:
             )
 
     def _check_widths(self, node: Node) -> None:
-        """Hold the node's worst case against int64 and against exact float64 products."""
+        """Check the node's worst case against int64 and against exact float64 products."""
         if node.name not in self.bounds:
             return
         bounds = self.bounds[node.name]

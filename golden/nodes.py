@@ -1,4 +1,4 @@
-"""Nodes of the integer network, and how its integers are coded.
+"""Nodes of the integer network, and the number formats of their integers.
 
 A node is checked when it is built as far as it can be alone; ``adq.golden.network`` checks what
 holds between nodes.
@@ -29,7 +29,7 @@ INPUT = "input"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """A node of the graph. Its output is the tensor of the node's name."""
+    """A node of the graph. Its output tensor has the node's name."""
 
     name: str
     input: str
@@ -41,11 +41,11 @@ class Node:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Tensors that it reads: its input first, then what it computes with beside it."""
+        """Names of the tensors that it reads: first its input, then any further operands."""
         return (self.input,)
 
     def output_format(self, source: ActivationFormat) -> ActivationFormat:
-        """Format of its output, given that of its input."""
+        """Return the format of the output for an input format."""
         return source
 
     def _check_images(self, shape: tuple[int, ...]) -> None:
@@ -65,7 +65,7 @@ class Node:
             )
 
     def _slide(self, shape, kernel, stride, padding, dilation=(1, 1)) -> tuple[int, int]:
-        """Output rows and columns of a window that slides over images of ``shape``."""
+        """Return the output rows and columns of a window that slides over images of ``shape``."""
         self._check_images(shape)
         for pad, side in zip(padding, shape[1:], strict=True):
             check(
@@ -82,7 +82,7 @@ class Node:
 
 
 class Requantizing(Node):
-    """What gives activations of a format of its own, by a multiplication and a shift."""
+    """Base of nodes that multiply and shift their result into an output format of their own."""
 
     requantize: Requantize | None
 
@@ -97,7 +97,7 @@ class Requantizing(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MatrixLayer(Requantizing):
-    """What a convolution and a linear layer have in common: the layers that a tile computes."""
+    """Base of convolutions and linear layers, which a tile computes."""
 
     weight: np.ndarray
     """Signed weights, outputs first."""
@@ -142,7 +142,7 @@ class MatrixLayer(Requantizing):
 
     @property
     def rows(self) -> int:
-        """Weights of one output: I, or I/groups*KH*KW."""
+        """Number of weights per output: I, or I/groups*KH*KW."""
         return self.weight[0].size
 
     @property
@@ -152,13 +152,13 @@ class MatrixLayer(Requantizing):
 
     @property
     def hardware_weight_bits(self) -> int:
-        """kw: width of the weights in the tile, the next of 2, 4, 8 and 16."""
+        """kw: weight width in the tile, the next of 2, 4, 8 and 16."""
         return hardware_weight_bits(self.weight_bits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Conv2d(MatrixLayer):
-    """A convolution with weights (O, I/groups, KH, KW), padded with zeros.
+    """A convolution with weights (O, I/groups, KH, KW) and zero padding.
 
     Inputs and outputs fall into ``groups`` equal parts, in order, each a convolution of its own.
     """
@@ -180,7 +180,7 @@ class Conv2d(MatrixLayer):
 
     @property
     def kernel(self) -> tuple[int, int]:
-        """Sides of the kernel: (KH, KW)."""
+        """Size of the kernel: (KH, KW)."""
         return self.weight.shape[2:]
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -212,7 +212,7 @@ class Linear(MatrixLayer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MaxPool2d(Node):
-    """The largest integer of each window; padding never wins."""
+    """Maximum of each window. Padding is never the maximum."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -232,7 +232,7 @@ class MaxPool2d(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class AveragePool2d(Requantizing):
-    """The sum of each window; the division by its size is in the multiplier."""
+    """Sum of each window. The multiplier contains the division by the window's size."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -264,7 +264,7 @@ class Rescale(Requantizing):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Flatten(Node):
-    """(C, H, W) to (C*H*W,), in this order."""
+    """Reshape (C, H, W) to (C*H*W,), in this order."""
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Any shape to one dimension."""
@@ -273,7 +273,7 @@ class Flatten(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Reshape(Node):
-    """The same integers in the same order, in another shape."""
+    """Reshape without a change of order."""
 
     to: tuple[int, ...]
     """(C, H, W) or (F,)."""
@@ -296,7 +296,7 @@ class Reshape(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Gather(Node):
-    """Integers of chosen channels, rows and columns; a position of -1 gives zeros.
+    """Select channels, rows and columns. A position of -1 gives zeros.
 
     It crops, pads, shuffles and repeats: ``y[c, h, w] = x[channels[c], rows[h], columns[w]]``.
     """
@@ -342,7 +342,7 @@ class Gather(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Concat(Node):
-    """Tensors of one format, one after another along their channels."""
+    """Concatenate tensors of one format along their channels."""
 
     others: tuple[str, ...]
     """Tensors that follow the input."""
@@ -365,7 +365,7 @@ class Concat(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Lookup(Node):
-    """A function of single integers, by a table."""
+    """Apply a function to each integer, by a table."""
 
     table: np.ndarray
     """int32 (2^bits of the input,): the output for each integer of the input's format, from its
@@ -397,7 +397,7 @@ class Lookup(Node):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Multiply(Requantizing):
-    """The product of two tensors, which takes the accumulator's place in the requantization.
+    """Product of two tensors, which is requantized like an accumulator.
 
     The second has the first one's shape, or (C, 1, 1): one factor a channel.
     """

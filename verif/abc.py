@@ -1,4 +1,4 @@
-"""Model checking by ABC, which is part of Yosys' WebAssembly."""
+"""Model checking by ABC, which Yosys' WebAssembly build contains."""
 
 import sys
 from enum import StrEnum
@@ -61,7 +61,9 @@ def ask(file: Path, *, seconds: int, processes: Processes) -> tuple[Answer, int]
 
 
 def _status(file: Path, commands: str, seconds: int, processes: Processes) -> list[str]:
-    """What ABC says of the file after some commands; a single empty word if it was cut off."""
+    """Return what ABC prints about the file after some commands, or a single empty word if it was
+    killed.
+    """
     folder = file.parent
     status = folder / "status.txt"
     status.unlink(missing_ok=True)
@@ -78,7 +80,9 @@ def _status(file: Path, commands: str, seconds: int, processes: Processes) -> li
 
 
 def _all_zero(file: Path) -> bool:
-    """Whether nothing is left of a circuit but outputs that are 0, which ``pdr`` does not take."""
+    """Return whether the circuit has only outputs that are constant 0, which ``pdr`` does not
+    accept.
+    """
     if not file.exists():
         return False
     header, *lines = file.read_bytes().split(b"\n")

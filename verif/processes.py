@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 __all__ = ["Processes", "StoppedError", "end_with_parent", "limited", "run_to_end"]
 
@@ -52,7 +52,7 @@ class Processes:
         if self._stopped:
             raise StoppedError("interrupted")
 
-    def run(self, command: Sequence[str], *, timeout: float | None = None, **options) -> int:
+    def run(self, command: Sequence[str], *, timeout: float | None = None, **options: Any) -> int:
         """Run a program to its end and give its exit status.
 
         Raises
@@ -116,16 +116,15 @@ def run_to_end(
     FileNotFoundError
         If there is no such program.
     """
+    words = [str(each) for each in command]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        status = Processes().run(
-            [str(each) for each in command], cwd=directory, stdout=output, stderr=errors
-        )
+        status = Processes().run(words, cwd=directory, stdout=output, stderr=errors)
 
         def printed(file: BinaryIO) -> str:
             file.seek(0)
             return file.read().decode(errors="replace")
 
-        return subprocess.CompletedProcess(command, status, printed(output), printed(errors))
+        return subprocess.CompletedProcess(words, status, printed(output), printed(errors))
 
 
 def end_with_parent() -> None:
@@ -155,6 +154,6 @@ def limited(command: Sequence[str], *, seconds: int) -> list[str]:
     return ["sh", "-c", script, "sh", *command]
 
 
-def _end(process: subprocess.Popen, how: signal.Signals) -> None:
+def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     if process.poll() is None:
         os.killpg(process.pid, how)

@@ -1,4 +1,4 @@
-"""Where the project's sources lie: in a checkout, or installed."""
+"""Location of the project's sources: in a checkout, or installed."""
 
 from pathlib import Path
 

@@ -1,9 +1,9 @@
-"""Tasks that are done side by side, until a deadline or a result that ends it all."""
+"""Parallel tasks, until a deadline or a result that ends all of them."""
 
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 
 from adq.verif.parallel.pools import Pool, Task
 from adq.verif.parallel.worker import ParallelError
@@ -22,7 +22,8 @@ def side_by_side(
     deadline: float | None = None,
     ends: Callable[[object], bool] = lambda result: False,
 ) -> Iterator[tuple[str, object]]:
-    """Do tasks in their order, some at a time, and yield the name and result of each as it comes.
+    """Start tasks in their order, some in parallel, and yield the name and result of each one as it
+    finishes.
 
     Nothing is begun behind a result that ``ends`` it all, nor what would probably not be done by
     the deadline; what is not done then is cut off. Tasks of a worker that dies are begun again.
@@ -32,7 +33,8 @@ def side_by_side(
     ParallelError
         If the workers of a task die again and again.
     """
-    queue, pending = deque(tasks), {}
+    queue = deque(tasks)
+    pending: dict[Future[object], tuple[Task, float]] = {}
     longest: dict[str, float] = {}
     attempts: Counter[str] = Counter()
     ending = stopped = False

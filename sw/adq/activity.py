@@ -1,7 +1,7 @@
-"""Switching of networks on the tile's RTL, window by window, for people and as SAIF."""
+"""Switching of networks on the tile's RTL, window by window, as tables and as SAIF."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ SHOWN = ("reset", "load", "compute")
 
 @dataclass(frozen=True)
 class MeasuredActivity:
-    """A network whose nets were all counted.
+    """A network with counts of every net.
 
     Attributes
     ----------
@@ -42,17 +42,17 @@ class MeasuredActivity:
     def annotated(self) -> float:
         """Share of the design's named nets in the SAIF files."""
         counted = self.run.windows or {"named_nets": 1, "annotated_nets": 0}
-        return counted["annotated_nets"] / counted["named_nets"]
+        return float(counted["annotated_nets"] / counted["named_nets"])
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, no net is missing, and no layer's energy by the operands
-        differs from that of the switching by more than the tolerance.
+        """Whether no integer differs, no net is missing, and each layer's predicted energy is
+        within the tolerance of the counted one.
         """
         return self.run.integers_agree and self.annotated == 1 and self.energies.agrees
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the result as plain values for JSON."""
         return self.run.to_json() | {
             "seconds": self.seconds,
             "annotated": self.annotated,
@@ -79,7 +79,7 @@ def measure_activity(
     cache: Path,
     console: Console,
 ) -> MeasuredActivity:
-    """Run an artifact with every net counted; see ``simulate``."""
+    """Simulate an artifact with every net counted; see ``simulate``."""
     started = time.monotonic()
     with console.status(f"{escape(str(artifact))}: starting") as status:
         read = read_artifact(artifact)
@@ -97,24 +97,34 @@ def measure_activity(
 
 
 def windows_of(run: NetworkRun) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Layer, name and sums of every window with a file."""
-    yield "", "reset", run.windows["reset"]
+    """Yield layer, name and sums of each window with a file."""
+    yield "", "reset", _counted(run)["reset"]
     for layer in run.layers:
+        windows = layer.windows or {}
         for window in SHOWN:
-            if window in layer.windows:
-                yield layer.name, window, layer.windows[window]
+            if window in windows:
+                yield layer.name, window, windows[window]
+
+
+def _counted(run: NetworkRun) -> Mapping[str, Any]:
+    """Return the sums of a run whose nets were all counted."""
+    if run.windows is None:
+        raise ValueError(f"the nets of {run.artifact} were not counted")
+    return run.windows
 
 
 def activity_table(measured: MeasuredActivity) -> Table:
-    """Toggles of each block and layer, by window, and the energy of each layer."""
+    """Return a table of the toggles of each block and layer by window, and of each layer's
+    energy.
+    """
     run = measured.run
     energies = {layer.run.name: layer for layer in measured.energies.layers}
     blocks = [
         block
-        for block in run.windows["reset"]["blocks"]
+        for block in _counted(run)["reset"]["blocks"]
         if any(window["blocks"][block]["toggles"] for _, _, window in windows_of(run))
     ]
-    nets = run.windows
+    nets = _counted(run)
     plural = "s" if run.images > 1 else ""
     table = Table(
         title=f"{run.artifact}: thousands of toggles, {run.images} image{plural}",
@@ -151,7 +161,9 @@ def activity_table(measured: MeasuredActivity) -> Table:
 
 
 def _energy(layer: LayerEnergies | None, window: str) -> tuple[str, str]:
-    """Counted energy of a window in pJ, and behind the last one how far the prediction is off."""
+    """Return the counted energy of a window in pJ and, for the last window, the relative error of
+    the prediction.
+    """
     if layer is None or window not in ("load", "compute"):
         return "", ""
     if window == "load":

@@ -1,4 +1,4 @@
-"""Simulations of golden artifacts, with their progress and their tables."""
+"""Simulation of golden artifacts, with progress display and tables."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = ["SimulatedNetwork", "print_costs", "report_networks", "simulate_netwo
 
 @dataclass(frozen=True)
 class SimulatedNetwork:
-    """A network that was simulated, and what it took.
+    """A network that was simulated, with its energy and time.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class SimulatedNetwork:
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, no layer's cycles, and no layer's energy by more than the
-        tolerance.
+        """Whether no integer differs, each layer takes the planned cycles, and its predicted energy
+        is within the tolerance.
         """
         return self.run.agrees and self.energies.agrees
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong beside integers that differ, a line each."""
+        """Problems other than integers that differ, one line each."""
         cycles = [
             f"{layer.name}: {layer.cycles:,} cycles, {layer.work.cycles:,} as planned"
             for layer in self.run.layers
@@ -55,7 +55,7 @@ class SimulatedNetwork:
         return [*failure, *cycles, *self.energies.problems]
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the result as plain values for JSON."""
         return self.run.to_json() | {
             "agrees": self.agrees,
             "problems": self.problems,
@@ -71,7 +71,7 @@ def simulate_networks(
     cache: Path,
     progress: Callable[[str], None],
 ) -> list[SimulatedNetwork]:
-    """Simulate artifacts one after the other, each in a directory of its own below ``out``.
+    """Simulate artifacts one after the other, each in its own directory below ``out``.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def simulate_networks(
     found = []
     for number, (path, artifact) in enumerate(zip(paths, artifacts, strict=True)):
 
-        def show(stage, path=path):
+        def show(stage: str, path: Path = path) -> None:
             progress(f"{path}: {stage}")
 
         started = time.monotonic()
@@ -105,7 +105,9 @@ def simulate_networks(
 
 
 def _images_in_common(network: Artifact, networks: list[Artifact]) -> int:
-    """Samples that all artifacts of a network's layers have: their costs compare over these."""
+    """Return the number of samples that all artifacts with a network's layers have, so that their
+    costs are comparable.
+    """
 
     def layers(artifact: Artifact) -> list[str]:
         return [layer.name for layer in artifact.network.matrix_layers]
@@ -114,7 +116,7 @@ def _images_in_common(network: Artifact, networks: list[Artifact]) -> int:
 
 
 def report_networks(networks: list[SimulatedNetwork], console: Console) -> dict[str, Any]:
-    """Print what agreed and what it cost; the same as numbers."""
+    """Print agreement and costs, and return the same as plain values for JSON."""
     table = Table(title="RTL against golden integers")
     table.add_column("artifact", overflow="fold")
     for heading in ("images", "accumulators", "mismatches", "classes differ", "correct"):

@@ -1,1 +1,1 @@
-"""Cell libraries: liberty files read into cells, functions, and tables."""
+"""Cell libraries: reads liberty files into cells, functions and tables."""

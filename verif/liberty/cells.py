@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ __all__ = ["Arc", "Cell", "Leakage", "Pin", "Power", "Table", "WireLoad"]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Values over no, one or two of slew (ns), clock slew (ns) and load (fF)."""
+    """Lookup table over up to two of slew (ns), clock slew (ns) and load (fF)."""
 
     axes: tuple[str, ...]
     indices: tuple[np.ndarray, ...]
@@ -18,12 +19,12 @@ class Table:
     """ns of a delay, transition or constraint, fJ of an energy; one dimension an axis."""
 
     def at(self, **point: float | np.ndarray) -> float | np.ndarray:
-        """Values by linear interpolation between the nearest entries, and beyond the ends: of a
-        point, or of each of many.
+        """Interpolate linearly between the nearest entries, and extrapolate beyond the ends, at one
+        point or at many points.
         """
         many = np.broadcast(*point.values()) if point else np.broadcast(0.0)
         total = np.zeros(many.shape)
-        corners = [((), np.ones(many.shape))]
+        corners: list[tuple[tuple[Any, ...], np.ndarray]] = [((), np.ones(many.shape))]
         for axis, index in zip(self.axes, self.indices, strict=True):
             if len(index) == 1:
                 corners = [((*places, 0), share) for places, share in corners]
@@ -42,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Arc:
-    """A ``timing`` group: how a pin follows, or is bound to, another one."""
+    """A ``timing`` group: delay or constraint of a pin with respect to another one."""
 
     related_pin: str
     kind: str
@@ -55,7 +56,7 @@ class Arc:
 
 @dataclass(frozen=True, eq=False)
 class Power:
-    """An ``internal_power`` group: energy inside the cell when the pin changes."""
+    """An ``internal_power`` group: energy inside the cell for a transition of the pin."""
 
     related_pin: str
     """Input that changed an output; empty where any does, and for changes of an input."""
@@ -98,7 +99,7 @@ class Pin:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A cell: its pins, tables and what it stores."""
+    """A cell: its pins, tables and state."""
 
     name: str
     area: float
@@ -129,7 +130,7 @@ class Cell:
         """Reset and set pins, and the value at which they do nothing; None where ``clear`` or
         ``preset`` is not a pin of its own.
         """
-        tied = {}
+        tied: dict[str, bool] = {}
         for condition in filter(None, (self.clear, self.preset)):
             pin = condition.strip("() !'")
             inverted = (condition.count("!") + condition.count("'")) % 2 == 1
@@ -149,7 +150,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class WireLoad:
-    """A wire load model: the wire of a net, estimated from its fanout."""
+    """A wire load model: estimates the wire of a net from its fanout."""
 
     name: str = ""
     capacitance: float = 0.0
@@ -161,11 +162,12 @@ class WireLoad:
     lengths: tuple[tuple[int, float], ...] = ()
 
     def length(self, fanout: np.ndarray) -> np.ndarray:
-        """Length of nets with these fanouts."""
+        """Return the wire lengths of nets with these fanouts."""
         fanout = np.asarray(fanout, float)
         if not self.lengths:
             return self.slope * fanout
         counts, lengths = np.array(self.lengths).T
         inside = np.interp(fanout, counts, lengths)
         outside = fanout - np.clip(fanout, counts[0], counts[-1])
-        return np.maximum(inside + self.slope * outside, 0) * (fanout > 0)
+        found: np.ndarray = np.maximum(inside + self.slope * outside, 0) * (fanout > 0)
+        return found

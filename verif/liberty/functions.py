@@ -13,8 +13,8 @@ _TOKEN = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01]|['!^&*|+()])")
 
 
 def truth_table(function: str, inputs: list[str]) -> int:
-    """Values of a function over all values of its inputs, the first one counting fastest: bit
-    ``i`` is the value where input ``j`` has bit ``j`` of ``i``.
+    """Return the values of a function for all values of its inputs, the first input toggling
+    fastest: bit ``i`` is the value where input ``j`` equals bit ``j`` of ``i``.
 
     Raises
     ------
@@ -23,12 +23,13 @@ def truth_table(function: str, inputs: list[str]) -> int:
     """
     size = 2 ** len(inputs)
     values = {name: sum(1 << i for i in range(size) if i >> j & 1) for j, name in enumerate(inputs)}
-    return evaluate(function, {**values, "0": 0, "1": 2**size - 1})
+    return int(evaluate(function, {**values, "0": 0, "1": 2**size - 1}))
 
 
 def evaluate(function: str, values: dict[str, Any]) -> Any:
-    """A function of whatever has the operators ``&``, ``|`` and ``^``: numbers bit by bit, arrays,
-    or expressions. ``values`` gives the names that it may have in it, and ``"0"`` and ``"1"``.
+    """Evaluate a function for values that have the operators ``&``, ``|`` and ``^``: integers
+    (bitwise), arrays, or expressions. ``values`` maps the allowed names, ``"0"`` and ``"1"`` to
+    values.
 
     Raises
     ------

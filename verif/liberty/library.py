@@ -62,15 +62,15 @@ class Library:
             raise error.located(path, text) from None
 
     def clock_gates(self) -> list[Cell]:
-        """Plain gates for clocks that rise, smallest first: a latch, and no test in front of it
-        where there is a gate without.
+        """Return the clock gates for rising clocks, smallest first: latch-based gates, without a
+        test input if the library has such gates.
         """
         gates = [c for c in self.cells.values() if c.sequential == "clock_gate" and c.usable]
         gates = [c for c in gates if not any(pin.role == "test" for pin in c.inputs)] or gates
         return sorted(gates, key=lambda cell: cell.area)
 
     def require_internal_power(self, cells: Iterable[str]) -> None:
-        """Make sure that the energy of these cells can be told.
+        """Check that the library gives the energy of these cells.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Library:
             )
 
     def flip_flops(self) -> list[Cell]:
-        """Plain flip-flops on a rising clock, smallest first.
+        """Return the plain flip-flops with a rising clock, smallest first.
 
         In a library whose flip-flops all have a reset or a set, those with the fewest: such a pin
         is tied so that it never acts.
@@ -110,12 +110,13 @@ class Library:
             and cell.tied is not None
             and len(cell.inputs) == 2 + len(cell.tied)
         ]
-        fewest = min((len(cell.tied) for cell in found), default=0)
-        return sorted((cell for cell in found if len(cell.tied) == fewest), key=lambda c: c.area)
+        fewest = min((len(cell.tied or ()) for cell in found), default=0)
+        found = [cell for cell in found if len(cell.tied or ()) == fewest]
+        return sorted(found, key=lambda cell: cell.area)
 
 
 class _Reader:
-    """Turns groups into a library, in its units."""
+    """Converts groups into a library, in its units."""
 
     def __init__(self, group: Group):
         self.group = group
@@ -130,10 +131,10 @@ class _Reader:
             for kind in ("lu_table_template", "power_lut_template")
         }
         """By kind, since each kind has a name space of its own."""
-        self.indices: dict[tuple, np.ndarray] = {}
+        self.indices: dict[tuple[object, ...], np.ndarray] = {}
 
     def _unit(self, attribute: str, unit: str, ours: float) -> float:
-        """A unit in terms of ours; liberty's own default is ours too."""
+        """Return a unit as a multiple of ours. Liberty's defaults equal ours."""
         text = self.group.get(attribute)
         if text is None:
             return 1.0
@@ -193,7 +194,7 @@ class _Reader:
         return nominal
 
     def wire_load(self) -> WireLoad:
-        """The default one, or none where the library names none."""
+        """Return the default wire load model, or an empty one if the library names none."""
         name = self.group.get("default_wire_load")
         for model in self.group.all("wire_load"):
             if model.name == name:
@@ -240,7 +241,9 @@ class _Reader:
         )
 
     def leakages(self, cell: Group, supplies: "_Supplies") -> Iterator[Leakage]:
-        """Leakage by state and supply; that of a ground flows out of a supply, and counts there."""
+        """Yield leakage by state and supply. Leakage of a ground is the same current as that of a
+        supply, and is not counted again.
+        """
         for state in cell.all("leakage_power"):
             supply = supplies.of(state)
             if supplies.kinds.get(supply, PRIMARY) == PRIMARY:
@@ -311,7 +314,7 @@ class _Reader:
         return Table(tuple(axes), tuple(indices), values.reshape(shape))
 
     def _index(self, source: Group, attribute: str, scale: float) -> np.ndarray:
-        """Entries of an axis; tables of the same entries share the array."""
+        """Return the entries of an axis. Tables with equal entries share the array."""
         key = (scale, *source.attributes.get(attribute, ()))
         if key not in self.indices:
             index = np.array(source.numbers(attribute)) * scale
@@ -343,7 +346,7 @@ class _Supplies:
         self.usual = primary[0] if len(primary) == 1 else ""
 
     def of(self, group: Group) -> str:
-        """Return the supply of a leakage or of internal power: a group that names none belongs to
-        the cell's only primary supply, or, where there are more or none, to one without a name.
+        """Return the supply of a leakage or internal power group. A group that names none belongs
+        to the cell's only primary supply; if there is not exactly one, to an unnamed supply.
         """
         return group.get("related_pg_pin") or self.usual

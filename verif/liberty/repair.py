@@ -1,4 +1,4 @@
-"""Liberty files for readers that are stricter: Yosys and ABC."""
+"""Converts liberty files for the stricter readers of Yosys and ABC."""
 
 import re
 
@@ -13,7 +13,8 @@ _MARK = re.compile(r"/(?=[/*])|[{}]")
 
 
 def repaired(data: bytes) -> bytes:
-    """Return the text of a liberty file that was read without an error, as other readers take it.
+    """Return the text of a liberty file, already read without an error, in a form that other
+    readers accept.
 
     Every attribute ends with a semicolon, every group opens on the line of its name, and no string
     has a brace or the mark of a comment in it. Internal power is left out: mapping has no use for
@@ -36,7 +37,8 @@ def repaired(data: bytes) -> bytes:
                 done = span.opening
         elif power is None:
             marked = _MARKED.search(text, span.start, span.end)
-            if marked or not text.startswith(";", _BLANK.match(text, span.end).end()):
+            blank = _BLANK.match(text, span.end)
+            if marked or not text.startswith(";", blank.end() if blank else span.end):
                 statement = text[span.start : span.end]
                 statement = _QUOTED.sub(_without_marks, statement) if marked else statement
                 parts += [text[done : span.start], statement, ";"]
@@ -44,5 +46,5 @@ def repaired(data: bytes) -> bytes:
     return "".join([*parts, text[done:]]).encode("latin-1")
 
 
-def _without_marks(found: re.Match) -> str:
+def _without_marks(found: re.Match[str]) -> str:
     return _MARK.sub("_", found[0]) if found[0][0] == '"' else found[0]

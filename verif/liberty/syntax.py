@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 from adq.golden.files.reading import FileError, read_file
 
@@ -61,11 +62,19 @@ class Group:
         """First argument."""
         return self.arguments[0] if self.arguments else ""
 
+    @overload
+    def get(self, attribute: str) -> str | None: ...
+    @overload
+    def get(self, attribute: str, default: str) -> str: ...
     def get(self, attribute: str, default: str | None = None) -> str | None:
         """Return the value of a simple attribute."""
         values = self.attributes.get(attribute)
         return values[0] if values else default
 
+    @overload
+    def number(self, attribute: str) -> float | None: ...
+    @overload
+    def number(self, attribute: str, default: float) -> float: ...
     def number(self, attribute: str, default: float | None = None) -> float | None:
         """Return the value of a simple attribute that is a number."""
         value = self.get(attribute)
@@ -196,7 +205,7 @@ def _read(path: Path) -> bytes:
 def _parse(text: str) -> Group:
     root = group = Group("file", [])
     match = _STATEMENT.match
-    place = _FIRST.match(text).end()
+    place = _next_statement(text, 0)
     while place < len(text):
         found = match(text, place)
         if found is None:
@@ -206,10 +215,11 @@ def _parse(text: str) -> Group:
             group.attributes[name] = [_unquoted(value)]
             group.offsets[name] = place
         elif opens:
-            group = Group(name, _arguments(arguments), group, place)
-            group.parent.groups.append(group)
+            inner = Group(name, _arguments(arguments), group, place)
+            group.groups.append(inner)
+            group = inner
         elif closes:
-            if group is root:
+            if group.parent is None:
                 raise LibertyError("a closing brace with nothing to close", place)
             group = group.parent
             if group is root:
@@ -219,7 +229,7 @@ def _parse(text: str) -> Group:
             value, end = _long_value(text, found.end("colon"), group, name)
             group.attributes[name] = [value]
             group.offsets[name] = place
-            place = _FIRST.match(text, end).end()
+            place = _next_statement(text, end)
             continue
         else:
             group.attributes.setdefault(name, []).extend(_arguments(arguments))
@@ -251,13 +261,12 @@ class Span:
 
 def spans(text: str) -> Iterator[Span]:
     """Yield the places of the statements of a text that was read without an error."""
-    place = _FIRST.match(text).end()
-    while place < len(text):
-        found = _STATEMENT.match(text, place)
+    place = _next_statement(text, 0)
+    while found := _STATEMENT.match(text, place):
         if found["colon"]:
-            end = _VALUE.match(text, found.end("colon")).end()
+            end = _value_at(text, found.end("colon")).end()
             yield Span(place, end)
-            place = _FIRST.match(text, end).end()
+            place = _next_statement(text, end)
             continue
         if found["value"] is not None:
             yield Span(place, found.end("value"))
@@ -267,6 +276,19 @@ def spans(text: str) -> Iterator[Span]:
             opening = found.start("open") if found["open"] else None
             yield Span(place, found.end("arguments") + 1, opening)
         place = found.end()
+
+
+def _next_statement(text: str, place: int) -> int:
+    """Return where the next statement begins: behind blanks, comments and semicolons."""
+    found = _FIRST.match(text, place)
+    return place if found is None else found.end()
+
+
+def _value_at(text: str, place: int) -> re.Match[str]:
+    """Return the value at a place, which may be empty."""
+    found = _VALUE.match(text, place)
+    assert found is not None, "the pattern matches an empty text, too"
+    return found
 
 
 def _unquoted(value: str) -> str:
@@ -287,7 +309,7 @@ def _arguments(text: str) -> list[str]:
 
 def _long_value(text: str, place: int, group: Group, name: str) -> tuple[str, int]:
     """Return a value of several words and strings, and the place of its end."""
-    value = _VALUE.match(text, place)
+    value = _value_at(text, place)
     words = _words(value[0])
     if not words and text[value.end() : value.end() + 1] != '"':
         raise LibertyError(f"{_where(group)}: {name}: a value expected on this line", place)

@@ -1,5 +1,6 @@
-"""A library's timing tables as arrays that are looked up many at a time."""
+"""Timing tables of a library as arrays, for lookups of many values at a time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +21,23 @@ COMBINATIONAL = {
 }
 
 
+LEADS: dict[str, dict[int, tuple[int, ...]]] = {
+    "positive_unate": {RISE: (RISE,), FALL: (FALL,)},
+    "negative_unate": {RISE: (FALL,), FALL: (RISE,)},
+}
+"""Edges of an output that follow on each edge of an input, by the sense of the arc."""
+
+ANY_LEADS: dict[int, tuple[int, ...]] = {RISE: (RISE, FALL), FALL: (RISE, FALL)}
+"""The same of an arc of any other sense."""
+
+
 class TimingError(ValueError):
-    """A netlist or a library that cannot be timed."""
+    """A netlist or a library cannot be timed."""
 
 
 @dataclass(frozen=True)
 class CellTiming:
-    """The timing of a cell, in terms of the numbers of its pins."""
+    """Timing of a cell, with its pins as numbers."""
 
     pins: list[str]
     is_input: list[bool]
@@ -43,7 +54,7 @@ class CellTiming:
 
 
 class TimingTables:
-    """Tables of a library's cells, each taken in where it is first asked for."""
+    """Timing tables of a library's cells, each loaded on first use."""
 
     def __init__(self, library: Library):
         self.library = library
@@ -53,7 +64,7 @@ class TimingTables:
         self.packed = 0
 
     def of(self, cell: str) -> CellTiming:
-        """Timing of a cell.
+        """Return the timing of a cell.
 
         Raises
         ------
@@ -71,7 +82,10 @@ class TimingTables:
 
     def _timing(self, cell: Cell) -> CellTiming:
         pins = list(cell.pins)
-        arcs, setups, holds, follows = [], [], [], {}
+        arcs: list[tuple[int, int, int, int, int, int]] = []
+        setups: list[tuple[int, int, int]] = []
+        holds: list[tuple[int, int, int]] = []
+        follows: dict[tuple[int, int], None] = {}
         for target, pin in enumerate(cell.pins.values()):
             for arc in pin.arcs:
                 if arc.related_pin not in cell.pins:
@@ -86,10 +100,7 @@ class TimingTables:
                     arcs += self._arcs(arc, CLOCK, {RISE: (RISE, FALL)}, target)
                 elif arc.kind in COMBINATIONAL and not cell.sequential:
                     edges = COMBINATIONAL[arc.kind]
-                    leads = {
-                        "positive_unate": {RISE: (RISE,), FALL: (FALL,)},
-                        "negative_unate": {RISE: (FALL,), FALL: (RISE,)},
-                    }.get(arc.sense, {RISE: (RISE, FALL), FALL: (RISE, FALL)})
+                    leads = LEADS.get(arc.sense, ANY_LEADS)
                     leads = {e: tuple(t for t in ts if t in edges) for e, ts in leads.items()}
                     arcs += self._arcs(arc, source, leads, target)
                     follows[source, target] = None
@@ -105,7 +116,9 @@ class TimingTables:
             holds=list(dict.fromkeys(holds)),
         )
 
-    def _arcs(self, arc: Arc, source: int, leads: dict[int, tuple[int, ...]], target: int):
+    def _arcs(
+        self, arc: Arc, source: int, leads: dict[int, tuple[int, ...]], target: int
+    ) -> Iterator[tuple[int, int, int, int, int, int]]:
         for edge, target_edges in leads.items():
             for target_edge in target_edges:
                 name = ("rise", "fall")[target_edge]
@@ -115,7 +128,7 @@ class TimingTables:
                     yield source, edge, target, target_edge, *tables
 
     def _add(self, table: Table, second: str) -> int:
-        """Number of a table over slew and ``second``."""
+        """Return the number of a table over slew and ``second``."""
         if id(table) in self.numbers:
             return self.numbers[id(table)]
         index = dict(zip(table.axes, table.indices, strict=True))
@@ -129,11 +142,11 @@ class TimingTables:
             if len(axis) == 1:
                 axes[i] = np.array([axis[0], axis[0] + 1])
                 values = np.repeat(values, 2, axis=i)
-        self.tables.append((*axes, values))
+        self.tables.append((axes[0], axes[1], values))
         self.numbers[id(table)] = len(self.tables) - 1
         return self.numbers[id(table)]
 
-    def _pack(self):
+    def _pack(self) -> None:
         rows = max(len(x) for x, _, _ in self.tables)
         columns = max(len(y) for _, y, _ in self.tables)
         self.x = np.full((len(self.tables), rows), np.inf)
@@ -148,7 +161,9 @@ class TimingTables:
         self.packed = len(self.tables)
 
     def at(self, number: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Values of tables by number: linear between the nearest entries, and beyond the ends."""
+        """Look up tables by number. Values are interpolated linearly, and extrapolated beyond the
+        ends.
+        """
         if self.packed < len(self.tables):
             self._pack()
         if not len(number):
@@ -161,4 +176,5 @@ class TimingTables:
         values = self.values
         low = values[number, i, j] * (1 - v) + values[number, i, j + 1] * v
         high = values[number, i + 1, j] * (1 - v) + values[number, i + 1, j + 1] * v
-        return low * (1 - u) + high * u
+        found: np.ndarray = low * (1 - u) + high * u
+        return found

@@ -1,1 +1,1 @@
-"""The tile's work as operands: jobs, beats, bit planes, and the toggles that follow from them."""
+"""Operands of the tile: jobs, beats and bit planes, and the toggles that follow from them."""

@@ -13,12 +13,12 @@ CHUNK_BYTES = 2**22
 
 
 def toggles(differences: np.ndarray) -> int:
-    """Bits that are set in words without a sign."""
+    """Return the number of set bits in unsigned words."""
     return int(np.bitwise_count(differences).sum(dtype=np.int64))
 
 
 def adder_words(a: np.ndarray, b: np.ndarray, carry: np.ndarray | int = 0) -> np.ndarray:
-    """Carries into each bit of ``a + b + carry``, of numbers without a sign."""
+    """Return the carries into each bit of ``a + b + carry``, of unsigned numbers."""
     return a ^ b ^ (a + b + carry)
 
 
@@ -29,8 +29,8 @@ def array_toggles(
     bits: np.ndarray,
     weight_bits: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Toggles of products, of sums and carries of the column adders, and of those of the fusing
-    adders as far as octets.
+    """Return the toggles of products, of sums and carries of the column adders, and of those of the
+    fusing adders as far as octets.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def array_toggles(
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
-    """Bits (..., C) as words (..., C / word), of the widest word that divides C."""
+    """Pack bits (..., C) into words (..., C / word), of the widest word that divides C."""
     octets = np.packbits(bits, axis=-1)
     return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[-1] % n == 0))
 

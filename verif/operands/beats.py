@@ -1,4 +1,6 @@
-"""Beats of the tile's ports as bytes, least significant first, and back to integers."""
+"""Beats of the tile's ports as bytes, least significant first, and the conversion back to
+integers.
+"""
 
 import numpy as np
 
@@ -17,7 +19,7 @@ def job_beat(
     vectors: int,
     row_blocks: int = 1,
 ) -> bytes:
-    """A job, whether the tile accepts it or not."""
+    """Return the beat of a job, valid or malformed."""
     layout = job_layout(parameters)
     fields = {
         "weight_bits": weight_bits,
@@ -26,12 +28,12 @@ def job_beat(
         "vectors": vectors,
         "row_blocks": row_blocks,
     }
-    bits = layout.const(fields).as_value().value
+    bits: int = layout.const(fields).as_value().value  # type: ignore[attr-defined, arg-type]
     return bits.to_bytes(-(-layout.size // 8), "little")
 
 
 def weight_beats(parameters: TileParameters, block: np.ndarray, weight_bits: int) -> np.ndarray:
-    """A block of weights, integers of shape (rows, outputs), as bytes of shape (beats, bytes)."""
+    """Convert a block of weights (rows, outputs) to bytes (beats, bytes)."""
     rows, outputs = parameters.rows, parameters.outputs(weight_bits)
     if block.shape != (rows, outputs):
         raise ValueError(
@@ -45,7 +47,7 @@ def weight_beats(parameters: TileParameters, block: np.ndarray, weight_bits: int
 
 
 def activation_beats(parameters: TileParameters, vectors: np.ndarray) -> np.ndarray:
-    """Activations, integers of shape (vectors, rows), as bytes of shape (vectors, 2 * rows)."""
+    """Convert activations (vectors, rows) to bytes (vectors, 2 * rows)."""
     if vectors.shape[1:] != (parameters.rows,):
         raise ValueError(f"a vector has {parameters.rows} words, not {vectors.shape[1:]}")
     words = vectors.astype(np.int64).astype("<u2")  # two's complement, cut to a word
@@ -80,12 +82,12 @@ class Results:
         ]
 
     def outputs(self, weight_bits: int) -> np.ndarray:
-        """Outputs of jobs of ``weight_bits``: int64 of shape (beats, outputs)."""
+        """Return the outputs of jobs of ``weight_bits``: int64 of shape (beats, outputs)."""
         return self.lanes[:, :: weight_bits // 2]
 
 
 def results_of(parameters: TileParameters, lines: str) -> Results:
-    """Results from lines of hexadecimal digits, a beat each."""
+    """Parse results from lines of hexadecimal digits, one line per beat."""
     words = lines.split()
     if not words:
         return Results(parameters, np.zeros((0, result_bytes(parameters)), np.uint8))
@@ -96,5 +98,5 @@ def results_of(parameters: TileParameters, lines: str) -> Results:
 
 
 def result_bytes(parameters: TileParameters) -> int:
-    """Bytes of a result beat."""
+    """Return the number of bytes of a result beat."""
     return -(-(parameters.lanes * parameters.accumulator_width + 4) // 8)

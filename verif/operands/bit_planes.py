@@ -1,4 +1,4 @@
-"""The bit planes of a row block, as the feeder gives them."""
+"""Bit planes of a row block, in the order in which the feeder sends them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ __all__ = ["BitPlanes"]
 
 
 class BitPlanes:
-    """The planes of a row block, in order.
+    """Bit planes of a row block, in order.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a list of jobs does inside the tile, from its operands: features that energy is fitted to.
+"""Features of a list of jobs, computed from their operands, to which the energy model is fitted.
 
 Nothing is simulated: the order in which planes reach the array is known, and with it what every
 register and every adder of the array holds. Where a feature is a count of toggles it is exact,
@@ -9,7 +9,7 @@ The tile is taken as it is after reset: zeros in both banks, all registers at ze
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import threadpoolctl
@@ -98,8 +98,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 
 def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
-    """Features of jobs that follow each other from reset on, none of whose beats ever waits to be
-    offered; see ``FEATURES``.
+    """Return the features of consecutive jobs after reset, none of whose beats waits to be offered;
+    see ``FEATURES``.
     """
     # The products are small: threads would only wait for each other.
     with _libraries().limit(limits=1, user_api="blas"):
@@ -107,7 +107,7 @@ def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, 
 
 
 class _Run:
-    """Goes through jobs in the order of the tile, with what its registers hold."""
+    """Processes jobs in the order of the tile, and tracks the contents of its registers."""
 
     def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
         self.parameters = parameters
@@ -129,17 +129,18 @@ class _Run:
         self.features["cycles"] = parameters.sequence_cycles(sequence)
         self.features["jobs"] = len(jobs)
 
-    def _add(self, name: str, value: float) -> None:
+    def _add(self, name: str, value: "float | np.integer[Any]") -> None:
         self.features[name] += float(value)
 
     def _held(self, register: str, words: int) -> np.ndarray:
-        """What a register holds."""
+        """Return the contents of a register."""
         return self.registers.setdefault(register, np.zeros(words, np.int64))
 
     def _changes(
         self, register: str, values: np.ndarray, bits: int | np.ndarray, size: int | None = None
     ) -> int:
-        """Bits that change in a register that takes the rows of ``values`` (times, words).
+        """Return the number of bits that change in a register that takes the rows of ``values``
+        (times, words).
 
         Only the low ``bits`` of a word, or of each word, are clocked, and those above keep what
         they hold. Of a register of ``size`` words in which fewer come, those stand as far apart as
@@ -243,7 +244,9 @@ class _Run:
         self.blocks += len(bits)
 
     def _lines(self, planes: BitPlanes, blocks: list[slice]) -> None:
-        """Row lines: low before the first plane of a block and behind the last one."""
+        """Count the toggles of word lines, which are low before the first plane of a block and
+        after the last.
+        """
         low = np.zeros((1, self.parameters.rows), bool)
         for block in blocks:
             taken = planes.bits[block][planes.computed[block]]
@@ -387,8 +390,8 @@ class _Run:
         self._adder(widest, none, none, negative[changes], changes[:0])
 
     def _collect(self, planes: BitPlanes, totals: np.ndarray, width: int) -> None:
-        """The last total of a vector goes to the result register; of the others the lowest bit
-        does, at its place, in all lanes at once, or in those alone that serve wide weights.
+        """Count the bits that the result register takes: the last total of a vector, and the lowest
+        bit of the other totals at its position, in all lanes or only in the lanes of wide weights.
         """
         p = self.parameters
         outputs = totals.shape[1]
@@ -440,7 +443,7 @@ def _block_planes(job: "Job") -> list[int]:
     """Count the planes of each row block of a job; a vector of zeros has one."""
     words = np.bitwise_or.reduce(job.activations, axis=2).astype(np.int64)
     highest = np.frexp((words & (2**job.activation_bits - 1)).astype(float))[1]
-    return np.maximum(1, highest).sum(axis=1).tolist()
+    return [int(planes) for planes in np.maximum(1, highest).sum(axis=1)]
 
 
 def _parts(counts: list[int]) -> Iterator[slice]:

@@ -1,6 +1,6 @@
-"""Jobs with their operands, what they must give, and the beats that carry them."""
+"""Jobs with operands, their expected results, and the beats that carry them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,20 +30,23 @@ class Job:
 
     @property
     def results(self) -> np.ndarray:
-        """The products as Python's own integers give them: (vectors, outputs)."""
-        return sum(
+        """Expected results, computed with Python integers: (vectors, outputs)."""
+        products: np.ndarray = sum(
             activations.astype(object) @ weights.astype(object)
             for weights, activations in zip(self.weights, self.activations, strict=True)
         )
+        return products
 
     def planes(self) -> list[int]:
-        """Of each vector, the planes up to its highest bit that is set in any word."""
+        """Return the number of planes of each vector: up to the highest bit that is set in any
+        word.
+        """
         words = self.activations & (2**self.activation_bits - 1)
         highest = np.bitwise_or.reduce(words, axis=2)
         return [int(word).bit_length() for word in highest.ravel()]
 
     def beat(self, parameters: TileParameters) -> bytes:
-        """The beat of the job stream."""
+        """Return the beat of the job stream."""
         from adq.verif.operands import beats  # which imports Amaranth: jobs alone do without
 
         return beats.job_beat(
@@ -69,8 +72,8 @@ def random_job(
     extreme: bool = False,
     small: bool = False,
 ) -> Job:
-    """Random operands; with ``extreme``, the largest magnitudes and nothing else; with ``small``,
-    activations of any magnitude that three bits hold, whose sums cross zero often.
+    """Return a job with random operands. With ``extreme``, all operands have the largest magnitude;
+    with ``small``, activations fit three bits, so that sums cross zero often.
     """
     low, high = (
         (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1))
@@ -103,10 +106,10 @@ def layer_jobs(
     Jobs that differ in their outputs alone share their activations.
     """
 
-    def blocks(cut, job, operand):
+    def blocks(cut: Callable[..., np.ndarray], job: mapper.JobPlan, operand: object) -> np.ndarray:
         return np.stack([cut(plan, job, block, operand) for block in range(job.row_blocks)])
 
-    shared: dict[tuple, np.ndarray] = {}
+    shared: dict[tuple[int, int, int], np.ndarray] = {}
     held = 0
     for job in plan.jobs:
         key = (job.vectors.start, job.blocks.start, job.groups.start)
@@ -128,7 +131,7 @@ def layer_jobs(
 
 @dataclass(frozen=True)
 class Streams:
-    """What the harness plays into the tile.
+    """Input streams that the harness plays.
 
     Attributes
     ----------
@@ -158,7 +161,7 @@ class Streams:
 
 
 def streams_of(parameters: TileParameters, jobs: Sequence[Job]) -> Streams:
-    """Beats of jobs that follow each other."""
+    """Return the beats of consecutive jobs."""
     from adq.verif.operands import beats
 
     weights, activations, longest = [], [], 0

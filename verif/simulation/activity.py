@@ -1,4 +1,4 @@
-"""Counting switching inside the simulation, class by class of nets, without a trace.
+"""Counters of switching inside the simulation, by class of nets, without a trace.
 
 The generated design is flattened, so that every net exists once, and a counter is appended to it
 that compares each word with its value a cycle ago. That is a hundred times faster than writing
@@ -37,9 +37,9 @@ __all__ = ["BLOCKS", "CountedDesign", "count_activity", "flatten"]
 
 @dataclass(frozen=True)
 class CountedDesign:
-    """A flat design with an output ``switching``: 64-bit counts since the start, first the toggles
-    of each class of nets, then the clocked bits of each class of registers, and then the cycles in
-    which any of them was clocked, least significant first.
+    """A flat design with an output ``switching`` of 64-bit counts since the start, least
+    significant first: toggles of each class of nets, then clocked bits of each class of registers,
+    then the cycles in which any register of each class was clocked.
     """
 
     verilog: str
@@ -63,20 +63,20 @@ class CountedDesign:
 
     @property
     def words(self) -> int:
-        """64-bit counts of the ``switching`` output."""
+        """Number of 64-bit words of the ``switching`` output."""
         return len(self.classes) + 2 * len(self.register_classes)
 
     @property
     def switching_width(self) -> int:
-        """Bits of the ``switching`` output."""
+        """Width of the ``switching`` output in bits."""
         return 64 * self.words
 
     def counts(self, switching: int) -> ClassCounts:
-        """A value of ``switching`` as numbers."""
+        """Convert a value of ``switching`` to counts by class."""
         return self.counts_of([switching >> (64 * i) & (2**64 - 1) for i in range(self.words)])
 
     def counts_of(self, words: Sequence[int]) -> ClassCounts:
-        """The words of ``switching`` as numbers."""
+        """Convert the words of ``switching`` to counts by class."""
         first = len(self.classes)
         second = first + len(self.register_classes)
         parts = (words[:first], words[first:second], words[second:])
@@ -90,7 +90,9 @@ class CountedDesign:
 
 
 def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
-    """Netlist and Verilog of a flat design, its registers with their clock enables."""
+    """Return the netlist and the Verilog of the flattened design, in which registers have their
+    clock enables.
+    """
     with temporary_directory() as folder:
         source, netlist, flat = (folder / f for f in ("design.il", "flat.json", "flat.v"))
         with ELABORATION:
@@ -197,12 +199,12 @@ def count_activity(
 
 
 def _sum(found: Mapping[NetClass, Sequence[tuple[str, int]]], block: str) -> int:
-    """Bits of a block's classes."""
+    """Return the number of bits of a block's classes."""
     return sum(width for each, words in found.items() if each.block == block for _, width in words)
 
 
 def _named(netlist: dict) -> int:
-    """Nets with a name that is not hidden, but the clock."""
+    """Return the number of nets with a public name, without the clock."""
     bits = {
         bit
         for net in netlist["netnames"].values()
@@ -217,7 +219,7 @@ def _monitor(
     words: Mapping[NetClass, Sequence[tuple[str, int]]],
     clocked: Mapping[NetClass, Sequence[tuple[str, int]]],
 ) -> list[str]:
-    """Verilog that counts; see :class:`CountedDesign` for the order."""
+    """Return the Verilog that counts; see :class:`CountedDesign` for the order."""
     lines, fields, enabled, number = [], [], [], 0
     for place, (net_class, expressions) in enumerate(words.items()):
         lines.append(f"  // {net_class}")
@@ -245,7 +247,7 @@ def _monitor(
 
 
 def _counter(name: str, terms: Sequence[str]) -> list[str]:
-    """A counter that grows by a sum of 64-bit terms in every cycle."""
+    """Return a counter that adds a sum of 64-bit terms in each cycle."""
     return [
         f"  reg [63:0] {name} = 0;",
         f"  always @(posedge clk) {name} <= {name}",
@@ -255,7 +257,7 @@ def _counter(name: str, terms: Sequence[str]) -> list[str]:
 
 
 def _append(verilog: str, name: str, monitor: list[str], width: int) -> str:
-    """Put the monitor into the module, and its output among the ports."""
+    """Add the monitor to the module, and its output to the ports."""
     head, body = verilog.split(f"module {name}(", 1)
     body, tail = body.rsplit("endmodule", 1)
     ports, rest = body.split(");", 1)

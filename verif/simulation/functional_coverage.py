@@ -1,4 +1,4 @@
-"""Functional coverage: bins of what jobs asked of the tile, and in which circumstances.
+"""Functional coverage: bins of what jobs requested from the tile, and under which circumstances.
 
 A bin is reached by a job whose results were compared and right. What a job met is observed on the
 streams, not taken from what its test meant to do.
@@ -35,7 +35,7 @@ REFUSALS = ("WEIGHT_BITS", "ACTIVATION_BITS", "VECTORS", "ROW_BLOCKS")
 
 
 def activation_class(bits: int) -> str:
-    """Activation bits, as far as they are told apart where much is crossed."""
+    """Return the class of a number of activation bits, used where bins are crossed."""
     ends = (1, 4, 8, 15, 16)
     first = 1
     for last in ends:
@@ -46,7 +46,7 @@ def activation_class(bits: int) -> str:
 
 
 def density_class(nonzero: float) -> str:
-    """Share of activations that are not zero, as far as it is told apart."""
+    """Return the class of a share of non-zero activations."""
     if not nonzero:
         return "zero"
     return "sparse" if nonzero <= 0.25 else "dense"
@@ -57,7 +57,7 @@ ACTIVATION_CLASSES = tuple(dict.fromkeys(map(activation_class, ACTIVATION_BITS))
 
 @dataclass(frozen=True)
 class Group:
-    """Bins that cross some circumstances."""
+    """A group of bins that cross some circumstances."""
 
     name: str
     promise: str
@@ -66,11 +66,11 @@ class Group:
     """Of a bin's name, an axis a pair of braces."""
 
     def bins(self) -> list[str]:
-        """Names of all of its bins."""
+        """Names of all bins of the group."""
         return [self.bin(*values) for values in itertools.product(*self.axes)]
 
     def bin(self, *values) -> str:
-        """Name of a bin."""
+        """Return the name of a bin."""
         return f"{self.name} {self.pattern.format(*values)}"
 
 
@@ -137,14 +137,14 @@ GROUPS: dict[str, Group] = {
 
 
 def bin_names() -> Iterator[str]:
-    """Names of all bins."""
+    """Return the names of all bins."""
     for group in GROUPS.values():
         yield from group.bins()
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobSample:
-    """A good job whose results were right, and what it met."""
+    """A job with correct results, and its circumstances."""
 
     weight_bits: int
     activation_bits: int
@@ -162,7 +162,7 @@ class JobSample:
 
     @classmethod
     def of(cls, job, **met) -> "JobSample":
-        """Of a :class:`adq.verif.operands.jobs.Job`, and what it met."""
+        """Create the sample of a :class:`adq.verif.operands.jobs.Job` and its circumstances."""
         row_blocks, vectors, _ = job.activations.shape
         return cls(
             weight_bits=job.weight_bits,
@@ -175,7 +175,7 @@ class JobSample:
         )
 
     def bins(self) -> list[str]:
-        """Names of the bins that it reaches."""
+        """Return the names of the bins that the job reaches."""
         sign, density = SIGNS[self.signed], density_class(self.nonzero)
         blocks = BLOCKS[min(self.row_blocks, 3) - 1]
         several = "one block" if self.row_blocks == 1 else "several blocks"
@@ -195,17 +195,19 @@ class JobSample:
 
 
 def refusal_bin(status: str, *, waiting: bool) -> str:
-    """Bin of a refused job, by the name of its status."""
+    """Return the bin of a refused job, by the name of its status."""
     return GROUPS["refusal"].bin(status, RESULTS[waiting])
 
 
 def reset_bin(moment: str, weight_bits: int) -> str:
-    """Bin of a reset: what the tile was at, and with which weights."""
+    """Return the bin of a reset: the state of the tile, and its weights' width."""
     return GROUPS["reset"].bin(moment, WIDTHS[weight_bits == 16])
 
 
 def report(hits: Mapping[str, int]) -> list[dict]:
-    """Of every group, its bins reached, all, and the names of those missing."""
+    """Return for each group the number of bins reached, the number of all bins, and the names of
+    missing bins.
+    """
     counts = Counter(hits)
     table = []
     for group in GROUPS.values():

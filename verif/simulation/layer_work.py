@@ -1,4 +1,4 @@
-"""Work of a network's layers on a tile: planned once, its operands formed once, and handed on."""
+"""Work of a network's layers on a tile: planned once, with operands formed once, and passed on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ __all__ = ["LayerWork", "network_work", "sample_input"]
 
 @dataclass(frozen=True)
 class LayerWork:
-    """A matrix layer's work for the first sample images of an artifact.
+    """Work of a matrix layer for the first sample images of an artifact.
 
     Attributes
     ----------
@@ -47,34 +47,34 @@ class LayerWork:
 
     @property
     def name(self) -> str:
-        """Of the layer."""
+        """Name of the layer."""
         return self.layer.name
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """The plan's jobs with their operands."""
+        """Jobs of the plan with their operands."""
         return list(layer_jobs(self.plan, self.matrix, self.weights))
 
     @cached_property
     def features(self) -> dict[str, float]:
-        """What the jobs do inside the tile, from their operands; see ``features``."""
+        """Features of the jobs, computed from their operands; see ``features``."""
         return features_of(self.plan.tile, self.jobs)
 
     @property
     def cycles(self) -> int:
-        """Cycles that the plan takes, from the first beat offered to the last result."""
+        """Planned cycles, from the first beat offered to the last result."""
         return int(self.features["cycles"])
 
 
 def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
-    """What a layer reads when the first samples go through the network."""
+    """Return the input of a layer for the first samples."""
     samples = artifact.samples
     return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
 
 
 def network_work(artifact: Artifact, tile: TileParameters, images: int) -> Iterator[LayerWork]:
-    """Work of each matrix layer, in the network's order, on the inputs that the artifact's own
-    integers give it.
+    """Yield the work of each matrix layer in network order. The inputs are the artifact's own
+    integers.
 
     Raises
     ------

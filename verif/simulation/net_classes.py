@@ -1,4 +1,4 @@
-"""Classes of nets: the nets of a block whose declared names differ by indices alone.
+"""Classes of nets: nets of a block whose declared names differ only in their indices.
 
 A class is what a designer would call one signal: all sums of an adder tree, all words of a storage,
 all bits of a bus. Its nets drive the same cells, so that a toggle of any of them takes about the
@@ -52,7 +52,7 @@ class NetClass:
 
     @classmethod
     def parse(cls, text: str) -> "NetClass":
-        """The class that ``str`` gives as ``text``.
+        """Parse the text that ``str`` returns.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class NetClass:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """What the nets of each class did.
+    """Switching of the nets of each class.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class ClassCounts:
 
     @property
     def blocks(self) -> dict[str, dict[str, int]]:
-        """The same by block: ``toggles`` and ``clocked`` of each."""
+        """Sums ``toggles`` and ``clocked`` of each block."""
         sums: dict[str, dict[str, int]] = {}
         for kind, counts in (("toggles", self.toggles), ("clocked", self.clocked)):
             for net_class, count in counts.items():
@@ -95,7 +95,7 @@ class ClassCounts:
         return sums
 
     def to_json(self) -> dict[str, dict[str, int]]:
-        """As a file holds them."""
+        """Return the counts as plain values for JSON."""
         return {
             "toggles": {str(each): count for each, count in self.toggles.items()},
             "clocked": {str(each): count for each, count in self.clocked.items()},
@@ -104,7 +104,7 @@ class ClassCounts:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Mapping[str, int]]) -> "ClassCounts":
-        """What :meth:`to_json` gave.
+        """Read the result of :meth:`to_json`.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class ClassCounts:
 
 
 def stem(name: str) -> str:
-    """The name of a net without its path and indices: ``fuser.fuse_4_0_sum`` is ``fuse_sum``.
+    """Return the name of a net without path and indices: ``fuse_sum`` for ``fuser.fuse_4_0_sum``.
 
     An index in brackets, the number that Amaranth appends to names that repeat, and numbers in the
     name itself are indices. Members of a structure keep their structure's name.
@@ -134,15 +134,15 @@ def stem(name: str) -> str:
 
 
 def block_of(name: str, blocks: Mapping[str, str] = BLOCKS) -> str:
-    """The block of a net's name."""
+    """Return the block of a net, from the net's name."""
     return next(block for block, start in blocks.items() if re.match(start, name))
 
 
 def named_nets(
     names: Mapping[str, Sequence[Hashable]], blocks: Mapping[str, str] = BLOCKS
 ) -> Iterator[tuple[str, NetClass]]:
-    """Names of nets, each with its class, in the order in which they claim nets: a net with
-    several names has the class of the first.
+    """Yield the names of nets with their classes, in order of priority: a net with several names
+    belongs to the class of the first one.
     """
     order = {block: place for place, block in enumerate(blocks)}
     found = sorted(

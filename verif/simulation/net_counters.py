@@ -1,4 +1,4 @@
-"""Counters of every net of a design, window by window, inside the simulation.
+"""Counters of every net of a design inside the simulation, window by window.
 
 ``net_counters.sv`` counts; here stands which net is which. Beside the nets it
 counts clock enables of register bits, and the cycles.
@@ -51,7 +51,7 @@ class NetWord:
 
 
 def _merged(words: Iterable[NetWord]) -> list[NetWord]:
-    """As few words: those of a block side by side, as long as they fit."""
+    """Return fewer words: words of a block are joined as long as they fit."""
     merged: list[NetWord] = []
     for word in sorted(words, key=lambda word: word.block):
         last = merged[-1] if merged else None
@@ -64,12 +64,12 @@ def _merged(words: Iterable[NetWord]) -> list[NetWord]:
 
 
 def escaped(name: str) -> str:
-    """A name of any characters in Verilog."""
+    """Return a name as a Verilog identifier, escaped if necessary."""
     return f"\\{name} "
 
 
 def runs(name: str, indices: Sequence[int], width: int) -> str:
-    """A net, or the parts of it that are wanted, as a Verilog expression."""
+    """Return a net, or the selected parts of it, as a Verilog expression."""
     if len(indices) == width:
         return escaped(name)
     parts = []
@@ -86,7 +86,7 @@ def runs(name: str, indices: Sequence[int], width: int) -> str:
 def split(
     name: str, path: Sequence[str], indices: Sequence[int], width: int, block: str
 ) -> list[NetWord]:
-    """Words of the bits of a net that are wanted."""
+    """Split the selected bits of a net into words."""
     *instances, last = path
     # What Amaranth had no name for begins with a character that SAIF does not allow there.
     last = last.lstrip("$")
@@ -136,7 +136,9 @@ class NetCounters:
     def of(
         cls, words: Iterable[NetWord], clocked: Mapping[str, Sequence[tuple[str, int]]]
     ) -> "NetCounters":
-        """Counters of these words, and of clock enables by block, each with its register bits."""
+        """Create counters for these words, and for the clock enables of each block with their
+        register bits.
+        """
         bits: dict[tuple[str, str], int] = {}
         for block, groups in clocked.items():
             for enable, width in groups:
@@ -154,11 +156,11 @@ class NetCounters:
 
     @property
     def size(self) -> int:
-        """Words of 64 that are counted. The last is high in every cycle."""
+        """Number of 64-bit words that are counted. The last one is high in every cycle."""
         return len(self.words) + len(self._enable_words()) + 1
 
     def verilog(self) -> list[str]:
-        """Lines of a module with the inputs ``clk``, ``window`` and ``dump``."""
+        """Return the lines of a module with the inputs ``clk``, ``window`` and ``dump``."""
         words = [(len(word.nets), word.expression) for word in self.words]
         for group in self._enable_words():
             words.append((len(group), ", ".join(enable for _, enable, _ in reversed(group))))
@@ -176,7 +178,7 @@ class NetCounters:
         ]
 
     def read(self, dump: str) -> dict[str, WindowCounts]:
-        """Counts of a dump, by window.
+        """Parse a dump into counts by window.
 
         Raises
         ------

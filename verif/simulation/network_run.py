@@ -1,4 +1,4 @@
-"""Run a golden artifact on the tile's Verilator model, under cocotb."""
+"""Simulation of a golden artifact on the tile's Verilator model, under cocotb."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ __all__ = ["LayerRun", "NetworkRun", "simulate"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRun:
-    """What a layer did on the tile.
+    """Result of a layer on the tile.
 
     Attributes
     ----------
@@ -57,11 +57,11 @@ class LayerRun:
 
     @property
     def name(self) -> str:
-        """Of the layer."""
+        """Name of the layer."""
         return self.work.name
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the result as plain values for JSON."""
         work = self.work
         found = {
             "name": self.name,
@@ -83,7 +83,7 @@ class LayerRun:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRun:
-    """What a network did on the tile.
+    """Result of a network on the tile.
 
     Attributes
     ----------
@@ -118,17 +118,17 @@ class NetworkRun:
 
     @property
     def accumulators(self) -> int:
-        """Accumulators that were compared."""
+        """Number of accumulators that were compared."""
         return sum(layer.accumulators for layer in self.layers)
 
     @property
     def mismatches(self) -> int:
-        """Those that differ from the artifact's."""
+        """Number of accumulators that differ from the artifact's."""
         return sum(layer.mismatches for layer in self.layers)
 
     @property
     def cycles(self) -> int:
-        """Of all layers."""
+        """Cycles of all layers."""
         return sum(layer.cycles for layer in self.layers)
 
     @property
@@ -138,18 +138,18 @@ class NetworkRun:
 
     @property
     def integers_agree(self) -> bool:
-        """Whether the tile got to the end, and no integer differs."""
+        """Whether the simulation finished and no integer differs."""
         return not (self.failure or self.mismatches or self.classes_that_differ)
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, and no layer's cycles."""
+        """Whether no integer differs, and each layer takes the planned cycles."""
         return self.integers_agree and all(
             layer.cycles == layer.work.cycles for layer in self.layers
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the result as plain values for JSON."""
         found = {
             "artifact": self.artifact,
             "tile": asdict(self.tile),
@@ -299,7 +299,9 @@ def _play(
     windows: bool,
     progress: Callable[[str], None],
 ) -> tuple[list[dict], str]:
-    """Play the layers' streams; cycles and switching of each, and why it ended early, if so."""
+    """Play the streams of the layers. Return cycles and switching of each layer, and the reason if
+    the simulation ended early.
+    """
     result, stage = directory / "plays.json", directory / "stage"
     specification = {
         "tile": asdict(tile),
@@ -332,7 +334,7 @@ def _play(
 
 @contextmanager
 def _watched(stage: Path, progress: Callable[[str], None]) -> Iterator[None]:
-    """Tell which layers a simulation has come to."""
+    """Report the layers that a simulation has finished."""
     finished = threading.Event()
 
     def watch():
@@ -359,7 +361,7 @@ def _layer_run(
     play: Mapping[str, Any],
     directory: Path,
 ) -> tuple[LayerRun, np.ndarray]:
-    """Compare a layer's accumulators with the artifact's; the run, and the accumulators.
+    """Compare a layer's accumulators with the artifact's. Return the result and the accumulators.
 
     Raises
     ------
@@ -391,7 +393,7 @@ def _layer_run(
 
 
 def _classes(artifact: Artifact, images: int, accumulators: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Classes that follow from the tile's accumulators."""
+    """Return the classes that follow from the tile's accumulators."""
 
     def compute(network, name, layer_input):
         if isinstance(network[name], MatrixLayer):
@@ -414,8 +416,8 @@ def _bins(runs: Sequence[LayerRun]) -> dict[str, int]:
 def _windows(
     design: CountedDesign, runs: Sequence[LayerRun], directory: Path
 ) -> tuple[list[LayerRun], dict[str, Any]]:
-    """Write every window of every layer, and of the reset before them; the runs with their
-    windows, the reset's sums, and how many of the design's named nets are in the files.
+    """Write SAIF files of every window of each layer, and of the reset. Return the results with
+    their windows, and a dict with the sums of the reset and the number of named nets in the files.
     """
 
     def write(folder: Path, name: str, counts: Path) -> dict[str, dict]:

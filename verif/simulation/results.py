@@ -1,4 +1,4 @@
-"""Outcomes of cocotb tests, and the bins that they reached."""
+"""Results of cocotb tests, and the coverage bins that they reached."""
 
 import json
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ COUNTS = "nets.counts"
 
 @dataclass(frozen=True)
 class TestResult:
-    """Outcome of a test, named after the folder of ``verif/cocotb/`` that holds it; ``message`` is
-    empty where it passed.
+    """Result of a test, named after its folder in ``verif/cocotb/``. ``message`` is empty if the
+    test passed.
     """
 
     name: str
@@ -27,7 +27,7 @@ class TestResult:
 
     @property
     def test(self) -> str:
-        """The name without the test's parameters, as it stands in the test plan."""
+        """Name without the test's parameters, as in the test plan."""
         return self.name.partition("/")[0]
 
     @property
@@ -37,7 +37,7 @@ class TestResult:
 
 
 def read_results(path: Path) -> list[TestResult]:
-    """Outcomes in the JUnit file that cocotb wrote, but for tests that were skipped."""
+    """Read the results of the JUnit file that cocotb writes, without skipped tests."""
     results = []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         if case.find("skipped") is not None:
@@ -56,6 +56,6 @@ def read_results(path: Path) -> list[TestResult]:
 
 
 def read_bins(directory: Path) -> dict[str, int]:
-    """Hits of the bins of functional coverage that a simulation left in its directory."""
+    """Return the hits of the functional coverage bins that a simulation left in its directory."""
     path = directory / "functional.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""Revision of each block's RTL: a hash that changes with its logic, and with nothing else."""
+"""Revision of each block's RTL: a hash that changes only with the logic of the block."""
 
 import functools
 import hashlib
@@ -31,7 +31,8 @@ _WIRE = re.compile(r"^  wire .*\\(\S+)$", re.MULTILINE)
 def block_revisions(
     component: wiring.Component, name: str, blocks: Mapping[str, str] = BLOCKS
 ) -> dict[str, str]:
-    """Sha256 of the modules that each block of a design has nets in, as Amaranth's RTLIL.
+    """Return the sha256 of the modules in which each block of a design has nets, as Amaranth's
+    RTLIL.
 
     It has neither comments nor places in the source. A module with nets of several blocks counts
     for each of them; for the last block, which takes what no other has, only modules of its own do.
@@ -54,8 +55,8 @@ def block_revisions(
 
 
 def _numbered(body: str) -> str:
-    """A module whose ports without a signal have numbers of its own: Amaranth numbers them by what
-    stands before them in the whole design.
+    """Renumber the unconnected ports of a module: Amaranth numbers them by their position in the
+    whole design.
     """
     numbers: dict[str, str] = {}
     return _PORT.sub(lambda found: numbers.setdefault(found[0], f"port${len(numbers)}"), body)

@@ -1,4 +1,4 @@
-"""Switching activity interchange format (SAIF) 2.0: toggles and time at one of every net.
+"""Switching activity interchange format (SAIF) 2.0: toggles and high time of every net.
 
 One file is one window of one run. Written are nets by their path through the instances, each once;
 read is what other tools write, too: ports as nets, names in any case of escape, groups that say
@@ -26,12 +26,12 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-
 
 
 class SaifError(ValueError):
-    """A file that is no SAIF, or not of the design and window that it is read for."""
+    """The file is no SAIF, or does not match the design or the window that it is read for."""
 
 
 @dataclass(frozen=True)
 class NetActivity:
-    """What a net did in a window.
+    """Activity of a net in a window.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class NetActivity:
 
 @dataclass(frozen=True)
 class Saif:
-    """A window of a run.
+    """Activity of a design in a window.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Saif:
 
 
 def write_saif(path: Path, saif: Saif) -> None:
-    """Write a window.
+    """Write the activity of a window.
 
     Raises
     ------
@@ -134,7 +134,8 @@ def _escaped(name: str) -> str:
 def read_saif(
     path: Path, *, design: str | None = None, nets: Collection[Path_] | None = None
 ) -> Saif:
-    """Read a window, of ``design`` and with all of its ``nets`` where these are given.
+    """Read the activity of a window, which must be that of ``design`` and hold all of ``nets``, if
+    given.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def _check_nets(saif: Saif, nets: set[Path_]) -> None:
 
 
 class _Reader:
-    """Reads the one expression of a SAIF text."""
+    """Parser of the single expression of a SAIF text."""
 
     def __init__(self, text: str):
         self.text = text

@@ -1,4 +1,4 @@
-"""What every net did in each window of a run: files in SAIF, and sums by block.
+"""Activity of every net in each window of a run: SAIF files, and sums by block.
 
 The windows do not overlap: a block of weights is loaded while nothing computes, and computes while
 nothing loads (`separate` of ``tile_harness.sv``). A tile that does both at once
@@ -35,7 +35,7 @@ def count_jobs(
     separate: bool = True,
     waves: bool = False,
 ) -> dict[str, WindowCounts]:
-    """Run jobs on a tile whose nets are counted; the counts by window.
+    """Run jobs on a tile whose nets are counted, and return the counts by window.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def count_jobs(
 def write_windows(
     design: CountedDesign, dump: str, *, directory: Path, name: str, design_name: str
 ) -> dict[str, dict]:
-    """Write a file in SAIF for each window of a dump in which there was a cycle, but the idle one.
+    """Write a SAIF file for each window of a dump that has any cycles, except the idle window.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def write_windows(
 
 
 def saif_of(counts: WindowCounts, *, design: str) -> Saif:
-    """A window in the terms of SAIF, the clock included."""
+    """Convert a window to SAIF, including the clock."""
     nets = {CLOCK: NetActivity(counts.cycles * PERIOD // 2, 2 * counts.cycles)}
     nets |= {
         net: NetActivity(high * PERIOD, counts.toggles[net]) for net, high in counts.high.items()
@@ -108,7 +108,9 @@ def saif_of(counts: WindowCounts, *, design: str) -> Saif:
 
 
 def window_sums(design: CountedDesign, counts: WindowCounts) -> dict[str, dict[str, int]]:
-    """Toggles and clocked register bits by block; what others drive stands under ``inputs``."""
+    """Return toggles and clocked register bits by block. Nets driven from outside are listed under
+    ``inputs``.
+    """
     sums = {block: {"toggles": 0, "clocked": 0} for block in (*design.blocks, INPUTS)}
     for net, block in design.nets.blocks.items():
         sums[block]["toggles"] += counts.toggles[net]
@@ -120,8 +122,7 @@ def window_sums(design: CountedDesign, counts: WindowCounts) -> dict[str, dict[s
 def check_sums(
     layer: str, windows: Mapping[str, dict], switching: Mapping[str, Mapping[str, int]]
 ) -> None:
-    """Hold the toggles of all nets in all windows against counters of whole blocks, which count
-    apart.
+    """Compare the toggles of all nets in all windows with independent counters of whole blocks.
 
     Control is left out: its counter of idle cycles goes on between the two readings.
 

@@ -50,17 +50,18 @@ def load(
     from adq.data.images import Images
 
     if config.name in HUB_DATA_SETS:
-        from adq.data.parquet import read_splits
+        from adq.data import parquet
 
         data_set = HUB_DATA_SETS[config.name]
-        splits, classes = read_splits(data_set, config.path, cache), data_set.classes
+        splits, classes = parquet.read_splits(data_set, config.path, cache), data_set.classes
     elif config.name == FOLDER:
         from adq.data.folders import read_folder
 
         splits = read_folder(Path(config.path).expanduser(), cache)
         classes = len(splits.class_names)
     else:
-        from adq.data.digits import read_splits
+        from adq.data import digits
 
-        splits, classes = read_splits(config.name, config.test_fraction, seed), DIGITS_CLASSES
+        splits = digits.read_splits(config.name, config.test_fraction, seed)
+        classes = DIGITS_CLASSES
     return Images.from_splits(splits, classes=classes, config=config, seed=seed).to(device)

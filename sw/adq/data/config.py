@@ -1,4 +1,4 @@
-"""The images that a recipe asks for."""
+"""Images of a recipe: the ``[data]`` table."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class DataConfig:
     flip: bool = False
     """Mirror each training image left to right with probability 1/2."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("name", self.name, DATA_SETS)
         check_at_least("train_images", self.train_images, 0)
         check_at_least("test_images", self.test_images, 0)

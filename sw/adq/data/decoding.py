@@ -1,4 +1,4 @@
-"""Encoded images as 8-bit pixels: what each kind of image becomes, or why it is refused.
+"""Decoding of images to 8-bit pixels: the rule for each kind of image, or the reason for refusal.
 
 Pillow's own conversion clips 16-bit greys to 255 and drops what it has no place for. Here every
 mode has a rule:
@@ -65,11 +65,11 @@ _FAULTS = (
 
 
 class ImageError(ValueError):
-    """An encoded image that is damaged, of another size, or of a kind that has no rule."""
+    """An encoded image is damaged, has another size, or is of a kind without a rule."""
 
 
 def decode(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decode an image: uint8 (C, H, W), which is its shape, of 1 or 3 channels.
+    """Decode an image: uint8 (C, H, W), with 1 or 3 channels. ``shape`` is its required shape.
 
     Raises
     ------

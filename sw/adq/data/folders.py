@@ -74,7 +74,7 @@ def read_folder(folder: Path, cache: Path) -> Splits:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """Return what is in a folder, in the order of its names, but for hidden files."""
+    """Return the contents of a folder, sorted by name, without hidden files."""
     return sorted(
         each
         for each in folder.iterdir()
@@ -106,7 +106,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path, names: tuple[str, ...], *, needed: bool) -> list[_File]:
-    """Look at the images of a split; with ``needed`` every class has some."""
+    """Inspect the images of a split. With ``needed``, each class must have images."""
     found = []
     for each in _folders(folder):
         if each.name not in names:
@@ -146,7 +146,7 @@ def _check_different(files: list[_File]) -> None:
 
 
 def _common_shape(files: list[_File]) -> tuple[int, int, int]:
-    """Return (C, H, W) of all images: coloured if any of them is."""
+    """Return the shape (C, H, W) of all images. C is 3 if any image is coloured."""
     first = files[0]
     for file in files:
         if file.shape[1:] != first.shape[1:]:

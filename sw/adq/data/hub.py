@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: their layout there, and where they lie here.
+"""Data sets of the Hugging Face hub: their layout on the hub, and their location on this machine.
 
 A data set is a folder of Parquet files, ``train-00000-of-00001.parquet`` and the like, at any
 depth. It is the recipe's ``[data] path``, or else ``NAME`` in the folder of the environment
@@ -15,7 +15,7 @@ _SHARD = re.compile(r"-(?P<number>\d+)-of-(?P<count>\d+)\b")
 
 
 class DataError(ValueError):
-    """A data set that is missing, damaged, or not what a recipe takes it for."""
+    """A data set is missing, damaged, or not of the expected layout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +38,14 @@ class HubDataSet:
 
     @property
     def remedy(self) -> str:
-        """What to do where files are missing or damaged."""
+        """What to do if files are missing or damaged."""
         return (
             f"get it with `adq data get {self.name}`, or give the folder of its Parquet files as "
             "path in [data], or that folder's parent as ADQ_DATA"
         )
 
     def folder(self, path: str | Path = "") -> Path:
-        """Folder of the files: the given one, or else the usual one."""
+        """Return the folder of the files: the given one, or the default."""
         if path:
             return Path(path).expanduser()
         return Path(os.environ.get("ADQ_DATA") or "data").expanduser() / self.name
@@ -111,10 +111,11 @@ class HubDataSet:
 
 
 def _written_twice(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of files that do not belong to one writing of a split: of another number of files, or
-    the same part of it twice.
+    """Yield pairs of files that cannot belong to one version of a split: their numbers of files
+    differ, or they are the same part.
     """
-    first, parts = names[0], {}
+    first = names[0]
+    parts: dict[str, str] = {}
     for name in names:
         match = _SHARD.search(name)
         start = _SHARD.search(first)
@@ -127,7 +128,9 @@ def _written_twice(names: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _missing_shards(names: list[str]) -> list[str]:
-    """Names of files that the ``-of-N`` in the names of others promises."""
+    """Return the names of files that are missing, according to the ``-of-N`` in the names of the
+    others.
+    """
     numbers = {int(match["number"]) for name in names if (match := _SHARD.search(name))}
     counts = {int(match["count"]) for name in names if (match := _SHARD.search(name))}
     missing = sorted(set(range(max(counts, default=0))) - numbers)

@@ -1,4 +1,4 @@
-"""What every data set looks like to training: bytes that stay on the device.
+"""Images as training sees them: bytes that stay on the device.
 
 A batch is gathered, cropped, flipped and normalized on the device. Which crop and which flip an
 image gets is drawn beforehand and apart from it (``Images.draw``), on the CPU and by the caller's
@@ -30,7 +30,7 @@ _PART = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Labelled images of a data set, or the part of it that a recipe asks for."""
+    """Labelled images of a data set, or of the part that a recipe selects."""
 
     train_pixels: torch.Tensor
     """uint8 (N, C, H + 2 * crop, W + 2 * crop), with a black margin to crop from"""
@@ -57,7 +57,7 @@ class Images:
     def from_splits(
         cls, splits: Splits, *, classes: int, config: "DataConfig", seed: int
     ) -> "Images":
-        """Take the part of a data set that a recipe asks for, and measure it."""
+        """Select the part of a data set that a recipe asks for, and measure it."""
         train = splits.train.part(config.train_images, seed=seed, what="[data] train_images")
         test = splits.test.part(config.test_images, seed=seed, what="[data] test_images")
         data = _measure(train, test, classes, splits.class_names)
@@ -78,11 +78,12 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
-        return tuple(self.test_pixels.shape[1:])
+        channels, height, width = self.test_pixels.shape[1:]
+        return channels, height, width
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
+        """Device of the images."""
         return self.train_pixels.device
 
     def to(self, device: torch.device | str) -> "Images":
@@ -132,7 +133,7 @@ class Images:
         return self.normalized_as(data)
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw what chance decides for ``count`` images: int64 (count, 3), on the CPU.
+        """Draw the random choices for ``count`` images: int64 (count, 3), on the CPU.
 
         Columns: rows and columns of the margin above and left of the crop, and whether it is
         flipped. Draws twice from a CPU generator, whatever ``crop`` and ``flip`` are.
@@ -142,7 +143,7 @@ class Images:
         return torch.cat([offsets, flips], dim=1)
 
     def train_batch(self, indices: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-        """Training images, augmented as drawn and normalized: float32 (n, C, H, W).
+        """Return training images, augmented as drawn and normalized: float32 (n, C, H, W).
 
         ``indices`` is int64 (n,), ``draws`` (n, 3) what ``draw`` gave for these images; both may
         be on the CPU.
@@ -157,7 +158,7 @@ class Images:
         return self._normalized(pixels)
 
     def test_batch(self, part: slice | torch.Tensor) -> torch.Tensor:
-        """Test images, normalized: float32 (n, C, H, W)."""
+        """Return test images, normalized: float32 (n, C, H, W)."""
         return self._normalized(self.test_pixels[part])
 
     def _normalized(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -184,7 +185,7 @@ def _measure(train: Split, test: Split, classes: int, class_names: tuple[str, ..
 
 
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel of uint8 (N, C, H, W): float64 (C,) both.
+    """Return mean and standard deviation of each channel of uint8 (N, C, H, W), as float64 (C,).
 
     A channel that is constant has no deviation to divide by: 1 stands for it.
     """

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -33,7 +34,7 @@ _BATCH = 1000
 
 
 def read_splits(data_set: HubDataSet, path: str | Path, cache: Path) -> Splits:
-    """Read the training and the test images of a data set, from the cache where they are there.
+    """Read the training and test images of a data set, from the cache if they were decoded before.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def read_splits(data_set: HubDataSet, path: str | Path, cache: Path) -> Splits:
 
 
 def _check_alike(data_set: HubDataSet, paths: list[Path], digests: list[str]) -> None:
-    seen = {}
+    seen: dict[str, Path] = {}
     for path, digest in zip(paths, digests, strict=True):
         if digest in seen:
             raise DataError(f"{path}: holds the same as {seen[digest].name}: {data_set.remedy}")
@@ -68,7 +69,7 @@ def _check_alike(data_set: HubDataSet, paths: list[Path], digests: list[str]) ->
 
 
 def _class_names(data_set: HubDataSet, path: Path) -> tuple[str, ...]:
-    """Names of the classes as a file's metadata has them, from 0; empty where it has none."""
+    """Return the class names in a file's metadata, from class 0; empty if it has none."""
     try:
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
@@ -95,7 +96,7 @@ def _class_names(data_set: HubDataSet, path: Path) -> tuple[str, ...]:
 def _numbered(
     split: Split, path: Path, names: tuple[str, ...], reference: tuple[str, ...]
 ) -> Split:
-    """Give a file's labels the numbers that its classes' names have in all files together."""
+    """Renumber a file's labels so that class names have the same numbers in all files."""
     if not names:
         return split
     if names == reference[: len(names)]:
@@ -117,7 +118,7 @@ def _numbered(
 
 
 def _read(data_set: HubDataSet, path: Path, digest: str, cache: Path) -> Split:
-    """Find a file's images in the cache by its digest, or decode them."""
+    """Return a file's images from the cache, by its digest, or decode them."""
     cached = cache / f"{data_set.name}-{digest}.safetensors"
     try:
         return Split(**load_file(cached))
@@ -163,8 +164,8 @@ def _decode(data_set: HubDataSet, path: Path) -> Split:
 
 def _rows(
     data_set: HubDataSet, file: pyarrow.parquet.ParquetFile, path: Path
-) -> Iterator[tuple[dict | None, int | None]]:
-    """Yield each row's image and label, showing progress to a person who waits."""
+) -> Iterator[tuple[dict[str, Any] | None, int | None]]:
+    """Yield the image and the label of each row, with a progress bar on a terminal."""
     columns = [data_set.image, data_set.label]
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -175,7 +176,7 @@ def _rows(
 
 
 def _check_columns(data_set: HubDataSet, path: Path, schema: pyarrow.Schema) -> None:
-    """Hold a file's columns against the data set's layout on the hub."""
+    """Check a file's columns against the layout of the data set on the hub."""
     found = dict(zip(schema.names, schema.types, strict=True))
     image, label = found.get(data_set.image), found.get(data_set.label)
     if image is None or label is None:
@@ -194,7 +195,7 @@ def _check_columns(data_set: HubDataSet, path: Path, schema: pyarrow.Schema) -> 
         )
 
 
-def _pixels(data_set: HubDataSet, image: dict | None, where: str) -> np.ndarray:
+def _pixels(data_set: HubDataSet, image: dict[str, Any] | None, where: str) -> np.ndarray:
     """Decode an image: uint8 (C, H, W)."""
     encoded = image and image["bytes"]
     if not encoded:

@@ -1,4 +1,4 @@
-"""Provenance of trained networks: which images, and how they were normalized.
+"""Provenance of the training data: which images were used, and how they were normalized.
 
 It is kept in the checkpoint, the run's metrics and the artifact's manifest, so that a network is
 evaluated as it was trained, whatever lies in the data set's folder by then.
@@ -9,13 +9,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from adq.data.hub import DataError
 from adq.data.splits import Split
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The images that a network is trained and tested with."""
+    """Images that a network was trained and tested with."""
 
     train_images: int
     test_images: int
@@ -44,7 +46,7 @@ class TrainingData:
 
     @classmethod
     def from_json(cls, values: Any) -> "TrainingData":
-        """Read what ``to_json`` gave.
+        """Read the result of ``to_json``.
 
         Raises
         ------
@@ -52,7 +54,6 @@ class TrainingData:
             It is damaged.
 
         """
-        kinds = {int: (int,), str: (str,)}
         lists = {"mean": float, "deviation": float, "levels": int, "class_names": str}
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or values.keys() != fields.keys():
@@ -61,15 +62,19 @@ class TrainingData:
             if name in lists:
                 good = isinstance(value, list) and all(type(v) is lists[name] for v in value)
             else:
-                good = type(value) in kinds[fields[name]]
+                good = type(value) is fields[name]
             if not good:
                 raise DataError(f"{name} of the training images is damaged")
         if len(values["mean"]) != len(values["deviation"]) or 0.0 in values["deviation"]:
             raise DataError("mean and deviation of the training images are damaged")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
 
     def differences(self, other: "TrainingData") -> list[str]:
-        """Say in which images another data set differs, shortly, one text for each difference."""
+        """Describe the differences to the images of another data set, one short text each."""
         found = []
         for what in ("training", "test"):
             name = "train" if what == "training" else "test"
@@ -86,6 +91,6 @@ class TrainingData:
 def digest(split: Split) -> str:
     """Return the SHA-256 of a split's shape, pixels and labels."""
     hashed = hashlib.sha256(repr(split.pixels.shape).encode())
-    hashed.update(split.pixels)
-    hashed.update(split.labels.astype("<i8"))
+    hashed.update(np.ascontiguousarray(split.pixels).data)
+    hashed.update(split.labels.astype("<i8").data)
     return hashed.hexdigest()

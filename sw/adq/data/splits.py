@@ -1,4 +1,4 @@
-"""Labelled images as they are stored: NumPy arrays of bytes, before any choice or change."""
+"""Labelled images as stored: NumPy arrays of bytes, before selection and augmentation."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Split:
     """int64 (N,)"""
 
     def part(self, count: int, *, seed: int, what: str) -> "Split":
-        """Return ``count`` images, all classes alike as far as they go; 0 returns all.
+        """Return ``count`` images with balanced classes, as far as possible; 0 returns all images.
 
         The seed decides which. A smaller part of the same seed is a part of a larger one, and
         the images keep their order.

@@ -1,4 +1,4 @@
-"""A network's layers on the tile: their streams are played, and what comes of them is kept.
+"""Plays the streams of a network's layers through the tile, and stores the results.
 
 The streams of a layer lie in the folder of its name, and its results go there; what calls the
 simulation compares them, see :mod:`adq.verif.simulation.network_run`.
@@ -19,7 +19,7 @@ STREAMS = ("jobs", "weights", "activations")
 
 
 def place(folder: Path) -> None:
-    """Put the streams of a layer where the harness reads them."""
+    """Link the streams of a layer to the places from which the harness reads them."""
     for stream in STREAMS:
         link = Path(f"{stream}.bin")
         link.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Plays streams through the tile's harness; no Python runs while it computes."""
+"""Plays streams through the tile's harness, without Python in the clock cycles."""
 
 import time
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["Played", "Player"]
 
 @dataclass(frozen=True)
 class Played:
-    """What came of a play.
+    """Result of a play.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Played:
 
     @cached_property
     def results(self) -> Results:
-        """Results of every beat."""
+        """Results of all beats."""
         return results_of(self.parameters, self.lines)
 
 
 class Player:
-    """Drives ``tile_harness.sv``, whose files lie in the working directory.
+    """Drives ``tile_harness.sv``, with the stream files in the working directory.
 
     With ``separate``, blocks of weights load while nothing computes.
     """
@@ -66,7 +66,7 @@ class Player:
         await Timer(10, "ns")
 
     def counts(self) -> np.ndarray:
-        """The switching counters."""
+        """Read the switching counters."""
         value = int(self.dut.switching.value)
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
 
@@ -85,7 +85,7 @@ class Player:
         return text
 
     def streams(self) -> str:
-        """What stands on every stream now, for a message."""
+        """Return the state of each stream, for a message."""
         valid, ready, moved = (
             int(getattr(self.dut, f"streams_{name}").value) for name in ("valid", "ready", "beats")
         )

@@ -1,4 +1,4 @@
-"""The simulation side of the tile: streams played from files, results written to one."""
+"""Harness of the tile in simulation: plays streams from files, and writes results to a file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def build_harness(
     nets: bool = False,
     waves: bool = False,
 ) -> tuple[Build, CountedDesign]:
-    """Model of a tile with counters of its switching, in a harness that plays files into it.
+    """Build the model of a tile with counters of its switching, in a harness that plays files.
 
     With ``nets`` every net is counted, see ``net_counters``; with ``waves`` runs can write
     waveforms, too.
@@ -51,9 +51,9 @@ def build_with_harness(
     switching_width: int,
     waves: bool = False,
 ) -> Build:
-    """Model of some form of a tile in the harness, in ``sources`` with a module ``tile``, which has
-    the ports ``switching``, ``window`` and ``dump`` beside its own; ``more`` are files that lie
-    here.
+    """Build the model of a variant of the tile in the harness. ``sources`` hold a module ``tile``
+    with the additional ports ``switching``, ``window`` and ``dump``; ``more`` are further files of
+    this folder.
     """
     folder = Path(__file__).parent
     files = ("beat_source.sv", "tile_harness.sv", *more)

@@ -1,4 +1,4 @@
-"""The harness under a C++ ``main()``: the same compiled model, without cocotb."""
+"""Harness with a C++ ``main()``: the same compiled model, without cocotb."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ __all__ = ["BarePlay", "build_bare", "play_bare"]
 
 @dataclass(frozen=True)
 class BarePlay:
-    """What a play took.
+    """Cycles, times and counts of a play.
 
     Attributes
     ----------
@@ -34,7 +34,9 @@ class BarePlay:
 
 
 def build_bare(model: Build) -> Path:
-    """Program around the very objects that a cocotb run of a harness uses; compiled once."""
+    """Build a program from the objects that a cocotb run of the harness uses. It is compiled
+    once.
+    """
     source = Path(__file__).with_name("bare.cpp")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     program = model.directory / f"bare-{digest}"
@@ -60,8 +62,8 @@ def build_bare(model: Build) -> Path:
 def play_bare(
     model: Build, streams: Streams, *, directory: Path, plays: int = 1, separate: bool = False
 ) -> list[BarePlay]:
-    """Play streams one time after the other; results of the last are in ``results.hex``. With
-    ``separate``, loading and computing take turns.
+    """Play streams several times. The results of the last play are in ``results.hex``. With
+    ``separate``, weights load while nothing computes.
 
     Raises
     ------
