@@ -353,6 +353,19 @@ def _costs(cost: Mapping[str, float]) -> list[str]:
     return [*counts, *energies, f"{cost['fj_per_mac']:,.1f}"]
 
 
+def _comparisons() -> list[str]:
+    """Policies compared at equal cost, a table for each comparison that is kept."""
+    from adq.comparison.outcome import Outcome
+
+    lines: list[str] = []
+    for path in sorted(Path("results/compare").glob("*.json")):
+        lines += [*Outcome.read(path).markdown(), ""]
+        figure = Path("figures") / path.stem / "comparison.svg"
+        if ("docs" / figure).is_file():
+            lines += [f"![Accuracy against energy of {path.stem}]({figure})", ""]
+    return lines[:-1] or ["No comparison is kept yet."]
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "glitches": _glitches,
@@ -361,6 +374,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "clock-tree": _clock_tree,
     "partial-sums": _partial_sums,
     "networks-with-partial-sums": _networks,
+    "comparisons": _comparisons,
     "cross-check": _cross_check,
     "silicon": _silicon,
     "silicon-losses": _losses,
