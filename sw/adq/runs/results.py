@@ -92,6 +92,12 @@ def recipe_name(run: Run, recipes: Path) -> str:
     )
 
 
+def reproducing(recipes: Path) -> list[str]:
+    """Return the names of the recipes whose results are tabled: all but those of comparisons."""
+    names = sorted(each.stem for each in recipes.glob("*.toml"))
+    return [name for name in names if not name.startswith("compare-")]
+
+
 def _decisive(recipe: Recipe) -> Recipe:
     training = dataclasses.replace(recipe.training, device="cpu", threads=1)
     return dataclasses.replace(

@@ -601,6 +601,19 @@ def _exploration() -> list[str]:
     return lines + _table(headings, confirmed)
 
 
+def _comparisons() -> list[str]:
+    """Policies compared at equal cost, a table for each comparison that is kept."""
+    from adq.comparison.outcome import Outcome
+
+    lines: list[str] = []
+    for path in sorted(Path("results/compare").glob("*.json")):
+        lines += [*Outcome.read(path).markdown(), ""]
+        figure = Path("figures") / path.stem / "comparison.svg"
+        if ("docs" / figure).is_file():
+            lines += [f"![Accuracy against energy of {path.stem}]({figure})", ""]
+    return lines[:-1] or ["No comparison is kept yet."]
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "glitches": _glitches,
@@ -619,6 +632,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "partial-sums": _partial_sums,
     "placement": _placement,
     "networks-with-partial-sums": _networks,
+    "comparisons": _comparisons,
     "cross-check": _cross_check,
     "exploration": _exploration,
     "silicon": _silicon,
