@@ -5,74 +5,74 @@ from collections.abc import Callable
 
 import numpy as np
 
+from adq.golden.exchange.context import Context
 from adq.golden.exchange.layers import product
 from adq.golden.exchange.opening import Operator
-from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.values import Grid, Pending, Source, Tabled, Value, Weights
 
 
-def batch_norm(scene: Scene, operator: Operator) -> Pending:
+def batch_norm(context: Context, operator: Operator) -> Pending:
     """Read a BatchNormalization: a factor and an offset a channel."""
     epsilon, _, training, _ = operator.take(epsilon=1e-5, momentum=0.9, training_mode=0, spatial=1)
     if training:
         raise operator.error("is in training mode: export the network in evaluation")
     gamma, beta, mean, variance = (
-        scene.required(operator, place, what).astype(np.float64)
+        context.required(operator, place, what).astype(np.float64)
         for place, what in enumerate(("scale", "bias", "mean", "variance"), 1)
     )
     factor = gamma / np.sqrt(variance + epsilon)
-    value = _open(scene, operator)
+    value = _open(context, operator)
     return _affine(operator, value, factor, beta - mean * factor)
 
 
-def relu(scene: Scene, operator: Operator) -> Value:
+def relu(context: Context, operator: Operator) -> Value:
     """Read a Relu."""
     operator.take()
-    return _limited(scene, operator, 0.0, np.inf)
+    return _limited(context, operator, 0.0, np.inf)
 
 
-def clip(scene: Scene, operator: Operator) -> Value:
+def clip(context: Context, operator: Operator) -> Value:
     """Read a Clip with constant limits, such as a ReLU6."""
     least, most = operator.take(min=None, max=None)
-    lower, upper = (scene.constant(operator, place, "limit") for place in (1, 2))
+    lower, upper = (context.constant(operator, place, "limit") for place in (1, 2))
     if any(limit is not None and limit.size != 1 for limit in (lower, upper)):
         raise operator.error("has limits that are no single numbers")
     least = lower.item() if lower is not None else (-np.inf if least is None else least)
     most = upper.item() if upper is not None else (np.inf if most is None else most)
     if not least < most:
         raise operator.error(f"clips to {least} and {most}")
-    return _limited(scene, operator, least, most)
+    return _limited(context, operator, least, most)
 
 
-def add(scene: Scene, operator: Operator) -> Value:
+def add(context: Context, operator: Operator) -> Value:
     """Read an Add or a Sub: of a constant, or of two tensors."""
     operator.take()
     sign = -1.0 if operator.kind == "Sub" else 1.0
-    one, other = scene.value(operator, 0), scene.value(operator, 1)
+    one, other = context.value(operator, 0), context.value(operator, 1)
     if isinstance(one, np.ndarray | Weights) and sign > 0:
         one, other = other, one
     if isinstance(other, np.ndarray | Weights):
-        return _add_constant(scene, operator, one, sign * _real(other))
+        return _add_constant(context, operator, one, sign * _real(other))
     if sign < 0:
         raise operator.error("subtracts tensors: add one whose layer has the other sign")
     if isinstance(other, Pending) and not isinstance(one, Pending):
-        return _add_tensor(scene, operator, other, 0)
+        return _add_tensor(context, operator, other, 0)
     if isinstance(one, Pending):
-        return _add_tensor(scene, operator, one, 1)
-    grid = scene.grid(operator, 0)
-    return _add_tensor(scene, operator, scene.builder.rescaled(grid, operator.name), 1)
+        return _add_tensor(context, operator, one, 1)
+    grid = context.grid(operator, 0)
+    return _add_tensor(context, operator, context.builder.rescaled(grid, operator.name), 1)
 
 
-def multiply(scene: Scene, operator: Operator) -> Value:
+def multiply(context: Context, operator: Operator) -> Value:
     """Read a Mul or a Div: by a constant, or a product of two tensors."""
     operator.take()
-    one, other = scene.value(operator, 0), scene.value(operator, 1)
+    one, other = context.value(operator, 0), context.value(operator, 1)
     if operator.kind == "Mul" and isinstance(one, np.ndarray | Weights):
         one, other = other, one
     if not isinstance(other, np.ndarray | Weights):
         if operator.kind == "Div":
             raise operator.error("divides tensors, which has no integer form")
-        return product(scene, operator)
+        return product(context, operator)
     constant = _real(other)
     if operator.kind == "Div" and not constant.all():
         raise operator.error("divides by 0")
@@ -83,19 +83,19 @@ def multiply(scene: Scene, operator: Operator) -> Value:
     factor = 1 / constant if operator.kind == "Div" else constant
     if isinstance(one, Grid) and factor.size == 1 and factor.flat[0] > 0:
         scaled = dataclasses.replace(one, scale=one.scale * float(factor.flat[0]))
-        return scene.builder.know(scaled, operator.output)
-    value = _open(scene, operator, one)
-    return _affine(operator, value, _by_channel(scene, operator, factor, value), 0.0)
+        return context.builder.know(scaled, operator.output)
+    value = _open(context, operator, one)
+    return _affine(operator, value, _by_channel(context, operator, factor, value), 0.0)
 
 
-def _table(function: Callable, **attributes: float) -> Callable[[Scene, Operator], Tabled]:
+def _table(function: Callable, **attributes: float) -> Callable[[Context, Operator], Tabled]:
     """Return the reader of a function of single elements, with its attributes' defaults."""
 
-    def read(scene: Scene, operator: Operator) -> Tabled:
+    def read(context: Context, operator: Operator) -> Tabled:
         values = operator.take(**attributes)
         return Tabled(
             name=operator.name,
-            grid=scene.grid(operator),
+            grid=context.grid(operator),
             function=lambda real: function(real, *map(np.float32, values)).astype(np.float32),
         )
 
@@ -110,12 +110,12 @@ def _hard_sigmoid(x, alpha, beta):
     return np.clip(alpha * x + beta, np.float32(0), np.float32(1))
 
 
-def _limited(scene: Scene, operator: Operator, least: float, most: float) -> Pending:
-    value = scene.value(operator, 0)
+def _limited(context: Context, operator: Operator, least: float, most: float) -> Pending:
+    value = context.value(operator, 0)
     if isinstance(value, Grid):
-        value = scene.builder.rescaled(value, operator.name)
+        value = context.builder.rescaled(value, operator.name)
     if not isinstance(value, Pending):
-        value = scene.builder.rescaled(scene.grid(operator), operator.name)
+        value = context.builder.rescaled(context.grid(operator), operator.name)
     return dataclasses.replace(
         value,
         least=float(np.clip(value.least, least, most)),
@@ -123,9 +123,9 @@ def _limited(scene: Scene, operator: Operator, least: float, most: float) -> Pen
     )
 
 
-def _open(scene: Scene, operator: Operator, value: Value | None = None) -> Pending:
+def _open(context: Context, operator: Operator, value: Value | None = None) -> Pending:
     """Return the first input as real numbers that still take factors and offsets."""
-    value = scene.value(operator, 0) if value is None else value
+    value = context.value(operator, 0) if value is None else value
     if isinstance(value, Pending) and value.is_open and value.skip is None:
         return value
     if isinstance(value, Pending):
@@ -134,8 +134,8 @@ def _open(scene: Scene, operator: Operator, value: Value | None = None) -> Pendi
             "between the two"
         )
     if not isinstance(value, Grid):
-        value = scene.grid(operator)  # says why not
-    return scene.builder.rescaled(value, operator.name)
+        value = context.grid(operator)  # says why not
+    return context.builder.rescaled(value, operator.name)
 
 
 def _affine(operator: Operator, value: Pending, factor: np.ndarray, offset) -> Pending:
@@ -151,28 +151,30 @@ def _affine(operator: Operator, value: Pending, factor: np.ndarray, offset) -> P
     )
 
 
-def _add_constant(scene: Scene, operator: Operator, value: Value, constant: np.ndarray) -> Value:
+def _add_constant(
+    context: Context, operator: Operator, value: Value, constant: np.ndarray
+) -> Value:
     if not np.isfinite(constant).all():
         raise operator.error("adds something that is no finite number")
     if isinstance(value, Source):
         constant = constant.astype(np.float32)
         return _before(operator, value, lambda real: real + constant)
-    value = _open(scene, operator, value)
-    constant = _by_channel(scene, operator, constant, value)
+    value = _open(context, operator, value)
+    constant = _by_channel(context, operator, constant, value)
     if value.is_layer and value.bias is None and value.is_bare:
         bias = np.broadcast_to(constant, value.unit.shape)
         return dataclasses.replace(value, bias=bias, original=operator.output)
     return _affine(operator, value, np.ones(1), constant)
 
 
-def _add_tensor(scene: Scene, operator: Operator, value: Pending, place: int) -> Pending:
+def _add_tensor(context: Context, operator: Operator, value: Pending, place: int) -> Pending:
     """Add activations to what a layer gives, as its skip connection."""
     if not value.is_open or value.skip is not None:
         raise operator.error(
             f"adds to {value.name} behind its limits, its pooling or another sum: put a quantizer "
             "between the two"
         )
-    skip = scene.grid(operator, place)
+    skip = context.grid(operator, place)
     if skip.shape != value.shape:
         raise operator.error(f"adds {skip.shape} to {value.shape}: shapes must be equal")
     return dataclasses.replace(value, skip=skip)
@@ -184,10 +186,10 @@ def _before(operator: Operator, source: Source, step: Callable) -> Source:
 
 
 def _by_channel(
-    scene: Scene, operator: Operator, constant: np.ndarray, value: Pending
+    context: Context, operator: Operator, constant: np.ndarray, value: Pending
 ) -> np.ndarray:
     """Return a constant as one number a channel, or a single one."""
-    rank = scene.rank(value.shape)
+    rank = context.rank(value.shape)
     if constant.size == 1 and constant.ndim <= rank:
         return constant.reshape(1)
     beside = (len(value.factor), *[1] * (rank - 2))

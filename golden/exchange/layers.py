@@ -6,37 +6,37 @@ import math
 
 import numpy as np
 
+from adq.golden.exchange.context import Context
 from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import Operator
-from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import flattening, padded, window
 from adq.golden.exchange.values import Grid, Pending, Value, Weights
 from adq.golden.im2col import output_size
 from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply
 
 
-def convolution(scene: Scene, operator: Operator) -> Pending:
+def convolution(context: Context, operator: Operator) -> Pending:
     """Read a Conv of activations with quantized weights."""
-    grid, weights = scene.grid(operator), _weights(scene, operator, 1)
-    bias = _bias(scene, operator, 2)
+    grid, weights = context.grid(operator), _weights(context, operator, 1)
+    bias = _bias(context, operator, 2)
     integers, scale = weights.integers, weights.scale
     if integers.ndim == 3:  # a length is an image of one row
         integers, scale = integers[:, :, None], scale[:, :, None]
     if integers.ndim != 4:
         raise operator.error(f"has weights of shape {integers.shape}")
     kernel, stride, pads, dilation, (groups,) = window(
-        scene, operator, grid.shape, kernel=integers.shape[2:], group=1
+        context, operator, grid.shape, kernel=integers.shape[2:], group=1
     )
     if kernel != integers.shape[2:]:
         raise operator.error(f"has a kernel_shape of {kernel} and weights {integers.shape}")
     padding = (0, 0)
-    if any(pads) and pads[:2] == pads[2:] and scene.builder.can_be_centred(grid):
-        grid, padding = scene.builder.centred(grid), pads[:2]
+    if any(pads) and pads[:2] == pads[2:] and context.builder.can_be_centred(grid):
+        grid, padding = context.builder.centred(grid), pads[:2]
     else:
-        grid = padded(scene, operator, grid, pads)
+        grid = padded(context, operator, grid, pads)
     weights = dataclasses.replace(weights, integers=integers, scale=scale)
     return _layer(
-        scene,
+        context,
         operator,
         grid,
         weights,
@@ -45,36 +45,36 @@ def convolution(scene: Scene, operator: Operator) -> Pending:
     )
 
 
-def gemm(scene: Scene, operator: Operator) -> Pending:
+def gemm(context: Context, operator: Operator) -> Pending:
     """Read a Gemm, which is a linear layer."""
     alpha, beta, across, turned = operator.take(alpha=1.0, beta=1.0, transA=0, transB=0)
     if (alpha, across) != (1.0, 0) or (beta != 1.0 and len(operator.inputs) > 2):
         raise operator.error("has alpha, beta or transA: a linear layer has alpha=beta=1, transA=0")
-    weights = _weights(scene, operator, 1)
+    weights = _weights(context, operator, 1)
     if weights.integers.ndim != 2:
         raise operator.error("has weights that are no matrix")
     weights = weights if turned else weights.transposed((1, 0))
-    return _linear(scene, operator, scene.grid(operator), weights, _bias(scene, operator, 2))
+    return _linear(context, operator, context.grid(operator), weights, _bias(context, operator, 2))
 
 
-def matrix_product(scene: Scene, operator: Operator) -> Pending:
+def matrix_product(context: Context, operator: Operator) -> Pending:
     """Read a MatMul of activations with quantized weights."""
     operator.take()
-    weights = _weights(scene, operator, 1)
+    weights = _weights(context, operator, 1)
     if weights.integers.ndim != 2:
         raise operator.error("multiplies by something else than a matrix of weights")
-    return _linear(scene, operator, scene.grid(operator), weights.transposed((1, 0)), None)
+    return _linear(context, operator, context.grid(operator), weights.transposed((1, 0)), None)
 
 
-def average(scene: Scene, operator: Operator) -> Pending:
+def average(context: Context, operator: Operator) -> Pending:
     """Read an AveragePool, a GlobalAveragePool, or a ReduceMean over height and width."""
-    grid = scene.grid(operator)
+    grid = context.grid(operator)
     if len(grid.shape) != 3:
         raise operator.error(f"averages a tensor of shape {grid.shape}: images are understood")
     flat = False
     if operator.kind == "AveragePool":
         kernel, stride, pads, dilations, (included,) = window(
-            scene, operator, grid.shape, count_include_pad=0
+            context, operator, grid.shape, count_include_pad=0
         )
         if any(pads) and not included:
             raise operator.error(
@@ -82,18 +82,18 @@ def average(scene: Scene, operator: Operator) -> Pending:
             )
         if dilations != (1, 1):
             raise operator.error("is dilated: average pooling is understood without dilation")
-        grid = padded(scene, operator, grid, pads)
+        grid = padded(context, operator, grid, pads)
     else:
         kernel = stride = grid.shape[1:]
         if operator.kind == "ReduceMean":
-            flat = _reduces(scene, operator, grid)
+            flat = _reduces(context, operator, grid)
         else:
             operator.take()
     count = math.prod(kernel)
     channels = grid.shape[0]
     sides = tuple(map(output_size, grid.shape[1:], kernel, stride, (0, 0)))
     unit = np.full(channels, grid.scale / count)
-    bound = count * (scene.builder.formats[grid.tensor].magnitude + abs(grid.zero))
+    bound = count * (context.builder.formats[grid.tensor].magnitude + abs(grid.zero))
     pending = Pending(
         name=operator.name,
         make=functools.partial(AveragePool2d, input=grid.tensor, kernel=kernel, stride=stride),
@@ -110,12 +110,12 @@ def average(scene: Scene, operator: Operator) -> Pending:
     return pending
 
 
-def product(scene: Scene, operator: Operator) -> Pending:
+def product(context: Context, operator: Operator) -> Pending:
     """Read a Mul of two tensors of activations."""
-    one, other = (scene.builder.centred(scene.grid(operator, place)) for place in (0, 1))
+    one, other = (context.builder.centred(context.grid(operator, place)) for place in (0, 1))
     if math.prod(one.shape) < math.prod(other.shape):
         one, other = other, one
-    formats = scene.builder.formats
+    formats = context.builder.formats
     unit = np.full(one.shape[0], one.scale * other.scale)
     bound = formats[one.tensor].magnitude * formats[other.tensor].magnitude
     return Pending(
@@ -130,7 +130,7 @@ def product(scene: Scene, operator: Operator) -> Pending:
 
 
 def _linear(
-    scene: Scene,
+    context: Context,
     operator: Operator,
     grid: Grid,
     weights: Weights,
@@ -138,11 +138,11 @@ def _linear(
 ) -> Pending:
     if len(grid.shape) != 1:
         raise operator.error(f"reads a tensor of shape {grid.shape}: flatten it before")
-    return _layer(scene, operator, grid, weights, bias, functools.partial(Linear))
+    return _layer(context, operator, grid, weights, bias, functools.partial(Linear))
 
 
 def _layer(
-    scene: Scene,
+    context: Context,
     operator: Operator,
     grid: Grid,
     weights: Weights,
@@ -171,7 +171,7 @@ def _layer(
         if bias.shape not in ((), (1,), (1, 1), (outputs,), (1, outputs)):
             raise operator.error(f"has a bias of shape {bias.shape} for {outputs} outputs")
         bias = np.broadcast_to(bias.reshape(-1), (outputs,))
-    source = scene.builder.formats[grid.tensor]
+    source = context.builder.formats[grid.tensor]
     make = functools.partial(
         make, input=grid.tensor, weight=weights.integers, weight_bits=weights.bits
     )
@@ -191,8 +191,8 @@ def _layer(
     )
 
 
-def _weights(scene: Scene, operator: Operator, place: int) -> Weights:
-    value: Value = scene.value(operator, place)
+def _weights(context: Context, operator: Operator, place: int) -> Weights:
+    value: Value = context.value(operator, place)
     if isinstance(value, np.ndarray):
         raise operator.error(
             "has weights in floating point: quantize them (weight_quant in Brevitas, "
@@ -203,11 +203,11 @@ def _weights(scene: Scene, operator: Operator, place: int) -> Weights:
     return value
 
 
-def _bias(scene: Scene, operator: Operator, place: int) -> np.ndarray | Weights | None:
+def _bias(context: Context, operator: Operator, place: int) -> np.ndarray | Weights | None:
     """Return the bias of a layer, whether a file quantizes it or not."""
     if len(operator.inputs) <= place or not operator.inputs[place]:
         return None
-    value = scene.values[operator.inputs[place]]
+    value = context.values[operator.inputs[place]]
     if not isinstance(value, np.ndarray | Weights):
         raise operator.error("has a bias that is computed: it must be a constant")
     if isinstance(value, np.ndarray) and not np.isfinite(value).all():
@@ -215,13 +215,13 @@ def _bias(scene: Scene, operator: Operator, place: int) -> np.ndarray | Weights 
     return value
 
 
-def _reduces(scene: Scene, operator: Operator, grid: Grid) -> bool:
+def _reduces(context: Context, operator: Operator, grid: Grid) -> bool:
     """Whether a ReduceMean over height and width leaves a vector."""
     axes, kept, empty = operator.take(axes=None, keepdims=1, noop_with_empty_axes=0)
-    given = scene.constant(operator, 1, "axes")
+    given = context.constant(operator, 1, "axes")
     axes = given.reshape(-1).tolist() if given is not None else list(axes or ())
-    inner = list(range(2, scene.rank(grid.shape)))
-    if scene.axes(operator, axes, grid.shape) != inner or empty:
+    inner = list(range(2, context.rank(grid.shape)))
+    if context.axes(operator, axes, grid.shape) != inner or empty:
         raise operator.error(
             f"averages over axes {axes}: height and width, {inner}, are understood"
         )

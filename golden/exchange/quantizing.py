@@ -3,8 +3,8 @@
 import numpy as np
 
 from adq.golden.exchange import quantizers
+from adq.golden.exchange.context import Context
 from adq.golden.exchange.opening import Operator
-from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.values import (
     Codes,
     Grid,
@@ -18,44 +18,44 @@ from adq.golden.exchange.values import (
 )
 
 
-def quant(scene: Scene, operator: Operator) -> Value:
+def quant(context: Context, operator: Operator) -> Value:
     """Read a ``Quant``: weights become integers, a layer before it gets its requantization."""
     scale, zero, bits = (
-        scene.required(operator, place, what)
+        context.required(operator, place, what)
         for place, what in ((1, "scale"), (2, "zero point"), (3, "bit width"))
     )
     parameters = quantizers.quant_parameters(operator, scale, zero, bits)
-    value = scene.value(operator, 0)
+    value = context.value(operator, 0)
     if isinstance(value, Weights):
         value = value.real
     if isinstance(value, np.ndarray):
         return quantizers.quantized(operator, value, *parameters)
     quantizer = quantizers.activations(operator, *parameters, zero_first=True)
-    return dequantized(scene, operator, quantize(scene, operator, value, quantizer), quantizer)
+    return dequantized(context, operator, quantize(context, operator, value, quantizer), quantizer)
 
 
-def quantize_linear(scene: Scene, operator: Operator) -> Value:
+def quantize_linear(context: Context, operator: Operator) -> Value:
     """Read a QuantizeLinear: integers of constants, or of what was computed."""
-    scale = scene.required(operator, 1, "scale")
-    zero = scene.constant(operator, 2, "zero point")
+    scale = context.required(operator, 1, "scale")
+    zero = context.constant(operator, 2, "zero point")
     parameters = quantizers.linear_parameters(operator, scale, zero, None)
-    value = scene.value(operator, 0)
+    value = context.value(operator, 0)
     if isinstance(value, np.ndarray):
         axis = operator.attributes.get("axis", 1)
         scale, zero, lo, hi = parameters
         scale, zero = quantizers.both_beside(operator, (scale, zero), axis, value.ndim)
         weights = quantizers.quantized(operator, value, scale, zero, lo, hi)
         return (weights.integers + zero).astype(quantizers.integer_type(lo, hi))
-    codes = quantize(scene, operator, value, quantizers.activations(operator, *parameters))
-    scene.builder.codes.setdefault(codes.tensor, (operator.output, codes.base))
+    codes = quantize(context, operator, value, quantizers.activations(operator, *parameters))
+    context.builder.codes.setdefault(codes.tensor, (operator.output, codes.base))
     return codes
 
 
-def dequantize_linear(scene: Scene, operator: Operator) -> Value:
+def dequantize_linear(context: Context, operator: Operator) -> Value:
     """Read a DequantizeLinear: the real numbers of integers."""
-    scale = scene.required(operator, 1, "scale")
-    zero = scene.constant(operator, 2, "zero point")
-    value = scene.value(operator, 0)
+    scale = context.required(operator, 1, "scale")
+    zero = context.constant(operator, 2, "zero point")
+    value = context.value(operator, 0)
     if isinstance(value, np.ndarray):
         limits = quantizers.integer_limits(value.dtype)
         if limits is None:
@@ -70,22 +70,22 @@ def dequantize_linear(scene: Scene, operator: Operator) -> Value:
         operator, *quantizers.linear_parameters(operator, scale, zero, None)
     )
     if isinstance(value, Source):
-        value = _integer_input(scene, operator, value, quantizer)
+        value = _integer_input(context, operator, value, quantizer)
     if not isinstance(value, Codes):
         raise operator.error("reads numbers in floating point: integers are expected")
-    return dequantized(scene, operator, value, quantizer)
+    return dequantized(context, operator, value, quantizer)
 
 
-def quantize(scene: Scene, operator: Operator, value: Value, quantizer: Quantizer) -> Codes:
+def quantize(context: Context, operator: Operator, value: Value, quantizer: Quantizer) -> Codes:
     """Return the integers that a quantizer makes of a value."""
     if isinstance(value, Source):
-        return scene.begin(operator, value, quantizer)
+        return context.begin(operator, value, quantizer)
     if isinstance(value, Grid | Pending | Tabled | Joined):
-        return scene.builder.settle(value, quantizer)
+        return context.builder.settle(value, quantizer)
     raise operator.error("quantizes integers, which have no scale")
 
 
-def dequantized(scene: Scene, operator: Operator, codes: Codes, quantizer: Quantizer) -> Grid:
+def dequantized(context: Context, operator: Operator, codes: Codes, quantizer: Quantizer) -> Grid:
     """Return the real numbers of integers, and note where the file has them."""
     grid = Grid(
         tensor=codes.tensor,
@@ -93,17 +93,19 @@ def dequantized(scene: Scene, operator: Operator, codes: Codes, quantizer: Quant
         scale=quantizer.scale,
         zero=quantizer.zero - codes.base,
     )
-    return scene.builder.know(grid, operator.output)
+    return context.builder.know(grid, operator.output)
 
 
-def _integer_input(scene: Scene, operator: Operator, source: Source, quantizer: Quantizer) -> Codes:
+def _integer_input(
+    context: Context, operator: Operator, source: Source, quantizer: Quantizer
+) -> Codes:
     """Take an input of integers, whose zero point and scale stand in the graph."""
-    limits = quantizers.integer_limits(scene.graph.input_dtype)
+    limits = quantizers.integer_limits(context.graph.input_dtype)
     if limits is None or limits[1] - limits[0] >= 1 << 16:
-        raise operator.error(f"reads the input of {scene.graph.input_dtype}")
+        raise operator.error(f"reads the input of {context.graph.input_dtype}")
     lo, hi = limits
     whole = Quantizer(scale=quantizer.scale, zero=quantizer.zero, lo=lo, hi=hi)
-    return scene.begin(operator, source, whole)
+    return context.begin(operator, source, whole)
 
 
 QUANTIZING = {

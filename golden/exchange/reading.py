@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from adq.golden.exchange.constants import FOLDED
+from adq.golden.exchange.context import Context
 from adq.golden.exchange.elementwise import ELEMENTWISE
 from adq.golden.exchange.expansion import expanded
 from adq.golden.exchange.integers import OriginalAccumulators
@@ -20,7 +21,6 @@ from adq.golden.exchange.opening import ExchangeError, OpenedGraph, Operator, op
 from adq.golden.exchange.quantizers import integer_limits
 from adq.golden.exchange.quantizing import QUANTIZING
 from adq.golden.exchange.rescaling import Rounding
-from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.shapes import SHAPES
 from adq.golden.exchange.values import Codes, Grid, Pending, Quantizer, Source, Tabled, Weights
 from adq.golden.network import INPUT, Network, NetworkError
@@ -37,7 +37,7 @@ _REFUSED = {
     "ConvTranspose": "has no integer form here: use nearest upsampling and a convolution",
 }
 
-OPERATORS: dict[str, Callable[[Scene, Operator], object]] = {
+OPERATORS: dict[str, Callable[[Context, Operator], object]] = {
     **QUANTIZING,
     **LAYERS,
     **ELEMENTWISE,
@@ -119,38 +119,38 @@ def read_model(path: str | Path) -> Imported:
 
     """
     graph = open_model(path)
-    scene = Scene(graph)
+    context = Context(graph)
     for operator in expanded(graph.operators):
         try:
-            scene.values[operator.output] = _read(scene, operator)
+            context.values[operator.output] = _read(context, operator)
         except NetworkError as error:
             raise operator.error(str(error)) from None
         except ExchangeError as error:
             if str(error).startswith(f"{operator.kind} "):
                 raise
             raise operator.error(str(error)) from None
-    if scene.quantizer is None:
+    if context.quantizer is None:
         raise ExchangeError(
             f"no quantizer reads the input {graph.input!r}: put one in front of the first layer "
             "(QuantIdentity in Brevitas)"
         )
-    outputs = [_output(scene, name) for name in graph.outputs]
+    outputs = [_output(context, name) for name in graph.outputs]
     if len(set(outputs)) != len(outputs):
         raise ExchangeError("two outputs of the network are one tensor: leave one of them out")
-    network = scene.builder.network(_network_name(path), outputs)
+    network = context.builder.network(_network_name(path), outputs)
     kept = {node.name for node in network.nodes}
     return Imported(
         network=network,
-        quantizer=scene.quantizer,
-        zero=scene.zero,
-        prelude=scene.prelude,
+        quantizer=context.quantizer,
+        zero=context.zero,
+        prelude=context.prelude,
         image_shape=graph.input_shape,
         graph=graph,
-        roundings=tuple(each for each in scene.builder.roundings if each.node in kept),
-        originals=scene.builder.originals,
-        codes=scene.builder.codes,
-        accumulators=scene.builder.accumulators,
-        notes=tuple(scene.notes),
+        roundings=tuple(each for each in context.builder.roundings if each.node in kept),
+        originals=context.builder.originals,
+        codes=context.builder.codes,
+        accumulators=context.builder.accumulators,
+        notes=tuple(context.notes),
     )
 
 
@@ -159,19 +159,19 @@ def _network_name(path: str | Path) -> str:
     return name.encode("utf-8", "replace").decode()[:64] or "network"
 
 
-def _read(scene: Scene, operator: Operator) -> object:
-    values = [scene.values[name] for name in operator.inputs if name]
+def _read(context: Context, operator: Operator) -> object:
+    values = [context.values[name] for name in operator.inputs if name]
     if all(isinstance(value, np.ndarray) for value in values) and operator.kind in FOLDED:
-        return FOLDED[operator.kind](operator, values, scene.graph.opset)
+        return FOLDED[operator.kind](operator, values, context.graph.opset)
     if operator.kind in _REFUSED:
         raise operator.error(_REFUSED[operator.kind])
     if operator.kind not in OPERATORS:
         raise operator.error("has no integer form here, or none without a quantizer around it")
-    return OPERATORS[operator.kind](scene, operator)
+    return OPERATORS[operator.kind](context, operator)
 
 
-def _output(scene: Scene, name: str) -> str:
-    value, builder = scene.values[name], scene.builder
+def _output(context: Context, name: str) -> str:
+    value, builder = context.values[name], context.builder
     if isinstance(value, Pending):
         tensor = builder.output(value)
     elif isinstance(value, Grid | Codes):

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from adq.golden.exchange.context import Context
 from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import MAXIMUM_ELEMENTS, Operator
-from adq.golden.exchange.scene import Scene
 from adq.golden.exchange.values import (
     Codes,
     Grid,
@@ -27,7 +27,9 @@ Pads = tuple[int, int, int, int]
 """Elements above, left, below and right of an image."""
 
 
-def window(scene: Scene, operator: Operator, shape: tuple[int, ...], *, kernel=None, **more: int):
+def window(
+    context: Context, operator: Operator, shape: tuple[int, ...], *, kernel=None, **more: int
+):
     """Return kernel, stride, pads and dilation of a sliding window, and further attributes.
 
     Lengths count as images of one row.
@@ -44,7 +46,7 @@ def window(scene: Scene, operator: Operator, shape: tuple[int, ...], *, kernel=N
     )  # fmt: skip
     if len(shape) != 3:
         raise operator.error(f"slides over a tensor of shape {shape}: images are understood")
-    is_length = scene.rank(shape) == 3
+    is_length = context.rank(shape) == 3
 
     def pair(values: tuple[int, ...] | None, default: tuple[int, ...]):
         if values is None:
@@ -76,13 +78,17 @@ def window(scene: Scene, operator: Operator, shape: tuple[int, ...], *, kernel=N
     return sides, stride, pads, dilation, rest
 
 
-def padded(scene: Scene, operator: Operator, grid: Grid, pads: Pads) -> Grid:
+def padded(context: Context, operator: Operator, grid: Grid, pads: Pads) -> Grid:
     """Return a tensor with the number 0 around it, as nodes of their own."""
     if not any(pads):
         return grid
     channels, height, width = grid.shape
     bounded((channels, height + pads[0] + pads[2], width + pads[1] + pads[3]), operator.name)
-    builder, rows, columns = scene.builder, _around(height, *pads[::2]), _around(width, *pads[1::2])
+    builder, rows, columns = (
+        context.builder,
+        _around(height, *pads[::2]),
+        _around(width, *pads[1::2]),
+    )
     if builder.can_be_centred(grid):
         grid = builder.centred(grid)
         node = Gather(
@@ -94,16 +100,18 @@ def padded(scene: Scene, operator: Operator, grid: Grid, pads: Pads) -> Grid:
         )
         tensor = builder.append(node)
     else:
-        tensor = _surrounded(scene, operator.name, grid, rows, columns)
+        tensor = _surrounded(context, operator.name, grid, rows, columns)
     return dataclasses.replace(grid, tensor=tensor, shape=builder.shapes[tensor])
 
 
-def _surrounded(scene: Scene, name: str, grid: Grid, rows: np.ndarray, columns: np.ndarray) -> str:
+def _surrounded(
+    context: Context, name: str, grid: Grid, rows: np.ndarray, columns: np.ndarray
+) -> str:
     """Return a tensor with its own zero point around it, where that needs all of its bits.
 
     The zero point is one more element of the tensor as a vector, of which the padding is chosen.
     """
-    builder, channels = scene.builder, grid.shape[0]
+    builder, channels = context.builder, grid.shape[0]
     flat = builder.append(Flatten(name=builder.unique(f"{name}.flat"), input=grid.tensor))
     first = Gather(
         name=builder.unique(f"{name}.any"),
@@ -141,39 +149,39 @@ def _surrounded(scene: Scene, name: str, grid: Grid, rows: np.ndarray, columns: 
     return builder.append(Reshape(name=builder.unique(f"{name}.pad"), input=chosen, to=to))
 
 
-def max_pool(scene: Scene, operator: Operator) -> Value:
+def max_pool(context: Context, operator: Operator) -> Value:
     """Read a MaxPool: the largest integer is the largest number."""
-    value = _any(scene, operator)
-    sides, stride, pads, dilation, _ = window(scene, operator, value.shape, storage_order=0)
+    value = _any(context, operator)
+    sides, stride, pads, dilation, _ = window(context, operator, value.shape, storage_order=0)
     if dilation != (1, 1) or pads[:2] != pads[2:]:
         raise operator.error("is dilated, or padded at one side more than at the other")
     make = functools.partial(MaxPool2d, kernel=sides, stride=stride, padding=pads[:2])
-    return _moved(scene, operator, value, make)
+    return _moved(context, operator, value, make)
 
 
-def global_max_pool(scene: Scene, operator: Operator) -> Value:
+def global_max_pool(context: Context, operator: Operator) -> Value:
     """Read a GlobalMaxPool."""
     operator.take()
-    value = _any(scene, operator)
+    value = _any(context, operator)
     sides = value.shape[1:]
     make = functools.partial(MaxPool2d, kernel=sides, stride=sides, padding=(0, 0))
-    return _moved(scene, operator, value, make)
+    return _moved(context, operator, value, make)
 
 
-def flatten(scene: Scene, operator: Operator) -> Value:
+def flatten(context: Context, operator: Operator) -> Value:
     """Read a Flatten of everything but N."""
     (axis,) = operator.take(axis=1)
-    value = _any(scene, operator)
-    if scene.axes(operator, [axis], value.shape) != [1]:
+    value = _any(context, operator)
+    if context.axes(operator, [axis], value.shape) != [1]:
         raise operator.error(f"flattens from axis {axis} on: from axis 1 on is understood")
-    return _shaped(scene, operator, value, (math.prod(value.shape),))
+    return _shaped(context, operator, value, (math.prod(value.shape),))
 
 
-def reshape(scene: Scene, operator: Operator) -> Value:
+def reshape(context: Context, operator: Operator) -> Value:
     """Read a Reshape that leaves N alone."""
     (whole,) = operator.take(allowzero=0)
-    wanted = scene.required(operator, 1, "shape").reshape(-1).tolist()
-    value = _any(scene, operator)
+    wanted = context.required(operator, 1, "shape").reshape(-1).tolist()
+    value = _any(context, operator)
     shape = value.shape
     if len(wanted) < 2 or wanted[0] not in (-1, 0, 1) or wanted.count(-1) > 1:
         raise operator.error(f"reshapes to {wanted}: the first side must be that of the images")
@@ -185,44 +193,44 @@ def reshape(scene: Scene, operator: Operator) -> Value:
         known = math.prod(side for side in sides if side != -1)
         sides[sides.index(-1)] = math.prod(shape) // max(known, 1)
     if len(sides) > 1:
-        if scene.image_rank not in (None, len(wanted)):
+        if context.image_rank not in (None, len(wanted)):
             raise operator.error(f"turns {shape} into {wanted}: images and lengths in one network")
-        scene.image_rank = len(wanted)
+        context.image_rank = len(wanted)
     if len(sides) == 2:
         sides = [sides[0], 1, sides[1]]
     if len(sides) not in (1, 3) or math.prod(sides) != math.prod(shape) or min(sides) < 1:
         raise operator.error(f"reshapes {shape} to {wanted}, which is no image and no vector")
-    return _shaped(scene, operator, value, tuple(sides))
+    return _shaped(context, operator, value, tuple(sides))
 
 
-def squeeze(scene: Scene, operator: Operator) -> Value:
+def squeeze(context: Context, operator: Operator) -> Value:
     """Read a Squeeze or an Unsqueeze of height and width."""
     (axes,) = operator.take(axes=None)
-    given = scene.constant(operator, 1, "axes")
+    given = context.constant(operator, 1, "axes")
     axes = given.reshape(-1).tolist() if given is not None else list(axes or ())
-    value = _any(scene, operator)
+    value = _any(context, operator)
     shape, adding = value.shape, operator.kind == "Unsqueeze"
-    rank = scene.image_rank or 4
+    rank = context.image_rank or 4
     if all(-rank <= axis < rank for axis in axes) and len(shape) == (1 if adding else 3):
         inner = sorted(axis % rank for axis in axes) == list(range(2, rank))
         if inner and adding:
-            return _shaped(scene, operator, value, (shape[0], 1, 1))
+            return _shaped(context, operator, value, (shape[0], 1, 1))
         if inner and shape[1:] == (1, 1):
-            return _shaped(scene, operator, value, (shape[0],))
+            return _shaped(context, operator, value, (shape[0],))
     raise operator.error(f"of axes {axes} on shape {shape}: use Flatten or Reshape")
 
 
-def identity(scene: Scene, operator: Operator) -> Value:
+def identity(context: Context, operator: Operator) -> Value:
     """Read what changes nothing in evaluation: Identity, Dropout."""
-    training = scene.constant(operator, 2, "training mode")
+    training = context.constant(operator, 2, "training mode")
     if training is not None and training.any():
         raise operator.error("is in training mode: export the network in evaluation")
-    return scene.value(operator, 0)
+    return context.value(operator, 0)
 
 
-def transpose(scene: Scene, operator: Operator) -> Weights:
+def transpose(context: Context, operator: Operator) -> Weights:
     """Read a Transpose of weights."""
-    value = scene.value(operator, 0)
+    value = context.value(operator, 0)
     if not isinstance(value, Weights):
         raise operator.error("turns activations: weights alone are turned")
     (order,) = operator.take(perm=None)
@@ -233,53 +241,53 @@ def transpose(scene: Scene, operator: Operator) -> Weights:
     return value.transposed(order)
 
 
-def pad(scene: Scene, operator: Operator) -> Grid:
+def pad(context: Context, operator: Operator) -> Grid:
     """Read a Pad with the number 0 around height and width."""
     mode, *_ = operator.take(mode="constant")
-    pads = scene.required(operator, 1, "pads").reshape(-1).tolist()
-    filled = scene.constant(operator, 2, "constant")
+    pads = context.required(operator, 1, "pads").reshape(-1).tolist()
+    filled = context.constant(operator, 2, "constant")
     if mode != "constant" or (filled is not None and filled.size and filled.any()):
         raise operator.error("pads with something else than zeros")
     if len(operator.inputs) > 3 and operator.inputs[3]:
         raise operator.error("has axes: give pads of all axes")
-    grid = scene.grid(operator)
+    grid = context.grid(operator)
     if len(pads) != 8 or len(grid.shape) != 3 or any((*pads[:2], *pads[4:6])) or min(pads) < 0:
         raise operator.error(f"has pads of {pads}: height and width of images are padded")
-    return padded(scene, operator, grid, (pads[2], pads[3], pads[6], pads[7]))
+    return padded(context, operator, grid, (pads[2], pads[3], pads[6], pads[7]))
 
 
-def concatenation(scene: Scene, operator: Operator) -> Joined | Codes:
+def concatenation(context: Context, operator: Operator) -> Joined | Codes:
     """Read a Concat along the channels."""
     (axis,) = operator.take(axis=None)
-    values = [scene.value(operator, place) for place in range(len(operator.inputs))]
+    values = [context.value(operator, place) for place in range(len(operator.inputs))]
     for place, value in enumerate(values):
         if not isinstance(value, Codes | Pending):
-            values[place] = scene.grid(operator, place)
+            values[place] = context.grid(operator, place)
     shapes = [value.shape for value in values]
     channels = sum(shape[0] for shape in shapes)
     bounded((channels, *shapes[0][1:]), operator.name)
     same = len({shape[1:] for shape in shapes}) == 1 and axis is not None
-    if not same or scene.axes(operator, [axis], shapes[0]) != [1]:
+    if not same or context.axes(operator, [axis], shapes[0]) != [1]:
         raise operator.error(f"joins {shapes} along axis {axis}: along the channels is understood")
     if all(isinstance(value, Codes) for value in values):
         if len({value.base for value in values}) != 1:
             raise operator.error("joins integers of several zero points: quantize them with one")
-        return scene.builder.join(values, operator.name, scale=1.0, zero=values[0].base)
+        return context.builder.join(values, operator.name, scale=1.0, zero=values[0].base)
     if any(isinstance(value, Codes) for value in values):
         raise operator.error("joins integers and numbers in floating point")
     return Joined(name=operator.name, parts=tuple(values), shape=(channels, *shapes[0][1:]))
 
 
-def softmax(scene: Scene, operator: Operator) -> Value:
+def softmax(context: Context, operator: Operator) -> Value:
     """Read a softmax, which changes no class, at the end of a network."""
     (axis,) = operator.take(axis=-1)
-    value = scene.value(operator, 0)
+    value = context.value(operator, 0)
     if not isinstance(value, Grid | Pending):
-        value = scene.grid(operator)
-    inside = operator.output not in scene.graph.outputs
-    if inside or scene.axes(operator, [axis], value.shape) != [1]:
+        value = context.grid(operator)
+    inside = operator.output not in context.graph.outputs
+    if inside or context.axes(operator, [axis], value.shape) != [1]:
         raise operator.error("stands within the network, or not along the channels")
-    scene.notes.append(f"{operator.kind} {operator.name} at the end is left out: same classes")
+    context.notes.append(f"{operator.kind} {operator.name} at the end is left out: same classes")
     return value
 
 
@@ -290,33 +298,33 @@ def flattening(value: Pending) -> Pending:
     return dataclasses.replace(value, shape=size, moves=(*value.moves, move))
 
 
-def _any(scene: Scene, operator: Operator) -> Grid | Codes | Pending:
-    value = scene.value(operator, 0)
+def _any(context: Context, operator: Operator) -> Grid | Codes | Pending:
+    value = context.value(operator, 0)
     if isinstance(value, Tabled | Source | Weights | Joined) or not hasattr(value, "shape"):
-        return scene.grid(operator)  # says why not
+        return context.grid(operator)  # says why not
     if isinstance(value, np.ndarray):
         raise operator.error("reads a constant")
     return value
 
 
 def _shaped(
-    scene: Scene, operator: Operator, value: Grid | Codes | Pending, shape: tuple[int, ...]
+    context: Context, operator: Operator, value: Grid | Codes | Pending, shape: tuple[int, ...]
 ) -> Value:
     if shape == value.shape:
         return value
     flat = len(shape) == 1
     make = functools.partial(Flatten) if flat else functools.partial(Reshape, to=shape)
-    return _moved(scene, operator, value, make)
+    return _moved(context, operator, value, make)
 
 
 def _moved(
-    scene: Scene, operator: Operator, value: Grid | Codes | Pending, make: functools.partial
+    context: Context, operator: Operator, value: Grid | Codes | Pending, make: functools.partial
 ) -> Value:
     move = Move(name=operator.name, make=make)
     if isinstance(value, Pending):
         shape = make(name="trial", input=value.name).output_shape(value.shape)
         return dataclasses.replace(value, shape=shape, moves=(*value.moves, move))
-    builder = scene.builder
+    builder = context.builder
     tensor = builder.moved(value.tensor, (move,))
     result = dataclasses.replace(value, tensor=tensor, shape=builder.shapes[tensor])
     return builder.know(result, operator.output) if isinstance(result, Grid) else result

@@ -17,7 +17,7 @@ from adq.golden.exchange.values import (
 from adq.golden.nodes import INPUT
 
 
-class Scene:
+class Context:
     """Values of a graph's tensors, and the integer network so far."""
 
     def __init__(self, graph: OpenedGraph):
