@@ -29,7 +29,6 @@ def cross_check(
     computing. Without OpenSTA nothing is compared, and a line says so.
     """
     import dataclasses
-    import tempfile
 
     from rich.table import Table
 
@@ -37,6 +36,7 @@ def cross_check(
     from adq.energy import cross_check as checks
     from adq.energy.gate_level.characterization import RandomCase
     from adq.files import write_json
+    from adq.golden.files.directory import scratch_directory
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
 
@@ -51,9 +51,9 @@ def cross_check(
     jobs = RandomCase("uniform", 8, 8, 0.5).jobs(parameters)
     with (
         console.status("asking OpenSTA"),
-        tempfile.TemporaryDirectory(prefix="cross-check-", dir=CACHE.parent) as scratch,
+        scratch_directory(CACHE.parent, "cross-check") as scratch,
     ):
-        found = checks.cross_check(mapped, jobs, name=name or library.name, directory=Path(scratch))
+        found = checks.cross_check(mapped, jobs, name=name or library.name, directory=scratch)
     table = Table(title=f"{found.rows}x{found.columns} in {found.library}, 8x8 bits")
     for heading in ("", f"OpenSTA {found.version}", "here", "difference"):
         table.add_column(heading, justify="right" if heading else "left")
