@@ -64,13 +64,15 @@ def run_batches(
     Parameters
     ----------
     directory
-        Each simulation gets a folder in it, which stays where it broke off.
+        Each simulation gets a folder in it, which stays until the next call if it broke off.
 
     Raises
     ------
     adq.verif.simulation.simulator.SimulationError
         If a simulation breaks off.
     """
+    for left in directory.glob("batch-*"):
+        shutil.rmtree(left, ignore_errors=True)
     folders = [Path(tempfile.mkdtemp(prefix="batch-", dir=directory)) for _ in batches]
     seen = dict.fromkeys(folders, 0)
     built = model.build()

@@ -32,7 +32,6 @@ def cross_check(
     computing. Without OpenSTA nothing is compared, and a line says so.
     """
     import dataclasses
-    import tempfile
 
     from rich.table import Table
 
@@ -40,6 +39,7 @@ def cross_check(
     from adq.energy import cross_check as checks
     from adq.energy.gate_level.characterization import RandomCase
     from adq.files import write_json
+    from adq.golden.files.directory import scratch_directory
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
     from adq.verif.synthesis.synthesis import Synthesis
@@ -63,14 +63,14 @@ def cross_check(
     jobs = RandomCase("uniform", 8, 8, 0.5).jobs(parameters)
     with (
         console.status("asking OpenSTA"),
-        tempfile.TemporaryDirectory(prefix="cross-check-", dir=CACHE.parent) as scratch,
+        scratch_directory(CACHE.parent, "cross-check") as scratch,
     ):
         found = checks.cross_check(
-            mapped, jobs, name=name or library.name, directory=Path(scratch), spef=spef
+            mapped, jobs, name=name or library.name, directory=scratch, spef=spef
         )
         if design is not None:
             path_ns = opensta_longest_path(
-                design, clock=mapped.CLOCK, directory=Path(scratch) / "with-clock-tree"
+                design, clock=mapped.CLOCK, directory=scratch / "with-clock-tree"
             )
     table = Table(title=f"{found.rows}x{found.columns} in {found.library}, 8x8 bits")
     for heading in ("", f"OpenSTA {found.version}", "here", "difference"):

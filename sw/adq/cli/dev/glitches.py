@@ -34,12 +34,12 @@ def glitches(
     cycle again with the delays of static timing. Exit status 1 if Icarus Verilog counts otherwise.
     """
     import dataclasses
-    import tempfile
 
     from adq.console import Console, print_whole
     from adq.cost.sources import CostError, numbers
     from adq.energy.glitches import glitch_table, measure_glitches
     from adq.files import write_json
+    from adq.golden.files.directory import scratch_directory
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     widths = numbers("bits", bits, int)
@@ -48,17 +48,16 @@ def glitches(
             valid = ", ".join(map(str, parameters.weight_widths))
             raise CostError(f"--bits {bits}: {width} must be one of {valid}")
     console = Console()
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
     with (
         console.status("starting") as status,
-        tempfile.TemporaryDirectory(prefix="glitches-", dir=CACHE.parent) as scratch,
+        scratch_directory(CACHE.parent, "glitches") as scratch,
     ):
         factors = measure_glitches(
             parameters,
             liberty,
             name=name,
             bits=widths,
-            directory=Path(scratch),
+            directory=scratch,
             cache=CACHE.parent,
             confirm=confirm,
             progress=status.update,
