@@ -18,6 +18,7 @@ from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coeff
 from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.published import colonnade_energy
+from adq.energy.simulated import TOLERANCE
 from adq.energy.terms import IN_TURNS, term_of_class
 from adq.energy.workload import Density, architecture_features, artifact_features
 from adq.golden.artifact import read_artifact
@@ -301,7 +302,10 @@ def test_colonnade_between_its_precisions():
     assert colonnade_energy(1, 16) == 3995
 
 
-CHECKED_IN = [pytest.param(each, id=f"{each.library}-{each.tile.rows}") for each in checked_in()]
+CHECKED_IN = [
+    pytest.param(each, id=f"{each.library}-{each.tile.rows}x{each.tile.columns}")
+    for each in checked_in()
+]
 
 
 @pytest.mark.parametrize("each", CHECKED_IN)
@@ -309,6 +313,17 @@ def test_coefficients_that_come_with_the_package_have_provenance(each):
     said = {"liberty", "netlist_sha256", "command", "date", "held_out_error"}
     assert said <= set(each.provenance)
     assert set(each.windows["compute"]) == set(each.tile.weight_widths)
+
+
+@pytest.mark.parametrize("each", CHECKED_IN)
+def test_they_are_within_5_percent_on_every_layer_held_out(each):
+    """Counted and predicted energy against gate level, and each against the other."""
+    for name in ("counted_held_out", "held_out"):
+        found = each.provenance[name]
+        # Layers of three networks, two of which share names, and four runs of any value.
+        assert len(found) >= 40
+        assert max(abs(run["error"]) for run in found) < 0.05
+    assert 0 < each.provenance["difference"] < TOLERANCE
 
 
 @pytest.mark.parametrize("each", CHECKED_IN)

@@ -1,9 +1,12 @@
 """Generated sections of README and docs: the lines of each, from data in the repository."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from adq.signoff.energy_sections import ENERGY_SECTIONS
+from adq.signoff.markdown import markdown_table
 
 __all__ = ["SECTIONS"]
 
@@ -15,15 +18,10 @@ def _kept(name: str | Path) -> dict[str, Any]:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
-
-
 def _kept_table(name: str) -> list[str]:
     """A table that is kept as it was measured."""
     kept = _kept(Path("tables", f"{name}.json"))
-    return _table(kept["headings"], kept["rows"])
+    return markdown_table(kept["headings"], kept["rows"])
 
 
 def _kept_glitches():
@@ -61,152 +59,10 @@ def _glitches() -> list[str]:
             f"A MAC at 16x16 bits takes {factors.ratio(delayed=False):.1f}x one at 2x2 without "
             f"glitches, **{factors.ratio(delayed=True):.1f}x** with them.",
             "",
-            *_table(["", *bits], rows),
+            *markdown_table(["", *bits], rows),
             "",
         ]
     return lines[:-1]
-
-
-def _coefficients():
-    from adq.energy.coefficients import checked_in
-
-    return sorted(
-        checked_in(), key=lambda c: (c.library, c.tile.rows * c.tile.columns, c.tile.rows)
-    )
-
-
-def _energy_errors() -> list[str]:
-    """Errors of counted and of predicted energy against gate level, by tile."""
-    rows = []
-    for each in _coefficients():
-        found = each.provenance
-
-        def worst(name: str, window: str, found: Mapping[str, Any] = found) -> str:
-            errors = [abs(e["error"]) for e in found[name] if e["window"] == window]
-            return f"{max(errors):.1%}"
-
-        rows.append(
-            [
-                f"{each.tile.rows}x{each.tile.columns}, `{each.library}`",
-                f"{found['runs']}, {len({e['run'] for e in found['counted_held_out']})}",
-                worst("counted_held_out", "compute"),
-                worst("counted_held_out", "load"),
-                f"{found['counted_fit_error']:.1%}",
-                worst("held_out", "compute"),
-                worst("held_out", "load"),
-                f"{found['difference']:.1%}",
-            ]
-        )
-    headings = (
-        *("tile", "runs fitted, held out", "counted, computing", "loading", "worst fitted run"),
-        *("predicted, computing", "loading", "predicted and counted differ by"),
-    )
-    return _table(headings, rows)
-
-
-def _sizes_left_out() -> list[str]:
-    """Errors of sizes that were left out and estimated from the others."""
-    rows = []
-    for each in _coefficients():
-        found = each.provenance
-        if "left_out_from" not in found:
-            continue
-        size = f"{each.tile.rows}x{each.tile.columns}"
-        rows.append(
-            [
-                f"{size}, `{each.library}`",
-                found["left_out_from"],
-                "between them" if found["left_out_inside"] else "outside",
-                f"{found['left_out_distance']:g}",
-                f"{found['left_out_error']:.1%}",
-                f"{found['left_out_predictor_error']:.1%}",
-                f"{found['left_out_leakage_error']:+.1%}",
-            ]
-        )
-    headings = (
-        *("left out", "from", "it lies", "doublings to the nearest"),
-        *("worst held-out layer, counted", "predicted", "leakage"),
-    )
-    return _table(headings, rows)
-
-
-def _gate_level() -> list[str]:
-    """Energy of computing at gate level, by precision and block."""
-    from adq.energy.glitches import glitch_factors
-    from adq.rtl.parameters import TileParameters
-
-    factors = glitch_factors("nangate45", TileParameters(rows=64, columns=64))
-    parts = {
-        "AND plane, adders": ("AND plane", "column adders"),
-        **{each: (each,) for each in ("row lines", "fusing", "accumulators")},
-    }
-    told = {block for blocks in parts.values() for block in blocks}
-    rows = []
-    for each in factors.figures:
-        blocks = {name: fj / each.bit_products for name, fj in each.zero_delay.items()}
-        total = sum(blocks.values())
-        rest = total - sum(blocks[block] for block in told)
-        rows.append(
-            [
-                f"{each.weight_bits}x{each.activation_bits}",
-                f"{total * each.weight_bits * each.activation_bits:,.1f}",
-                f"{total:.2f}",
-                *(f"{sum(blocks[block] for block in of):.2f}" for of in parts.values()),
-                f"{rest:.2f}",
-            ]
-        )
-    headings = ("bits", "fJ/MAC", "fJ a bit product", *parts, "the rest")
-    return _table(headings, rows)
-
-
-def _words() -> list[str]:
-    """What a MAC takes at 16x16 bits, for one at 2x2, by how often bits are set."""
-    from adq.energy.glitches import glitch_factors
-    from adq.rtl.parameters import TileParameters
-
-    factors = glitch_factors("nangate45", TileParameters(rows=64, columns=64))
-    [own] = [
-        each
-        for each in _coefficients()
-        if (each.library, each.tile.rows, each.tile.columns) == ("nangate45", 64, 64)
-    ]
-    half = {
-        each.weight_bits: sum(each.zero_delay.values()) / each.bit_products
-        for each in factors.figures
-    }
-    any_value = {
-        int(bits): fj / int(bits) ** 2 for bits, fj in own.provenance["mac_fj"]["any_value"].items()
-    }
-    rows = []
-    for words, bits_set, energies in (
-        ("of any value, 0 too", "1/2, 1/2", any_value),
-        ("exactly half of them zero, the others any but 0", "1/3, 1/4", half),
-    ):
-        each = [f"{energies[bits]:.2f}" for bits in (2, 4, 8, 16)]
-        rows.append([words, bits_set, *each, f"{64 * energies[16] / energies[2]:.1f}x"])
-    headings = (
-        *("words", "of their bits set, at 2 / 16 bits", "2x2", "4x4", "8x8"),
-        *("16x16, fJ a bit product", "16x16 / 2x2, a MAC"),
-    )
-    return _table(headings, rows)
-
-
-def _libraries() -> list[str]:
-    """Energy of computing with words of any value, by library and tile."""
-    rows = []
-    for each in _coefficients():
-        energies = each.provenance["mac_fj"]["any_value"]
-        rows.append(
-            [
-                f"`{each.library}`, {each.conditions}",
-                f"{each.tile.rows}x{each.tile.columns}",
-                *(f"{energies[str(bits)] / bits**2:.2f}" for bits in (2, 4, 8, 16)),
-                f"{energies['16'] / energies['2']:.1f}x",
-                f"{each.provenance['nets']:,}",
-            ]
-        )
-    headings = ("library", "tile", "2x2", "4x4", "8x8", "16x16", "16x16 / 2x2, a MAC", "nets")
-    return _table(headings, rows)
 
 
 def _clock_tree() -> list[str]:
@@ -225,7 +81,7 @@ def _clock_tree() -> list[str]:
             ]
         )
     headings = ("tile", "clock pins at the root", "buffers", "fJ a cycle", "fJ a bit product")
-    return _table(headings, rows)
+    return markdown_table(headings, rows)
 
 
 def _equivalence() -> list[str]:
@@ -238,7 +94,7 @@ def _equivalence() -> list[str]:
         size = f"{found['tile']}, {found['library']}"
         rows.append([size, told, f"{found['ands']:,}", f"{found['cpu_seconds']:.0f}"])
     headings = ("tile", "next states and outputs", "gates of the miter", "s of processor time")
-    return _table(headings, rows)
+    return markdown_table(headings, rows)
 
 
 def _left_out() -> list[str]:
@@ -274,7 +130,7 @@ def _left_out() -> list[str]:
         "a MAC, 16x16 / 2x2 bits",
         f"{found.architecture}, 16 bits / {found.networks[0].name}",
     )
-    return _table(headings, rows)
+    return markdown_table(headings, rows)
 
 
 def _silicon() -> list[str]:
@@ -318,7 +174,7 @@ def _silicon() -> list[str]:
         *("macro", "node", "voltage", "figure", "operands", "bits", "fJ/MAC", "fJ a bit product"),
         *("TOPS/W", "fJ a bit product, scaled to 45 nm and 1.1 V"),
     )
-    return _table(headings, rows)
+    return markdown_table(headings, rows)
 
 
 def _efficiency(bits: int, energy: float) -> list[str]:
@@ -437,7 +293,7 @@ def _partial_sums() -> list[str]:
         "",
     ]
     headings = ("", "pJ to read and write an entry", "of 32 bits", "um2")
-    return lines + _table(headings, rows)
+    return lines + markdown_table(headings, rows)
 
 
 def _networks() -> list[str]:
@@ -454,7 +310,7 @@ def _networks() -> list[str]:
                 *(f"{getattr(network, name):,.1f} ({ratios[name]:.1f}x)" for name in COLUMNS),
             ]
         )
-    return _table([f"{found.architecture}, uJ an image", *COLUMNS.values()], rows)
+    return markdown_table([f"{found.architecture}, uJ an image", *COLUMNS.values()], rows)
 
 
 def _cross_check() -> list[str]:
@@ -478,7 +334,7 @@ def _cross_check() -> list[str]:
             f"{found.temperature:g} C, {found.period_ns:g} ns, 8x8 bits, half of the words zero, "
             f"{found.pins:,} pins annotated; power without that of clock gates' nets.",
             "",
-            *_table(["", f"OpenSTA {found.version}", "here", "difference"], rows),
+            *markdown_table(["", f"OpenSTA {found.version}", "here", "difference"], rows),
             *(["", f"{found.message}."] if found.message else []),
             "",
         ]
@@ -508,7 +364,7 @@ def _demo() -> list[str]:
     rows.append(["**ratio**", "16bit / mixed", "", "", "", *ratios, ""])
     energy = kept["energy"]
     return [
-        *_table(headings, rows),
+        *markdown_table(headings, rows),
         "",
         f"{kept['images']} images, {kept['tile']} tile: {kept['accumulators']:,} accumulators, "
         f"{kept['mismatches']} mismatches. {energy['name']}, {energy['node']}. "
@@ -615,17 +471,14 @@ def _comparisons() -> list[str]:
 
 
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
+    **ENERGY_SECTIONS,
     "demo": _demo,
     "glitches": _glitches,
-    "energy-errors": _energy_errors,
-    "sizes-left-out": _sizes_left_out,
-    "gate-level": _gate_level,
-    "gate-level-words": _words,
     "planted-faults": lambda: _kept_table("planted-faults"),
     "energy-changes": lambda: _kept_table("energy-changes"),
     "energy-tried": lambda: _kept_table("energy-tried"),
     "opensta-saif": lambda: _kept_table("opensta-saif"),
-    "libraries": _libraries,
+    "networks-at-gate-level": lambda: _kept_table("networks-at-gate-level"),
     "equivalence": _equivalence,
     "left-out": _left_out,
     "clock-tree": _clock_tree,
