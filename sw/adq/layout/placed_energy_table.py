@@ -59,7 +59,7 @@ def summary(figures: PlacedFigures) -> str:
     die = figures.layouts["placed"].die_um2 or float("nan")
     cells = f"{figures.rows * figures.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
     return (
-        f"Over the wire load model: as mapped {ratios('plain')}, buffers by place "
+        f"Over the wire load model: as mapped {ratios('plain')}, by activity "
         f"{ratios('placed')}, clock tree apart. Density: {cells}."
     )
 
