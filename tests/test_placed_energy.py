@@ -34,7 +34,7 @@ def figures(delayed=None) -> PlacedFigures:
     }
     return PlacedFigures(
         library="none", library_sha256="", netlist_sha256="", voltage=1.0, temperature=25.0,
-        period_ns=2.0, seed=1, utilization=0.7, rows=2, columns=16, layouts=layouts,
+        period_ns=2.0, seed=1, activity=True, utilization=0.7, rows=2, columns=16, layouts=layouts,
         figures=(step,),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def test_weights_follow_activity_and_are_bounded():
 
 
 def test_tables_tell_what_was_measured():
-    assert "as mapped x1.50, by activity x1.25" in summary(figures())
+    assert "as mapped x1.50, resized x1.25" in summary(figures())
     assert "64,000 bit cells" in summary(figures())
     rows = {row[0]: row[1:] for row in layout_rows(figures())}
     assert rows["longest path, ns"] == ["1.500", "2.500", "1.900"]

@@ -61,7 +61,7 @@ class PlacedStep:
     ----------
     wire_load : wires of the library's wire load model
     plain : cells spread over the die, buffers and drive strengths as mapped
-    placed : nets weighted by their activity, buffers and drive strengths chosen by place
+    placed : buffers and drive strengths chosen by place
     clock_tree : what the clock tree adds
     delayed : ``placed`` with glitches, at delays of the placed wires; None where not measured
     partial_sums : reading and writing an entry of the partial sum buffer for each vector
@@ -87,7 +87,7 @@ class PlacedStep:
         found: dict[str, float | None] = {
             "wire load model": wire_load,
             "placed, as mapped": plain,
-            "placed, by activity": placed,
+            "placed, resized": placed,
             "+ clock tree": placed + tree,
             "+ glitches": None,
             "+ partial sums": None,
@@ -127,6 +127,8 @@ class PlacedFigures:
     temperature: float
     period_ns: float
     seed: int
+    activity: bool
+    """Whether nets were weighted by their activity in ``placed``."""
     utilization: float
     rows: int
     columns: int
@@ -177,6 +179,7 @@ def measure_placed(
     name: str | None,
     bits: Sequence[int],
     glitches: bool,
+    activity: bool,
     directory: Path,
     cache: Path,
     progress: Callable[[str], None] = lambda stage: None,
@@ -193,6 +196,8 @@ def measure_placed(
         Precisions, of weights and activations alike.
     glitches
         Whether every cycle is simulated again with delays.
+    activity
+        Whether nets are weighted by their activity.
     directory
         Folder for what simulators write.
 
@@ -233,6 +238,7 @@ def measure_placed(
         counts = tile.switching.count_spans(*found[:2])
         activities.append(dict(zip(tile.switching.nets, counts.toggles.tolist(), strict=True)))
 
+    weights = activity_weights(activities) if activity else None
     as_mapped = PlaceOptions(period=PERIOD, buffered=False, resized=False, useful_skew=False)
     designs = {
         step: place_cached(
@@ -242,12 +248,12 @@ def measure_placed(
             clock=tile.CLOCK,
             cache=cache / "placement",
             options=options,
-            weights=weights,
+            weights=weighted,
             progress=lambda stage, step=step: progress(f"{step}: {stage}"),
         )
-        for step, options, weights in (
+        for step, options, weighted in (
             ("plain", as_mapped, None),
-            ("placed", PlaceOptions(period=PERIOD), activity_weights(activities)),
+            ("placed", PlaceOptions(period=PERIOD), weights),
         )
     }
     layouts = {"wire load": _mapped_layout(mapped)}
@@ -294,6 +300,7 @@ def measure_placed(
         temperature=library.temperature,
         period_ns=PERIOD,
         seed=placed.options.seed,
+        activity=activity,
         utilization=placed.options.utilization,
         rows=parameters.rows,
         columns=parameters.columns,

@@ -243,7 +243,7 @@ def _placement() -> list[str]:
     lines = []
     for figures in sorted(kept, key=lambda each: (each.library, each.rows * each.columns)):
         bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
-        layouts = ("wire load model", "placed, as mapped", "placed, by activity")
+        layouts = ("wire load model", "placed, as mapped", "placed, resized")
         lines += [
             f"{conditions(figures)}. fJ a bit product:",
             "",
