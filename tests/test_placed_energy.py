@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from adq.energy.coefficients import EnergyError
+from adq.layout.activity import activity_weights
 from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
 from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
 
@@ -33,7 +34,7 @@ def figures(delayed=None) -> PlacedFigures:
     }
     return PlacedFigures(
         library="none", library_sha256="", netlist_sha256="", voltage=1.0, temperature=25.0,
-        period_ns=2.0, seed=1, utilization=0.7, rows=2, columns=16, layouts=layouts,
+        period_ns=2.0, seed=1, activity=True, utilization=0.7, rows=2, columns=16, layouts=layouts,
         figures=(step,),
     )  # fmt: skip
 
@@ -47,8 +48,19 @@ def test_steps_by_hand():
     assert len(placed_rows(figures())) == 4
 
 
+def test_weights_follow_activity_and_are_bounded():
+    """Means are 2 and 20; a net of 1 toggles in both has a half and a twentieth of them."""
+    runs = [{1: 1, 2: 3, 3: 2}, {1: 1, 2: 0, 3: 59}]
+    weights = activity_weights(runs)
+    assert weights[1] == pytest.approx(1 + 2 * (0.5 + 0.05) / 2)
+    assert weights[2] == pytest.approx(1 + 2 * 1.5 / 2)
+    assert weights[3] == pytest.approx(1 + 2 * (1.0 + 2.95) / 2)
+    assert activity_weights([{1: 0, **dict.fromkeys(range(2, 100), 0), 100: 9}])[100] == 11
+    assert activity_weights([{1: 0}]) == {1: 1.0}
+
+
 def test_tables_tell_what_was_measured():
-    assert "as mapped x1.50, buffers by place x1.25" in summary(figures())
+    assert "as mapped x1.50, resized x1.25" in summary(figures())
     assert "64,000 bit cells" in summary(figures())
     rows = {row[0]: row[1:] for row in layout_rows(figures())}
     assert rows["longest path, ns"] == ["1.500", "2.500", "1.900"]

@@ -98,7 +98,8 @@ def arc_delays(switching: Switching) -> dict[tuple[int, str, str], tuple[int, in
 
 def source_delays(switching: Switching) -> dict[int, tuple[int, int]]:
     """Return fs from the clock's edge to the fall and to the rise of each net that no combinational
-    cell drives, clocks excepted: outputs of flip-flops, and input ports, which come at once.
+    cell drives, clocks excepted: outputs of flip-flops, and input ports, which come at once; in a
+    placed netlist, with the clock.
     """
     timing, graph = _timing(switching)
     longest: dict[int, float] = {}
@@ -120,7 +121,9 @@ def source_delays(switching: Switching) -> dict[int, tuple[int, int]]:
             continue
         node = 2 * graph.number[net]
         more = spread(len(found))
-        fall, rise = (round(longest.get(node + edge, 0.0) * FEMTOSECONDS) for edge in (1, 0))
+        fall, rise = (
+            round(longest.get(node + edge, graph.port_arrival) * FEMTOSECONDS) for edge in (1, 0)
+        )
         found[net] = fall + more, rise + more
     return found
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adq.energy.coefficients import EnergyError
 from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer
+from adq.layout.activity import activity_weights, record_case
 from adq.rtl.parameters import TileParameters
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ __all__ = [
 ]
 
 FORMAT = 1
-
-DENSITY = 0.5
-"""Share of activation words that are not zero."""
-
-CLOCK_TREE = "clock tree"
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class PlacedStep:
     ----------
     wire_load : wires of the library's wire load model
     plain : cells spread over the die, buffers and drive strengths as mapped
-    placed : buffers and drive strengths chosen by place; ideal clock
+    placed : buffers and drive strengths chosen by place
     clock_tree : what the clock tree adds
     delayed : ``placed`` with glitches, at delays of the placed wires; None where not measured
     partial_sums : reading and writing an entry of the partial sum buffer for each vector
@@ -91,7 +87,7 @@ class PlacedStep:
         found: dict[str, float | None] = {
             "wire load model": wire_load,
             "placed, as mapped": plain,
-            "placed, buffers by place": placed,
+            "placed, resized": placed,
             "+ clock tree": placed + tree,
             "+ glitches": None,
             "+ partial sums": None,
@@ -131,6 +127,8 @@ class PlacedFigures:
     temperature: float
     period_ns: float
     seed: int
+    activity: bool
+    """Whether nets were weighted by their activity in ``placed``."""
     utilization: float
     rows: int
     columns: int
@@ -181,6 +179,7 @@ def measure_placed(
     name: str | None,
     bits: Sequence[int],
     glitches: bool,
+    activity: bool,
     directory: Path,
     cache: Path,
     progress: Callable[[str], None] = lambda stage: None,
@@ -197,6 +196,8 @@ def measure_placed(
         Precisions, of weights and activations alike.
     glitches
         Whether every cycle is simulated again with delays.
+    activity
+        Whether nets are weighted by their activity.
     directory
         Folder for what simulators write.
 
@@ -226,21 +227,34 @@ def measure_placed(
     mapped = synthesize(
         Tile(parameters), library, name="tile", period=PERIOD, cache=cache / "synthesis"
     )
-    options = {
-        "plain": PlaceOptions(period=PERIOD, buffered=False, resized=False, useful_skew=False),
-        "placed": PlaceOptions(period=PERIOD),
-    }
+    progress("wire load model: building the model")
+    tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped)
+    recordings = {}
+    activities = []
+    for width in bits:
+        progress(f"wire load model: {width}x{width} bits")
+        found = record_case(tile, width, directory / f"mapped-{width}")
+        recordings[width] = found
+        counts = tile.switching.count_spans(*found[:2])
+        activities.append(dict(zip(tile.switching.nets, counts.toggles.tolist(), strict=True)))
+
+    weights = activity_weights(activities) if activity else None
+    as_mapped = PlaceOptions(period=PERIOD, buffered=False, resized=False, useful_skew=False)
     designs = {
         step: place_cached(
             mapped.netlist,
             library,
             geometry,
-            clock=GateLevelTile.CLOCK,
+            clock=tile.CLOCK,
             cache=cache / "placement",
-            options=each,
+            options=options,
+            weights=weighted,
             progress=lambda stage, step=step: progress(f"{step}: {stage}"),
         )
-        for step, each in options.items()
+        for step, options, weighted in (
+            ("plain", as_mapped, None),
+            ("placed", PlaceOptions(period=PERIOD), weights),
+        )
     }
     layouts = {"wire load": _mapped_layout(mapped)}
     layouts |= {step: _layout(design) for step, design in designs.items()}
@@ -248,17 +262,12 @@ def measure_placed(
     trees: dict[int, float] = {}
     maps: dict[int, PowerMap] = {}
 
-    progress("wire load model: building the model")
-    tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped)
     # The same cells and nets in other strengths: one recording serves both.
-    as_mapped = Switching(designs["plain"].netlist, library, clock=tile.CLOCK)
-    if as_mapped.nets != tile.switching.nets:
+    switching = Switching(designs["plain"].netlist, library, clock=tile.CLOCK)
+    if switching.nets != tile.switching.nets:
         raise SimulationError("the tile as mapped and as placed has other nets: it was rebuffered")
-    plain = PowerModel(as_mapped)
-    for width in bits:
-        progress(f"wire load model: {width}x{width} bits")
-        recording, spans, macs = _run(tile, width, directory / f"mapped-{width}")
-        for step, power in (("wire load", tile.power), ("plain", plain)):
+    for step, power in (("wire load", tile.power), ("plain", PowerModel(switching))):
+        for width, (recording, spans, macs) in recordings.items():
             counts = power.switching.count_spans(recording, spans)
             measured[step].energies[width] = _each(power.energy(counts).blocks, macs)
 
@@ -267,10 +276,13 @@ def measure_placed(
     tile = GateLevelTile(
         parameters, library, cache=cache, synthesis=Synthesis(placed.netlist, library)
     )
-    simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
+    # Time counts from the first flip-flop that the clock reaches: others switch later.
+    wires = placed.netlist.parasitics
+    late = 2 * wires.port_arrival if wires else 0.0
+    simulation = EventSimulation(tile.power, period=tile.period + late, cache=cache / "models")
     for width in bits:
         progress(f"placed: {width}x{width} bits")
-        recording, spans, macs = _run(tile, width, directory / f"placed-{width}")
+        recording, spans, macs = record_case(tile, width, directory / f"placed-{width}")
         counts = tile.switching.count_spans(recording, spans)
         measured["placed"].energies[width] = _each(tile.power.energy(counts).blocks, macs)
         tree = clock_tree_energy(placed, tile.switching, counts)
@@ -288,6 +300,7 @@ def measure_placed(
         temperature=library.temperature,
         period_ns=PERIOD,
         seed=placed.options.seed,
+        activity=activity,
         utilization=placed.options.utilization,
         rows=parameters.rows,
         columns=parameters.columns,
@@ -333,16 +346,6 @@ def _power_map(design: "PlacedDesign", tile, counts: "Counts", tree: float, bits
     spent = np.concatenate([found.internal + found.switching + found.clock, shared])
     # fJ over ns is uW.
     return PowerMap(design, bits, spent / (counts.cycles * tile.period) / 1000)
-
-
-def _run(tile, width: int, directory: Path) -> tuple["np.ndarray", list[tuple[int, int]], int]:
-    """A recording of random jobs, its spans of computing, and the MACs in them."""
-    from adq.energy.gate_level.characterization import RandomCase
-
-    jobs = RandomCase("uniform", width, width, DENSITY).jobs(tile.parameters)
-    recording = tile.record(jobs, directory=directory)
-    macs = sum(job.activations.shape[1] * job.weights[0].size for job in jobs)
-    return recording, tile.windows(recording)["compute"], macs
 
 
 def _mapped_layout(mapped) -> Layout:

@@ -12,7 +12,8 @@ def conditions(figures: PlacedFigures) -> str:
     return (
         f"{figures.rows}x{figures.columns}, `{figures.library}`, {figures.voltage:.2f} V, "
         f"{figures.temperature:g} C, sized for {figures.period_ns:g} ns, half of the words zero, "
-        f"utilization {figures.utilization:g}, seed {figures.seed}"
+        f"utilization {figures.utilization:g}, seed {figures.seed}, nets "
+        f"{'weighted by activity' if figures.activity else 'not weighted'}"
     )
 
 
@@ -59,7 +60,7 @@ def summary(figures: PlacedFigures) -> str:
     die = figures.layouts["placed"].die_um2 or float("nan")
     cells = f"{figures.rows * figures.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
     return (
-        f"Over the wire load model: as mapped {ratios('plain')}, buffers by place "
+        f"Over the wire load model: as mapped {ratios('plain')}, resized "
         f"{ratios('placed')}, clock tree apart. Density: {cells}."
     )
 

@@ -247,13 +247,13 @@ def _placement() -> list[str]:
     lines = []
     for figures in sorted(kept, key=lambda each: (each.library, each.rows * each.columns)):
         bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
-        layouts = ("wire load model", "placed, as mapped", "placed, buffers by place")
+        layouts = ("wire load model", "placed, as mapped", "placed, resized")
         lines += [
             f"{conditions(figures)}. fJ a bit product:",
             "",
-            *_table(["step", *bits], placed_rows(figures)),
+            *markdown_table(["step", *bits], placed_rows(figures)),
             "",
-            *_table(["", *layouts], layout_rows(figures)),
+            *markdown_table(["", *layouts], layout_rows(figures)),
             "",
             summary(figures),
             "",
@@ -400,7 +400,7 @@ def _verilog_fields() -> list[str]:
             if field.stream == stream
         ]
         lines += [f"`{prefix}_tdata`, {stream_bits(tile, stream):,} bits:", ""]
-        lines += [*_table(("field", "offset", "bits", "of them used", ""), rows), ""]
+        lines += [*markdown_table(("field", "offset", "bits", "of them used", ""), rows), ""]
     return lines[:-1]
 
 
@@ -411,7 +411,7 @@ def _descriptors() -> list[str]:
     lines = []
     for heading, rows in descriptor_tables():
         lines += [heading, ""]
-        lines += [*_table(FIELD_HEADINGS, rows), ""] if rows else []
+        lines += [*markdown_table(FIELD_HEADINGS, rows), ""] if rows else []
     return lines[:-1]
 
 
@@ -419,7 +419,7 @@ def _platform_cycles() -> list[str]:
     """Cycles of networks on platforms, by the planner."""
     from adq.signoff.platform_sections import CYCLE_HEADINGS, cycle_rows
 
-    return _table(CYCLE_HEADINGS, cycle_rows())
+    return markdown_table(CYCLE_HEADINGS, cycle_rows())
 
 
 def _exploration() -> list[str]:
@@ -439,7 +439,7 @@ def _exploration() -> list[str]:
     lines = [
         f"{len(rows)} of {len(results)} points are on the front:",
         "",
-        *_table(headings, rows),
+        *markdown_table(headings, rows),
         "",
         "Simulations of the first of them:",
         "",
@@ -454,7 +454,7 @@ def _exploration() -> list[str]:
         for each in kept["confirmed"]
     ]
     headings = ["tile", "predicted pJ", "counted pJ", "difference", "predicted cycles", "counted"]
-    return lines + _table(headings, confirmed)
+    return lines + markdown_table(headings, confirmed)
 
 
 def _comparisons() -> list[str]:

@@ -59,6 +59,13 @@ def place(
     ] = 2.0,
     effort: Annotated[int, typer.Option(min=1, max=9, help="Effort of the placer.")] = 3,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the placer.")] = 1,
+    activity: Annotated[
+        bool,
+        typer.Option(
+            "--activity",
+            help="Simulate random jobs first, and place nets that switch more often shorter.",
+        ),
+    ] = False,
     picture: Annotated[Picture, typer.Option(help="Format of the picture.")] = Picture.SVG,
     out: Annotated[
         Path | None,
@@ -73,10 +80,13 @@ def place(
     a picture of the die. Placements are cached by content.
     """
     import dataclasses
+    import tempfile
 
     from adq.console import Console, print_whole
+    from adq.layout.activity import weigh_by_activity
     from adq.layout.files import placement_summary, placement_table, write_design
     from adq.rtl.tile import Tile
+    from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
     from adq.verif.placement.cache import place_cached
     from adq.verif.placement.geometry import Geometry
@@ -96,6 +106,12 @@ def place(
         synthesis = synthesize(
             Tile(parameters), library, name="tile", period=period, cache=CACHE.parent / "synthesis"
         )
+        weights = None
+        if activity:
+            status.update("building the model of the mapped tile")
+            mapped = GateLevelTile(parameters, library, cache=CACHE.parent, synthesis=synthesis)
+            with tempfile.TemporaryDirectory(prefix="place-", dir=CACHE.parent) as scratch:
+                weights = weigh_by_activity(mapped, (2, 4, 8, 16), Path(scratch), status.update)
         design = place_cached(
             synthesis.netlist,
             library,
@@ -103,6 +119,7 @@ def place(
             clock="clk",
             cache=CACHE.parent / "placement",
             options=options,
+            weights=weights,
             progress=status.update,
         )
         status.update("timing and writing")

@@ -18,6 +18,9 @@ def placed_energy(
     columns: ColumnsOption = None,
     bits: Annotated[str, typer.Option(metavar="N,...", help="Precisions.")] = "2,4,8,16",
     glitches: Annotated[bool, typer.Option(help="Simulate every cycle again with delays.")] = True,
+    activity: Annotated[
+        bool, typer.Option(help="Weight nets by the switching of the mapped tile.")
+    ] = True,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the library in the results.")
     ] = None,
@@ -27,8 +30,8 @@ def placed_energy(
 ) -> None:
     """Measure the energy of a tile as placed: wires, clock tree, glitches, partial sums.
 
-    Random jobs, half of whose words are zero, run on the netlist as mapped, as placed, and as
-    buffered and sized by place.
+    Random jobs, half of whose words are zero, run on the netlist with the wire load model's wires,
+    with those of its placement, and as buffered and sized by place.
     """
     import dataclasses
     import tempfile
@@ -53,6 +56,7 @@ def placed_energy(
             name=name,
             bits=numbers("bits", bits, int),
             glitches=glitches,
+            activity=activity,
             directory=Path(scratch),
             cache=CACHE.parent,
             progress=status.update,
