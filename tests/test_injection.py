@@ -95,3 +95,17 @@ def test_faults_are_told_apart_in_simulation(monkeypatch, tmp_path):
     same = json.loads((tmp_path / "injection.json").read_text())
     order = [sorted(f["faults"], key=lambda fault: fault["number"]) for f in (found, same)]
     assert order[0] == order[1]
+
+
+@pytest.mark.slow
+def test_faults_on_a_cluster_are_those_of_this_machine(monkeypatch, tmp_path):
+    """The workers build the model for themselves, and are of other folders."""
+    monkeypatch.setattr(campaign, "TILE", TINY)
+    found = {}
+    for name, options in (("here", []), ("cluster", ["--cluster", "local:2"])):
+        arguments = ["dev", "inject", "--count", "2", "--out", str(tmp_path / name), *options]
+        told = CliRunner().invoke(main, arguments)
+        assert told.exit_code == 0, told.output
+        document = json.loads((tmp_path / name / "injection.json").read_text())
+        found[name] = sorted(document["faults"], key=lambda fault: fault["number"])
+    assert found["here"] == found["cluster"]

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from adq.golden.files.locks import locked, waiting
 from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.folders import read_folder, write_folder
 from adq.verif.parallel.pool_choice import pool_of
@@ -20,6 +22,7 @@ from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.regression.collecting import collect, require_whole
 from adq.verif.signoff.regression.regression import run_all
 from adq.verif.signoff.regression.runs import Bench, Record, Run, State
+from adq.verif.simulation import simulator
 from adq.verif.tasks import side_by_side
 
 pytestmark = pytest.mark.testpoint("regressions.end")
@@ -333,6 +336,40 @@ def test_what_is_missing_is_named_and_the_rest_is_kept(tmp_path):
 def test_a_folder_of_shards_that_is_not_there(tmp_path):
     with pytest.raises(ParallelError, match="gone: is no folder: give the --out of each shard"):
         collect(RUNS, StubModels(), [tmp_path / "gone"], tmp_path / "all")
+
+
+# Models
+
+
+def test_a_model_that_several_want_at_once_is_built_once(tmp_path, monkeypatch):
+    built = []
+
+    def compile_model(directory, *rest):
+        built.append(directory)
+        time.sleep(0.3)
+        directory.mkdir()
+
+    monkeypatch.setattr(simulator, "_compile", compile_model)
+    recipe = {"top": "tile", "ports": ["clk"], "sources": {"tile.v": "module tile; endmodule"}}
+    with ThreadPoolExecutor(3) as pool:
+        models = [*pool.map(lambda _: simulator.build(tmp_path, **recipe), range(3))]
+    assert len(built) == 1
+    assert {model.directory for model in models} == set(built)
+    assert simulator.model_directory(tmp_path, **recipe) == built[0]
+    assert simulator.model_directory(tmp_path, **recipe, fst=True) != built[0]
+
+
+def test_waiting_for_a_model_ends_when_all_are_told_to_stop(tmp_path):
+    processes = Processes()
+    processes.stop()
+    with (
+        locked(tmp_path / "model"),
+        pytest.raises(StoppedError),
+        waiting(tmp_path / "model", processes.check),
+    ):
+        pass
+    with waiting(tmp_path / "model", processes.check):  # free: there is nothing to wait for
+        pass
 
 
 # Files on their way

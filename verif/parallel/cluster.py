@@ -4,6 +4,8 @@ import contextlib
 import logging
 import pickle
 import re
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -135,14 +137,15 @@ def cluster_pool(address: str) -> Iterator[ClusterPool]:
 def _client(address: str, stack: contextlib.ExitStack) -> distributed.Client:
     local = re.fullmatch(r"local:([1-9]\d*)", address)
     if local:
-        cluster = stack.enter_context(
-            distributed.LocalCluster(
-                n_workers=int(local[1]),
-                threads_per_worker=1,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
+        with _interrupts_ignored():
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=int(local[1]),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
             )
-        )
         return distributed.Client(cluster)
     if not re.fullmatch(r"(tcp|tls)://\S+:\d+", address):
         raise ParallelError(
@@ -156,6 +159,22 @@ def _client(address: str, stack: contextlib.ExitStack) -> distributed.Client:
             f"{address}: no Dask scheduler answers there within {PATIENCE} s: start one with "
             "`dask scheduler`, or leave out --cluster"
         ) from None
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore interrupts from the terminal, as processes that are started meanwhile then do.
+
+    They reach all processes of a terminal, and this one deals with them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _require_same_version(client: distributed.Client) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 import uuid
 from collections.abc import Callable
@@ -155,7 +156,11 @@ class ProcessPool(Pool):
 
 
 def _end_with_parent(pipe: Connection) -> None:
-    """End this process once the other end of a pipe is closed, as the system does for the dead."""
+    """End this process once the other end of a pipe is closed, as the system does for the dead.
+
+    An interrupt from the terminal reaches all processes: the parent deals with it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         with contextlib.suppress(EOFError, OSError):

@@ -28,7 +28,10 @@ from adq.verif.sources import PACKAGE
 
 __all__ = ["Network", "Skipped", "evaluate", "key_of", "model_of", "tile_of"]
 
-ROOMS = ("cost", "energy", "explore", "golden", "models", "rtl", "verif/operands")
+ROOMS = (
+    *("cost", "data", "energy", "explore", "golden", "models", "rtl", "runs"),
+    *("verif/operands", "verif/simulation"),
+)
 """Folders whose code decides the figures of a point."""
 
 REASONS = (

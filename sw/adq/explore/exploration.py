@@ -8,6 +8,7 @@ from typing import Any
 
 from adq.design_result import OBJECTIVES, DesignResult
 from adq.energy.design_results import counted_result
+from adq.energy.simulated import energies_of
 from adq.explore.evaluation import Network, Skipped, evaluate, key_of, model_of, tile_of
 from adq.explore.front import front, missing
 from adq.explore.sampling import search
@@ -33,10 +34,10 @@ class Confirmation:
     """What did not agree in the simulation."""
 
     @property
-    def difference(self) -> float:
-        """Predicted energy over counted energy, less one."""
-        assert self.predicted.energy_pj is not None
-        assert self.counted.energy_pj is not None
+    def difference(self) -> float | None:
+        """Predicted energy over counted energy, less one; None where the simulation broke off."""
+        if not self.predicted.energy_pj or not self.counted.energy_pj:
+            return None
         return self.predicted.energy_pj / self.counted.energy_pj - 1
 
     def to_json(self) -> dict[str, Any]:
@@ -68,14 +69,23 @@ class Exploration:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
-    @property
+    @functools.cached_property
     def front(self) -> list[DesignResult]:
         """Results that no other one beats, by the first objective, best first."""
         return front(self.results, self.space.objectives)
 
+    @functools.cached_property
+    def _places(self) -> dict[int, int]:
+        """Place of each result of the front in ``results``, by identity."""
+        places = {id(result): place for place, result in enumerate(self.results)}
+        return {id(result): places[id(result)] for result in self.front}
+
+    def on_front(self, result: DesignResult) -> bool:
+        """Return whether one of the results is on the front."""
+        return id(result) in self._places
+
     def to_json(self) -> dict[str, Any]:
         """Return the table of results as JSON."""
-        numbers = {result.write(): number for number, result in enumerate(self.results)}
         return {
             "format": 1,
             "space": self.space.name,
@@ -84,7 +94,7 @@ class Exploration:
             "objectives": list(self.space.objectives),
             "axes": dict(self.space.axes),
             "results": [result.to_json() for result in self.results],
-            "front": [numbers[result.write()] for result in self.front],
+            "front": [*self._places.values()],
             "skipped": [
                 {"point": point.values, "reason": reason} for point, reason in self.skipped.items()
             ],
@@ -277,6 +287,9 @@ def confirm(
             cache,
             progress,
         )
+        # By the coefficients of the point, which may be of another library.
+        energies = energies_of(run.run, tile, model_of(predicted.point, exploration.space.folder))
+        run = replace(run, energies=energies)
         found.append(Confirmation(predicted, _counted(run, predicted), tuple(run.problems)))
         if len(found) == count:
             break

@@ -79,7 +79,7 @@ def _draw_front(exploration: Exploration) -> Figure:
     dark = scale()(0.15)
     for axes, other in zip(panels, others, strict=True):
         shown = [result for result in whole if result.objective(other) is not None]
-        rest = [result for result in shown if result not in front]
+        rest = [result for result in shown if not exploration.on_front(result)]
         axes.scatter(_numbers(rest, other), _numbers(rest, first), s=14, color="0.75")
         xs, ys = _numbers(front, other), _numbers(front, first)
         axes.scatter(xs, ys, s=26, color=dark, zorder=3)
@@ -108,7 +108,6 @@ def _draw_front(exploration: Exploration) -> Figure:
 
 def _draw_axes(exploration: Exploration) -> Figure:
     """Draw each point as a line through its axes and objectives."""
-    front = exploration.front
     shown = [r for r in exploration.results if all(_has(r, exploration))]
     columns = [*exploration.space.varied, *exploration.space.objectives]
     figure = Figure(figsize=(1.6 + 1.5 * len(columns), 4.5), layout="constrained")
@@ -116,7 +115,7 @@ def _draw_axes(exploration: Exploration) -> Figure:
     heights = np.array([[_height(exploration, column, result) for column in columns] for result in
                         shown])  # fmt: skip
     for line, result in zip(heights, shown, strict=True):
-        on_front = result in front
+        on_front = exploration.on_front(result)
         axes.plot(
             range(len(columns)),
             line,

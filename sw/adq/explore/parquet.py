@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import pyarrow
+import pyarrow  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from adq.design_result import OBJECTIVES
@@ -15,7 +15,6 @@ __all__ = ["write_parquet"]
 
 def write_parquet(exploration: Exploration, path: Path) -> None:
     """Write a row for each result: its axes, its objectives, and the whole result as JSON."""
-    front = exploration.front
     rows = [
         {
             **{
@@ -23,7 +22,7 @@ def write_parquet(exploration: Exploration, path: Path) -> None:
                 for axis, value in result.point.items()
             },
             **{name: result.objective(name) for name in OBJECTIVES},
-            "front": result in front,
+            "front": exploration.on_front(result),
             "result": json.dumps(result.to_json()),
         }
         for result in exploration.results

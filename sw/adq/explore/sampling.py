@@ -1,6 +1,7 @@
 """Which points of a space are evaluated: all of them, or those that a sampler of Optuna chooses."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from adq.design_result import OBJECTIVES, DesignResult
 from adq.explore.evaluation import Skipped
@@ -28,7 +29,7 @@ def _sample(space: Space, evaluate: Evaluate) -> dict[Point, DesignResult | Skip
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seed = space.search.seed
-    samplers = {
+    samplers: dict[str, Callable[[], Any]] = {
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
         "tpe": lambda: optuna.samplers.TPESampler(seed=seed),
         "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
@@ -57,5 +58,6 @@ def _sample(space: Space, evaluate: Evaluate) -> dict[Point, DesignResult | Skip
             if isinstance(result, Skipped) or missing(result, space.objectives):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
             else:
-                study.tell(trial, [result.objective(name) for name in space.objectives])
+                figures = (result.objective(name) for name in space.objectives)
+                study.tell(trial, [figure for figure in figures if figure is not None])
     return found

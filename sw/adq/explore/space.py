@@ -19,7 +19,7 @@ __all__ = ["SAMPLERS", "ExploreError", "Point", "Search", "Space"]
 SAMPLERS = ("grid", "random", "tpe", "nsga2")
 """All points; or points that Optuna chooses: at random, or by what earlier points gave."""
 
-MAXIMUM = 100_000
+MAXIMUM = 20_000
 """Points of a grid that are evaluated at most."""
 
 

@@ -30,8 +30,7 @@ def figure_of(result: DesignResult, name: str) -> str:
 
 def best(exploration: Exploration, count: int) -> list[tuple[DesignResult, bool]]:
     """Return results, and whether each is on the front: the front first, then by objective."""
-    front = exploration.front
-    others = [result for result in exploration.results if result not in front]
+    others = [result for result in exploration.results if not exploration.on_front(result)]
     first = exploration.space.objectives[0]
 
     def order(result: DesignResult) -> tuple[bool, float]:
@@ -40,7 +39,7 @@ def best(exploration: Exploration, count: int) -> list[tuple[DesignResult, bool]
             return True, 0.0
         return False, -value if OBJECTIVES[first].largest else value
 
-    chosen = [(result, True) for result in front]
+    chosen = [(result, True) for result in exploration.front]
     chosen += [(result, False) for result in sorted(others, key=order)]
     return chosen[:count]
 
@@ -103,7 +102,7 @@ def confirmation_table(confirmations: Sequence[Confirmation]) -> Table:
             str(each.counted.images),
             figure_of(each.predicted, "energy_pj"),
             figure_of(each.counted, "energy_pj"),
-            f"{each.difference:+.1%}",
+            "-" if each.difference is None else f"{each.difference:+.1%}",
             figure_of(each.counted, "cycles"),
             "no" if each.problems else "yes",
             style="red" if each.problems else None,

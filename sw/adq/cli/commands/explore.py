@@ -75,6 +75,9 @@ def explore(
     """
     import os
 
+    from rich.markup import escape
+    from rich.progress import Progress
+
     from adq.console import Console, print_whole
     from adq.explore import exploration as explorations
     from adq.explore.space import ExploreError, Space
@@ -94,7 +97,15 @@ def explore(
     # One worker needs no process of its own.
     alone = Processes() if workers == 1 and not cluster else None
     with claimed(folder, alone=True):
-        with pool_of(cluster, workers=workers, processes=alone) as pool:
+        with (
+            pool_of(cluster, workers=workers, processes=alone) as pool,
+            Progress(console=console, transient=True) as bar,
+        ):
+            task = bar.add_task("starting", total=None)
+
+            def show(done: int, total: int, stage: str) -> None:
+                bar.update(task, completed=done, total=total, description=escape(stage[:60]))
+
             explorer = explorations.Explorer(
                 given,
                 Store(cache),
@@ -102,8 +113,9 @@ def explore(
                 liberty=synthesize,
                 strict=strict,
                 shard=Shard.parse(shard),
+                progress=show,
             )
-            found = _explore(explorer, console)
+            found = explorer.explore()
         confirmations = []
         if found.front and confirm:
             with console.status("simulating") as status:
@@ -134,20 +146,6 @@ def explore(
         console.print(f"Written: {folder}", highlight=False, markup=False)
     if any(each.problems for each in confirmations):
         raise typer.Exit(1)
-
-
-def _explore(explorer: "Explorer", console: "Console") -> "Exploration":
-    from rich.markup import escape
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def show(done: int, total: int, stage: str) -> None:
-            bar.update(task, completed=done, total=total, description=escape(stage[:60]))
-
-        explorer.progress = show
-        return explorer.explore()
 
 
 def _print_notes(found: "Exploration", explorer: "Explorer", console: "Console") -> None:

@@ -326,6 +326,7 @@ def _run(
         If the worker's file of the library is not there, or is another.
     """
     programs.check()
+    cache.mkdir(parents=True, exist_ok=True)
     key = (parameters, liberty, cache)
     if key not in _opened:
         with waiting(cache / "gate-level", programs.check):  # its model is built once a machine
