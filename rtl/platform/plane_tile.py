@@ -100,7 +100,7 @@ class PlaneTile(Component):
         m.d.comb += [
             register.advance.eq(self.advance),
             register.tag.eq(planes.tag),
-            register.index.eq(planes.index),
+            register.index.eq(planes.place),
             *(register.totals[str(lane)].eq(total) for lane, total in planes.totals.items()),
             self.sums.eq(register.sums),
         ]

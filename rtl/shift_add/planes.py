@@ -21,7 +21,7 @@ class Totals(NamedTuple):
     """Totals of a plane, and the tag of the plane that they include."""
 
     tag: PlaneTag
-    index: Signal
+    place: Signal
     """Bit position of the plane."""
     totals: dict[int, Value]
     """Total of each lane. Before the last plane of a vector, only its lowest bit is there."""
@@ -89,7 +89,7 @@ def add_planes(
             choices[natural_lane].append(total & Cat(used, whole.replicate(len(total) - 1)))
     return Totals(
         tag=entering,
-        index=index,
+        place=index,
         totals={lane: functools.reduce(operator.or_, totals) for lane, totals in choices.items()},
     )
 

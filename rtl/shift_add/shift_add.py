@@ -73,6 +73,6 @@ class ShiftAdd(Component):
         m.d.comb += [
             collector.advance.eq(advance),
             collector.tag.eq(planes.tag),
-            collector.index.eq(planes.index),
+            collector.index.eq(planes.place),
         ]
         return m
