@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 LIBERTY = Path(os.environ.get("ADQ_LIBERTY", "no such file"))
 SIZE = 16
 
-FEEDER, SHIFT_ADD = "rtl/pim_tile/feeder.py", "rtl/shift_add/shift_add.py"
+FEEDER, PLANES = "rtl/pim_tile/feeder.py", "rtl/shift_add/planes.py"
 ACCUMULATOR = "rtl/shift_add/accumulator.py"
 FUSED = 'fused = bit_slice.lanes_of(list(getattr(fuser, f"fused_{n}")), lanes)'
 
@@ -35,8 +35,8 @@ FAULTS = {
     ],
     "no operand isolation in front of the result register": [
         (
-            SHIFT_ADD,
-            "whole = used if widest == p.weight_widths[0] else used & tag.last",
+            PLANES,
+            "whole = used if widest == p.weight_widths[0] else used & stage.last",
             "whole = used",
         )
     ],
@@ -44,8 +44,8 @@ FAULTS = {
         (ACCUMULATOR, "with m.If(self.step & used(j)):", "with m.If(self.step):")
     ],
     "accumulators two bits too wide": [
-        (SHIFT_ADD, "widths={n: p.plane_width(n) for", "widths={n: p.plane_width(n) + 2 for"),
-        (SHIFT_ADD, FUSED, f"{FUSED}\n            fused = bit_slice.resize(fused, len(fused) + 2)"),
+        (PLANES, "widths={n: p.plane_width(n) for", "widths={n: p.plane_width(n) + 2 for"),
+        (PLANES, FUSED, f"{FUSED}\n        fused = bit_slice.resize(fused, len(fused) + 2)"),
     ],
 }
 """File, its text, and the faulty text."""

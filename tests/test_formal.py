@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile import feeder, weight_array
-from adq.rtl.shift_add import accumulator, fuser, result_register, shift_add
+from adq.rtl.shift_add import accumulator, fuser, planes, result_register, shift_add
 from adq.verif.signoff.formal import catalog, runner
 from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
 from adq.verif.signoff.formal.feeder import GivesPlanes
@@ -82,13 +82,14 @@ def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
     fails_with_a_trace(lambda: GivesPlanes(wrong.BitPlaneFeeder(TILE)), tmp_path)
 
 
-def test_tags_that_meet_in_the_pipeline_are_found(tmp_path):
+def test_tags_that_meet_in_the_pipeline_are_found(tmp_path, monkeypatch):
     wrong = with_fault(
-        shift_add,
-        "waits.eq(~direct | (self.tag.status != Status.OK))",
-        "waits.eq(~direct & (self.tag.status == Status.OK))",
+        planes,
+        "waits.eq(~direct | (tag.status != Status.OK))",
+        "waits.eq(~direct & (tag.status == Status.OK))",
     )
-    fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
+    monkeypatch.setattr(shift_add, "add_planes", wrong.add_planes)
+    fails_with_a_trace(lambda: GivesResults(shift_add.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
 
 
 @pytest.mark.parametrize(

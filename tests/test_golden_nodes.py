@@ -132,7 +132,7 @@ def test_two_outputs_one_of_them_activations(tmp_path):
 
 
 @given(networks())
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_random_networks_come_back_from_disk(tmp_path_factory, case):
     net, inputs = case
     folder = tmp_path_factory.mktemp("random") / "it"
@@ -168,8 +168,9 @@ def test_version_2_is_read_with_its_last_node_as_output(tmp_path):
                                              generator={"name": "t", "version": "1"}))  # fmt: skip
     path = tmp_path / "it" / "manifest.json"
     manifest = json.loads(path.read_bytes())
-    assert manifest["version"] == 3
+    assert manifest["version"] == 4
     del manifest["sha256"], manifest["network"]["outputs"]
+    del manifest["network"]["nodes"][1]["accumulator_bits"]
     manifest["version"] = 2
     path.write_bytes(manifests.dump(manifest))
     assert read_artifact(tmp_path / "it").network.outputs == ("it",)

@@ -111,6 +111,14 @@ def test_weights_beyond_the_buffer_are_fetched_for_every_chunk():
     assert step_cycles(step, platform, 1, stacked=False, split=1).bus_bytes == 9 * 512 + 32 * 16
 
 
+def test_weights_that_just_fill_the_buffer_are_fetched_once():
+    # 128 channels of a kernel of 1 are two row blocks of 512 bytes: 1 KiB.
+    platform = PlatformParameters(weight_buffer_kib=1)
+    step = only_step(convolution(128, 32, (32, 32), kernel=1), platform)
+    found = step_cycles(step, platform, 1, stacked=False, split=1)
+    assert (len(found.schedule.chunks), found.schedule.weight_loads) == (4, 1)
+
+
 @pytest.mark.parametrize("pool", [None, (2, 2), (3, 3)])
 @pytest.mark.parametrize("channels", [3, 16, 40, 64, 100, 130])
 def test_every_bit_product_of_every_cycle_is_counted_once(channels, pool):

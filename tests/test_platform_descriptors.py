@@ -214,6 +214,23 @@ def test_a_copy_outside_of_memory_is_named(case, kind, changes, field):
     assert (error.value.index, error.value.field) == (index, field)
 
 
+def test_a_source_that_ends_with_the_memory_is_run(case):
+    """Where a layer reads some words of a pixel, the address is that of the first of them."""
+    program, inputs = case
+    index = place_of(program, Layer, lambda d: not d.skip and d.mode == 0)
+    size = 2 * 2 * 3 * 2  # two places of two rows of three planes of one pixel of two words
+    layer = dataclasses.replace(
+        program.descriptor(index), source_pitch=128, source_words=1, source_height=2,
+        source_width=1, source_planes=3, source_slots_log=1, kernel_height=1, kernel_width=1,
+    )  # fmt: skip
+    for word in (0, 1):
+        last = dataclasses.replace(layer, source=WORDS - size + word)
+        run(program, inputs, replaced(program, index, last))
+    beyond = dataclasses.replace(layer, source=WORDS - size + 2)
+    with pytest.raises(DescriptorError, match=r"source: \d+: the tensor ends beyond"):
+        run(program, inputs, replaced(program, index, beyond))
+
+
 def test_tiles_that_are_not_there_are_not_stacked(case):
     program, inputs = case
     index = place_of(program, Layer)

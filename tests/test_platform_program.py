@@ -15,6 +15,7 @@ from adq.golden.network import (
     ActivationFormat,
     Concat,
     Conv2d,
+    MaxPool2d,
     Network,
     Requantize,
 )
@@ -78,6 +79,39 @@ def test_checked_in_networks(name, platform):
     for node in network.accumulating:
         size = int(np.prod(network.shapes[node])) * images
         assert compared[node].integers >= 2 * size
+
+
+def vgg_like(widths=(24, 24, "M", 40, 40, "M", 70, 70, 70)):
+    """Convolutions of 3x3 of 2 to 5 bits with pooling between them, as VGG9 has them."""
+    rng = np.random.default_rng(4)
+    builder = NetworkBuilder(rng, (3, 16, 16), ActivationFormat(bits=8, signed=False, scale=1.0))
+    for place, outputs in enumerate(widths):
+        if outputs == "M":
+            builder.max_pool((2, 2), (2, 2), (0, 0))
+            continue
+        builder.conv(outputs, (3, 3), (1, 1), (1, 1))
+        node = builder.nodes[-1]
+        bits = 2 + place % 4
+        target = ActivationFormat(bits=bits, signed=False, scale=1.0)
+        size = node.weight[0].size * builder.formats[node.input].hi << node.weight_bits - 1
+        requantize = Requantize(multiplier=rng.integers(2**14, 2**15, outputs),
+                                shift=size.bit_length() + 11 - bits, format=target)  # fmt: skip
+        builder.nodes[-1] = dataclasses.replace(node, requantize=requantize)
+        builder.formats[node.name] = target
+    return builder.network(10)
+
+
+@pytest.mark.parametrize("tiles", [1, 6], ids=["one tile", "6 tiles"])
+def test_a_network_like_vgg9(tiles):
+    network = vgg_like()
+    inputs = random_inputs(network, np.random.default_rng(7), 3)
+    stack = {"stack": 3, "tile_columns": 2} if tiles == 6 else {}
+    platform = PlatformParameters(plane_memory_kib=32, **stack)
+    assert_equal(network, inputs, platform)
+    # Activations are not all the same: an integer that is off shows.
+    for name, values in run(network, inputs).outputs.items():
+        if not name.startswith("flatten"):
+            assert len(np.unique(values)) >= 2, name
 
 
 @st.composite
@@ -208,6 +242,24 @@ def test_concatenations_are_written_in_place(platform):
     made = plan(network, platform)
     assert [each.step.node for each in made.steps] == ["stem", "new0", "new1", "new2"]
     assert_equal(network, random_inputs(network, np.random.default_rng(6), 2), platform)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_padding_never_wins_a_pooling(signed):
+    # Every activation is -8, or 0 where it has no sign: padding of 0 would win.
+    target = ActivationFormat(bits=4, signed=signed, scale=1.0)
+    nodes = (
+        Conv2d(name="conv", input=INPUT, weight=np.full((3, 2, 1, 1), -1), weight_bits=2,
+               bias=np.zeros(3, int), stride=(1, 1), padding=(0, 0),
+               requantize=Requantize(multiplier=np.ones(3, int), shift=0, format=target)),
+        MaxPool2d(name="pool", input="conv", kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+    )  # fmt: skip
+    source = ActivationFormat(bits=4, signed=False, scale=1.0)
+    network = Network(name="net", input_shape=(2, 5, 5), input_format=source, nodes=nodes)
+    inputs = np.full((2, 2, 5, 5), 15)
+    outputs = run(network, inputs).outputs["pool"]
+    assert set(outputs.ravel().tolist()) == {target.lo}
+    assert_equal(network, inputs, TILE)
 
 
 def test_what_has_no_form_is_refused():

@@ -10,7 +10,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag, is_one_of
 from adq.rtl.port_types import Aggregate, Component
 
-__all__ = ["ResultRegister", "totals_layout"]
+__all__ = ["ResultRegister", "sums_layout", "totals_layout"]
 
 
 PLACES = 4
@@ -26,6 +26,16 @@ def totals_layout(parameters: TileParameters) -> data.StructLayout:
         {
             str(lane): signed(parameters.total_width(parameters.lane_weight_bits(lane)))
             for lane in range(parameters.lanes)
+        }
+    )
+
+
+def sums_layout(parameters: TileParameters) -> data.StructLayout:
+    """Return the layout of the sums of a vector: each is 15 bits wider than its total."""
+    return data.StructLayout(
+        {
+            lane: signed(shape.width + parameters.max_activation_bits - 1)
+            for lane, shape in totals_layout(parameters).members.items()
         }
     )
 
@@ -53,8 +63,8 @@ class ResultRegister(Component):
         Bit position of that plane.
     totals : :func:`totals_layout`, In
         Totals of the accumulators. Before the last plane, only the lowest bit of each is used.
-    sums : struct of one signed number per lane, Out
-        Sums of the vector that ended last. Each is 15 bits wider than its total.
+    sums : :func:`sums_layout`, Out
+        Sums of the vector that ended last.
     """
 
     advance: Signal
@@ -65,21 +75,13 @@ class ResultRegister(Component):
 
     def __init__(self, parameters: TileParameters):
         self.parameters = parameters
-        totals = totals_layout(parameters)
         super().__init__(
             {
                 "advance": In(1),
                 "tag": In(PlaneTag),
                 "index": In(range(parameters.max_activation_bits)),
-                "totals": In(totals),
-                "sums": Out(
-                    data.StructLayout(
-                        {
-                            lane: signed(shape.width + parameters.max_activation_bits - 1)
-                            for lane, shape in totals.members.items()
-                        }
-                    )
-                ),
+                "totals": In(totals_layout(parameters)),
+                "sums": Out(sums_layout(parameters)),
             }
         )
 

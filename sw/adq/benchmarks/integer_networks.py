@@ -17,13 +17,8 @@ from adq.golden.network import (
     Node,
     Requantize,
 )
+from adq.golden.platform.shapes import RESNET18, VGG19
 from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
-
-VGG19 = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")
-"""Output channels of 3x3 convolutions, and maximum pools."""
-
-RESNET18 = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
-"""Output channels and stride of each block of two 3x3 convolutions."""
 
 OUTER_BITS = 16
 """Precision of the first and the last layer."""

@@ -13,6 +13,7 @@ from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.maximum import MaximumPool
+from adq.rtl.platform.plane_tile import PlaneTile
 from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
@@ -51,6 +52,7 @@ class Workbench(wiring.Component):
             **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),
+            "plane_tile": PlaneTile(p),
             # Their sizes are the platform's, whatever the tile's.
             **{
                 each.block: Requantizer(each.accumulator_bits, **each.parameters)
