@@ -19,7 +19,8 @@ def toggles(differences: np.ndarray) -> int:
 
 def adder_words(a: np.ndarray, b: np.ndarray, carry: np.ndarray | int = 0) -> np.ndarray:
     """Return the carries into each bit of ``a + b + carry``, of unsigned numbers."""
-    return a ^ b ^ (a + b + carry)
+    carries: np.ndarray = a ^ b ^ (a + b + carry)
+    return carries
 
 
 def array_toggles(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import pyarrow  # type: ignore[import-untyped]
+import pyarrow
 from pyarrow import parquet
 
 from adq.design_result import OBJECTIVES
