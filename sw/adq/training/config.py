@@ -53,8 +53,13 @@ class QuantizationConfig:
     activation_range: str = "learned"
     """Range of activation quantizers: ``learned``, or ``minmax`` as in the paper."""
 
+    range_batches: int = 20
+    """Number of training batches from which a learned range starts, after each change of
+    precision."""
+
     def __post_init__(self):
         check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
+        check_at_least("range_batches", self.range_batches, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
