@@ -390,3 +390,24 @@ def test_uniform_from_the_first_epoch(prepared):
     )
     Controller(prepared, config)
     assert list(prepared.bits.values()) == [8, 3, 3, 8]
+
+
+def test_half_precision_leaves_integers_of_16_bits_alone(prepared, samples):
+    expected = prepared.model.eval()(samples[0])
+    with torch.autocast("cpu", dtype=torch.float16):
+        found = prepared.model(samples[0])
+    assert torch.equal(found, expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        other = prepared.model(samples[0])
+    assert not torch.equal(other.float(), expected)
+
+
+def test_a_prepared_network_as_a_table(prepared):
+    prepared.set_bits({"wide": 4})
+    assert str(prepared).splitlines() == [
+        "layer  bits  channels    MACs",
+        "first    16         8   2,592",
+        "wide      4        16  41,472",
+        "thin     16         4   2,304",
+        "last     16         3     432",
+    ]

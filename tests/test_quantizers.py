@@ -6,9 +6,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
+import adq
+import adq.data
+from adq.data.config import DataConfig
 from adq.golden.network import ActivationFormat
 from adq.quantization.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
+from adq.runs.evaluation import classify
 
 pytestmark = pytest.mark.testpoint("numbers.training")
 
@@ -174,3 +180,58 @@ def test_the_smaller_type_holds_the_whole_grid(bits, signed, dtype):
         limits = torch.iinfo(dtype)
         assert limits.min <= quantizer.smallest
         assert quantizer.largest <= limits.max
+
+
+def test_a_learned_range_starts_from_several_batches():
+    quantizer = ActivationQuantizer(bits=16, signed=False, learned=True, range_batches=3)
+    expected = None
+    for maximum in (1.0, 4.0, 2.0):
+        assert quantizer.unit is None
+        quantizer(torch.tensor([0.1, maximum]), None)
+        expected = maximum if expected is None else 0.9 * expected + 0.1 * maximum
+        assert quantizer.range.item() == pytest.approx(expected)
+    assert quantizer.unit is not None  # learned from here on
+    quantizer.change(4)
+    assert quantizer.unit is None
+
+
+def test_a_range_that_vanished_comes_back():
+    quantizer = ActivationQuantizer(bits=8, signed=False, learned=True)
+    quantizer(torch.ones(4), None)
+    assert not quantizer.range_has_vanished
+    for value in (-100.0, 0.0, 1e-7):
+        with torch.no_grad():
+            quantizer.range.fill_(value)
+        quantizer.range.grad = None
+        assert quantizer.range_has_vanished
+        scale = quantizer.scale
+        assert scale.item() == pytest.approx(1e-6 / 255)
+        scale.backward()
+        assert quantizer.range.grad.item() == pytest.approx(1 / 255)
+
+
+def test_a_network_without_batch_norm_trains_at_a_high_rate():
+    """Seed 2 ends at chance where the range starts from one batch."""
+    images = adq.data.load(DataConfig(name="digits"), seed=0, device="cpu")
+    inputs = images.train_batch(
+        torch.arange(len(images.train_labels)), torch.zeros(len(images.train_labels), 3).long()
+    )
+    torch.manual_seed(2)
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)),
+    )
+    prepared = adq.prepare(network, inputs[:1])
+    prepared.set_bits(dict.fromkeys(prepared.layers[1:-1], 4))
+    optimizer = torch.optim.Adam(prepared.model.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(2)
+    prepared.model.train()
+    for _ in range(4):
+        for batch in torch.randperm(len(inputs), generator=generator).split(64):
+            optimizer.zero_grad()
+            outputs = prepared.model(inputs[batch])
+            functional.cross_entropy(outputs, images.train_labels[batch]).backward()
+            optimizer.step()
+    assert (classify(prepared.model, images) == images.test_labels).float().mean() > 0.7

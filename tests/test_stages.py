@@ -198,7 +198,7 @@ def test_densities_are_those_of_the_integers():
         *(nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 4)),
     )
     images = torch.randn(40, 2, 10, 10)
-    prepared = adq.prepare(network, images[:1])
+    prepared = adq.prepare(network, images[:1], config=adq.QuantizationConfig(range_batches=1))
     prepared.set_bits({"2": 2, "4": 3})
     prepared.model.train()(images)
     prepared.densities()

@@ -144,7 +144,7 @@ class Outcome:
         lines = [
             f"{markdown_code(self.name)}: {self.conditions}",
             "",
-            "| budget | policy | seeds | accuracy | less than `activation-density` | p "
+            "| budget | policy | seeds | accuracy | difference to `activation-density` | p "
             "| energy nJ | cycles | bits a MAC |",
             "|---|---|---|---|---|---|---|---|---|",
         ]

@@ -14,6 +14,7 @@ layer's largest M: its weights become 0 and its bias carries the offset alone.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,13 @@ def integer_network(
         A width could overflow.
 
     """
+    for tensor, quantizer in prepared.model.quantizers.items():
+        if quantizer.range_has_vanished:
+            warnings.warn(
+                f"the learned range of {tensor} has fallen to nothing, so that the layer gives "
+                "next to nothing: train at a lower learning rate",
+                stacklevel=2,
+            )
     export = _Export(prepared, densities or {})
     for step in prepared.model.steps:
         try:

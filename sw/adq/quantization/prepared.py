@@ -73,7 +73,14 @@ def prepare(
         structure=graph.structure,
     )
     learned = config.activation_range == "learned"
-    model = QuantizedNetwork(network, assembled.steps, outputs, learned=learned, levels=levels)
+    model = QuantizedNetwork(
+        network,
+        assembled.steps,
+        outputs,
+        learned=learned,
+        range_batches=config.range_batches,
+        levels=levels,
+    )
     prepared = Prepared(model, example)
     check_steps(model, read, assembled.last)
     check_example(model, example)

@@ -34,6 +34,22 @@ class Prepared:
         self.model = model
         self._example = example[:1].detach().clone()
 
+    def __str__(self) -> str:
+        """Return a table of the layers: bits, output channels and multiply-accumulates."""
+        rows = [("layer", "bits", "channels", "MACs")]
+        rows += [
+            (name, str(self.bits[name]), str(self.channels[name]), f"{macs:,}")
+            for name, macs in self.macs.items()
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        )
+
     @property
     def example(self) -> torch.Tensor:
         """One image (1, C, H, W), as the network takes it."""

@@ -58,6 +58,8 @@ class QuantizedNetwork(nn.Module):
         Whether gradients learn the ranges of activations.
     levels
         Largest level of the images, where the network reads levels.
+    range_batches
+        Batches from which a learned range starts.
 
     """
 
@@ -69,9 +71,11 @@ class QuantizedNetwork(nn.Module):
         *,
         learned: bool,
         levels: int | None = None,
+        range_batches: int = 1,
     ):
         super().__init__()
         self.network = network
+        self.range_batches = range_batches
         self.steps = steps
         self.outputs = outputs
         self.layers = {step.name: step for step in steps if isinstance(step, LayerStage)}
@@ -93,10 +97,18 @@ class QuantizedNetwork(nn.Module):
         self.quantizers.to(device)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, O), or to whatever the given network returns."""
-        values = {
-            step.name: value for step, value in self.run(images) if step.name in self.outputs.steps
-        }
+        """(N, C, H, W) to (N, O), or to whatever the given network returns.
+
+        Under autocast to bfloat16, convolutions and linear layers compute in bfloat16. Under
+        autocast to float16 everything stays in float32: integers of 16 bits and their sums overflow
+        half precision.
+        """
+        with _without_half_precision(images.device.type):
+            values = {
+                step.name: value
+                for step, value in self.run(images)
+                if step.name in self.outputs.steps
+            }
         tensors = [
             real_numbers(values[name]).reshape(-1, *shape)
             for name, shape in zip(self.outputs.steps, self.outputs.shapes, strict=True)
@@ -161,7 +173,10 @@ class QuantizedNetwork(nn.Module):
         for position, reading in enumerate(step.readings):
             if len(self.readers[reading.tensor]) > 1 or reading.tensor in self.outputs.steps:
                 reading.quantizer = ActivationQuantizer(
-                    bits=16, signed=signed[reading.tensor], learned=learned
+                    bits=16,
+                    signed=signed[reading.tensor],
+                    learned=learned,
+                    range_batches=self.range_batches,
                 )
                 end = f"{name}:{position}"
                 self.quantizers[f"{reading.tensor.replace('.', '/')}->{end}"] = reading.quantizer
@@ -175,7 +190,12 @@ class QuantizedNetwork(nn.Module):
         # What images are like is not learned, and finding it must not need their gradient.
         learned = learned and not isinstance(step, InputStage)
         step.quantizer = ActivationQuantizer(
-            bits=16, signed=result, learned=learned, rectifies=rectified, limit=step.limit
+            bits=16,
+            signed=result,
+            learned=learned,
+            rectifies=rectified,
+            limit=step.limit,
+            range_batches=self.range_batches,
         )
         self.quantizers[name] = step.quantizer
         return result
@@ -198,6 +218,12 @@ class QuantizedNetwork(nn.Module):
                     )
             if isinstance(step, Stage) and not isinstance(step, LogitsStage):
                 step.quantizer.change(widest, keep_range=keep_ranges)
+
+
+def _without_half_precision(device: str) -> contextlib.AbstractContextManager[object]:
+    """Switch autocast to float16 off."""
+    half = torch.is_autocast_enabled(device) and (torch.get_autocast_dtype(device) == torch.float16)
+    return torch.autocast(device, enabled=False) if half else contextlib.nullcontext()
 
 
 def real_numbers(value: Activation | torch.Tensor) -> torch.Tensor:

@@ -183,6 +183,11 @@ class ActivationQuantizer(nn.Module):
     learned
         Whether the gradient learns the range; otherwise it is a running maximum of the batches
         (momentum 0.1).
+    range_batches
+        Batches from which a learned range starts. The first batch of a network that has learned
+        nothing shows activations that may be 20 times smaller than those to come: without batch
+        norm, and at learning rates such as 1e-2, a range that starts there clips what the network
+        has to learn.
     rectifies
         Whether it is a ReLU as well: 0 then has no gradient.
     limit
@@ -200,18 +205,21 @@ class ActivationQuantizer(nn.Module):
         learned: bool,
         rectifies: bool = False,
         limit: float | None = None,
+        range_batches: int = 1,
     ):
         super().__init__()
         self.bits = bits
         self.signed = signed
         self.learned = learned
+        self.range_batches = range_batches
         self.rectifies = rectifies
         self.limit = limit
         self.real = False
         """Whether activations stay real numbers, to hold a network against its own ``forward``."""
         self.range = nn.Parameter(torch.ones(()), requires_grad=learned)
         """Real value of the largest integer."""
-        self._range_is_known = False
+        self._batches = 0
+        """Training batches that have shown the range at this precision."""
 
     @property
     def smallest(self) -> int:
@@ -233,17 +241,25 @@ class ActivationQuantizer(nn.Module):
     @property
     def scale(self) -> torch.Tensor:
         """Real value of an integer 1: ()."""
-        return self.range.clamp(_SMALLEST_RANGE, self.limit) / self.largest
+        # Below the smallest range the value is held, and the gradient is not: it can come back.
+        held = (self.range - self.range.detach()) + _SMALLEST_RANGE
+        range_ = torch.where(self.range > _SMALLEST_RANGE, self.range, held)
+        return range_.clamp_max(math.inf if self.limit is None else self.limit) / self.largest
 
     @property
     def range_is_known(self) -> bool:
         """Whether a training batch has shown the range at this precision."""
-        return self._range_is_known
+        return self._batches > 0
+
+    @property
+    def range_has_vanished(self) -> bool:
+        """Whether a learned range has fallen to nothing: then the tensor holds nothing either."""
+        return self.learned and self.range_is_known and self.range.item() <= _SMALLEST_RANGE
 
     @property
     def unit(self) -> torch.Tensor | None:
         """Real value of 1 in what ``forward`` wants; None for 1, while it looks for a range."""
-        observes = self.training and not (self.learned and self._range_is_known)
+        observes = self.training and not (self.learned and self._batches >= self.range_batches)
         return None if observes or self.real else self.scale
 
     def at_most(self, bits: int) -> int:
@@ -251,27 +267,27 @@ class ActivationQuantizer(nn.Module):
         return bits
 
     def change(self, bits: int, *, keep_range: bool = False) -> None:
-        """Take another precision, and find the range anew from the next training batch."""
+        """Take another precision, and find the range anew from the next training batches."""
         if bits != self.bits:
             self.bits = bits
-            self._range_is_known = self._range_is_known and keep_range
+            self._batches = self._batches if keep_range else 0
 
     @contextlib.contextmanager
     def range_kept(self) -> Iterator[None]:
         """Put the range back at the end, whatever has been observed inside."""
-        range_, known = self.range.detach().clone(), self._range_is_known
+        range_, batches = self.range.detach().clone(), self._batches
         try:
             yield
         finally:
             with torch.no_grad():
                 self.range.copy_(range_)
-            self._range_is_known = known
+            self._batches = batches
 
     def forget(self) -> None:
         """Return to the state in which no range has been found."""
         with torch.no_grad():
             self.range.fill_(1.0)
-        self._range_is_known = False
+        self._batches = 0
 
     def forward(self, x: torch.Tensor, unit: torch.Tensor | None) -> Activation:
         """Quantize activations of any shape, in place, given as multiples of ``unit``."""
@@ -288,12 +304,15 @@ class ActivationQuantizer(nn.Module):
 
     def get_extra_state(self) -> dict[str, bool | int]:
         """Return what a checkpoint needs besides the range."""
-        return {"bits": self.bits, "range_is_known": self._range_is_known}
+        known = {"range_is_known": self.range_is_known}
+        return {"bits": self.bits, **known, "batches": self._batches}
 
     def set_extra_state(self, state: dict[str, bool | int]) -> None:
         """Take over what ``get_extra_state`` gave."""
         self.bits = state["bits"]
-        self._range_is_known = state["range_is_known"]
+        # An older state does not say how many batches: then they were enough.
+        enough = self.range_batches if state["range_is_known"] else 0
+        self._batches = state.get("batches", enough)
 
     @torch.no_grad()
     def _observe(self, x: torch.Tensor) -> None:
@@ -304,8 +323,9 @@ class ActivationQuantizer(nn.Module):
             limit = torch.minimum(limit, 2 * math.sqrt(self.largest) * mean)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(limit, torch.distributed.ReduceOp.MAX)
-        self.range.lerp_(limit, self.momentum if self._range_is_known else 1.0)
-        self._range_is_known = True
+        self.range.lerp_(limit, self.momentum if self._batches else 1.0)
+        # Beyond what decides anything it does not count: a state stays the same.
+        self._batches = min(self._batches + 1, self.range_batches)
 
 
 class LevelQuantizer(ActivationQuantizer):
@@ -325,7 +345,7 @@ class LevelQuantizer(ActivationQuantizer):
     def __init__(self, levels: int):
         super().__init__(bits=levels.bit_length(), signed=False, learned=False)
         self.levels = levels
-        self._range_is_known = True
+        self._batches = self.range_batches
         self._set_range()
 
     @property

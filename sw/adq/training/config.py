@@ -61,10 +61,14 @@ class QuantizationConfig:
     """Form in which the network reads images: ``signed`` (normalized by mean and deviation, at
     the precision of the first layer) or ``levels`` (the pixels' own integers, unsigned: 8 bits,
     or 5 for digits)."""
+    range_batches: int = 20
+    """Number of training batches from which a learned range starts, after each change of
+    precision."""
 
     def __post_init__(self):
         check_choice("input", self.input, INPUTS)
         check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
+        check_at_least("range_batches", self.range_batches, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
