@@ -86,7 +86,7 @@ def test_port_tests_pass_whatever_registers_and_memories_hold_at_power_up(size, 
         tests, failures = model.run(
             "adq.verif.cocotb.tile.test_tile",
             directory=tmp_path / f"seed{seed}",
-            environment=environment_of(Run(Bench.TILE, tile=tile, seed=seed)),
+            environment=environment_of(Run(bench=Bench.TILE, tile=tile, seed=seed)),
             seed=seed,
             plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
         )
