@@ -7,7 +7,7 @@ from torch import nn
 
 import adq
 from adq.data import load
-from adq.data.catalog import DATA_SETS, largest_level
+from adq.data.catalog import DATA_SETS, FOLDER, largest_level
 from adq.data.config import DataConfig
 from adq.golden.integer_network import run
 from adq.golden.network import Conv2d, Rescale
@@ -148,9 +148,10 @@ def test_mistakes(levels, example, message):
 
 def test_recipes_choose_levels():
     table = {"training": {"epochs": 1}, "quantization": {"input": "levels"}}
-    largest = {
-        name: Recipe.from_table({**table, "data": {"name": name}}, source="a.toml").input_levels
-        for name in DATA_SETS
-    }
+    largest = {}
+    for name in DATA_SETS:
+        data = {"name": name} | ({"path": "images"} if name == FOLDER else {})
+        recipe = Recipe.from_table({**table, "data": data}, source="a.toml")
+        largest[name] = recipe.input_levels
     assert largest == {"digits": 16, "digits32": 16, **dict.fromkeys(DATA_SETS[2:], 255)}
     assert Recipe.from_table({"training": {"epochs": 1}}, source="a.toml").input_levels is None
