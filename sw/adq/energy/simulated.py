@@ -166,7 +166,9 @@ def _layers(model: Coefficients, runs: Sequence[LayerRun]) -> list[LayerEnergies
                 "adq.verif.simulation.harness.build_harness"
             )
         weight_bits = run.work.layer.hardware_weight_bits
-        predicted = model.energy(run.work.features, weight_bits)
+        # Where loading and computing take turns, a layer takes more cycles than planned.
+        features = {**run.work.features, "cycles": run.cycles}
+        predicted = model.energy(features, weight_bits)
         counted = model.counted.energy(run.counts, run.cycles)
         found.append(LayerEnergies(run, counted, predicted, _tolerance(model)))
     return found
