@@ -37,7 +37,7 @@ class Workload:
 WORKLOADS = (
     *(Workload(f"{layers} layers", layers, 16, 8, 4) for layers in (10, 100, 1000)),
     *(Workload(f"{channels} channels", 2, channels, 8, 2) for channels in (64, 128, 256, 512)),
-    *(Workload(f"{images} images", 4, 16, 8, images) for images in (10, 100)),
+    *(Workload(f"{images} images", 4, 16, 8, images) for images in (10, 100, 1000)),
     Workload("vgg19", 17, 512, 32, 1),
 )
 

@@ -1,5 +1,7 @@
 """Energy of networks on a tile, layer by layer, beside published figures."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,8 @@ class LayerEnergy:
     layer: LayerFeatures
     energy: JobEnergy
     """Of ``layer.images`` images."""
+    standard_error: float | None = None
+    """Of the energy, as a share of it, where some of the layer's blocks of outputs were counted."""
 
     @property
     def compute_pj(self) -> float:
@@ -89,6 +93,9 @@ class LayerEnergy:
             "fj_per_mac": self.fj_per_mac,
             "blocks_pj": self.blocks_pj,
             "cycles": layer.features["cycles"] / layer.images,
+            "output_blocks": layer.output_blocks,
+            "output_blocks_counted": len(layer.sample) or layer.output_blocks,
+            "standard_error": self.standard_error,
         }
 
 
@@ -107,7 +114,11 @@ class NetworkEnergy:
     ) -> "NetworkEnergy":
         """Energy of layers by a model's coefficients."""
         energies = (
-            LayerEnergy(layer, coefficients.energy(layer.features, layer.weight_bits))
+            LayerEnergy(
+                layer,
+                coefficients.energy(layer.features, layer.weight_bits),
+                _standard_error(layer, coefficients),
+            )
             for layer in layers
         )
         return cls(name, tuple(energies), operands)
@@ -141,6 +152,19 @@ class NetworkEnergy:
             "total": {quantity: self.total(quantity) for quantity in QUANTITIES}
             | {"macs": self.macs, "fj_per_mac": self.fj_per_mac},
         }
+
+
+def _standard_error(layer: LayerFeatures, coefficients: Coefficients) -> float | None:
+    """Return the standard error of a layer's energy, from the blocks of outputs in its sample."""
+    if not layer.sample:
+        return None
+    energies = [
+        sum((*energy.compute.values(), *energy.load.values()))
+        for energy in (coefficients.energy(each, layer.weight_bits) for each in layer.sample)
+    ]
+    count = len(energies)
+    left_out = 1 - count / layer.output_blocks  # a sample of all of them has no error
+    return statistics.stdev(energies) / statistics.mean(energies) * math.sqrt(left_out / count)
 
 
 def mac_energy(

@@ -98,6 +98,23 @@ def mac_table(model: Coefficients) -> Table:
     return table
 
 
+def _sampling(networks: Sequence[NetworkEnergy]) -> list[str]:
+    """Return a line about layers of which some blocks of outputs were counted, or none."""
+    errors = [
+        each.standard_error
+        for network in networks
+        for each in network.layers
+        if each.standard_error is not None
+    ]
+    if not errors:
+        return []
+    plural = "s" if len(errors) > 1 else ""
+    return [
+        f"{len(errors)} large layer{plural}: counted on blocks of outputs chosen at random, with a "
+        f"standard error of at most {max(errors):.1%}; cycles are exact."
+    ]
+
+
 def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     """What has to be known of the figures, a line each."""
     tile = coefficients.tile
@@ -130,6 +147,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             f"{coefficients.conditions}, {characterized}.",
             *revisions,
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
+            *_sampling(networks),
             "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer and "
             "its adders, clock tree, and wiring between tiles; see `adq dev partial-sums`.",
             *glitch_notes(coefficients.library, tile),

@@ -5,6 +5,7 @@ operands nobody knows, they are those of random words at stated densities: a few
 each shape that the mapper's plan has, and counted for all of that shape.
 """
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +18,12 @@ from adq.cost.work import LayerWork
 from adq.energy.coefficients import EnergyError
 from adq.golden.artifact import Artifact
 from adq.golden.mapper import JobPlan, LayerPlan, plan_matrix
+from adq.golden.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
-from adq.verif.operands.jobs import Job
-from adq.verif.simulation.layer_work import network_work
+from adq.verif.operands.jobs import Job, layer_jobs
+from adq.verif.simulation.layer_work import LayerWork as SimulatedWork
+from adq.verif.simulation.layer_work import network_work, sample_input
 
 __all__ = [
     "Density",
@@ -42,6 +45,15 @@ MAXIMUM_JOBS = 2**20
 
 MAXIMUM_WORDS = 2**32
 """Activations of a layer's jobs, one a row and vector, whose switching is counted at most."""
+
+EXACT_BIT_PRODUCTS = 2**32
+"""Bit products of the array, unused cells included, up to which all of a layer is counted."""
+
+LEAST_SAMPLE = 8
+"""Blocks of outputs of a larger layer that are counted at least."""
+
+SAMPLE_SEED = 1
+"""Seed by which they are chosen."""
 
 _OF_LOADING = tuple(FEATURES)[tuple(FEATURES).index("blocks") :]
 
@@ -66,6 +78,11 @@ class LayerFeatures:
     images : int
     loads : int
         Weight blocks loaded where every image has loads of its own.
+    output_blocks : int
+        Blocks of outputs that the plan has.
+    sample : tuple of dict of str to float
+        Features of each block of outputs that was counted, where not all were; ``features`` are
+        then their sum, scaled to all blocks.
     """
 
     name: str
@@ -77,6 +94,8 @@ class LayerFeatures:
     features: Mapping[str, float]
     images: int
     loads: int
+    output_blocks: int = 0
+    sample: tuple[Mapping[str, float], ...] = ()
 
 
 def artifact_features(
@@ -85,11 +104,25 @@ def artifact_features(
     images: int,
     progress: Callable[[str], None] = lambda layer: None,
 ) -> list[LayerFeatures]:
-    """Features of an artifact's layers, of its first samples."""
+    """Return the features of an artifact's layers, of its first samples.
+
+    Of a layer with more than ``EXACT_BIT_PRODUCTS``, some blocks of outputs are counted, which are
+    chosen at random. Its cycles, jobs and weight blocks are exact.
+    """
     found = []
     for work in network_work(artifact, tile, images):
         progress(work.name)
         _require_countable(work.plan)
+        blocks = _output_blocks(work.plan)
+        sample = _sample(work, blocks)
+        if sample:
+            features = {
+                name: sum(each[name] for each in sample) * len(blocks) / len(sample)
+                for name in FEATURES
+            }
+            features |= _exact(artifact, work)
+        else:
+            features = work.features
         found.append(
             LayerFeatures(
                 name=work.name,
@@ -98,12 +131,59 @@ def artifact_features(
                 weight_bits=work.layer.hardware_weight_bits,
                 activation_bits=work.format.bits,
                 density=work.input_density,
-                features=work.features,
+                features=features,
                 images=images,
                 loads=_loads_of_image(work.plan, work.plan.vectors // images),
+                output_blocks=len(blocks),
+                sample=sample,
             )
         )
     return found
+
+
+def _output_blocks(plan: LayerPlan) -> list[list[JobPlan]]:
+    """Return the jobs of a plan by the outputs that they compute."""
+    blocks: dict[tuple[int, int], list[JobPlan]] = {}
+    for job in plan.jobs:
+        blocks.setdefault((job.groups.start, job.outputs.start), []).append(job)
+    return list(blocks.values())
+
+
+def _sample(
+    work: SimulatedWork, blocks: Sequence[Sequence[JobPlan]]
+) -> tuple[dict[str, float], ...]:
+    """Return the features of some blocks of outputs; nothing if the layer is counted whole."""
+    plan = work.plan
+    planes = sum(job.vector_count * job.row_blocks * job.activation_bits for job in plan.jobs)
+    share = EXACT_BIT_PRODUCTS / (planes * plan.tile.rows * plan.tile.columns)
+    count = max(LEAST_SAMPLE, int(share * len(blocks)))
+    if share >= 1 or count >= len(blocks):
+        return ()
+    chosen = np.random.default_rng(SAMPLE_SEED).choice(len(blocks), count, replace=False)
+    return tuple(
+        features_of(
+            plan.tile,
+            list(
+                layer_jobs(
+                    dataclasses.replace(plan, jobs=tuple(blocks[place])), work.matrix, work.weights
+                )
+            ),
+        )
+        for place in sorted(chosen)
+    )
+
+
+def _exact(artifact: Artifact, work: SimulatedWork) -> dict[str, float]:
+    """Return the features of a layer that follow from its plan and its inputs alone."""
+    inputs = sample_input(artifact, work.layer, work.images)
+    use = use_of_layer(artifact.network, work.name, inputs, work.plan.tile)
+    loads = work.plan.weight_loads
+    return {
+        "cycles": float(use.cycles),
+        "jobs": float(len(work.plan.jobs)),
+        "blocks": float(loads),
+        "beats": float(loads * work.plan.tile.weight_beats),
+    }
 
 
 def _require_countable(plan: LayerPlan) -> None:
