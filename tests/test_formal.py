@@ -136,9 +136,10 @@ def test_a_sum_put_together_wrongly_is_found(tmp_path, right, wrong):
     assert "formal/result_register.py:" in found
 
 
-def test_planes_that_are_counted_wrongly_are_found(tmp_path):
-    wrong = with_fault(shift_add, "advance & entering.valid & ~entering.last", "entering.valid")
-    fails_with_a_trace(lambda: GivesResults(wrong.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
+def test_planes_that_are_counted_wrongly_are_found(tmp_path, monkeypatch):
+    wrong = with_fault(planes, "advance & entering.valid & ~entering.last", "entering.valid")
+    monkeypatch.setattr(shift_add, "add_planes", wrong.add_planes)
+    fails_with_a_trace(lambda: GivesResults(shift_add.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
 
 
 class NarrowPlanes(TileParameters):
