@@ -258,7 +258,10 @@ class _Lowering:
         """Append the skip connection, the ReLU and the quantizer."""
         requantize = node.requantize
         if requantize.skip is not None:
-            ratio = np.ldexp(requantize.skip_multiplier.astype(np.float64), -requantize.shift)
+            ratio = np.ldexp(
+                requantize.skip_multiplier.astype(np.float64),
+                requantize.skip_shift - requantize.shift,
+            )
             ratio *= requantize.format.scale / self.network.formats[requantize.skip].scale
             skip = self._scaled(self.tensors[requantize.skip], ratio, node, "skip")
             tensor = self._add("Add", tensor, skip, output=f"{node.name}/added")

@@ -1,7 +1,6 @@
 """A placed design in OpenSTA, by the files that are written for other tools."""
 
 import re
-import subprocess
 from pathlib import Path
 
 from adq.energy.cross_check import STA, CrossCheckError
@@ -16,6 +15,7 @@ from adq.verif.placement.geometry import Geometry
 from adq.verif.placement.netlists import copied
 from adq.verif.placement.placed import PlacedDesign
 from adq.verif.placement.placer import Placement, netlist_digest
+from adq.verif.processes import run_to_end
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.parasitics import Parasitics
 from adq.verif.synthesis.synthesis import PERIOD, synthesize
@@ -90,13 +90,7 @@ def opensta_longest_path(design: PlacedDesign, *, clock: str, directory: Path) -
         (directory / name).write_text(text)
     (directory / "library.lib").write_bytes(library.text)
     try:
-        ran = subprocess.run(
-            [STA, "-no_splash", "-exit", "script.tcl"],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = run_to_end([STA, "-no_splash", "-exit", "script.tcl"], directory=directory)
     except OSError:
         raise CrossCheckError(f"{STA} is not on this machine") from None
     found = re.search(r"worst slack\s*(?:max)?\s*(-?[\d.]+)", ran.stdout)

@@ -492,6 +492,17 @@ def _comparisons() -> list[str]:
     return lines[:-1] or ["No comparison is kept yet."]
 
 
+def _load() -> list[str]:
+    """CPU seconds and memory of commands, by workload."""
+    loads = _kept("load.json")["loads"]
+    commands = list(dict.fromkeys(each["command"] for each in loads))
+    rows: dict[str, list[str]] = {}
+    for each in loads:
+        told = f"{each['cpu_seconds']:.1f} s, {each['gibibytes']:.2f}"
+        rows.setdefault(each["workload"], []).append(told)
+    return markdown_table(["workload", *commands], [[name, *row] for name, row in rows.items()])
+
+
 SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     **ENERGY_SECTIONS,
     "demo": _demo,
@@ -512,6 +523,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "exploration": _exploration,
     "silicon": _silicon,
     "silicon-losses": _losses,
+    "load": _load,
     "verilog-fields": _verilog_fields,
     "descriptors": _descriptors,
     "platform-cycles": _platform_cycles,
