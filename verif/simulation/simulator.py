@@ -241,8 +241,8 @@ def _control(top: str, ports: Sequence[str]) -> str:
 def _waived(name: str, text: str) -> str:
     """Return a source with the rules that it may break waived, if it is generated Verilog.
 
-    The waivers stand on the first line, so that line numbers stay. A pattern of files in the control
-    file does the same for most designs, but not for all.
+    The waivers stand on the first line, so that line numbers stay. A pattern of files in the
+    control file does the same for most designs, but not for all.
     """
     if not name.endswith(".v"):
         return text
