@@ -194,9 +194,20 @@ def test_a_prediction_beyond_the_tolerance_fails_and_says_why(run, model, factor
     energies = predicting(run, model, factor)
     assert TOLERANCE == 0.05
     assert energies.agrees == agrees
-    assert len(energies.problems) == (0 if agrees else 4)
+    # conv1 takes most of the energy; 8 % of the others is less than 1 % of the network's.
+    assert len(energies.problems) == (0 if agrees else 1)
     for problem in energies.problems:
         assert "(+8.0%, more than 5.0%): the RTL has changed, or the model of the" in problem
+
+
+@pytest.mark.parametrize(("share", "agrees"), [(0.009, True), (0.011, False)])
+def test_a_layer_may_always_differ_by_a_percent_of_the_network(run, model, share, agrees):
+    layers = predicting(run, model, 1.0).layers
+    little, total = layers[-1], sum(each.counted.total for each in layers)
+    scale = 1 + share * total / little.counted.total
+    assert scale > 1.1
+    off = dataclasses.replace(little, predicted=little.predicted.scaled(scale))
+    assert off.agrees == agrees
 
 
 def test_labels_name_other_revisions_and_unknown_classes(run, model):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 
 from adq.energy.glitches import glitch_notes
-from adq.energy.simulated import NetworkEnergies
+from adq.energy.simulated import OF_NETWORK, NetworkEnergies
 from adq.verif.simulation.network_run import NetworkRun
 
 __all__ = ["LayerCost", "NetworkCost", "comparison_table", "cost_of"]
@@ -126,8 +126,8 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
         *glitch_notes(energies.model.library, energies.model.tile),
         "k: bits as trained. kw x kx: weight and activation bits on the tile.",
         "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both.",
-        f"predicted: both, from the operands alone; more than {energies.tolerance:.1%} from what "
-        "was counted is a failure.",
+        f"predicted: both, from the operands alone; more than {energies.tolerance:.1%} of a "
+        f"layer and {OF_NETWORK:.0%} of the network from what was counted is a failure.",
     ]
     table = Table(title="Cost an image", caption="\n".join(lines), caption_justify="left")
     for heading in ("network", "layer"):
@@ -149,7 +149,7 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
                 f"{layer.fj_per_mac:,.1f}",
                 f"{layer.predicted_pj:,.0f}",
                 f"{layer.difference:+.1%}",
-                style="red" if abs(layer.difference) > energies.tolerance else None,
+                style="red" if _is_beyond(layer, network, energies.tolerance) else None,
             )
         table.add_row(
             "",
@@ -182,6 +182,13 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
             style="bold",
         )
     return table
+
+
+def _is_beyond(layer: LayerCost, network: NetworkCost, tolerance: float) -> bool:
+    """Whether a layer's prediction is further from what was counted than a failure takes."""
+    counted = layer.compute_pj + layer.load_pj
+    total = sum(each.compute_pj + each.load_pj for each in network.layers)
+    return abs(layer.difference) * counted > max(tolerance * counted, OF_NETWORK * total)
 
 
 def _difference(network: NetworkCost) -> float:

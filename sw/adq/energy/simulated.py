@@ -3,7 +3,7 @@ operands predict.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adq.energy.coefficients import (
     UNMEASURED,
@@ -16,7 +16,7 @@ from adq.energy.counted import CountedEnergy
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.network_run import LayerRun, NetworkRun
 
-__all__ = ["LIBRARY", "TOLERANCE", "LayerEnergies", "NetworkEnergies", "energies_of"]
+__all__ = ["LIBRARY", "OF_NETWORK", "TOLERANCE", "LayerEnergies", "NetworkEnergies", "energies_of"]
 
 LIBRARY = "nangate45"
 """Cell library of the energies of simulated networks."""
@@ -24,6 +24,10 @@ LIBRARY = "nangate45"
 TOLERANCE = 0.05
 """Share by which a layer's predicted energy may always differ from the counted one. On tiles of
 characterized sizes the two differ by less on every layer that the fit has not seen."""
+
+OF_NETWORK = 0.01
+"""Share of the network's energy by which a layer's predicted energy may always differ. Layers that
+take little, or whose words are nearly all zero, differ by more than ``TOLERANCE`` of their own."""
 
 NOTABLE = 0.005
 """Share of a layer's energy from which on estimated classes are named."""
@@ -41,7 +45,7 @@ class LayerEnergies:
     predicted : JobEnergy
         Of what its operands say that they should do.
     tolerance : float
-        Largest share by which the two may differ.
+        Largest share of the counted energy by which the two may differ.
     """
 
     run: LayerRun
@@ -74,8 +78,9 @@ class NetworkEnergies:
 
     @property
     def tolerance(self) -> float:
-        """Largest share by which a layer's two figures may differ: ``TOLERANCE``, or what they
-        differed by where sizes were left out, if the tile's is estimated from others.
+        """Share by which a layer's two figures may always differ: ``TOLERANCE``, or what they
+        differed by where sizes were left out, if the tile's is estimated from others. They may also
+        differ by ``OF_NETWORK`` of the network's energy.
         """
         return _tolerance(self.model)
 
@@ -104,7 +109,7 @@ class NetworkEnergies:
         return [
             f"{layer.run.name}: the operands predict {layer.predicted_total / 1000:,.0f} pJ, the "
             f"RTL's switching takes {layer.counted.total / 1000:,.0f} pJ "
-            f"({layer.difference:+.1%}, more than {self.tolerance:.1%}): the RTL has changed, or "
+            f"({layer.difference:+.1%}, more than {layer.tolerance:.1%}): the RTL has changed, or "
             "the model of the operands is wrong"
             for layer in self.layers
             if not layer.agrees
@@ -154,7 +159,15 @@ def energies_of(
         If there are no coefficients, or the simulation counted nothing.
     """
     model = model or coefficients_for(LIBRARY, tile)
-    return NetworkEnergies(model, tuple(_layers(model, run.layers)))
+    layers = _layers(model, run.layers)
+    allowed = OF_NETWORK * sum(layer.counted.total for layer in layers)
+    return NetworkEnergies(
+        model,
+        tuple(
+            replace(layer, tolerance=max(_tolerance(model), allowed / layer.counted.total))
+            for layer in layers
+        ),
+    )
 
 
 def _layers(model: Coefficients, runs: Sequence[LayerRun]) -> list[LayerEnergies]:
@@ -170,7 +183,7 @@ def _layers(model: Coefficients, runs: Sequence[LayerRun]) -> list[LayerEnergies
         features = {**run.work.features, "cycles": run.cycles}
         predicted = model.energy(features, weight_bits)
         counted = model.counted.energy(run.counts, run.cycles)
-        found.append(LayerEnergies(run, counted, predicted, _tolerance(model)))
+        found.append(LayerEnergies(run, counted, predicted))
     return found
 
 
