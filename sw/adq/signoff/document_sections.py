@@ -511,6 +511,7 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "energy-changes": lambda: _kept_table("energy-changes"),
     "energy-tried": lambda: _kept_table("energy-tried"),
     "opensta-saif": lambda: _kept_table("opensta-saif"),
+    "networks-simulated": lambda: _kept_table("networks-simulated"),
     "networks-at-gate-level": lambda: _kept_table("networks-at-gate-level"),
     "equivalence": _equivalence,
     "left-out": _left_out,
