@@ -80,6 +80,7 @@ def test_runs_of_another_artifact_are_others(artifact):
     assert first.identity == before
 
 
+@pytest.mark.slow
 def test_the_command(artifact, tmp_path):
     """Totals are those of the runs; a model that gives 1 fJ a product toggle and 2 a cycle, and
     3 a storage toggle, is told with loads taking cycles of their own.

@@ -75,6 +75,7 @@ def test_effects_are_counted_by_kind():
     assert isinstance(valid, Rate)
 
 
+@pytest.mark.slow
 def test_faults_are_told_apart_in_simulation(monkeypatch, tmp_path):
     monkeypatch.setattr(campaign, "TILE", TINY)
     monkeypatch.setattr(campaign, "WORKLOADS", 2)
