@@ -213,10 +213,10 @@ def test_factors_by_hand():
 def test_damaged_factors_are_a_named_error(tmp_path):
     path = tmp_path / "lib-4x16.json"
     path.write_text(json.dumps({"format": 1, "figures": []}))
-    with pytest.raises(EnergyError, match=r"lib-4x16\.json: holds no glitch factors"):
+    with pytest.raises(EnergyError, match=r"lib-4x16\.json: is no file of glitch factors"):
         GlitchFactors.read(path)
     path.write_text(json.dumps({"format": 0}))
-    with pytest.raises(EnergyError, match="is of another format"):
+    with pytest.raises(EnergyError, match="has format"):
         GlitchFactors.read(path)
 
 

@@ -79,7 +79,13 @@ def test_kept_figures_are_read_as_written(tmp_path):
     path = tmp_path / "figures.json"
     path.write_text(json.dumps(figures().to_json()))
     assert PlacedFigures.read(path) == figures()
-    for text in ("{}", "no json", json.dumps(figures().to_json() | {"format": 0})):
+    other = json.dumps(figures().to_json() | {"format": 0})
+    for text, told in (
+        ("{}", "has format None, not 1: write it with `adq dev placed-energy`"),
+        ("no json", "is no file of a placed tile"),
+        (other, "has format 0, not 1"),
+        ('{"format": 1}', "is no file of a placed tile, or damaged"),
+    ):
         path.write_text(text)
-        with pytest.raises(EnergyError, match="holds no figures of a placed tile"):
+        with pytest.raises(EnergyError, match=told):
             PlacedFigures.read(path)

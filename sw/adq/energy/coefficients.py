@@ -225,25 +225,27 @@ LARGEST = 2**30
 
 
 @contextlib.contextmanager
-def reading(path: Path, what: str) -> Iterator[dict[str, Any]]:
-    """Give the content of a file of this format; whatever its use raises tells that it is damaged.
+def reading(
+    path: Path, what: str, *, form: int = FORMAT, remedy: str = "characterize again"
+) -> Iterator[dict[str, Any]]:
+    """Give the content of a JSON file of a format, less ``format``.
+
+    An error of a value, key or type in the ``with`` block means that the file is damaged.
 
     Raises
     ------
     EnergyError
-        If it is no such file, or is damaged.
+        If it is no such file, has another format, or is damaged.
     """
     try:
         content = parse(read_file(path, LARGEST))
-        found = content.get("format")
-        if found == FORMAT:
+        found = content.pop("format", None)
+        if found == form:
             yield content
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EnergyError(
-            f"{path}: is no file of {what}, or damaged ({error}): characterize again"
-        ) from None
-    if found != FORMAT:
-        raise EnergyError(f"{path}: has format {found}, not {FORMAT}: characterize again")
+        raise EnergyError(f"{path}: is no file of {what}, or damaged ({error}): {remedy}") from None
+    if found != form:
+        raise EnergyError(f"{path}: has format {found}, not {form}: {remedy}")
 
 
 def checked_in() -> list[Coefficients]:

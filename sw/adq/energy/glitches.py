@@ -8,10 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from adq.energy.coefficients import EnergyError
+from adq.energy.coefficients import reading
 from adq.energy.terms import CLOCK
-from adq.golden.files.json_reader import MAXIMUM_BYTES, parse
-from adq.golden.files.reading import read_file
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
 
@@ -130,22 +128,11 @@ class GlitchFactors:
         EnergyError
             If the file is damaged, or of another format.
         """
-        try:
-            content = parse(read_file(path, MAXIMUM_BYTES))
-            known = content.pop("format") == FORMAT
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise EnergyError(
-                f"{path}: holds no glitch factors: write it with `adq dev glitches`"
-            ) from None
-        if not known:
-            raise EnergyError(f"{path}: is of another format: write it with `adq dev glitches`")
-        try:
+        with reading(
+            path, "glitch factors", form=FORMAT, remedy="write it with `adq dev glitches`"
+        ) as content:
             figures = tuple(GlitchFigure(**figure) for figure in content.pop("figures"))
             return cls(figures=figures, **content)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise EnergyError(
-                f"{path}: holds no glitch factors: write it with `adq dev glitches`"
-            ) from None
 
 
 def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:

@@ -1,13 +1,12 @@
 """Energy of a tile as placed, step by step from the wire load model on."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adq.energy.coefficients import EnergyError
+from adq.energy.coefficients import reading
 from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer
 from adq.layout.activity import activity_weights, record_case
 from adq.rtl.parameters import TileParameters
@@ -149,19 +148,12 @@ class PlacedFigures:
         EnergyError
             If the file is damaged, or of another format.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            known = content.pop("format") == FORMAT
+        with reading(
+            path, "a placed tile", form=FORMAT, remedy="write it with `adq dev placed-energy`"
+        ) as content:
             figures = tuple(PlacedStep(**figure) for figure in content.pop("figures"))
             layouts = {name: Layout(**each) for name, each in content.pop("layouts").items()}
-            found = cls(figures=figures, layouts=layouts, **content)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            known = False
-        if not known:
-            raise EnergyError(
-                f"{path}: holds no figures of a placed tile: write it with `adq dev placed-energy`"
-            )
-        return found
+            return cls(figures=figures, layouts=layouts, **content)
 
 
 def clock_tree_energy(design: "PlacedDesign", switching: "Switching", counts: "Counts") -> float:

@@ -1,13 +1,12 @@
 """The partial sum buffer: its energy and area as built, and as an SRAM."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from adq.cost.work import LayerWork
-from adq.energy.coefficients import EnergyError
+from adq.energy.coefficients import reading
 from adq.energy.memory.memories import Sram, nearest_sram
 from adq.golden.mapper import plan_matrix
 from adq.rtl.parameters import TileParameters
@@ -100,20 +99,15 @@ class FlipFlopBuffer:
         EnergyError
             If the file is damaged, or of another format.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            known = content.pop("format") == FORMAT
+        with reading(
+            path,
+            "a partial sum buffer",
+            form=FORMAT,
+            remedy="write it with `adq dev partial-sums --liberty`",
+        ) as content:
             for name in ("zero_delay_fj", "delayed_fj"):
                 content[name] = {int(bits): fj for bits, fj in content[name].items()}
-            buffer = cls(**content)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            known = False
-        if not known:
-            raise EnergyError(
-                f"{path}: holds no partial sum buffer: write it with "
-                "`adq dev partial-sums --liberty`"
-            )
-        return buffer
+            return cls(**content)
 
 
 def flip_flop_buffer() -> FlipFlopBuffer:
