@@ -116,7 +116,7 @@ def write_artifact(
             },
         }
     )
-    # What a reader would refuse, such as a generator without a name, is not written.
+    # A manifest that a reader would refuse is not written, such as one without a generator's name.
     manifests.load(text)
     with staged_directory(target) as staged:
         for name, data in files.items():

@@ -25,7 +25,7 @@ NAMES = [
     ["reset", "total", "logits", "load", "compute", "classes", "inputs"],
     ["all", "tile", "images", "layers", "network.json", "bias", "nets.counts"],
 ]
-"""In the place of the names of the network's nodes, in their order."""
+"""Names that replace those of the network's nodes, in their order."""
 
 
 def renamed(artifact, names):

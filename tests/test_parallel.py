@@ -396,7 +396,7 @@ def test_what_was_told_to_stop_starts_nothing(jobs):
 
 @pytest.mark.slow
 def test_a_regression_on_a_cluster_is_that_of_this_process(tmp_path):
-    """Of the smallest tile: run here, and by two workers, one of which is killed meanwhile."""
+    """Tests of the smallest tile run here, and on two workers, one of which is killed."""
     import threading
 
     import distributed

@@ -119,7 +119,7 @@ def test_qonnx_takes_it_apart(tmp_path):
 
 
 def test_skip_connections_and_factors_come_back(tmp_path):
-    """What the graph says is read again: the same nodes, and sums that differ by halves alone."""
+    """The graph is read again: it has the same nodes, and sums differ by halves alone."""
     network = digits_like_network()
     onnx.save(build_scaled(network), tmp_path / "m.onnx")
     imported = read_model(tmp_path / "m.onnx")

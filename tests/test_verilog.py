@@ -83,7 +83,7 @@ def test_there_are_no_initial_values_and_no_escaped_module_names():
 
 
 def icarus(folder, *arguments):
-    """What the testbench prints on Icarus Verilog, whose registers start unknown."""
+    """Run the testbench on Icarus Verilog, where registers start unknown."""
     if not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog (iverilog) is not installed")
     folder = folder / "tb"

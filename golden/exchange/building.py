@@ -138,7 +138,7 @@ class Builder(Integers):
         return Codes(tensor=grid.tensor, shape=grid.shape, base=quantizer.zero - grid.zero)
 
     def _never_negative(self, value: Pending) -> bool:
-        """Whether sums are at least 0: those of integers that are, with what zero points take."""
+        """Return whether no sum is negative, zero points included."""
         read = [
             value.make.keywords[each] for each in ("input", "other") if each in value.make.keywords
         ]

@@ -47,7 +47,7 @@ class NodeComparison:
     activations: int = 0
     differing_activations: int = 0
     largest_difference: int = 0
-    """Of activations, in steps."""
+    """Largest difference of an activation, in steps of its scale."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,11 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether no accumulator differs."""
+        """True if no accumulator differs."""
         return not any(node.differing_accumulators for node in self.nodes)
 
     def to_json(self) -> dict:
-        """Everything but the classes themselves, as JSON values."""
+        """Return the comparison as JSON values, without the classes of the images."""
         return {
             "runner": self.runner,
             "images": self.images,

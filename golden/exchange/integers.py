@@ -77,7 +77,7 @@ class Integers:
         return grid
 
     def can_be_centred(self, grid: Grid) -> bool:
-        """Whether 16 bits hold a tensor in which 0 stands for 0.0."""
+        """Return whether 16 bits hold the tensor after its zero point is subtracted."""
         source = self.formats[grid.tensor]
         return max(grid.zero - source.lo, source.hi - grid.zero) < 1 << 15 or grid.zero == 0
 

@@ -216,7 +216,7 @@ def _bias(context: Context, operator: Operator, place: int) -> np.ndarray | Weig
 
 
 def _reduces(context: Context, operator: Operator, grid: Grid) -> bool:
-    """Whether a ReduceMean over height and width leaves a vector."""
+    """Return whether a ReduceMean over height and width gives a vector."""
     axes, kept, empty = operator.take(axes=None, keepdims=1, noop_with_empty_axes=0)
     given = context.constant(operator, 1, "axes")
     axes = given.reshape(-1).tolist() if given is not None else list(axes or ())

@@ -114,15 +114,15 @@ class OpenedGraph:
     constants: dict[str, np.ndarray]
     input: str
     input_shape: tuple[int, ...]
-    """Of one image, without N."""
+    """Shape of one image, without N."""
     input_dtype: np.dtype
     outputs: tuple[str, ...]
     opset: int
     producer: str
     sha256: str
-    """Of the file."""
+    """Checksum of the file."""
     model: onnx.ModelProto
-    """The graph itself, reduced to the above: what a comparison may run."""
+    """Graph reduced to the fields above. A comparison runs it."""
 
 
 def open_model(path: str | Path) -> OpenedGraph:

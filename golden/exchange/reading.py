@@ -43,7 +43,7 @@ OPERATORS: dict[str, Callable[[Context, Operator], object]] = {
     **ELEMENTWISE,
     **SHAPES,
 }
-"""What reads each operator."""
+"""Functions that read an operator, by its type."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +57,7 @@ class Imported:
     """Integer of the input that stands for 0.0."""
     prelude: tuple[Callable[[np.ndarray], np.ndarray], ...]
     image_shape: tuple[int, ...]
-    """Of one image of the file, without N."""
+    """Shape of one image of the file, without N."""
     graph: OpenedGraph
     roundings: tuple[Rounding, ...]
     originals: dict[str, tuple[str, Grid]]
@@ -66,7 +66,7 @@ class Imported:
     """The file's tensor of integers, and what to take from them, by tensor of the network."""
     accumulators: dict[str, OriginalAccumulators]
     notes: tuple[str, ...]
-    """What was left out without changing a class."""
+    """Notes on parts of the file that were left out because they change no class."""
 
     @property
     def zeros(self) -> dict[str, int]:

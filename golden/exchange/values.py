@@ -170,7 +170,7 @@ class Pending:
     bound: np.ndarray
     """Largest absolute accumulator, without bias, of each channel."""
     shift: int = 0
-    """What zero points take from every accumulator, where there is no bias to hold it."""
+    """Number that zero points take from every accumulator, if there is no bias that can hold it."""
     zeros: np.ndarray | None = None
     """int64 (C,): the same in the bias of a layer; None where there is no bias."""
     bias: np.ndarray | None = None
@@ -219,4 +219,4 @@ class Joined:
 
 
 Value = np.ndarray | Weights | Source | Codes | Grid | Pending | Tabled | Joined
-"""What a tensor of the graph is."""
+"""Kinds of a tensor of the graph."""

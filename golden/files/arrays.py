@@ -18,7 +18,7 @@ MAXIMUM_BYTES = 2**31
 
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
-"""What a damaged archive gives, beside errors of values and of places in it."""
+"""Errors that a damaged archive raises, beside errors of values and of indices."""
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -168,7 +168,7 @@ class _Lowering:
         )
 
     def _factor(self, node: Node) -> np.ndarray:
-        """What the accumulator's integers are multiplied by, a channel, in real numbers."""
+        """Return the real factor of the accumulator's integers, for each channel."""
         requantize = node.requantize
         ratio = np.ldexp(requantize.multiplier.astype(np.float64), -requantize.shift)
         return ratio * requantize.format.scale / self.network.formats[node.input].scale

@@ -1,4 +1,4 @@
-"""What holds between a descriptor, the platform's sizes and the memories."""
+"""Conditions between a descriptor, the platform's sizes and the memories."""
 
 from dataclasses import dataclass
 

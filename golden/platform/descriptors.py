@@ -54,7 +54,7 @@ class DescriptorError(ValueError):
 
 
 class Mode:
-    """What becomes of a layer's accumulators: values of ``Layer.mode``."""
+    """Values of ``Layer.mode``: how a layer's accumulators become outputs."""
 
     REQUANTIZE = 0
     """Activations, into the plane memory."""
@@ -65,14 +65,14 @@ class Mode:
 
 
 class When:
-    """When images are copied: values of ``Load.when``."""
+    """Values of ``Load.when``: when images are copied."""
 
     EVERY_PASS = 0
-    """In every pass, those of the pass; what follows waits."""
+    """Each pass copies its own images, and the next descriptor waits."""
     FIRST_PASS = 1
-    """In the first pass, those of the pass; what follows waits."""
+    """The first pass copies its images, and the next descriptor waits."""
     AHEAD = 2
-    """In every pass but the last, those of the next pass, while this one computes. The copy that
+    """Each pass but the last copies the images of the next pass while it computes. The copy that
     was begun before ends first."""
 
 

@@ -30,7 +30,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Executed:
-    """What a ``Layer`` computed in one pass. V vectors, O outputs."""
+    """Results of a ``Layer`` in one pass. V vectors, O outputs."""
 
     index: int
     """Place of the descriptor in the program."""
@@ -285,7 +285,7 @@ class Interpreter:
     def _skip(
         self, d: Layer, images: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """What a skip connection adds: int64 (V, O)."""
+        """Return the addends of a skip connection: int64 (V, O)."""
         bits = self.platform.rows
         row = row_words(d.width, d.skip_pitch, bits)
         first = d.skip_address + images % (1 << d.skip_slots_log) * (d.height * d.skip_planes * row)

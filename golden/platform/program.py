@@ -42,7 +42,7 @@ class Program:
 
     platform: PlatformParameters
     memory: bytes
-    """What the platform reads: descriptors, parameters, weight blocks."""
+    """Bytes that the platform reads: descriptors, parameters, weight blocks."""
     descriptors: int
     """Number of descriptors."""
     images: int
@@ -52,8 +52,8 @@ class Program:
     output_bytes: int
     """Bytes of the output memory."""
     notes: dict[str, Any]
-    """What tools need to know: the network's name, its input, its outputs, and the node and the
-    outputs that each ``Layer`` computes."""
+    """Facts for tools: the network's name, its input, its outputs, and the node and the outputs
+    that each ``Layer`` computes."""
 
     def descriptor(self, index: int) -> Descriptor:
         """Return a descriptor, with every field within its own range.

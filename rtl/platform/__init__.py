@@ -1,1 +1,1 @@
-"""What makes tiles a platform: memories, walkers, requantizers, conductor and bus."""
+"""Blocks around the tiles of a platform: so far plane tile, requantizer and maximum pooling."""

@@ -33,7 +33,7 @@ class ResultShapeError(ValueError):
 
 
 class Method(enum.StrEnum):
-    """What told the energy and the cycles."""
+    """Method by which energy and cycles were found."""
 
     PREDICTED = "predicted"
     """The energy model, from operands."""
@@ -230,7 +230,7 @@ OBJECTIVES = {
         Objective("accuracy", "", "accuracy", largest=True),
     )
 }
-"""What can be optimized, by name."""
+"""Objectives that can be optimized, by name."""
 
 _NUMBER = {"type": ["number", "null"]}
 

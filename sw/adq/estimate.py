@@ -64,7 +64,7 @@ class EnergyEstimate:
 
     @property
     def notes(self) -> str:
-        """What has to be known of the figures, a line each: error, conditions, what is left out."""
+        """Notes on the figures, a line each: error, conditions, and what they leave out."""
         return notes(self.model, [self.network])
 
     def to_json(self) -> dict[str, Any]:

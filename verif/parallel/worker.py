@@ -1,4 +1,4 @@
-"""What a worker in another process does: check that it is of the same version, then work."""
+"""Work of another process, which first checks that it has the same version of the project."""
 
 import functools
 import hashlib

@@ -107,7 +107,7 @@ def _walks(parent: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def output_load(library: Library) -> float:
-    """What an output port drives, in fF: a flip-flop's data pin, as in static timing."""
+    """Load of an output port in fF: a flip-flop's data pin, as in static timing."""
     flip_flops = library.flip_flops()
     return flip_flops[0].pins[flip_flops[0].next_state].capacitance if flip_flops else 0.0
 

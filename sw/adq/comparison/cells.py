@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def first_iteration(self) -> Recipe:
-        """What decides the training up to the end of the first iteration.
+        """Recipe that decides the training up to the end of the first iteration.
 
         Two cells that have it in common share that iteration.
         """

@@ -28,18 +28,18 @@ class ComparisonError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a run came to."""
+    """Result of a run."""
 
     policy: str
     budget: str
     seed: int
     accuracy: float
-    """Of the test set after the last epoch."""
+    """Accuracy on the test set after the last epoch."""
     energy_nj: float | None
     """Energy of computing an image on the tile, by the operands of the trained network."""
     cycles: float | None
     average_bits: float
-    """In the mean over all multiply-accumulates."""
+    """Average bits over all multiply-accumulates."""
     iterations: int
     bits: dict[str, int]
 

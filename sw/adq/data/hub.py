@@ -38,7 +38,7 @@ class HubDataSet:
 
     @property
     def remedy(self) -> str:
-        """What to do if files are missing or damaged."""
+        """Advice for the user if files are missing or damaged."""
         return (
             f"get it with `adq data get {self.name}`, or give the folder of its Parquet files as "
             "path in [data], or that folder's parent as ADQ_DATA"

@@ -26,7 +26,7 @@ class TrainingData:
     test_digest: str
     """The same of the test images."""
     mean: tuple[float, ...]
-    """Of each channel of the training images; every image is normalized by it. 0 where the
+    """Mean of each channel of the training images, subtracted from every image. 0 where the
     network reads levels."""
     deviation: tuple[float, ...]
     """Standard deviation, likewise; the largest level where the network reads levels."""

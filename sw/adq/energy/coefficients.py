@@ -35,7 +35,7 @@ FOLDER = "coefficients"
 SLACK = 1e-9
 
 UNMEASURED = "No error was measured as far from the characterized sizes as this one."
-"""Of an estimate that has no bound."""
+"""Note on an estimate whose error was not measured."""
 
 
 class EnergyError(ValueError):

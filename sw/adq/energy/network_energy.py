@@ -29,9 +29,9 @@ class LayerEnergy:
 
     layer: LayerFeatures
     energy: JobEnergy
-    """Of ``layer.images`` images."""
+    """Energy of ``layer.images`` images."""
     standard_error: float | None = None
-    """Of the energy, as a share of it, where some of the layer's blocks of outputs were counted."""
+    """Standard error of the energy, as a share; None if all blocks of outputs were counted."""
 
     @property
     def compute_pj(self) -> float:

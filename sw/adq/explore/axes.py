@@ -9,7 +9,7 @@ __all__ = ["AXES", "Axis"]
 
 @dataclass(frozen=True)
 class Axis:
-    """What a space may vary.
+    """Axis that a space may vary.
 
     Attributes
     ----------

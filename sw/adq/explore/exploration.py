@@ -31,7 +31,7 @@ class Confirmation:
     predicted: DesignResult
     counted: DesignResult
     problems: tuple[str, ...]
-    """What did not agree in the simulation."""
+    """Problems that the simulation found."""
 
     @property
     def difference(self) -> float | None:
@@ -52,11 +52,11 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Exploration:
-    """What became of the points of a space."""
+    """Results of the points of a space."""
 
     space: Space
     results: tuple[DesignResult, ...]
-    """In the order in which the points were chosen."""
+    """Results in the order in which the points were chosen."""
     skipped: dict[Point, str]
     """Points that cannot be built, and why."""
 

@@ -48,7 +48,7 @@ def layout_rows(figures: PlacedFigures) -> list[list[str]]:
 
 
 def summary(figures: PlacedFigures) -> str:
-    """What placement, and buffers by place, do to energy; density of the die."""
+    """Return a line on how placement and resizing change energy, and the density of the die."""
 
     def ratios(step: str) -> str:
         found = (

@@ -45,7 +45,7 @@ def straight_through(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 def ratio(
     x: Activation, unit: torch.Tensor | None, *, count: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What multiplies an activation's integers where each is a share of ``count``: (), and S.
+    """Return the factor of an activation's integers, shape (), over ``count``, and its shift S.
 
     A ``unit`` of None stands for 1 in real numbers, without S and without rounding.
     """
@@ -59,7 +59,7 @@ def ratio(
 def skip_ratio(
     x: Activation, unit: torch.Tensor | None, shift: torch.Tensor | None
 ) -> torch.Tensor:
-    """What multiplies a skip connection's integers, by the S of what it is added to: ().
+    """Return the factor of a skip connection's integers, shape (), for the shift S of the sum.
 
     It is ``(M_skip << E) / 2^S`` with 16 bits for M_skip, as
     ``adq.golden.requantize.skip_multiplier_and_shift`` gives it.

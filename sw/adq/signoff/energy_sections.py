@@ -101,7 +101,7 @@ def _gate_level() -> list[str]:
 
 
 def _words() -> list[str]:
-    """What a MAC takes at 16x16 bits, for one at 2x2, by how often bits are set."""
+    """Energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are set."""
     from adq.energy.glitches import glitch_factors
     from adq.rtl.parameters import TileParameters
 

@@ -12,7 +12,7 @@ __all__ = ["Configuration", "RequantizerBench", "expected"]
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a layer sets."""
+    """Settings of a layer."""
 
     shift: int
     skip_shift: int

@@ -21,7 +21,7 @@ __all__ = ["BatchModel", "run_batches"]
 
 @dataclass(frozen=True, kw_only=True)
 class BatchModel:
-    """What is simulated, and where compiled models are kept."""
+    """Design that is simulated, and the folder of compiled models."""
 
     cache: Path
     top: str

@@ -32,7 +32,7 @@ class Budget:
     quantity: str
     """``energy`` in pJ, ``cycles``, ``bit_operations``, or ``average_bits`` of the MACs."""
     amount: float
-    """In pJ, cycles, bit operations or bits."""
+    """Amount of the budget: pJ, cycles, bit operations or bits."""
     unit: str
     """One of ``UNITS``, in which the user wrote it."""
 
