@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
+from adq.benchmarks.imported_networks import digits
 from adq.cli.application import main
 from adq.golden.artifact import read_artifact
 from adq.golden.exchange.comparison import compare
@@ -175,12 +175,6 @@ def test_qonnx_that_rounds_down_is_exact(tmp_path):
     assert [node.differing_activations for node in found.nodes] == [0] * len(found.nodes)
     assert found.differing_classes == 0
     assert found.runner == "qonnx"
-
-
-def digits():
-    images, labels = load_digits(return_X_y=True)
-    images = (images.astype(np.float32) / 16).reshape(-1, 1, 8, 8)
-    return images[-1000:], labels[-1000:].astype(np.int64)
 
 
 @pytest.mark.parametrize("name", ["brevitas", "onnxruntime"])

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 import adq
 from adq.artifacts.float_comparison import compare_with_float, load_network, parting
+from adq.benchmarks.named_networks import NETWORKS
 from adq.cli import main
 from adq.export import export_network
 from adq.golden.artifact import read_artifact
-from tests.named_networks import NETWORKS
 
 pytestmark = pytest.mark.testpoint("artifact.agreement")
 
@@ -94,7 +94,7 @@ def test_the_command_says_where_they_part(exported, tmp_path, monkeypatch):
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     (tmp_path / "my_own.py").write_text(
         "import torch\n"
-        "from tests.named_networks import TwoHeads\n"
+        "from adq.benchmarks.named_networks import TwoHeads\n"
         "def trained():\n"
         "    network = TwoHeads()\n"
         "    network.load_state_dict(torch.load('weights.pt'))\n"

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import adq
 from adq.artifacts.verification import Verification
+from adq.benchmarks.named_networks import NETWORKS
 from adq.cli import main
 from adq.export import export_network
-from tests.named_networks import NETWORKS
 
 LARGE = ("mobilenetv1", "resnet20-a", "resnet20-b", "resnet56-a", "resnet18")
 """One image, and no QONNX, whose executor starts a session a node."""
