@@ -1,7 +1,9 @@
-"""Generated sections that follow from the hardware's parameters."""
+"""Generated sections about the hardware: its interface, programs and placement."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from adq.signoff.kept import RESULTS, read_kept
 from adq.signoff.markdown import markdown_table
 
 __all__ = ["HARDWARE_SECTIONS"]
@@ -49,9 +51,53 @@ def _platform_cycles() -> list[str]:
     return markdown_table(CYCLE_HEADINGS, cycle_rows())
 
 
+def _placement() -> list[str]:
+    """Energy by steps, area and timing of every placed tile that was measured."""
+    from adq.layout.placed_energy import PlacedFigures
+    from adq.layout.placed_energy_table import conditions, layout_rows, placed_rows, summary
+
+    kept = [PlacedFigures.read(path) for path in (RESULTS / "placement").glob("*.json")]
+    lines = []
+    for figures in sorted(kept, key=lambda each: (each.library, each.rows * each.columns)):
+        bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
+        layouts = ("wire load model", "placed, as mapped", "placed, resized")
+        lines += [
+            f"{conditions(figures)}. fJ a bit product:",
+            "",
+            *markdown_table(["step", *bits], placed_rows(figures)),
+            "",
+            *markdown_table(["", *layouts], layout_rows(figures)),
+            "",
+            summary(figures),
+            "",
+        ]
+    return lines[:-1]
+
+
+def _placed_tile() -> list[str]:
+    """Result of `adq place` for the 64x64 tile."""
+    placed = read_kept(Path("placed", "nangate45-64x64.json"))
+    clock, (width, height) = placed["clock"], placed["die_um"]
+    rows = [
+        ["die, um", f"{width:.1f} x {height:.1f}"],
+        ["cell area, um2", f"{sum(placed['cell_area_um2'].values()):,.0f}"],
+        ["mean wire of a net, fF", f"{placed['mean_wire_ff']:.2f}"],
+        ["longest path by the wire load model, ns", f"{placed['longest_path_wire_load_ns']:.3f}"],
+        ["longest path as placed, ns", f"{placed['longest_path_ns']:.3f}"],
+        ["worst hold slack, ns", f"{placed['worst_hold_slack_ns']:+.3f}"],
+        ["hold violations", str(placed["hold_violations"])],
+        ["clock buffers", str(clock["buffers"])],
+        ["insertion delay, ns", f"{clock['insertion_delay_ns']:.3f}"],
+        ["skew, ns", f"{clock['skew_ns']:.3f}"],
+    ]
+    return markdown_table(("64x64, NanGate 45 nm, 1.10 V, 25 C, 2 ns, seed 1", ""), rows)
+
+
 HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "verilog-fields": _verilog_fields,
     "descriptors": _descriptors,
     "platform-cycles": _platform_cycles,
+    "placement": _placement,
+    "placed-tile": _placed_tile,
 }
 """Lines of each section, by the name in its marker."""

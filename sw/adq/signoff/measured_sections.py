@@ -140,29 +140,6 @@ def _placed_ratio() -> list[str]:
     ]
 
 
-def _placement() -> list[str]:
-    """Energy by steps, area and timing of every placed tile that was measured."""
-    from adq.layout.placed_energy import PlacedFigures
-    from adq.layout.placed_energy_table import conditions, layout_rows, placed_rows, summary
-
-    kept = [PlacedFigures.read(path) for path in (RESULTS / "placement").glob("*.json")]
-    lines = []
-    for figures in sorted(kept, key=lambda each: (each.library, each.rows * each.columns)):
-        bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
-        layouts = ("wire load model", "placed, as mapped", "placed, resized")
-        lines += [
-            f"{conditions(figures)}. fJ a bit product:",
-            "",
-            *markdown_table(["step", *bits], placed_rows(figures)),
-            "",
-            *markdown_table(["", *layouts], layout_rows(figures)),
-            "",
-            summary(figures),
-            "",
-        ]
-    return lines[:-1]
-
-
 def _partial_sums() -> list[str]:
     """The partial sum buffer in flip-flops and in SRAM."""
     from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer, sram_pj
@@ -273,7 +250,6 @@ MEASURED_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "left-out": _left_out,
     "clock-tree": _clock_tree,
     "partial-sums": _partial_sums,
-    "placement": _placement,
     "networks-with-partial-sums": _networks,
     "cross-check": _cross_check,
 }

@@ -2,18 +2,21 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from adq.console import Console
+from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.processes import Processes, StoppedError
 from adq.verif.signoff.plan.testplan import ROOT, Assessment, Outcome, TestPlan
+from adq.verif.signoff.regression import collecting
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.regression import Regression
-from adq.verif.signoff.regression.runs import Bench, Record, State
+from adq.verif.signoff.regression.regression import Regression, run_all
+from adq.verif.signoff.regression.runs import Bench, Record, Run, State
 from adq.verif.signoff.replay.cases import read_cases
 from adq.verif.signoff.replay.reducing import reduce_failure
 from adq.verif.simulation import functional_coverage
@@ -149,6 +152,55 @@ class Reporter:
 
     def _say(self, line: str) -> None:
         self.console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def run_or_collect(
+    runs: Sequence[Run],
+    models: Models,
+    out: Path,
+    *,
+    collect: Sequence[Path],
+    cluster: str | None,
+    workers: int | None,
+    plan: TestPlan,
+    console: Console,
+    **options: Any,
+) -> tuple[Regression, dict[str, str]]:
+    """Run runs on this machine or a cluster, or collect the runs of shards.
+
+    Parameters
+    ----------
+    collect
+        Folders of shards; without any, the runs are run.
+    cluster, workers
+        As :func:`adq.verif.parallel.pool_choice.pool_of` takes them.
+    options
+        Further arguments of :func:`adq.verif.signoff.regression.regression.run_all`.
+
+    Returns
+    -------
+    result : Regression
+    missing : dict of str to str
+        Ids of runs that no shard has, with the reason.
+
+    """
+    if collect:
+        return collecting.collect(runs, models, collect, out)
+    count = len(runs) + len(options.get("others", ()))
+    with (
+        pool_of(cluster, workers=workers, processes=models.processes) as pool,
+        Reporter(console, plan, count) as reporter,
+    ):
+        result = run_all(
+            runs,
+            models,
+            out,
+            pool=pool,
+            progress=reporter.progress,
+            finished=reporter.finished,
+            **options,
+        )
+    return result, {}
 
 
 def network_tests(simulated: list[dict], plan: TestPlan) -> list[dict]:

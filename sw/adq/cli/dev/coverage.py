@@ -30,34 +30,27 @@ def coverage(
     from adq.console import Console
     from adq.files import write_json
     from adq.signoff.coverage_report import coverage_of, print_coverage
-    from adq.signoff.regressions import Reporter, models_in
-    from adq.verif.parallel.pool_choice import pool_of
+    from adq.signoff.regressions import models_in, run_or_collect
     from adq.verif.parallel.shards import WHOLE, Shard
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import collecting, regression, run_lists
+    from adq.verif.signoff.regression import collecting, run_lists
 
     plan = testplan.read_plan()
     console = Console()
     part = Shard.parse(shard)
     runs = part.of(run_lists.covered_runs(range(1, seeds + 1)))
-    missing: dict[str, str] = {}
     with models_in(CACHE, coverage=True) as models:
-        if collect:
-            result, missing = collecting.collect(runs, models, collect, out)
-        else:
-            with (
-                pool_of(cluster, workers=processes, processes=models.processes) as pool,
-                Reporter(console, plan, len(runs)) as reporter,
-            ):
-                result = regression.run_all(
-                    runs,
-                    models,
-                    out,
-                    pool=pool,
-                    again=False,
-                    progress=reporter.progress,
-                    finished=reporter.finished,
-                )
+        result, missing = run_or_collect(
+            runs,
+            models,
+            out,
+            collect=collect,
+            cluster=cluster,
+            workers=processes,
+            plan=plan,
+            console=console,
+            again=False,
+        )
         summary = coverage_of(result, models, plan)
     write_json(out / "coverage.json", summary)
     print_coverage(summary, console)

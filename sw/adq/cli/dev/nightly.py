@@ -37,18 +37,17 @@ def nightly(
     from adq.console import Console
     from adq.files import write_json
     from adq.signoff.regressions import (
-        Reporter,
         failures_small,
         models_in,
         print_failed_testpoints,
+        run_or_collect,
         seconds_of,
         summary_of,
         under_way,
     )
-    from adq.verif.parallel.pool_choice import pool_of
     from adq.verif.parallel.shards import Shard
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import collecting, regression, run_lists
+    from adq.verif.signoff.regression import collecting, run_lists
 
     started = time.monotonic()
     deadline = started + seconds_of(budget) if budget else None
@@ -56,27 +55,21 @@ def nightly(
     console = Console()
     part = Shard.parse(shard)
     runs = part.of(run_lists.nightly_runs(seeds, plan.exhaustive))
-    missing: dict[str, str] = {}
     file = out / "nightly.json"
     with models_in(CACHE) as models:
         write_json(file, under_way())
-        if collect:
-            result, missing = collecting.collect(runs, models, collect, out)
-        else:
-            with (
-                pool_of(cluster, workers=processes, processes=models.processes) as pool,
-                Reporter(console, plan, len(runs)) as reporter,
-            ):
-                result = regression.run_all(
-                    runs,
-                    models,
-                    out,
-                    pool=pool,
-                    again=False,
-                    deadline=deadline,
-                    progress=reporter.progress,
-                    finished=reporter.finished,
-                )
+        result, missing = run_or_collect(
+            runs,
+            models,
+            out,
+            collect=collect,
+            cluster=cluster,
+            workers=processes,
+            plan=plan,
+            console=console,
+            again=False,
+            deadline=deadline,
+        )
         failures_small(result, models, out, console, deadline)
     assessments = result.assess(plan)
     print_failed_testpoints(assessments, console)

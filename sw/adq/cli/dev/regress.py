@@ -52,20 +52,19 @@ def regress(
     from adq.console import Console
     from adq.files import write_json
     from adq.signoff.regressions import (
-        Reporter,
         failures_small,
         models_in,
         network_tests,
         print_failed_testpoints,
+        run_or_collect,
         summary_of,
         under_way,
     )
     from adq.simulation import report_networks, simulate_networks
-    from adq.verif.parallel.pool_choice import pool_of
     from adq.verif.parallel.shards import Shard
     from adq.verif.parallel.worker import ParallelError
     from adq.verif.signoff.plan import testplan
-    from adq.verif.signoff.regression import collecting, regression, run_lists
+    from adq.verif.signoff.regression import collecting, run_lists
     from adq.verif.signoff.regression.runs import Record
 
     plan = testplan.read_plan()
@@ -76,7 +75,6 @@ def regress(
         )
     part = Shard.parse(shard)
     runs = part.of((run_lists.long_runs if every else run_lists.short_runs)(parameters, seed))
-    missing: dict[str, str] = {}
     others = {}
     if artifacts:
 
@@ -94,23 +92,18 @@ def regress(
 
     with models_in(CACHE) as models:
         write_json(out / "regression.json", under_way())
-        if collect:
-            result, missing = collecting.collect(runs, models, collect, out)
-        else:
-            with (
-                pool_of(cluster, workers=processes, processes=models.processes) as pool,
-                Reporter(console, plan, len(runs) + len(others)) as reporter,
-            ):
-                result = regression.run_all(
-                    runs,
-                    models,
-                    out,
-                    others=others,
-                    pool=pool,
-                    ends=fails,
-                    progress=reporter.progress,
-                    finished=reporter.finished,
-                )
+        result, missing = run_or_collect(
+            runs,
+            models,
+            out,
+            collect=collect,
+            cluster=cluster,
+            workers=processes,
+            plan=plan,
+            console=console,
+            others=others,
+            ends=fails,
+        )
         simulated = result.others.get("networks", [])
         summary = {}
         if simulated:
