@@ -113,9 +113,13 @@ def test_the_kept_buffer_is_whole():
 
 def test_a_damaged_buffer_is_a_named_error(tmp_path):
     path = tmp_path / "buffer.json"
-    for content in ("{", json.dumps({"format": 1}), json.dumps({"format": 2})):
+    for content, message in (
+        ("{", "is no file of a partial sum buffer, or damaged"),
+        ('{"format": 1}', "is no file of a partial sum buffer, or damaged"),
+        ('{"format": 2}', "has format 2, not 1: write it with"),
+    ):
         path.write_text(content)
-        with pytest.raises(EnergyError, match=r"buffer\.json: holds no partial sum buffer"):
+        with pytest.raises(EnergyError, match=rf"buffer\.json: {message}"):
             FlipFlopBuffer.read(path)
 
 
