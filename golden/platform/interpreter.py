@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.golden.platform.checks import UNIT, Memories, check, row_blocks, weight_shape
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import row_words
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     DescriptorError,
@@ -24,7 +25,6 @@ from adq.golden.platform.descriptors import (
     When,
     unpack,
 )
-from adq.golden.platform.layout import row_words
 from adq.rtl.platform.parameters import PlatformParameters
 
 
