@@ -123,6 +123,11 @@ class PlatformParameters:
         return self.plane_memory_kib * 8192 // self.rows
 
     @property
+    def address_bits(self) -> int:
+        """Bits of the address of a word of the plane memory."""
+        return (self.plane_memory_words - 1).bit_length()
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of the weights of one tile."""
         return self.rows * self.columns // 8
