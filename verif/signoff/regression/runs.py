@@ -17,7 +17,8 @@ __all__ = ["BLOCKS", "PORTS", "Bench", "Record", "Run", "State", "read_record"]
 BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
     *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
-    *("plane_tile", "requantizer", "maximum_pool", "plane_memory"),
+    *("plane_tile", "requantizer", "maximum_pool"),
+    *("plane_memory", "walker", "plane_aligner"),
 )
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 

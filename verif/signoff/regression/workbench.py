@@ -13,9 +13,11 @@ from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.maximum import MaximumPool
+from adq.rtl.platform.plane_aligner import PlaneAligner
 from adq.rtl.platform.plane_memory import PlaneMemory
 from adq.rtl.platform.plane_tile import PlaneTile
 from adq.rtl.platform.requantizer import Requantizer
+from adq.rtl.platform.walker import Walker
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
 from adq.rtl.shift_add.fuser import Fuser
@@ -62,6 +64,8 @@ class Workbench(wiring.Component):
             },
             "maximum_pool": MaximumPool(),
             "plane_memory": PlaneMemory(SMALL),
+            "walker": Walker(SMALL),
+            "plane_aligner": PlaneAligner(SMALL.rows),
         }
         if p.partial_sums:
             self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
