@@ -146,6 +146,9 @@ class PlatformParameters:
     """Cycles from the start of a layer to its first plane, and from its last result to the next
     layer, beyond those that weights and requantizers take."""
 
+    start_latency: ClassVar[int] = 35
+    """Cycles from taking a layer's descriptor to its start, in which its settings are computed."""
+
     def block_cycles(self, vectors: int, planes: int) -> int:
         """Return the cycles of a row block: its planes, or the load of the next weights."""
         return max(vectors * planes, self.tile.weight_beats + self.block_latency)

@@ -12,6 +12,7 @@ from adq.rtl.pim_tile.counters import PerformanceCounters
 from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.platform.conductor import Conductor
 from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.plane_aligner import PlaneAligner
 from adq.rtl.platform.plane_memory import PlaneMemory
@@ -65,6 +66,7 @@ class Workbench(wiring.Component):
             "maximum_pool": MaximumPool(),
             "plane_memory": PlaneMemory(SMALL),
             "walker": Walker(SMALL),
+            "conductor": Conductor(SMALL),
             "plane_aligner": PlaneAligner(SMALL.rows),
         }
         if p.partial_sums:
