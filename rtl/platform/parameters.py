@@ -137,6 +137,17 @@ class PlatformParameters:
         """Bit products that all tiles can do in a cycle."""
         return self.tiles * self.rows * self.columns
 
+    def lane_bits(self, weight_bits: int) -> int:
+        """Return the bits of a stored sum, in a lane that weights of up to ``weight_bits`` use.
+
+        They hold 65,536 products with activations of 16 bits.
+        """
+        return min(self.accumulator_bits, weight_bits + 32)
+
+    def slices(self, weight_bits: int) -> int:
+        """Return the cycles in which the requantizers take the sums of a vector."""
+        return -(-self.tile.outputs(weight_bits) // self.requantizers)
+
     # Cycles
 
     block_latency: ClassVar[int] = 2
