@@ -3,7 +3,11 @@
 import numpy as np
 
 from adq.golden.platform.cycles import PARAMETER_BYTES, Schedule
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import Layout
+from adq.golden.platform.lowering import Lowered, PlanError, Step, View
+from adq.golden.platform.planner import Plan, PlannedStep, geometry
+from adq.golden.platform.program import Program
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     End,
@@ -14,10 +18,6 @@ from adq.golden.platform.descriptors import (
     Store,
     When,
 )
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.lowering import Lowered, PlanError, Step, View
-from adq.golden.platform.planner import Plan, PlannedStep, geometry
-from adq.golden.platform.program import Program
 from adq.rtl.platform.parameters import PlatformParameters
 
 _UNIT = 16

@@ -38,8 +38,8 @@ from adq.golden.network import (
     Rescale,
     Reshape,
 )
-from adq.golden.platform.descriptors import Mode
 from adq.golden.platform.layout import Layout, pitch_of
+from adq.rtl.platform.descriptors import Mode
 
 
 class PlanError(ValueError):

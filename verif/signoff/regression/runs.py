@@ -18,6 +18,8 @@ BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
     *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
     *("plane_tile", "requantizer", "maximum_pool"),
+    *("plane_memory", "walker", "plane_aligner", "conductor"),
+    "accumulator_memory",
 )
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 
