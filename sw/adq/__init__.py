@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adq.quantization.prepared import Prepared, prepare
-    from adq.quantization.tracing import PrepareError
+    from adq.quantization.reading.tracing import PrepareError
     from adq.training.config import ControllerConfig, QuantizationConfig
     from adq.training.controller import Controller, Decision
     from adq.training.measurements import Measurements
@@ -37,7 +37,7 @@ _HOMES = {
     "Decision": "adq.training.controller",
     "Measurements": "adq.training.measurements",
     "PolicyError": "adq.training.policies.policy",
-    "PrepareError": "adq.quantization.tracing",
+    "PrepareError": "adq.quantization.reading.tracing",
     "Prepared": "adq.quantization.prepared",
     "QuantizationConfig": "adq.training.config",
     "prepare": "adq.quantization.prepared",

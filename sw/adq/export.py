@@ -14,7 +14,7 @@ from adq.golden.artifact import Artifact, Samples, write_artifact
 from adq.golden.network import NetworkError
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared import Prepared
-from adq.quantization.tracing import PrepareError
+from adq.quantization.reading.tracing import PrepareError
 from adq.runs.integer_evaluation import evaluate_integers
 from adq.runs.run import Run
 

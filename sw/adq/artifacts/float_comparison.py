@@ -15,9 +15,9 @@ from torch import nn
 
 from adq.golden.samples import Artifact
 from adq.quantization.assembly import assemble
-from adq.quantization.reading import Read
+from adq.quantization.reading.network import Read
+from adq.quantization.reading.tracing import Graph, PrepareError, evaluating, trace
 from adq.quantization.stages import Dropping, InputStage, Stage, Step
-from adq.quantization.tracing import Graph, PrepareError, evaluating, trace
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ NAMED_ERRORS = frozenset(
         "adq.models.architectures.ModelError",
         "adq.signoff.python_mutants.PythonMutantError",
         "adq.quantization.integers.ExportError",
-        "adq.quantization.tracing.PrepareError",
+        "adq.quantization.reading.tracing.PrepareError",
         "adq.runs.results.ResultError",
         "adq.runs.run.RunError",
         "adq.shipped.ShippedFileError",

@@ -68,7 +68,9 @@ def skip_ratio(
         return x.scale
     exact = x.scale / unit
     real = exact.detach().double()
-    places = torch.minimum(_finest_shift(real.abs()), shift)  # S - E, which may be negative
+    places = _finest_shift(real.abs())
+    if shift is not None:
+        places = torch.minimum(places, shift)  # S - E, which may be negative
     rounded = torch.ldexp(torch.ldexp(real, places).round(), -places)
     return straight_through(exact, rounded)
 

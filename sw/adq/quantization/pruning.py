@@ -11,7 +11,7 @@ channels, each counts relative to its mean.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 import torch_pruning
@@ -19,8 +19,11 @@ from torch import nn
 
 from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
+from adq.quantization.reading.tracing import PrepareError, first_line
 from adq.quantization.stages import Gathering, Reshaping, Step
-from adq.quantization.tracing import PrepareError, first_line
+
+_Pruner = Callable[[nn.Module, Sequence[int]], nn.Module]
+"""Takes output channels out of a layer."""
 
 
 def groups(model: QuantizedNetwork, example: torch.Tensor) -> tuple[tuple[str, ...], ...]:
@@ -88,16 +91,17 @@ def _dependencies(model: QuantizedNetwork, example: torch.Tensor) -> torch_pruni
     return graph
 
 
-def _pruner(layer: LayerStage) -> Callable:
+def _pruner(layer: LayerStage) -> _Pruner:
     """Torch-Pruning's function that takes output channels out of a layer."""
+    pruner: _Pruner = torch_pruning.prune_conv_out_channels
     if isinstance(layer.module, nn.Linear):
-        return torch_pruning.prune_linear_out_channels
-    if _depthwise(layer.module):
-        return torch_pruning.prune_depthwise_conv_out_channels
-    return torch_pruning.prune_conv_out_channels
+        pruner = torch_pruning.prune_linear_out_channels
+    elif _depthwise(layer.module):
+        pruner = torch_pruning.prune_depthwise_conv_out_channels
+    return pruner
 
 
-def _depthwise(module: nn.Conv2d) -> bool:
+def _depthwise(module: nn.Conv1d | nn.Conv2d) -> bool:
     return module.groups == module.out_channels == module.in_channels
 
 

@@ -95,7 +95,7 @@ def of_one_image(positions: torch.Tensor, size: int) -> torch.Tensor | None:
     return first
 
 
-def choose(positions: torch.Tensor, shape: tuple[int, int, int]) -> Chosen | None:
+def choose(positions: torch.Tensor, shape: tuple[int, ...]) -> Chosen | None:
     """Say (C', H', W') positions in an image (C, H, W) by channel, row and column, if possible."""
     _, height, width = shape
     there = positions >= 0
