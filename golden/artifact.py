@@ -18,6 +18,7 @@ import safetensors.numpy
 
 from adq.golden import manifest as manifests
 from adq.golden.files.directory import replace_directory, staged_directory, write_synced
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.files.reading import FileError, read_file
 from adq.golden.samples import Artifact, ArtifactError, Samples
 from adq.golden.verify import NodeAgreement, verify_artifact
@@ -175,10 +176,10 @@ def read_stored(directory: str | Path) -> StoredArtifact:
     return StoredArtifact(artifact=artifact, graphs=graphs)
 
 
-def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray]:
+def _parse_tensors(data: bytes, listed: dict[str, JsonObject]) -> dict[str, np.ndarray]:
     """Parse a tensor file, and check its header against the manifest's list."""
     try:
-        found = dict(safetensors.deserialize(data))
+        found = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]  # its own
     except safetensors.SafetensorError as error:
         raise ArtifactError(f"not a safetensors file ({error})") from None
     for name in sorted(found.keys() ^ listed.keys()):
@@ -200,7 +201,7 @@ def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray
     return tensors
 
 
-def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None:
+def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, JsonObject]) -> None:
     """Refuse a graph that the manifest does not list: a user would take it for the network's
     graph.
     """
@@ -212,7 +213,7 @@ def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None
             )
 
 
-def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
+def _read_listed(manifest: Path, name: str, entry: JsonObject) -> bytes:
     """Read a file that the manifest lists, and check its size and checksum."""
     remedy = "do not trust this artifact, export it again"
     if not _FILE_NAME.fullmatch(name):

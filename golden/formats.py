@@ -57,7 +57,7 @@ class ActivationFormat:
     scale: float
     """Real value of an integer 1."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(1 <= self.bits <= 16, f"activations of {self.bits} bits: they have 1 to 16 bits")
         check(
             0 < self.scale <= sys.float_info.max,

@@ -48,7 +48,7 @@ class WindowMatrix:
         self._padded = np.ascontiguousarray(_padded(inputs, padding))
         self._view = windows(self._padded, kernel, stride, (0, 0), dilation)
         images, channels, height, width, *_ = self._view.shape
-        self.shape = (images * height * width, channels * kernel[0] * kernel[1])
+        self.shape: tuple[int, int] = (images * height * width, channels * kernel[0] * kernel[1])
         self.dtype = inputs.dtype
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class WindowMatrix:
         beyond = channel * steps[1] + row * steps[4] + column * steps[5]
         return self._padded.reshape(-1).take((first[:, None] + beyond) // self.dtype.itemsize)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """Form the whole matrix."""
         whole = self[:, :]
         return whole if dtype is None else whole.astype(dtype, copy=False)

@@ -9,6 +9,7 @@ This is what ``adq.golden.integer_network`` is tested against; it shares only th
 """
 
 import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,7 +26,6 @@ from adq.golden.network import (
     MaxPool2d,
     Multiply,
     Network,
-    Node,
     Requantize,
     Rescale,
 )
@@ -45,13 +45,11 @@ def run(network: Network, inputs: np.ndarray) -> Trace:
                 accumulators.setdefault(node.name, []).append(total)
                 if node.requantize is None:
                     continue
-                skip = tensors.get(node.requantize.skip)
-                tensors[node.name] = _requantize(total, node.requantize, skip)
+                tensors[node.name] = _requantize(total, node.requantize, tensors)
             elif isinstance(node, Rescale | Multiply):
                 if isinstance(node, Multiply):
                     source = _product(source, tensors[node.other])
-                skip = tensors.get(node.requantize.skip)
-                tensors[node.name] = _requantize(source, node.requantize, skip)
+                tensors[node.name] = _requantize(source, node.requantize, tensors)
             elif isinstance(node, MaxPool2d):
                 tensors[node.name] = _largest(node, source, shape)
             elif isinstance(node, Gather):
@@ -99,7 +97,10 @@ def bit_serial_product(
 
 
 def _accumulate(
-    node: Node, source: np.ndarray, source_format: ActivationFormat, shape: tuple[int, ...]
+    node: MatrixLayer | AveragePool2d,
+    source: np.ndarray,
+    source_format: ActivationFormat,
+    shape: tuple[int, ...],
 ) -> np.ndarray:
     """Accumulators of one image, in the node's shape."""
     total = np.empty(shape, dtype=object)
@@ -157,7 +158,14 @@ def _largest(node: MaxPool2d, source: np.ndarray, shape: tuple[int, ...]) -> np.
     return largest
 
 
-def _window(node, channel, place, kernel, padding, outside=0) -> list:
+def _window(
+    node: Conv2d | AveragePool2d | MaxPool2d,
+    channel: np.ndarray,
+    place: Sequence[int],
+    kernel: tuple[int, int],
+    padding: tuple[int, int],
+    outside: int | None = 0,
+) -> list[int | None]:
     """Elements of one window of a channel (H, W), with ``outside`` where it is padding."""
     elements = []
     for row in range(kernel[0]):
@@ -170,13 +178,16 @@ def _window(node, channel, place, kernel, padding, outside=0) -> list:
     return elements
 
 
-def _requantize(total: np.ndarray, parameters: Requantize, skip: np.ndarray | None) -> np.ndarray:
+def _requantize(
+    total: np.ndarray, parameters: Requantize, tensors: Mapping[str, np.ndarray]
+) -> np.ndarray:
     activations = np.empty(total.shape, dtype=object)
     for position in itertools.product(*map(range, total.shape)):
         channel = position[0]
         scaled = total[position] * int(parameters.multiplier[channel])
-        if skip is not None:
-            product = int(skip[position]) * int(parameters.skip_multiplier[channel])
+        if parameters.skip is not None and parameters.skip_multiplier is not None:
+            skip = int(tensors[parameters.skip][position])
+            product = skip * int(parameters.skip_multiplier[channel])
             scaled += product * 2**parameters.skip_shift
         if parameters.offset is not None:
             scaled += int(parameters.offset[channel])

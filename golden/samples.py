@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.integer_network import run
 from adq.golden.network import INPUT, ActivationFormat, Network
 
@@ -113,9 +114,9 @@ class Artifact:
 
     network: Network
     samples: Samples
-    generator: dict
+    generator: JsonObject
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         contents = _contents(self.network, len(self.samples))
         _check_tensors(contents, self.samples.tensors())
         samples = self.samples

@@ -85,17 +85,17 @@ def use_of_layer(
     """
     matrix, _ = operands(network, name, layer_input)
     plan = plan_layer(network, name, len(matrix), tile)
-    layer, bits = network[name], plan.jobs[0].activation_bits
+    layer, bits = network.matrix_layer(name), plan.jobs[0].activation_bits
     planes = _Planes(plan, matrix)
     sequence = []
     counts = dict.fromkeys(("useful", "sign", "rows", "columns", "zeros"), 0)
     for job in plan.jobs:
         groups = job.groups.stop - job.groups.start
         outputs = job.outputs.stop - job.outputs.start
-        cycles = []
+        block_cycles = []
         for block in range(job.blocks.start, job.blocks.stop):
             done, zero = planes.of(job.groups, block, job.vectors)
-            cycles.append(done + zero)  # a vector of zeros takes a cycle, too
+            block_cycles.append(done + zero)  # a vector of zeros takes a cycle, too
             rows = min(groups * plan.rows - block * tile.rows, tile.rows)
             weights = rows * outputs // groups  # each row holds the outputs of its group
             counts["useful"] += done * weights * layer.weight_bits
@@ -103,7 +103,7 @@ def use_of_layer(
             counts["rows"] += done * (tile.rows - rows) * tile.columns
             counts["columns"] += done * (rows * tile.columns - weights * job.weight_bits)
             counts["zeros"] += zero * tile.rows * tile.columns
-        sequence.append((job.weight_bits, cycles))
+        sequence.append((job.weight_bits, block_cycles))
     cycles = tile.sequence_cycles(sequence)
     array = tile.rows * tile.columns
     starts = len(sequence) * (tile.start_latency - 1)
@@ -183,12 +183,16 @@ class _Planes:
         last = min(first + height, groups.stop * rows)
         mask = (1 << self.plan.jobs[0].activation_bits) - 1
         any_row = self._any_bit(range(first, last)).astype(np.int64) & mask
-        return np.frexp(any_row.astype(np.float64))[1]  # bit length
+        bit_length: np.ndarray = np.frexp(any_row.astype(np.float64))[1]
+        return bit_length
 
     def _any_bit(self, rows: range) -> np.ndarray:
         """Bits that are set in any of some rows, of each vector; a row at a time of windows."""
         if isinstance(self.matrix, np.ndarray):
-            return np.bitwise_or.reduce(self.matrix[:, rows.start : rows.stop], axis=1)
+            any_bit: np.ndarray = np.bitwise_or.reduce(
+                self.matrix[:, rows.start : rows.stop], axis=1
+            )
+            return any_bit
         bits = self.matrix.row(rows[0]).copy()
         for row in rows[1:]:
             bits |= self.matrix.row(row)

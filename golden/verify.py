@@ -65,9 +65,14 @@ def doubts(artifact: Artifact) -> list[str]:
 class Integers(Protocol):
     """Integers of a batch by node: an artifact's samples, or the trace of an implementation."""
 
-    accumulators: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-    classes: np.ndarray
+    @property
+    def accumulators(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def classes(self) -> np.ndarray: ...
 
 
 def verify_artifact(

@@ -104,8 +104,8 @@ class Builder(Integers):
     def output(self, value: Pending) -> str:
         """Add what the network returns without a quantizer: its accumulators where they suffice."""
         one_scale = np.unique(value.unit).size == 1 and value.unit[0] > 0
-        if value.is_layer and value.is_bare and one_scale:
-            bias = integer_bias(value)
+        bias = integer_bias(value)
+        if bias is not None and value.is_bare and one_scale:
             node = value.make(name=self.unique(value.name), bias=bias.whole, requantize=None)
             name = self.append(node)
             self._know_accumulators(name, value, bias)
@@ -209,7 +209,9 @@ class Builder(Integers):
         unit, ratio = float(value.unit[0]), np.float32(value.factor[0] / value.unit[0])
         if value.make.func is Rescale and skip is None:
             tensor = value.make.keywords["input"]
-            sums = Grid(tensor=tensor, shape=self.shapes[tensor], scale=unit, zero=-value.shift)
+            sums: Grid | None = Grid(
+                tensor=tensor, shape=self.shapes[tensor], scale=unit, zero=-value.shift
+            )
             if self.formats[tensor].bits > MAXIMUM_TABLE_BITS:
                 return None
         else:
@@ -220,8 +222,8 @@ class Builder(Integers):
                 least=-np.inf, most=np.inf, moves=(),
             )  # fmt: skip
             sums = self.exactly(plain, most=MAXIMUM_TABLE_BITS)
-            if sums is None:
-                return None
+        if sums is None:
+            return None
         offset = np.float32(value.offset[0])
         least, most = np.float32(value.least), np.float32(value.most)
         return Tabled(

@@ -32,7 +32,7 @@ def parse_model(data: bytes, where: str) -> onnx.ModelProto:
 
     """
     try:
-        model = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise OnnxError(f"{where}: not an ONNX graph: export again") from None
     require_self_contained(model, where)

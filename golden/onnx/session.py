@@ -61,8 +61,7 @@ def run_onnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Tr
         ]
     except Exception as error:
         raise OnnxError(f"ONNX Runtime does not run the graph: {_first_line(error)}") from None
-    tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
-    return _trace(network, dict(tensors))
+    return _trace(network, _joined(names, batches))
 
 
 def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Trace:
@@ -95,8 +94,12 @@ def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> T
             batches.append([tensors[name] for name in names])
         except Exception as error:
             raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
-    tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
-    return _trace(network, dict(tensors))
+    return _trace(network, _joined(names, batches))
+
+
+def _joined(names: list[str], batches: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """Join the tensors of batches, by name."""
+    return dict(zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True))
 
 
 def _pieces(model: onnx.ModelProto, wanted: list[str]) -> list[onnx.ModelProto]:

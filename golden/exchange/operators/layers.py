@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from adq.golden.exchange.context import Context
 from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import Operator
-from adq.golden.exchange.shapes import flattening, padded, window
+from adq.golden.exchange.operators.context import Context
+from adq.golden.exchange.operators.shapes import flattening
+from adq.golden.exchange.operators.windows import padded, window
 from adq.golden.exchange.values import Grid, Pending, Value, Weights
 from adq.golden.im2col import output_size
-from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply
+from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply, Node
 
 
 def convolution(context: Context, operator: Operator) -> Pending:
@@ -147,7 +148,7 @@ def _layer(
     grid: Grid,
     weights: Weights,
     bias: np.ndarray | Weights | None,
-    make: functools.partial,
+    make: functools.partial[Node],
 ) -> Pending:
     """Return a layer's sums of products, whose zero point will be in its bias."""
     if weights.bits > 16:
