@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors
@@ -27,6 +28,7 @@ __all__ = [
     "GRAPHS",
     "Artifact",
     "ArtifactError",
+    "Dialect",
     "NodeAgreement",
     "Samples",
     "StoredArtifact",
@@ -38,7 +40,10 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
-GRAPHS = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
+Dialect = Literal["onnx", "qonnx"]
+"""Operators of a graph: ONNX's own alone, or with those of QONNX."""
+
+GRAPHS: dict[Dialect, str] = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
 """Files that an artifact may hold beside its integers: its network as a graph, by dialect."""
 
 MAXIMUM_MANIFEST_BYTES = 2**22
@@ -66,13 +71,13 @@ class StoredArtifact:
     """Contents of an artifact's folder: the artifact, and the graphs that its manifest lists."""
 
     artifact: Artifact
-    graphs: Mapping[str, bytes]
+    graphs: Mapping[Dialect, bytes]
     """Contents of the graph files by dialect. Their bytes are those that the manifest lists; what
     graph they hold is checked by ``adq.golden.onnx.check.require_graph_of``."""
 
 
 def write_artifact(
-    directory: str | Path, artifact: Artifact, graphs: Mapping[str, bytes] | None = None
+    directory: str | Path, artifact: Artifact, graphs: Mapping[Dialect, bytes] | None = None
 ) -> None:
     """Write an artifact to a folder, or replace the artifact there.
 
@@ -179,7 +184,7 @@ def read_stored(directory: str | Path) -> StoredArtifact:
 def _parse_tensors(data: bytes, listed: dict[str, JsonObject]) -> dict[str, np.ndarray]:
     """Parse a tensor file, and check its header against the manifest's list."""
     try:
-        found = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]  # its own
+        found = dict(safetensors.deserialize(data))
     except safetensors.SafetensorError as error:
         raise ArtifactError(f"not a safetensors file ({error})") from None
     for name in sorted(found.keys() ^ listed.keys()):

@@ -172,7 +172,7 @@ def _logits(network: Network, inputs: np.ndarray) -> np.ndarray:
 def _requantized(
     network: Network, node: Requantizing, parameters: Requantize, tensors: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """Activations of a node, in floating point wide enough for their readers."""
+    """Return the activations of a node, in floating point wide enough for their readers."""
     source = tensors[node.input]
     output = np.empty((*network.shapes[node.name], source.shape[-1]), dtype=np.float32)
     exact = network.bounds[node.name].requantized < EXACT_FLOAT64
@@ -298,7 +298,7 @@ def _blocks(
 
 
 def _rearranged(network: Network, node: Node, sources: list[np.ndarray]) -> np.ndarray:
-    """Output of a node that multiplies nothing, (C, H, W, N) or (F, N)."""
+    """Return the output of a node that multiplies nothing, (C, H, W, N) or (F, N)."""
     source = sources[0]
     match node:
         case MaxPool2d():
@@ -335,7 +335,7 @@ def _elements(
 
 
 def _padded(source: np.ndarray, padding: tuple[int, int], fill: int) -> np.ndarray:
-    """Images (C, H, W, N) with ``fill`` around them."""
+    """Return images (C, H, W, N) with ``fill`` around them."""
     vertical, horizontal = padding
     channels, height, width, images = source.shape
     shape = (channels, height + 2 * vertical, width + 2 * horizontal, images)

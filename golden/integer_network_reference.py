@@ -30,6 +30,9 @@ from adq.golden.network import (
     Rescale,
 )
 
+BELOW_ALL = -(2**63)
+"""An integer below those of all formats: padding is never the largest."""
+
 
 def run(network: Network, inputs: np.ndarray) -> Trace:
     """Run a network on integer images (N, C, H, W), as ``adq.golden.integer_network.run`` does."""
@@ -102,7 +105,7 @@ def _accumulate(
     source_format: ActivationFormat,
     shape: tuple[int, ...],
 ) -> np.ndarray:
-    """Accumulators of one image, in the node's shape."""
+    """Return the accumulators of one image, in the node's shape."""
     total = np.empty(shape, dtype=object)
     for position in itertools.product(*map(range, shape)):
         if isinstance(node, AveragePool2d):
@@ -153,8 +156,8 @@ def _looked_up(node: Lookup, source: np.ndarray, source_format: ActivationFormat
 def _largest(node: MaxPool2d, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     largest = np.empty(shape, dtype=object)
     for channel, *place in itertools.product(*map(range, shape)):
-        window = _window(node, source[channel], place, node.kernel, node.padding, outside=None)
-        largest[channel, *place] = max(value for value in window if value is not None)
+        window = _window(node, source[channel], place, node.kernel, node.padding, outside=BELOW_ALL)
+        largest[channel, *place] = max(window)
     return largest
 
 
@@ -164,9 +167,11 @@ def _window(
     place: Sequence[int],
     kernel: tuple[int, int],
     padding: tuple[int, int],
-    outside: int | None = 0,
-) -> list[int | None]:
-    """Elements of one window of a channel (H, W), with ``outside`` where it is padding."""
+    outside: int = 0,
+) -> list[int]:
+    """Return the elements of one window of a channel (H, W), with ``outside`` where it is
+    padding.
+    """
     elements = []
     for row in range(kernel[0]):
         for column in range(kernel[1]):

@@ -221,7 +221,7 @@ class Network:
         return [int(weights) * magnitude for weights in sums]
 
     def accumulator_bits(self, name: str) -> int:
-        """Bits in two's complement of a node's accumulator, whatever its input.
+        """Return the bits in two's complement of a node's accumulator, whatever its input.
 
         They hold every partial sum of products, in any order, with and without the bias. The node
         is one of ``accumulating``.
@@ -351,7 +351,7 @@ class Network:
 
 
 def _signed_bits(least: int, most: int) -> int:
-    """Bits in two's complement that hold integers from ``least`` to ``most``."""
+    """Return the bits in two's complement that hold integers from ``least`` to ``most``."""
     return max(-least - 1 if least < 0 else 0, most).bit_length() + 1
 
 

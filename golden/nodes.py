@@ -42,7 +42,7 @@ class Node:
     """Tensor that it reads: an earlier node's name, or ``INPUT``."""
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the output for an input of ``shape``, or a ``NetworkError``."""
+        """Return the shape of the output for an input of ``shape``, or a ``NetworkError``."""
         raise NotImplementedError
 
     @property
@@ -200,7 +200,7 @@ class Conv2d(MatrixLayer):
         return rows, columns
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(I, H, W) to (O, OH, OW)."""
+        """Map (I, H, W) to (O, OH, OW)."""
         sides = self._slide(shape, self.kernel, self.stride, self.padding, self.dilation)
         channels = self.groups * self.weight.shape[1]
         check(
@@ -218,7 +218,7 @@ class Linear(MatrixLayer):
         self._check_layer(2)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(I,) to (O,)."""
+        """Map (I,) to (O,)."""
         check(
             shape == (self.rows,),
             f"{self.name} has weights for {self.rows} inputs, but {self.input} has shape {shape}",
@@ -242,7 +242,7 @@ class MaxPool2d(Node):
         )
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) to (C, OH, OW)."""
+        """Map (C, H, W) to (C, OH, OW)."""
         return (shape[0], *self._slide(shape, self.kernel, self.stride, self.padding))
 
 
@@ -258,7 +258,7 @@ class AveragePool2d(Requantizing):
         self._check_pairs(kernel=self.kernel, stride=self.stride)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) to (C, OH, OW)."""
+        """Map (C, H, W) to (C, OH, OW)."""
         return (shape[0], *self._slide(shape, self.kernel, self.stride, (0, 0)))
 
 
@@ -274,7 +274,7 @@ class Rescale(Requantizing):
     requantize: Requantize
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape
 
 
@@ -283,7 +283,7 @@ class Flatten(Node):
     """Reshape (C, H, W) to (C*H*W,), in this order."""
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to one dimension."""
+        """Map any shape to one dimension."""
         return (math.prod(shape),)
 
 
@@ -301,7 +301,7 @@ class Reshape(Node):
         )
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to one of as many elements."""
+        """Map any shape to one of as many elements."""
         check(
             math.prod(shape) == math.prod(self.to),
             f"{self.name}: {self.input} has shape {shape}, which is not as many integers as "
@@ -344,7 +344,7 @@ class Gather(Node):
         return self.channels, self.rows, self.columns
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) or (F,) to as many axes."""
+        """Map (C, H, W) or (F,) to as many axes."""
         check(
             len(shape) == len(self.positions),
             f"{self.name} chooses along {len(self.positions)} axes, but {self.input} has shape "
@@ -373,7 +373,7 @@ class Concat(Node):
         return (self.input, *self.others)
 
     def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Shape of the output for inputs of these shapes, or a ``NetworkError``."""
+        """Return the shape of the output for inputs of these shapes, or a ``NetworkError``."""
         check(
             len({shape[1:] for shape in shapes}) == 1,
             f"{self.name}: its tensors have shapes {shapes}, which differ in more than channels",
@@ -401,7 +401,7 @@ class Lookup(Node):
         object.__setattr__(self, "table", table)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape
 
     def output_format(self, source: ActivationFormat) -> ActivationFormat:
@@ -428,5 +428,5 @@ class Multiply(Requantizing):
         return (self.input, self.other, *super().reads[1:])
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape

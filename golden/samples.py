@@ -1,4 +1,4 @@
-"""What an artifact holds: a network, and every integer that it computes for some images."""
+"""Contents of an artifact: a network, and every integer that it computes for some images."""
 
 import dataclasses
 from typing import NamedTuple
@@ -126,7 +126,7 @@ class Artifact:
 
 
 class _Content(NamedTuple):
-    """What a tensor of samples must be."""
+    """Shape, range and type that a tensor of samples must have."""
 
     shape: tuple[int, ...]
     lo: int
@@ -139,7 +139,7 @@ class _Content(NamedTuple):
 
 
 def _contents(network: Network, count: int) -> dict[str, _Content]:
-    """Tensors of ``count`` samples, by name, in the file's order."""
+    """Return the tensors of ``count`` samples, by name, in the file's order."""
     int64 = np.iinfo(np.int64)
     choices, *places = network.shapes[network.outputs[0]]
     classes = _Content((count, *places), 0, choices - 1, int64.dtype)

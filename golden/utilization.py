@@ -1,4 +1,4 @@
-"""What a plan costs on its tile: cycles, and which share of the array's work is useful.
+"""Cost of a plan on its tile: cycles, and which share of the array's work is useful.
 
 In every cycle the array could do R x C products of one weight bit and one activation bit. What of
 this is lost, and to what, is counted plane by plane from the activations themselves, since the
@@ -177,7 +177,7 @@ class _Planes:
         return self.counts[key][vectors.start]
 
     def _left(self, groups: slice, block: int) -> np.ndarray:
-        """Planes left of each of the layer's vectors."""
+        """Return the planes left of each of the layer's vectors."""
         rows, height = self.plan.rows, self.plan.tile.rows
         first = groups.start * rows + block * height
         last = min(first + height, groups.stop * rows)
@@ -187,7 +187,9 @@ class _Planes:
         return bit_length
 
     def _any_bit(self, rows: range) -> np.ndarray:
-        """Bits that are set in any of some rows, of each vector; a row at a time of windows."""
+        """Return the bits that are set in any of some rows, of each vector; a row at a time of
+        windows.
+        """
         if isinstance(self.matrix, np.ndarray):
             any_bit: np.ndarray = np.bitwise_or.reduce(
                 self.matrix[:, rows.start : rows.stop], axis=1

@@ -17,7 +17,7 @@ images of the checked-in networks lie up to 0.17 from it."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NodeAgreement:
-    """How the integers of one node compare with the same computed by another implementation."""
+    """Comparison of a node's integers with those that another implementation computed."""
 
     node: str
     operation: str

@@ -1,7 +1,6 @@
 """Builds the integer network: a node where a quantizer makes integers of what was computed."""
 
 import dataclasses
-import functools
 import itertools
 
 import numpy as np
@@ -22,6 +21,7 @@ from adq.golden.exchange.values import (
     Pending,
     Quantizer,
     Tabled,
+    making,
 )
 from adq.golden.network import Network
 from adq.golden.nodes import INPUT, MAXIMUM_TABLE_BITS, AveragePool2d, Lookup, Rescale
@@ -66,7 +66,7 @@ class Builder(Integers):
         bound = self.formats[grid.tensor].magnitude + abs(grid.zero)
         return Pending(
             name=name,
-            make=functools.partial(Rescale, input=grid.tensor),
+            make=making(Rescale, input=grid.tensor),
             shape=grid.shape,
             unit=unit,
             factor=unit,
@@ -128,7 +128,7 @@ class Builder(Integers):
     # Parts
 
     def _same(self, grid: Grid, quantizer: Quantizer) -> Codes | None:
-        """Integers as they are, where a quantizer changes none of them."""
+        """Return integers as they are, where a quantizer changes none of them."""
         if np.float32(grid.scale) != np.float32(quantizer.scale):
             return None
         source = self.formats[grid.tensor]

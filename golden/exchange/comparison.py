@@ -40,7 +40,7 @@ _FLOAT32_ERROR = 2.0**-20
 
 @dataclasses.dataclass
 class NodeComparison:
-    """How a node's integers differ from the file's, on the file's own inputs of the node."""
+    """Difference of a node's integers from the file's, on the file's own inputs of the node."""
 
     node: str
     operation: str
@@ -198,7 +198,7 @@ class _Forced:
             )
 
     def _of_file(self, name: str) -> np.ndarray | None:
-        """Integers of a tensor that the file holds, as integers or in real numbers."""
+        """Return the integers of a tensor that the file holds, as integers or in real numbers."""
         codes = self.imported.codes.get(name)
         if codes is not None and codes[0] in self.tensors:
             whole = self.tensors[codes[0]].astype(np.int64) - codes[1]

@@ -215,7 +215,7 @@ def _opset(model: onnx.ModelProto) -> int:
 def _needed(
     graph: onnx.GraphProto, given: set[str], outputs: tuple[str, ...]
 ) -> list[onnx.NodeProto]:
-    """Nodes that an output needs, in the file's order, which must be topological."""
+    """Return the nodes that an output needs, in the file's order, which must be topological."""
     made = set(given)
     for node in graph.node:
         for name in node.input:
@@ -301,7 +301,7 @@ def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
 
 
 def _input(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape of one image, and type of its elements."""
+    """Return the shape of one image, and type of its elements."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
         raise ExchangeError(f"input {value.name!r} has no shape: export with a fixed image size")

@@ -47,7 +47,7 @@ _REFUSED = {
     "ConvTranspose": "has no integer form here: use nearest upsampling and a convolution",
 }
 
-OPERATORS: dict[str, Callable[[Context, Operator], object]] = {
+OPERATORS: dict[str, Callable[[Context, Operator], Value]] = {
     **QUANTIZING,
     **LAYERS,
     **ELEMENTWISE,

@@ -22,7 +22,7 @@ _EXACT = 1e-9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """How a node's activations can differ from real arithmetic with the file's numbers."""
+    """Largest difference of a node's activations from real arithmetic with the file's numbers."""
 
     node: str
     exact: bool
@@ -113,19 +113,21 @@ def requantization(
         skip_multiplier=(None if value.skip is None else np.full(len(multiplier), skip_multiplier)),
         offset=offset if offset.any() else None,
     )
-    error = float(errors.max())
-    exact = error < _EXACT
+    largest = float(errors.max())
+    exact = largest < _EXACT
     halves = rounding == "nearest" and _meets_halves(requantize)
     return requantize, Rounding(
         node=name,
         exact=exact,
-        error=0.0 if exact else error,
+        error=0.0 if exact else largest,
         halves_up=exact and halves,
     )
 
 
 def _meets_halves(requantize: Requantize) -> bool:
-    """Whether some integers stand before a half: a multiple of all factors, plus the offset."""
+    """Return whether some integers stand before a half: a multiple of all factors, plus the
+    offset.
+    """
     if not requantize.shift:
         return False
     offsets = requantize.offset

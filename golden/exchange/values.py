@@ -10,6 +10,7 @@ Notation used for shapes: C channels. The shapes of tensors leave out N.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ one: the format rounds halves up."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IntegerForm:
-    """How a range of integers around a zero is coded in a format of the network."""
+    """Coding of a range of integers around a zero in a format of the network."""
 
     format: ActivationFormat
     zero: int
@@ -73,7 +74,7 @@ class Quantizer:
     """Whether the zero is added before it rounds, as QONNX does."""
 
     def form(self, least: float = -np.inf, most: float = np.inf) -> IntegerForm:
-        """Integers q - zero of real numbers that are clipped to ``least`` and ``most``."""
+        """Return integers q - zero of real numbers that are clipped to ``least`` and ``most``."""
         lo, hi = self.lo - self.zero, self.hi - self.zero
         lo, hi = (
             int(min(max(float(self._rounded(limit / self.scale)), lo), hi))
@@ -152,6 +153,11 @@ class Move:
 
     name: str
     make: Callable[..., Node]
+
+
+def making(kind: type[Node], **fields: Any) -> functools.partial[Node]:
+    """Return what makes a node of a kind, with some of its fields."""
+    return functools.partial(kind, **fields)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

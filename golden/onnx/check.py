@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import onnx
 from google.protobuf.message import DecodeError
 
+from adq.golden.artifact import Dialect
 from adq.golden.network import Network
-from adq.golden.onnx.graph import QONNX_DOMAIN, Dialect, build_model
+from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
 
 DOMAINS = frozenset({"", "ai.onnx", QONNX_DOMAIN})
 """Domains whose operators are run."""

@@ -16,14 +16,14 @@ import dataclasses
 import itertools
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from adq.golden.artifact import read_artifact, write_artifact
+from adq.golden.artifact import Dialect, read_artifact, write_artifact
 from adq.golden.integer_network import EXACT_FLOAT32
 from adq.golden.network import (
     EXACT_FLOAT64,
@@ -43,8 +43,6 @@ from adq.golden.network import (
     Requantizing,
     Reshape,
 )
-
-Dialect = Literal["onnx", "qonnx"]
 
 LOGITS = "logits"
 """Name of the graph's first output: int64 (N, classes, ...), in QONNX float64. Further outputs are
@@ -97,9 +95,9 @@ def add_graphs(directory: str | Path, dialects: Collection[Dialect]) -> None:
 
     """
     artifact = read_artifact(directory)
-    graphs: dict[str, bytes] = {}
-    for dialect in dialects:
-        graphs[dialect] = build_model(artifact.network, dialect).SerializeToString()
+    graphs = {
+        dialect: build_model(artifact.network, dialect).SerializeToString() for dialect in dialects
+    }
     write_artifact(directory, artifact, graphs)
 
 
@@ -179,7 +177,7 @@ class _Lowering:
         return tensor if dtype == wanted else self._cast(tensor, wanted)
 
     def _by_channel(self, node: Node, integers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """One number a channel, beside the axes of the node's tensor."""
+        """Return one number a channel, beside the axes of the node's tensor."""
         return integers.astype(dtype).reshape(-1, *[1] * (len(self._shape(node)) - 1))
 
     def _quant(self, tensor: str, target: ActivationFormat, output: str | None = None) -> str:
@@ -409,7 +407,7 @@ class _Lowering:
 
 
 def _has_quant(target: ActivationFormat) -> bool:
-    """Whether ``Quant`` says this format: its signed bit is -1 or 1, ours is -1 or 0."""
+    """Return whether ``Quant`` says this format: its signed bit is -1 or 1, ours is -1 or 0."""
     return target.bits > 1 or not target.signed
 
 

@@ -286,7 +286,7 @@ class _Lowering:
         return self._add("Mul", tensor, constant, output=f"{node.name}/{what}")
 
     def _by_channel(self, node: Node, numbers: np.ndarray) -> np.ndarray:
-        """One number a channel, beside a tensor's axes but N: hls4ml knows no N."""
+        """Return one number a channel, beside a tensor's axes but N: hls4ml knows no N."""
         return numbers.reshape(-1, *[1] * (len(self.network.shapes[node.name]) - 1))
 
     def _gather(self, node: Gather, source: str) -> str:
@@ -317,7 +317,7 @@ class _Lowering:
 
 
 def _offset(requantize: Requantize) -> np.ndarray:
-    """Offsets of a requantization in real numbers."""
+    """Return the offsets of a requantization in real numbers."""
     if requantize.offset is None:
         return np.zeros(len(requantize.multiplier))
     units: np.ndarray = np.ldexp(requantize.offset.astype(np.float64), -requantize.shift)
@@ -325,7 +325,9 @@ def _offset(requantize: Requantize) -> np.ndarray:
 
 
 def _padding(line: np.ndarray, side: int) -> tuple[int, int] | None:
-    """Zeros before and behind all positions of an axis in order, or None for another choice."""
+    """Return zeros before and behind all positions of an axis in order, or None for another
+    choice.
+    """
     inside = np.flatnonzero(line >= 0)
     if not np.array_equal(line[inside], np.arange(side)) or len(inside) != side:
         return None

@@ -12,7 +12,7 @@ field. What holds between fields and the platform's sizes is checked by
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "DESCRIPTOR_BYTES",
@@ -76,7 +76,7 @@ class When:
     was begun before ends first."""
 
 
-def number(word: int, bit: int, bits: int, least: int, most: int | None = None):
+def number(word: int, bit: int, bits: int, least: int, most: int | None = None) -> Any:
     """Declare a field: ``bits`` bits from ``bit`` of the 32-bit word ``word``, with its range."""
     most = (1 << bits) - 1 if most is None else most
     return dataclasses.field(

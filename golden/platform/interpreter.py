@@ -109,13 +109,13 @@ class Interpreter:
 
     def run(self) -> Iterator[Executed]:
         """Run the program, and yield what each ``Layer`` computes, as it computes it."""
-        levels = [index for index, d in enumerate(self._descriptors) if isinstance(d, Loop)]
-        done = dict.fromkeys(levels, 0)
+        loops = {index: d for index, d in enumerate(self._descriptors) if isinstance(d, Loop)}
+        done = dict.fromkeys(loops, 0)
         index = 0
         while True:
             descriptor = self._descriptors[index]
-            image = sum(done[at] << self._descriptors[at].images_log for at in levels)
-            last = all(done[at] == self._descriptors[at].count - 1 for at in levels)
+            image = sum(done[at] << loop.images_log for at, loop in loops.items())
+            last = all(done[at] == loop.count - 1 for at, loop in loops.items())
             if isinstance(descriptor, End):
                 return
             index += 1
@@ -255,7 +255,8 @@ class Interpreter:
                 fetched = np.take_along_axis(np.concatenate(part, axis=1), chosen, axis=1)
             negative = d.source_signed and plane == d.source_planes - 1
             values += fetched.astype(np.int64) * (-(1 << plane) if negative else 1 << plane)
-        return ((values * mask).astype(np.float64) @ weights.T).astype(np.int64)
+        sums: np.ndarray = (values * mask).astype(np.float64) @ weights.T
+        return sums.astype(np.int64)
 
     def _requantized(
         self,
@@ -272,7 +273,9 @@ class Interpreter:
             records,
             dtype=[("multiplier", "<i2"), ("skip", "<i2"), ("unused", "<i4"), ("constant", "<i8")],
         )
-        total = sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        total: np.ndarray = (
+            sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        )
         if d.skip:
             skip = self._skip(d, images, rows * inside, columns * inside)
             total += (skip * parameters["skip"].astype(np.int64)) << d.skip_shift
@@ -280,7 +283,8 @@ class Interpreter:
             return total
         least = -(1 << (d.target_planes - 1)) if d.target_signed else 0
         most = least + (1 << d.target_planes) - 1
-        return np.clip(total >> d.shift, least, most)
+        activations: np.ndarray = np.clip(total >> d.shift, least, most)
+        return activations
 
     def _skip(
         self, d: Layer, images: np.ndarray, rows: np.ndarray, columns: np.ndarray

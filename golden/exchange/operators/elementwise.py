@@ -109,7 +109,8 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _hard_sigmoid(x: np.ndarray, alpha: np.float32, beta: np.float32) -> np.ndarray:
-    return np.clip(alpha * x + beta, np.float32(0), np.float32(1))
+    limited: np.ndarray = np.clip(alpha * x + beta, np.float32(0), np.float32(1))
+    return limited
 
 
 def _limited(context: Context, operator: Operator, least: float, most: float) -> Pending:

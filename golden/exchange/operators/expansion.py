@@ -99,7 +99,7 @@ class _Expansion:
         )
         return output
 
-    def _real(self, place: int, **attributes: int) -> str:
+    def _real(self, place: int, **attributes: Any) -> str:
         """Dequantize a tensor whose scale and zero point follow it."""
         parts = [self._input(each) for each in range(place, place + 3)]
         if not all(parts[:2]):

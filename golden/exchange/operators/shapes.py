@@ -19,6 +19,7 @@ from adq.golden.exchange.values import (
     Tabled,
     Value,
     Weights,
+    making,
 )
 from adq.golden.nodes import Flatten, Node, Reshape
 
@@ -138,7 +139,7 @@ def softmax(context: Context, operator: Operator) -> Value:
 def flattening(value: Pending) -> Pending:
     """Return a value whose integers will be flattened."""
     size = (math.prod(value.shape),)
-    move = Move(name=f"{value.name}.flat", make=functools.partial(Flatten))
+    move = Move(name=f"{value.name}.flat", make=making(Flatten))
     return dataclasses.replace(value, shape=size, moves=(*value.moves, move))
 
 
@@ -157,9 +158,9 @@ def _shaped(
 ) -> Value:
     if shape == value.shape:
         return value
-    make: functools.partial[Node] = functools.partial(Flatten)
+    make: functools.partial[Node] = making(Flatten)
     if len(shape) > 1:
-        make = functools.partial(Reshape, to=shape)
+        make = making(Reshape, to=shape)
     return moved(context, operator, value, make)
 
 

@@ -1,7 +1,6 @@
 """Reads windows that slide over images: their sides, their padding, maximum pooling."""
 
 import dataclasses
-import functools
 import math
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import MAXIMUM_ELEMENTS, Operator
 from adq.golden.exchange.operators.context import Context
 from adq.golden.exchange.operators.shapes import movable, moved
-from adq.golden.exchange.values import Grid, Value
+from adq.golden.exchange.values import Grid, Value, making
 from adq.golden.nodes import Concat, Flatten, Gather, MaxPool2d, Rescale, Reshape
 from adq.golden.requantize import Requantize
 
@@ -165,7 +164,7 @@ def max_pool(context: Context, operator: Operator) -> Value:
     sides, stride, pads, dilation, _ = window(context, operator, value.shape, storage_order=0)
     if dilation != (1, 1) or pads[:2] != pads[2:]:
         raise operator.error("is dilated, or padded at one side more than at the other")
-    make = functools.partial(MaxPool2d, kernel=sides, stride=stride, padding=pads[:2])
+    make = making(MaxPool2d, kernel=sides, stride=stride, padding=pads[:2])
     return moved(context, operator, value, make)
 
 
@@ -176,7 +175,7 @@ def global_max_pool(context: Context, operator: Operator) -> Value:
     if len(value.shape) != 3:
         raise operator.error(f"pools a tensor of shape {value.shape}: images are understood")
     sides = (value.shape[1], value.shape[2])
-    make = functools.partial(MaxPool2d, kernel=sides, stride=sides, padding=(0, 0))
+    make = making(MaxPool2d, kernel=sides, stride=sides, padding=(0, 0))
     return moved(context, operator, value, make)
 
 
@@ -202,7 +201,7 @@ def _around(side: int, before: int, after: int) -> np.ndarray:
 def _same(
     shape: tuple[int, ...], reach: list[int], stride: tuple[int, int], *, upper: bool
 ) -> Pads:
-    """Padding with which the output has the image's sides over the stride."""
+    """Return the padding with which the output has the image's sides over the stride."""
     total = [
         max((math.ceil(side / step) - 1) * step + width - side, 0)
         for side, width, step in zip(shape[1:], reach, stride, strict=True)
@@ -213,7 +212,7 @@ def _same(
 
 
 def _is_cut(shape: tuple[int, ...], reach: list[int], stride: tuple[int, int], pads: Pads) -> bool:
-    """Whether rounding up gives more windows than rounding down."""
+    """Return whether rounding up gives more windows than rounding down."""
     return any(
         (shape[axis + 1] + pads[axis] + pads[axis + 2] - reach[axis]) % stride[axis]
         for axis in (0, 1)

@@ -48,7 +48,7 @@ class Bench(StrEnum):
 
 
 def module(folder: str) -> str:
-    """Module of a folder's tests."""
+    """Return the module of a folder's tests."""
     return f"adq.verif.cocotb.{folder}.test_{folder}"
 
 
