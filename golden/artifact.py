@@ -11,11 +11,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from adq.golden import manifest as manifests
 from adq.golden.files.directory import replace_directory, staged_directory, sync, write_synced
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.files.reading import FileError, open_descriptor, read_file
 from adq.golden.files.stored_arrays import Array, CheckedFile
 from adq.golden.files.tensor_files import DTYPES, narrowest, parse_tensors, write_tensors
@@ -27,6 +29,7 @@ __all__ = [
     "GRAPHS",
     "Artifact",
     "ArtifactError",
+    "Dialect",
     "NodeAgreement",
     "Samples",
     "StoredArtifact",
@@ -38,7 +41,10 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
-GRAPHS = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
+Dialect = Literal["onnx", "qonnx"]
+"""Operators of a graph: ONNX's own alone, or with those of QONNX."""
+
+GRAPHS: dict[Dialect, str] = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
 """Files that an artifact may hold beside its integers: its network as a graph, by dialect."""
 
 MAXIMUM_MANIFEST_BYTES = 2**22
@@ -52,13 +58,13 @@ class StoredArtifact:
     """Contents of an artifact's folder: the artifact, and the graphs that its manifest lists."""
 
     artifact: Artifact
-    graphs: Mapping[str, bytes]
+    graphs: Mapping[Dialect, bytes]
     """Contents of the graph files by dialect. Their bytes are those that the manifest lists; what
     graph they hold is checked by ``adq.golden.onnx.check.require_graph_of``."""
 
 
 def write_artifact(
-    directory: str | Path, artifact: Artifact, graphs: Mapping[str, bytes] | None = None
+    directory: str | Path, artifact: Artifact, graphs: Mapping[Dialect, bytes] | None = None
 ) -> None:
     """Write an artifact to a folder, or replace the artifact there.
 
@@ -169,7 +175,7 @@ def read_stored(directory: str | Path) -> StoredArtifact:
     return StoredArtifact(artifact=artifact, graphs=graphs)
 
 
-def _listed_tensors(file: CheckedFile, listed: dict[str, dict]) -> dict[str, Array]:
+def _listed_tensors(file: CheckedFile, listed: dict[str, JsonObject]) -> dict[str, Array]:
     """Return the tensors of a file, held against the manifest's list.
 
     Those of the network are read; samples are read where a part of them is taken.
@@ -194,7 +200,7 @@ def _listed_tensors(file: CheckedFile, listed: dict[str, dict]) -> dict[str, Arr
     return {name: found[name] if name.startswith(SAMPLES) else found[name][:] for name in listed}
 
 
-def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None:
+def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, JsonObject]) -> None:
     """Refuse a graph that the manifest does not list: a user would take it for the network's
     graph.
     """
@@ -206,7 +212,7 @@ def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None
             )
 
 
-def _open_listed(manifest: Path, name: str, entry: dict) -> CheckedFile:
+def _open_listed(manifest: Path, name: str, entry: JsonObject) -> CheckedFile:
     """Open a file that the manifest lists, and check its size and checksum."""
     remedy = "do not trust this artifact, export it again"
     if not _FILE_NAME.fullmatch(name):

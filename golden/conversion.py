@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from adq.golden.files.stored_arrays import Array, chunks
-from adq.golden.network import Node
-from adq.golden.requantize import Requantize, skip_multiplier_and_shift
+from adq.golden.network import AveragePool2d, MatrixLayer, Multiply, Node, Rescale
+from adq.golden.requantize import skip_multiplier_and_shift
 from adq.golden.samples import Artifact, Samples
 
 
@@ -58,8 +58,10 @@ def _differing(one: Array, other: Array) -> int:
 
 
 def _narrowed(node: Node) -> Node:
-    requantize: Requantize | None = getattr(node, "requantize", None)
-    if requantize is None or not requantize.has_wide_skip:
+    if not isinstance(node, MatrixLayer | AveragePool2d | Rescale | Multiply):
+        return node
+    requantize = node.requantize
+    if requantize is None or requantize.skip_multiplier is None or not requantize.has_wide_skip:
         return node
     real = np.ldexp(requantize.skip_multiplier.astype(np.float64), -requantize.shift)
     multiplier, shift = skip_multiplier_and_shift(real, requantize.shift)

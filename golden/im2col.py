@@ -84,7 +84,7 @@ class WindowMatrix:
         beyond = channel * steps[1] + row * steps[4] + column * steps[5]
         return padded.reshape(-1).take((first[:, None] + beyond) // self.dtype.itemsize)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """Form the whole matrix."""
         whole = self[:, :]
         return whole if dtype is None else whole.astype(dtype, copy=False)

@@ -64,12 +64,12 @@ class JobPlan:
     @property
     def row_blocks(self) -> int:
         """B: row blocks of the job."""
-        return self.blocks.stop - self.blocks.start
+        return int(self.blocks.stop - self.blocks.start)
 
     @property
     def vector_count(self) -> int:
         """V: vectors of the job."""
-        return self.vectors.stop - self.vectors.start
+        return int(self.vectors.stop - self.vectors.start)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

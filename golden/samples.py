@@ -1,4 +1,4 @@
-"""What an artifact holds: a network, and every integer that it computes for some images."""
+"""Contents of an artifact: a network, and every integer that it computes for some images."""
 
 import dataclasses
 import math
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.files.stored_arrays import Array, Spool, cast, chunks, limits
 from adq.golden.integer_network import run
 from adq.golden.network import INPUT, ActivationFormat, Network
@@ -170,9 +171,9 @@ class Artifact:
 
     network: Network
     samples: Samples
-    generator: dict
+    generator: JsonObject
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         contents = _contents(self.network, len(self.samples))
         _check_tensors(contents, self.samples.tensors())
         samples = self.samples
@@ -182,7 +183,7 @@ class Artifact:
 
 
 class _Content(NamedTuple):
-    """What a tensor of samples must be."""
+    """Shape, range and type that a tensor of samples must have."""
 
     shape: tuple[int, ...]
     lo: int
@@ -195,7 +196,7 @@ class _Content(NamedTuple):
 
 
 def _contents(network: Network, count: int) -> dict[str, _Content]:
-    """Tensors of ``count`` samples, by name, in the file's order."""
+    """Return the tensors of ``count`` samples, by name, in the file's order."""
     int64 = np.iinfo(np.int64)
     choices, *places = network.shapes[network.outputs[0]]
     classes = _Content((count, *places), 0, choices - 1, int64.dtype)

@@ -1,4 +1,4 @@
-"""What a plan costs on its tile: cycles, and which share of the array's work is useful.
+"""Cost of a plan on its tile: cycles, and which share of the array's work is useful.
 
 In every cycle the array could do R x C products of one weight bit and one activation bit. What of
 this is lost, and to what, is counted plane by plane from the activations themselves, since the
@@ -88,17 +88,17 @@ def use_of_layer(network: Network, name: str, layer_input: Array, tile: TilePara
     """
     matrix, _ = operands(network, name, layer_input)
     plan = plan_layer(network, name, len(matrix), tile)
-    layer, bits = network[name], plan.jobs[0].activation_bits
+    layer, bits = network.matrix_layer(name), plan.jobs[0].activation_bits
     planes = _Planes(plan, matrix)
     sequence = []
     counts = dict.fromkeys(("useful", "sign", "rows", "columns", "zeros"), 0)
     for job in plan.jobs:
         groups = job.groups.stop - job.groups.start
         outputs = job.outputs.stop - job.outputs.start
-        cycles = []
+        block_cycles = []
         for block in range(job.blocks.start, job.blocks.stop):
             done, zero = planes.of(job.groups, block, job.vectors)
-            cycles.append(done + zero)  # a vector of zeros takes a cycle, too
+            block_cycles.append(done + zero)  # a vector of zeros takes a cycle, too
             rows = min(groups * plan.rows - block * tile.rows, tile.rows)
             weights = rows * outputs // groups  # each row holds the outputs of its group
             counts["useful"] += done * weights * layer.weight_bits
@@ -106,7 +106,7 @@ def use_of_layer(network: Network, name: str, layer_input: Array, tile: TilePara
             counts["rows"] += done * (tile.rows - rows) * tile.columns
             counts["columns"] += done * (rows * tile.columns - weights * job.weight_bits)
             counts["zeros"] += zero * tile.rows * tile.columns
-        sequence.append((job.weight_bits, cycles))
+        sequence.append((job.weight_bits, block_cycles))
     cycles = tile.sequence_cycles(sequence)
     array = tile.rows * tile.columns
     starts = len(sequence) * (tile.start_latency - 1)

@@ -19,7 +19,7 @@ images of the checked-in networks lie up to 0.17 from it."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NodeAgreement:
-    """How the integers of one node compare with the same computed by another implementation."""
+    """Comparison of a node's integers with those that another implementation computed."""
 
     node: str
     operation: str
@@ -67,9 +67,14 @@ def doubts(artifact: Artifact) -> list[str]:
 class Integers(Protocol):
     """Integers of a batch by node: an artifact's samples, or the trace of an implementation."""
 
-    accumulators: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-    classes: np.ndarray
+    @property
+    def accumulators(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def classes(self) -> np.ndarray: ...
 
 
 def verify_artifact(

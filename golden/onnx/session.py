@@ -170,7 +170,7 @@ def _pieces(model: onnx.ModelProto, wanted: list[str]) -> list[onnx.ModelProto]:
 
 
 def _tensors(network: Network) -> list[str]:
-    """Names of all tensors in which a graph holds the network's integers."""
+    """Return the names of all tensors in which a graph holds the network's integers."""
     accumulators = [accumulator_name(name) for name in network.accumulating]
     activations = [name for name in network.formats if name != INPUT]
     return [*accumulators, *activations, output_name(network, network.outputs[0])]

@@ -13,7 +13,7 @@
 import math
 from dataclasses import dataclass
 
-from adq.golden.platform.lowering import Step
+from adq.golden.platform.steps import Step
 from adq.rtl.platform.parameters import PlatformParameters
 
 STACKED_COST = 0.02

@@ -278,7 +278,8 @@ class Interpreter:
                 fetched = np.take_along_axis(np.concatenate(part, axis=1), chosen, axis=1)
             negative = d.source_signed and plane == d.source_planes - 1
             values += fetched.astype(np.int64) * (-(1 << plane) if negative else 1 << plane)
-        return ((values * mask).astype(np.float64) @ weights.T).astype(np.int64)
+        sums: np.ndarray = (values * mask).astype(np.float64) @ weights.T
+        return sums.astype(np.int64)
 
     def _requantized(
         self,
@@ -295,7 +296,9 @@ class Interpreter:
             records,
             dtype=[("multiplier", "<i2"), ("skip", "<i2"), ("unused", "<i4"), ("constant", "<i8")],
         )
-        total = sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        total: np.ndarray = (
+            sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        )
         if d.skip:
             skip = self._skip(d, images, rows * inside, columns * inside)
             total += (skip * parameters["skip"].astype(np.int64)) << d.skip_shift
@@ -303,7 +306,8 @@ class Interpreter:
             return total
         least = -(1 << (d.target_planes - 1)) if d.target_signed else 0
         most = least + (1 << d.target_planes) - 1
-        return np.clip(total >> d.shift, least, most)
+        activations: np.ndarray = np.clip(total >> d.shift, least, most)
+        return activations
 
     def _skip(
         self, d: Layer, images: np.ndarray, rows: np.ndarray, columns: np.ndarray

@@ -121,7 +121,7 @@ def export_network(
 
 
 def _labels(labels: torch.Tensor, samples: Samples) -> np.ndarray:
-    """Classes of samples as int64, or an ``ExportError``."""
+    """Return the classes of samples as int64, or an ``ExportError``."""
     labels = torch.as_tensor(labels).detach().cpu()
     shape, choices = samples.classes.shape, samples.logits.shape[1]
     if tuple(labels.shape) != shape:

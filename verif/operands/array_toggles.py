@@ -70,7 +70,8 @@ def _packed(bits: np.ndarray) -> np.ndarray:
 
 
 def _count(tree: AdderTree, words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
-    """Population count as the column counter computes it, whose nets are appended to ``nets``.
+    """Return the population count as the column counter computes it, whose nets are appended to
+    ``nets``.
 
     A carry that nothing reads is no net.
     """
@@ -91,8 +92,8 @@ def _add(
     width: int,
     nets: list[np.ndarray],
 ) -> list[np.ndarray]:
-    """The sum of bit slices, whose nets are appended; see :func:`adq.rtl.bit_slice.add`. The last
-    carry, which nothing reads, is no net.
+    """Return the sum of bit slices, whose nets are appended; see :func:`adq.rtl.bit_slice.add`. The
+    last carry, which nothing reads, is no net.
     """
     total: list[np.ndarray] = []
     for place in range(width):
@@ -113,7 +114,8 @@ def _add(
 def _fuser_toggles(
     parameters: TileParameters, counts: Sequence[np.ndarray], weight_bits: np.ndarray
 ) -> int:
-    """Toggles of the adders of pairs, quads and octets; see :class:`adq.rtl.shift_add.fuser.Fuser`.
+    """Return the toggles of the adders of pairs, quads and octets; see
+    :class:`adq.rtl.shift_add.fuser.Fuser`.
 
     Counts are bit slices (times, words). Here each column has words along time in their place:
     lanes then are halved as they are in the RTL, however few they are.
@@ -146,7 +148,7 @@ def _join(
     carry: np.ndarray | None,
     nets: list[np.ndarray],
 ) -> list[np.ndarray]:
-    """The low ``width`` bits of ``low + (high + carry) * 2**shift``."""
+    """Return the low ``width`` bits of ``low + (high + carry) * 2**shift``."""
     extended = high + high[-1:] * (width - shift - len(high))
     return low[:shift] + _add(low[shift:], extended, carry, width - shift, nets)
 
@@ -157,7 +159,7 @@ def _halves(words: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndar
 
 
 def _along_time(bits: np.ndarray) -> np.ndarray:
-    """Bits (times, lanes) as octets of eight times each, whose last one is repeated."""
+    """Return bits (times, lanes) as octets of eight times each, whose last one is repeated."""
     short = -len(bits) % 8
     return np.packbits(np.concatenate([bits, np.repeat(bits[-1:], short, axis=0)]), axis=0)
 

@@ -261,8 +261,8 @@ class _Run:
         blocks: list[slice],
         kw: int,
     ) -> None:
-        """Sums of octets, which are held, and the adders behind their register. Planes with no bit
-        set do not get here.
+        """Compute the sums of octets, which are held, and the adders behind their register. Planes
+        with no bit set do not get here.
         """
         p = self.parameters
         octets = sums
@@ -335,7 +335,7 @@ class _Run:
         negative: np.ndarray,
         gaps: np.ndarray,
     ) -> np.ndarray:
-        """An accumulator's adder; see :class:`adq.rtl.shift_add.accumulator.Accumulator`.
+        """Return an accumulator's adder; see :class:`adq.rtl.shift_add.accumulator.Accumulator`.
 
         A plane that counts negatively enters inverted, and with a carry. At a gap the sums are
         zero, and all else stays. Returns its sums (planes, outputs), without a sign.
@@ -474,7 +474,7 @@ def _products(
 
 
 def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
-    """Bits (blocks, R, C) of weights (blocks, R, outputs), least significant first."""
+    """Return bits (blocks, R, C) of weights (blocks, R, outputs), least significant first."""
     bits = weights[..., None] >> np.arange(weight_bits) & 1
     return bits.reshape(*weights.shape[:2], -1).astype(np.uint8)
 

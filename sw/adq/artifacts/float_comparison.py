@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.samples import Artifact
 from adq.quantization.assembly import assemble
 from adq.quantization.reading.network import Read
@@ -22,15 +23,15 @@ from adq.quantization.stages import Dropping, InputStage, Stage, Step
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """How a layer's integers, as real numbers, differ from the network's own tensor."""
+    """Difference of a layer's integers, as real numbers, from the network's own tensor."""
 
     node: str
     operation: str
     error: float
     """Root mean square of the difference, relative to that of the network's own tensor."""
 
-    def to_json(self) -> dict:
-        """All fields."""
+    def to_json(self) -> JsonObject:
+        """Return all fields as JSON values."""
         return asdict(self)
 
 
@@ -110,9 +111,12 @@ def _images(artifact: Artifact, network: nn.Module) -> torch.Tensor:
     return images
 
 
-def _run(graph: Graph, images: torch.Tensor, nodes: list) -> dict:
-    """Tensors of nodes for all images, computed by as many as the graph takes at a time."""
-    size, found = len(graph.probe), {node: [] for node in nodes}
+def _run(graph: Graph, images: torch.Tensor, nodes: list[fx.Node]) -> dict[fx.Node, np.ndarray]:
+    """Return the tensors of nodes for all images, computed by as many as the graph takes at a
+    time.
+    """
+    size = len(graph.probe)
+    found: dict[fx.Node, list[torch.Tensor]] = {node: [] for node in nodes}
     for first in range(0, len(images), size):
         batch = images[first : first + size]
         whole = torch.cat([batch, batch[-1:].expand(size - len(batch), *batch.shape[1:])])
@@ -120,6 +124,8 @@ def _run(graph: Graph, images: torch.Tensor, nodes: list) -> dict:
         for node in nodes:
             value = values[node]
             value = value[0] if isinstance(value, tuple | list) else value
+            if not isinstance(value, torch.Tensor):
+                raise AssertionError(f"{node.name} gives no tensor")
             found[node].append(value[: len(batch)].cpu())
     return {node: torch.cat(parts).numpy() for node, parts in found.items()}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from adq.golden import integer_network
 from adq.golden.artifact import GRAPHS, read_stored
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.network import Network
 from adq.golden.verify import NodeAgreement, compare, summed, verify_artifact
 
@@ -28,7 +29,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Verified:
-    """How one implementation agrees with integers that another gave."""
+    """Agreement of one implementation with integers that another gave."""
 
     implementation: str
     against: str
@@ -41,8 +42,8 @@ class Verified:
         """Whether not one integer differs."""
         return all(node.agrees for node in self.nodes)
 
-    def to_json(self) -> dict:
-        """Everything, as JSON values."""
+    def to_json(self) -> JsonObject:
+        """Return everything as JSON values."""
         return asdict(self) | {"agrees": self.agrees}
 
 

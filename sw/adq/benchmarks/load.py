@@ -44,7 +44,7 @@ WORKLOADS = (
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What a command took for a workload."""
+    """CPU time and memory of a command for a workload."""
 
     workload: str
     command: str
@@ -54,7 +54,7 @@ class Load:
     """Largest resident memory."""
 
     def to_json(self) -> dict:
-        """The same as JSON values."""
+        """Return the figures as JSON values."""
         return dataclasses.asdict(self)
 
 

@@ -274,11 +274,11 @@ class _Export:
         return Lookup(name=stage.name, input=source, table=table, format=target)
 
     def _skip(self, skips: list[str], target: ActivationFormat) -> tuple[str, float] | None:
-        """Tensor and real multiplier of a skip connection, if there is one."""
+        """Return the tensor and real multiplier of a skip connection, if there is one."""
         return (skips[0], self.formats[skips[0]].scale / target.scale) if skips else None
 
     def _scaled(self, stage: Stage, source: str, skips: list[str], factor: float) -> Requantize:
-        """Requantization of integers as they are, times a factor."""
+        """Return the requantization of integers as they are, times a factor."""
         target = _format(stage.quantizer)
         ratio = factor * self.formats[source].scale / target.scale
         real = np.full(self.shapes[source][0], ratio)

@@ -64,7 +64,7 @@ class LayerStage(Stage):
         return self.module.weight.numel() * self.positions
 
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
+        """Return factor and offset that follow the products, in evaluation: float64 (O,) both."""
         bias = self.module.bias
         offset = torch.zeros(self.channels) if bias is None else bias
         offset = offset.detach().to(self.module.weight.device, torch.float64)
@@ -74,11 +74,11 @@ class LayerStage(Stage):
         return factor, shift + factor * offset
 
     def accumulator_scale(self, input_scale: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1 in the accumulator: (O,)."""
+        """Return the real value of an integer 1 in the accumulator: (O,)."""
         return input_scale * self.weight_quantizer.scale(self.module.weight)
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
-        """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
+        """Map (N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale
         factor, bias, shift = grid, self.module.bias, None
@@ -101,7 +101,7 @@ class LayerStage(Stage):
     def _requantization(
         self, grid: torch.Tensor, unit: torch.Tensor
     ) -> tuple[Multipliers, torch.Tensor]:
-        """What follows the accumulator as integers have it.
+        """Return what follows the accumulator, as integers have it.
 
         Multipliers M / 2^S, and offsets that are multiples of them: float64 (O,) both.
         """
@@ -118,7 +118,9 @@ class LayerStage(Stage):
     def _exact_affine(
         self, norm: nn.BatchNorm1d | nn.BatchNorm2d, factor: torch.Tensor, offset: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gamma and beta that fold into a factor and an offset by the running statistics: (O,)."""
+        """Return gamma and beta that fold into a factor and an offset by the running statistics:
+        (O,).
+        """
         mean, deviation = statistics(norm)
         bias = self.module.bias
         if bias is not None:
@@ -132,7 +134,7 @@ class LayerStage(Stage):
         factor: torch.Tensor,
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Sums of products of integers, times a factor a channel, plus a bias."""
+        """Return the sums of products of integers, times a factor a channel, plus a bias."""
         module = self.module
 
         def again() -> torch.Tensor:
@@ -161,7 +163,7 @@ class LogitsStage(LayerStage):
         self.weight_quantizer.per_channel = False
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        """(N, I) to (N, O) or (N, I, H, W) to (N, O, OH, OW): sums, and their scale."""
+        """Map (N, I) to (N, O) or (N, I, H, W) to (N, O, OH, OW): sums, and their scale."""
         x = self.input(values)
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale  # (O,), all equal
@@ -173,10 +175,12 @@ class LogitsStage(LayerStage):
 
 
 def as_images(weight: torch.Tensor) -> torch.Tensor:
-    """Weights (O, I, K) of a convolution over a length as (O, I, 1, K); others as they are."""
+    """Return weights (O, I, K) of a convolution over a length as (O, I, 1, K); others as they
+    are.
+    """
     return weight.unsqueeze(2) if weight.dim() == 3 else weight
 
 
 def pair(value: tuple[int, ...], other: int) -> tuple[int, int]:
-    """(vertical, horizontal) of a convolution, with ``other`` beside that of a length."""
+    """Return (vertical, horizontal) of a convolution, with ``other`` beside that of a length."""
     return (other, value[0]) if len(value) == 1 else (value[0], value[1])

@@ -76,6 +76,6 @@ def skip_ratio(
 
 
 def _finest_shift(largest: torch.Tensor) -> torch.Tensor:
-    """S with which the largest |M| uses all of 16 bits: integer ()."""
+    """Return the S with which the largest |M| uses all of 16 bits: integer ()."""
     shift = 15 - torch.frexp(largest).exponent
     return shift - (torch.ldexp(largest, shift).round() > _MOST).int()

@@ -155,7 +155,7 @@ class Prepared:
         }
 
     def density_counts(self, reduce: Reduce | None = None) -> dict[str, tuple[int, int]]:
-        """Non-zero activations and all activations of each layer with a ReLU, so far."""
+        """Return non-zero activations and all activations of each layer with a ReLU, so far."""
         counted = {name: layer for name, layer in self.model.layers.items() if layer.relu}
         device = next(self.model.parameters()).device
         counts = torch.tensor(
@@ -175,7 +175,8 @@ class Prepared:
 
     @torch.no_grad()
     def input_integers(self, images: torch.Tensor) -> torch.Tensor:
-        """Integers of images (N, C, H, W), as the network's first layer reads them: int16.
+        """Return the integers of images (N, C, H, W), as the network's first layer reads them:
+        int16.
 
         Raises
         ------

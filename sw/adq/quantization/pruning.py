@@ -27,7 +27,9 @@ _Pruner = Callable[[nn.Module, Sequence[int]], nn.Module]
 
 
 def groups(model: QuantizedNetwork, example: torch.Tensor) -> tuple[tuple[str, ...], ...]:
-    """Names of layers that share their output channels, of those whose channels can leave."""
+    """Return the names of layers that share their output channels, of those whose channels can
+    leave.
+    """
     graph = _dependencies(model, example)
     found: list[tuple[str, ...]] = []
     seen: set[str] = set()
@@ -92,7 +94,7 @@ def _dependencies(model: QuantizedNetwork, example: torch.Tensor) -> torch_pruni
 
 
 def _pruner(layer: LayerStage) -> _Pruner:
-    """Torch-Pruning's function that takes output channels out of a layer."""
+    """Return Torch-Pruning's function that takes output channels out of a layer."""
     pruner: _Pruner = torch_pruning.prune_conv_out_channels
     if isinstance(layer.module, nn.Linear):
         pruner = torch_pruning.prune_linear_out_channels
@@ -108,7 +110,7 @@ def _depthwise(module: nn.Conv1d | nn.Conv2d) -> bool:
 def _sharing(
     graph: torch_pruning.DependencyGraph, model: QuantizedNetwork, name: str
 ) -> tuple[tuple[str, ...], str | None]:
-    """Layers that lose an output channel with a layer, and why they cannot, if so."""
+    """Return the layers that lose an output channel with a layer, and why they cannot, if so."""
     names = {layer.module: name for name, layer in model.layers.items()}
     layer = model.layers[name]
     kept = _kept(model)
@@ -126,7 +128,9 @@ def _sharing(
 
 
 def _kept(model: QuantizedNetwork) -> dict[str, str]:
-    """Layers whose channels must stay, and why: what reads them counts on their positions."""
+    """Return the layers whose channels must stay, and why: what reads them counts on their
+    positions.
+    """
     kept = {}
     for name, layer in model.layers.items():
         seen: set[Step] = set()
@@ -147,7 +151,7 @@ def _kept(model: QuantizedNetwork) -> dict[str, str]:
 
 
 def _importance(layer: LayerStage) -> torch.Tensor:
-    """How much each output channel matters, 1 in the mean: (O,)."""
+    """Return how much each output channel matters, 1 in the mean: (O,)."""
     if layer.norm is not None and layer.norm.affine:
         importance = layer.norm.weight.detach().abs().double()
     else:

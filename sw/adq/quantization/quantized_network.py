@@ -28,7 +28,7 @@ OUTPUT_BITS = 16
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network returns, and how."""
+    """Tensors that a network returns, and their structure."""
 
     steps: tuple[str, ...]
     """Steps that give the tensors, in order."""
@@ -96,7 +96,7 @@ class QuantizedNetwork(nn.Module):
         self.quantizers.to(device)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, O), or to whatever the given network returns.
+        """Map (N, C, H, W) to (N, O), or to whatever the given network returns.
 
         Under autocast to bfloat16, convolutions and linear layers compute in bfloat16. Under
         autocast to float16 everything stays in float32: integers of 16 bits and their sums overflow
@@ -246,5 +246,5 @@ def _without_half_precision(device: str) -> contextlib.AbstractContextManager[ob
 
 
 def real_numbers(value: Activation) -> torch.Tensor:
-    """Real numbers of a step's tensor."""
+    """Return the real numbers of a step's tensor."""
     return value.integers * value.scale

@@ -53,7 +53,7 @@ class Activation(NamedTuple):
 
 
 class _Context(Protocol):
-    """What PyTorch hands to the two halves of an operator."""
+    """Context that PyTorch hands to the two halves of an operator."""
 
     needs_input_grad: tuple[bool, ...]
     saved_tensors: tuple[torch.Tensor, ...]
@@ -65,7 +65,7 @@ class _Context(Protocol):
 
 
 def _applied(function: type[torch.autograd.Function], *arguments: object) -> torch.Tensor:
-    result: torch.Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]  # PyTorch's
+    result: torch.Tensor = function.apply(*arguments)
     return result
 
 
@@ -165,7 +165,7 @@ class WeightQuantizer:
 
     @torch.no_grad()
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1: (O,), also where all channels share it."""
+        """Return the real value of an integer 1: (O,), also where all channels share it."""
         if self.real:
             return weight.new_ones(len(weight))
         rows = weight.flatten(1) if self.per_channel else weight.reshape(1, -1)
@@ -176,14 +176,16 @@ class WeightQuantizer:
         return (limit / self.largest).expand(len(weight))
 
     def integers(self, weight: torch.Tensor) -> torch.Tensor:
-        """Integers of the weights: (O, ...)."""
+        """Return the integers of the weights: (O, ...)."""
         scale = self.scale(weight)
         return self.scaled(weight, scale, torch.ones_like(scale))
 
     def scaled(
         self, weight: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor
     ) -> torch.Tensor:
-        """Integers of weights (O, ...) by a scale (O,), times a factor (O,): (O, ...)."""
+        """Return the integers of weights (O, ...) by a scale (O,), times a factor (O,): (O,
+        ...).
+        """
         shape = (-1,) + (1,) * (weight.dim() - 1)
         if self.real:
             return weight * factor.reshape(shape)
@@ -284,7 +286,7 @@ class ActivationQuantizer(nn.Module):
         return None if observes or self.real else self.scale
 
     def at_most(self, bits: int) -> int:
-        """Precision that it takes where ``bits`` are asked for."""
+        """Return the precision that it takes where ``bits`` are asked for."""
         return bits
 
     def change(self, bits: int, *, keep_range: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What is kept for the gradient: bytes in place of floats, and no weight that is found again."""
+"""Memory of the gradient: bytes in place of floats, and no weight that is found again."""
 
 import contextlib
 from collections.abc import Callable, Iterator

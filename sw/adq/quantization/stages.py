@@ -64,7 +64,7 @@ class Reading:
 
 
 class Step:
-    """What a network runs: it reads tensors and gives the tensor of its name."""
+    """Step of a network: it reads tensors and gives the tensor of its name."""
 
     bits: int | None = None
     """Precision k of its operands; None where it follows its own readers."""
@@ -79,15 +79,17 @@ class Step:
         """The tensor that it adds to what it computes, one of the readings."""
 
     def wants(self, own: int) -> int:
-        """Precision at which it reads, given that at which its output is read."""
+        """Return the precision at which it reads, given that at which its output is read."""
         return self.bits or own
 
     def gives(self, wanted: int) -> int:
-        """Precision that its output has, given the largest that a reader wants."""
+        """Return the precision that its output has, given the largest that a reader wants."""
         return wanted
 
     def gives_signed(self, reads_signed: bool) -> bool:
-        """Whether its output has negative numbers, given whether any tensor that it reads has."""
+        """Return whether its output has negative numbers, given whether any tensor that it reads
+        has.
+        """
         return reads_signed
 
     @property
@@ -101,7 +103,7 @@ class Step:
 
 
 class Passive(Step):
-    """What leaves the format of its tensor as it is."""
+    """Step that leaves the format of its tensor as it is."""
 
 
 class Flattening(Passive):
@@ -214,7 +216,7 @@ class Stage(Step):
         self.readings.append(self.skip)
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
+        """Map (N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
         unit = self.quantizer.unit
         x, shift = self.combine([reading(values) for reading in self.operands], unit)
         if self.skip is not None:
@@ -260,7 +262,7 @@ class InputStage(Stage):
         return True
 
     def quantize(self, images: torch.Tensor) -> Activation:
-        """(N, C, H, W), (N, C, L) or (N, F) in real numbers to (N, C, H, W) or (N, F)."""
+        """Map (N, C, H, W), (N, C, L) or (N, F) in real numbers to (N, C, H, W) or (N, F)."""
         images = images.reshape(-1, *self.shape)
         unit = self.quantizer.unit
         result: Activation = self.quantizer(images if unit is None else images / unit, unit)
@@ -294,7 +296,7 @@ class AffineStage(Stage):
         return True
 
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset in evaluation: float64 (C,) both."""
+        """Return factor and offset in evaluation: float64 (C,) both."""
         return folded(self.norm)
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
@@ -393,7 +395,7 @@ def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
 
 
 def _taken(x: torch.Tensor, axis: int, chosen: tuple[int, ...]) -> torch.Tensor:
-    """Positions along an axis, and zeros where a position is -1."""
+    """Return positions along an axis, and zeros where a position is -1."""
     index = torch.tensor(chosen, device=x.device)
     taken = x.index_select(axis, index.clamp_min(0))
     there = (index >= 0).to(x.dtype)
@@ -403,7 +405,7 @@ def _taken(x: torch.Tensor, axis: int, chosen: tuple[int, ...]) -> torch.Tensor:
 
 
 def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gamma and beta: (C,) both."""
+    """Return gamma and beta: (C,) both."""
     if norm.affine:
         return norm.weight, norm.bias
     mean, deviation = statistics(norm)
@@ -411,7 +413,7 @@ def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.T
 
 
 def statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Running mean, and square root of the running variance plus eps: float64 (C,) both."""
+    """Return running mean, and square root of the running variance plus eps: float64 (C,) both."""
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
         raise AssertionError("a batch norm without running statistics is refused when it is read")
@@ -419,7 +421,7 @@ def statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, tor
 
 
 def folded(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factor and offset of a batch norm in evaluation: float64 (C,) both."""
+    """Return the factor and offset of a batch norm in evaluation: float64 (C,) both."""
     factor, shift = (each.detach().double() for each in affine(norm))
     mean, deviation = statistics(norm)
     factor = factor / deviation
@@ -432,7 +434,7 @@ def normalized(
     gamma: torch.Tensor,
     beta: torch.Tensor,
 ) -> torch.Tensor:
-    """Batch norm, as the norm's own module would do it, with another gamma and beta."""
+    """Return batch norm, as the norm's own module would do it, with another gamma and beta."""
     momentum = norm.momentum
     if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)

@@ -147,7 +147,7 @@ class Checkpoint:
 
         """
         try:
-            recipe = Recipe.from_table(self.recipe, source=self.path)
+            recipe = Recipe.from_table(self.recipe, source=self.path or Path("checkpoint"))
             model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
             prepared = adq.prepare(
                 model,

@@ -20,7 +20,7 @@ def _coefficients():
 
 
 def _energy_errors() -> list[str]:
-    """Errors of counted and of predicted energy against gate level, by tile."""
+    """Return the errors of counted and of predicted energy against gate level, by tile."""
     rows = []
     for each in _coefficients():
         found = each.provenance
@@ -49,7 +49,7 @@ def _energy_errors() -> list[str]:
 
 
 def _sizes_left_out() -> list[str]:
-    """Errors of sizes that were left out and estimated from the others."""
+    """Return the errors of sizes that were left out and estimated from the others."""
     rows = []
     for each in _coefficients():
         found = each.provenance
@@ -75,7 +75,7 @@ def _sizes_left_out() -> list[str]:
 
 
 def _gate_level() -> list[str]:
-    """Energy of computing at gate level, by precision and block."""
+    """Return the energy of computing at gate level, by precision and block."""
     from adq.energy.glitches import glitch_factors
     from adq.rtl.parameters import TileParameters
 
@@ -139,7 +139,9 @@ def _with_glitches(figure: "GlitchFigure | None") -> str:
 
 
 def _words() -> list[str]:
-    """Energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are set."""
+    """Return the energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are
+    set.
+    """
     from adq.energy.glitches import glitch_factors
     from adq.rtl.parameters import TileParameters
 
@@ -171,7 +173,7 @@ def _words() -> list[str]:
 
 
 def _libraries() -> list[str]:
-    """Energy of computing with words of any value, by library and tile."""
+    """Return the energy of computing with words of any value, by library and tile."""
     rows = []
     for each in _coefficients():
         energies = each.provenance["mac_fj"]["any_value"]
@@ -189,7 +191,7 @@ def _libraries() -> list[str]:
 
 
 def _macs() -> list[str]:
-    """A MAC of random words by the predictor, beside published ones."""
+    """Return a MAC of random words by the predictor, beside published ones."""
     from adq.cost.models import PIM_FJ_PER_MAC
     from adq.energy.coefficients import coefficients_for
     from adq.energy.network_energy import BITS, mac_energy

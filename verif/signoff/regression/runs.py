@@ -50,7 +50,7 @@ class Bench(StrEnum):
 
 
 def module(folder: str) -> str:
-    """Module of a folder's tests."""
+    """Return the module of a folder's tests."""
     return f"adq.verif.cocotb.{folder}.test_{folder}"
 
 
@@ -93,7 +93,8 @@ class Run:
             If it is none.
         """
         found = re.fullmatch(
-            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)", name
+            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)",
+            name,
         )
         if not found:
             raise SimulationError(

@@ -49,7 +49,7 @@ def product(tensors: Tensors, node: fx.Node, given: Arguments) -> Moved:
 
 
 def _both(tensors: Tensors, given: Arguments) -> tuple[object, object]:
-    """Values of an operator's two operands; None for a number."""
+    """Return the values of an operator's two operands; None for a number."""
     operands = (given["input"], given["other"])
     one, other = (
         tensors.values.get(each) if isinstance(each, fx.Node) else None for each in operands

@@ -44,7 +44,9 @@ def convolution(tensors: Tensors, node: fx.Node, given: Arguments) -> Moved:
 def _padded_same(
     source: Moved, module: nn.Conv1d | nn.Conv2d, padding: str
 ) -> tuple[Moved, tuple[int, int]]:
-    """Images and the padding that is the same at both ends; the rest of it stands in them."""
+    """Return images and the padding that is the same at both ends; the rest of it stands in
+    them.
+    """
     if padding == "valid":
         return source, (0, 0)
     totals = [

@@ -131,7 +131,9 @@ def _read(tensors: Tensors, node: fx.Node) -> object:
 
 
 def _bound(node: fx.Node) -> Arguments:
-    """Every argument of an operator by its name in the operator's schema; ``self`` is ``input``."""
+    """Return every argument of an operator by its name in the operator's schema; ``self`` is
+    ``input``.
+    """
     if not isinstance(node.target, torch._ops.OpOverload):
         return {}
     bound = {}

@@ -284,5 +284,5 @@ def result_shape(node: fx.Node) -> torch.Size:
 
 
 def pair(value: int | tuple[int, ...] | list[int]) -> tuple[int, int]:
-    """Sides of a window, which PyTorch takes as one number where they are equal."""
+    """Return the sides of a window, which PyTorch takes as one number where they are equal."""
     return (value, value) if isinstance(value, int) else (value[0], value[-1])

@@ -41,7 +41,7 @@ def _(x: torch.Tensor, name: str) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a network computes, on its own parameters and buffers."""
+    """Graph of a network's operators, on its own parameters and buffers."""
 
     network: nn.Module
     graph: fx.Graph
@@ -62,7 +62,7 @@ class Graph:
         return node.name if path is None else path
 
     def module_of(self, node: fx.Node) -> str | None:
-        """Path of the module of ``torch.nn`` that ran a node, if one did."""
+        """Return the path of the module of ``torch.nn`` that ran a node, if one did."""
         stack = list((node.meta.get("nn_module_stack") or {}).values())
         if not stack:
             return None
