@@ -14,6 +14,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from torch.nn import functional
 import adq
 from adq.data.images import Images
 from adq.models import build
+from adq.models.weights import load_weights
 from adq.runs.checkpoint import Checkpoint, CheckpointError
 from adq.runs.evaluation import classify
 from adq.runs.history import Epoch
@@ -84,6 +86,8 @@ class NetworkTraining:
         self.generator = torch.Generator().manual_seed(recipe.training.seed)
         if checkpoint is None:
             model = build(recipe.model.name, images.shape, images.classes)
+            if recipe.model.weights:
+                load_weights(model, Path(recipe.model.weights).expanduser())
             self.prepared = adq.prepare(
                 model,
                 images.test_batch(slice(1)).cpu(),
@@ -91,6 +95,7 @@ class NetworkTraining:
                 bits=recipe.controller.initial_bits,
                 levels=levels,
             )
+            self._check_output()
         else:
             self.prepared = checkpoint.build()
         self.prepared.model.to(images.device)
@@ -179,6 +184,16 @@ class NetworkTraining:
             progress=None if finished else self._progress(),
             data=self.images.data.to_json(),
         )
+
+    def _check_output(self) -> None:
+        """Refuse a network of the user's own that gives no logit a class."""
+        shapes, classes = self.prepared.model.outputs.shapes, self.images.classes
+        if shapes != ((classes,),):
+            shown = ", ".join(str(("N", *shape)) for shape in shapes).replace("'", "")
+            raise TrainingError(
+                f"{self.recipe.model.name}: returns {shown}: it must return a logit a class, "
+                f"(N, {classes})"
+            )
 
     def _check_budget(self) -> None:
         """Refuse a budget that leaves no epochs, or that the least bits cannot meet."""
