@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
-import adq
 from adq.data.hub import DataError
 from adq.data.images import Images
 from adq.data.provenance import TrainingData
@@ -20,6 +19,7 @@ from adq.golden.files.json_reader import JsonError, Schema
 from adq.golden.files.reading import FileError, open_file
 from adq.models import build
 from adq.own_code import is_own
+from adq.quantization.prepared import prepare
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
 from adq.training.config import Recipe
 
@@ -158,7 +158,7 @@ class Checkpoint:
         own = build(name, self.input_shape, self.classes) if is_own(name) else None
         try:
             model = own or build(name, self.input_shape, self.classes, channels=self.channels)
-            prepared = adq.prepare(
+            prepared = prepare(
                 model,
                 torch.zeros(1, *self.input_shape),
                 config=recipe.quantization,

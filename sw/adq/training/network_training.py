@@ -21,10 +21,10 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
-import adq
 from adq.data.images import Images
 from adq.models import build
 from adq.models.weights import load_weights
+from adq.quantization.prepared import prepare
 from adq.runs.checkpoint import Checkpoint, CheckpointError
 from adq.runs.evaluation import classify
 from adq.runs.history import Epoch
@@ -88,7 +88,7 @@ class NetworkTraining:
             model = build(recipe.model.name, images.shape, images.classes)
             if recipe.model.weights:
                 load_weights(model, Path(recipe.model.weights).expanduser())
-            self.prepared = adq.prepare(
+            self.prepared = prepare(
                 model,
                 images.test_batch(slice(1)).cpu(),
                 config=recipe.quantization,
