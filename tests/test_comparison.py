@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 from scipy import stats
 
 from adq.comparison.cells import BASELINE, plan
@@ -13,6 +14,8 @@ from adq.comparison.running import train_cells
 from adq.data.config import DataConfig
 from adq.fields import ConfigError
 from adq.golden.files.locks import locked
+from adq.runs.checkpoint import Checkpoint
+from adq.runs.integer_evaluation import evaluate_trained
 from adq.runs.run import Run
 from adq.training.config import ControllerConfig, Recipe, TrainingConfig
 from adq.training.observer import Observer
@@ -62,6 +65,38 @@ def test_a_run_that_shared_is_the_run_trained_alone(compared, tmp_path):
     alone = Run.create(tmp_path / "alone", uniform.recipe)
     train(uniform.recipe, alone)
     assert alone.history.read_text() == Run(folder / uniform.name).history.read_text()
+
+
+def test_runs_that_decide_the_same_are_trained_once(tmp_path):
+    # Of two hidden layers there is one other way to deal two densities: random is inverse.
+    once = dataclasses.replace(RECIPE.controller, max_iterations=2)
+    recipe = dataclasses.replace(RECIPE, controller=once)
+    cells = plan(recipe, policies=["inverse", "random"], budgets=["6.4 bits"], seeds=1)[:2]
+    folder = tmp_path / "shared"
+    counts = []
+
+    def begin(cell):
+        counts.append(Counter.steps)
+        return Counter()
+
+    train_cells(cells, folder, begin=begin)
+    inverse, random = (Run(folder / cell.name) for cell in cells)
+    assert Counter.steps - counts[1] == 1  # it sees what it has become after a step
+    alone = Run.create(tmp_path / "alone", cells[1].recipe)
+    metrics = train(cells[1].recipe, alone)
+    found = random.read_metrics()
+    assert alone.history.read_text() == random.history.read_text() == inverse.history.read_text()
+    for each in (found, metrics):
+        del each["mixed"]["seconds"]
+    assert found == metrics
+    states = [Checkpoint.load(run.mixed, recipe=cells[1].recipe) for run in (random, alone)]
+    first, second = (
+        {name: value for name, value in each.state.items() if torch.is_tensor(value)}
+        for each in states
+    )
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert states[0].controller == states[1].controller
+    assert evaluate_trained(random).accuracy == found["mixed"]["accuracy"]
 
 
 def test_the_outcome(compared, tmp_path):

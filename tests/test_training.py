@@ -192,7 +192,7 @@ MOMENTS = {
     ),
     "writing a checkpoint": ("adq.runs.checkpoint.torch.save", 3, half_a_file),
     "writing the history": ("adq.runs.run.write_text", 2, kill),
-    "between the networks": ("adq.training.network_training.adq.prepare", 2, kill),
+    "between the networks": ("adq.training.network_training.prepare", 2, kill),
     "in the baseline": ("adq.training.network_training.functional.cross_entropy", 24, kill),
     "writing the metrics": ("adq.runs.run.write_bytes", 1, kill),
 }

@@ -8,22 +8,35 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adq.data.config import DataConfig
     from adq.quantization.prepared import Prepared, prepare
     from adq.quantization.reading.tracing import PrepareError
-    from adq.training.config import ControllerConfig, QuantizationConfig
+    from adq.training.config import (
+        ControllerConfig,
+        ModelConfig,
+        QuantizationConfig,
+        Recipe,
+        TrainingConfig,
+    )
     from adq.training.controller import Controller, Decision
     from adq.training.measurements import Measurements
     from adq.training.policies.policy import PolicyError
+    from adq.training.recorder import Recorder
 
 __all__ = [
     "Controller",
     "ControllerConfig",
+    "DataConfig",
     "Decision",
     "Measurements",
+    "ModelConfig",
     "PolicyError",
     "PrepareError",
     "Prepared",
     "QuantizationConfig",
+    "Recipe",
+    "Recorder",
+    "TrainingConfig",
     "__version__",
     "energy",
     "prepare",
@@ -34,12 +47,17 @@ __version__ = "0.2.0"
 _HOMES = {
     "Controller": "adq.training.controller",
     "ControllerConfig": "adq.training.config",
+    "DataConfig": "adq.data.config",
     "Decision": "adq.training.controller",
     "Measurements": "adq.training.measurements",
+    "ModelConfig": "adq.training.config",
     "PolicyError": "adq.training.policies.policy",
     "PrepareError": "adq.quantization.reading.tracing",
     "Prepared": "adq.quantization.prepared",
     "QuantizationConfig": "adq.training.config",
+    "Recipe": "adq.training.config",
+    "Recorder": "adq.training.recorder",
+    "TrainingConfig": "adq.training.config",
     "prepare": "adq.quantization.prepared",
 }
 

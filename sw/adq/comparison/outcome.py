@@ -253,7 +253,7 @@ def _conditions(cell: Cell) -> str:
     images = f"{recipe.data.train_images:,}" if recipe.data.train_images else "all"
     controller = recipe.controller
     return (
-        f"{recipe.model.name} on {recipe.data.name}, {images} training images, "
+        f"{recipe.model.title} on {recipe.data.name}, {images} training images, "
         f"{recipe.training.epochs} epochs; first and last layer {controller.first_bits} and "
         f"{controller.last_bits} bits, others at least {controller.minimum_bits}; energy of "
         f"computing on {controller.tile or 'no tile'}"

@@ -1,7 +1,8 @@
 """Trains the runs of a comparison.
 
 Up to the end of the first iteration, runs that differ in policy and budget alone are the same
-training: it is done once a seed, and the others go on from its checkpoint.
+training: it is done once a seed, and the others go on from its checkpoint. Where two of them have
+taken the same decisions, the rest is the same, too (``twins``).
 
 Several processes may work on one comparison: each takes the next run that no other has locked.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adq.comparison.cells import Cell
+from adq.comparison.twins import SameAsError, TwinFinder, become
 from adq.golden.files.locks import LockError, locked
 from adq.runs.checkpoint import Checkpoint
 from adq.runs.run import Run
@@ -78,7 +80,12 @@ def _train(
                     return False  # its first iteration is trained by another process
                 if source.iteration(1).exists():
                     _go_on_from(source.iteration(1), path, cell)
-            train(cell.recipe, Run.resume(path, cell.recipe), begin(cell))
+            run = Run.resume(path, cell.recipe)
+            others = [Run(folder / each.name) for each in cells if _trunk(each, cells) is trunk]
+            try:
+                train(cell.recipe, run, TwinFinder(begin(cell), run, others))
+            except SameAsError as same:
+                become(run, same.run, cell)
     except LockError:
         return False
     return True

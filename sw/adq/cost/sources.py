@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 from adq.cost.architectures import listed_work
 from adq.cost.models import BASELINE_BITS
 from adq.cost.work import LayerWork, NetworkWork
+from adq.own_code import is_own
 
 if TYPE_CHECKING:
     from torch import nn
 
     from adq.golden.network import Network
+    from adq.runs.checkpoint import Checkpoint
 
 _Number = TypeVar("_Number", int, float)
 
@@ -210,6 +212,8 @@ def _checkpoint_work(path: Path) -> NetworkWork:
     from adq.runs.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.load(path)
+    if is_own(checkpoint.recipe["model"]["name"]):
+        return _own_work(path, checkpoint)
     shape = (checkpoint.recipe["model"]["name"], checkpoint.input_shape, checkpoint.classes)
     layers = [
         dataclasses.replace(
@@ -218,6 +222,21 @@ def _checkpoint_work(path: Path) -> NetworkWork:
         for layer in listed_work(*shape, checkpoint.channels)
     ]
     return NetworkWork.of(str(path), layers, listed_work(*shape))
+
+
+def _own_work(path: Path, checkpoint: "Checkpoint") -> NetworkWork:
+    """Return the work of a network that a function of the user's builds."""
+    from adq.models import build
+
+    name, shape = checkpoint.recipe["model"]["name"], checkpoint.input_shape
+    unpruned = module_work(build(name, shape, checkpoint.classes), shape)
+    layers = module_work(
+        checkpoint.build().model.network,
+        shape,
+        bits=checkpoint.bits,
+        densities=checkpoint.densities,
+    )
+    return NetworkWork.of(str(path), layers, unpruned)
 
 
 def _of_layers(

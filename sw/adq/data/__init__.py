@@ -1,7 +1,8 @@
 """Images to train on. Names and folders are known here without PyTorch.
 
 A data set is built in (``digits``, ``digits32``), a folder of Parquet files in the layout of the
-Hugging Face hub (``adq.data.hub``), or a folder of image files (``adq.data.folders``).
+Hugging Face hub (``adq.data.hub``), a folder of image files (``adq.data.folders``), or what a
+function of the user's returns (``adq.data.own``).
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from adq.data.catalog import BUILT_IN, DATA_SETS, DIGITS_CLASSES, FOLDER, images_of
 from adq.data.config import DataConfig
 from adq.data.hub import HUB_DATA_SETS, DataError
+from adq.own_code import is_own
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +47,8 @@ def load(
     DataError
         Files that are missing, damaged or of another layout, images that cannot be decoded, or
         more images asked for than there are. The message says where, and how to mend it.
+    adq.fields.ConfigError
+        If there is no function of the name, or it fails.
 
     """
     from adq.data.images import Images
@@ -54,6 +58,10 @@ def load(
 
         data_set = HUB_DATA_SETS[config.name]
         splits, classes = parquet.read_splits(data_set, config.path, cache), data_set.classes
+    elif is_own(config.name):
+        from adq.data.own import read_own
+
+        splits, classes = read_own(config.name)
     elif config.name == FOLDER:
         from adq.data.folders import read_folder
 

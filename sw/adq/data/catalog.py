@@ -1,6 +1,7 @@
 """Data sets by name: shape and classes of their images, known without PyTorch."""
 
 from adq.data.hub import HUB_DATA_SETS, DataError
+from adq.own_code import is_own
 
 __all__ = ["BUILT_IN", "DATA_SETS", "DIGITS_CLASSES", "FOLDER", "images_of", "largest_level"]
 
@@ -32,12 +33,12 @@ def images_of(name: str) -> tuple[tuple[int, int, int], int]:
     Raises
     ------
     DataError
-        Of a folder of image files they are known by its images alone.
+        Of images of one's own they are known by the images alone.
 
     """
-    if name == FOLDER:
+    if name == FOLDER or is_own(name):
         raise DataError(
-            "the shape of the images of a folder is not known without them: give an artifact"
+            "the shape of images of one's own is not known without them: give an artifact"
         )
     if name in BUILT_IN:
         return BUILT_IN[name], DIGITS_CLASSES

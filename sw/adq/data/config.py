@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from adq.data.catalog import BUILT_IN, DATA_SETS, FOLDER
-from adq.fields import ConfigError, check_at_least, check_between, check_choice
+from adq.fields import ConfigError, check_at_least, check_between
+from adq.own_code import check_choice_or_own, is_own
 
 __all__ = ["DataConfig"]
 
@@ -13,7 +14,8 @@ class DataConfig:
     """Data set and augmentation, the ``[data]`` table."""
 
     name: str = "digits"
-    """Data set, one of ``adq.data.DATA_SETS``."""
+    """Data set, one of ``adq.data.DATA_SETS``, or a function of your own, ``module:function``: it
+    returns training images, their labels, test images and their labels (``adq.data.own``)."""
 
     path: str = ""
     """Folder of the Parquet files; if empty, the folder that ``adq data`` uses. For ``folder``, the
@@ -36,12 +38,14 @@ class DataConfig:
     """Mirror each training image left to right with probability 1/2."""
 
     def __post_init__(self) -> None:
-        check_choice("name", self.name, DATA_SETS)
+        check_choice_or_own("name", self.name, DATA_SETS)
         check_at_least("train_images", self.train_images, 0)
         check_at_least("test_images", self.test_images, 0)
         check_between("test_fraction", self.test_fraction, 0, 1)
         check_between("crop", self.crop, 0, 64, inclusive=True)
         built_in = self.name in BUILT_IN
+        if is_own(self.name) and self.path:
+            raise ConfigError(f"path is for data sets in files: {self.name} finds its own images")
         if built_in and self.path:
             raise ConfigError(
                 f"path is for data sets in files: {self.name} is built in, leave it out"

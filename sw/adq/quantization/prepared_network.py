@@ -141,6 +141,37 @@ class Prepared:
                 kept.enter_context(quantizer.range_kept())
             check_example(self.model, self._example)
 
+    @torch.no_grad()
+    def take_average(self, average: torch.nn.Module) -> None:
+        """Take over the parameters and buffers of an average over training steps.
+
+        The average is a copy of ``model`` at the same bits and channels, such as
+        ``torch.optim.swa_utils.AveragedModel(prepared.model)`` makes: make it anew whenever bits or
+        channels have changed. Bits stay, and it stays known which ranges were found.
+
+        Raises
+        ------
+        PrepareError
+            It is an average of another network, or of this one at other bits or channels.
+
+        """
+        network = getattr(average, "module", average)
+        if not isinstance(network, QuantizedNetwork):
+            raise PrepareError(
+                f"the average is of a {type(network).__name__}: give one of prepared.model"
+            )
+        own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        other = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        bits = {name: layer.bits for name, layer in network.layers.items()}
+        shapes = [{name: each.shape for name, each in part.items()} for part in (own, other)]
+        if bits != self.bits or shapes[0] != shapes[1]:
+            raise PrepareError(
+                "the average has other layers, bits or channels than the network: make it anew "
+                "from prepared.model after every change of bits or channels"
+            )
+        for name, each in own.items():
+            each.copy_(other[name])
+
     def densities(self, reduce: Reduce | None = None) -> dict[str, float]:
         """Share of non-zero activations of each layer that has a ReLU, since the last call.
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
-import adq
 from adq.data.hub import DataError
 from adq.data.images import Images
 from adq.data.provenance import TrainingData
@@ -19,6 +18,8 @@ from adq.files import replacing
 from adq.golden.files.json_reader import JsonError, Schema
 from adq.golden.files.reading import FileError, open_file
 from adq.models import build
+from adq.own_code import is_own
+from adq.quantization.prepared import prepare
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
 from adq.training.config import Recipe
 
@@ -144,26 +145,48 @@ class Checkpoint:
         ------
         CheckpointError
             The state does not fit the network that the recipe names.
+        adq.fields.ConfigError
+            The recipe names a function that is not there, or fails.
 
         """
         try:
             recipe = Recipe.from_table(self.recipe, source=self.path or Path("checkpoint"))
-            model = build(recipe.model.name, self.input_shape, self.classes, channels=self.channels)
-            prepared = adq.prepare(
+        except ConfigError as error:
+            raise self._of_another_network(error) from None
+        name = recipe.model.name
+        # A function of the user's that fails says so itself.
+        own = build(name, self.input_shape, self.classes) if is_own(name) else None
+        try:
+            model = own or build(name, self.input_shape, self.classes, channels=self.channels)
+            prepared = prepare(
                 model,
                 torch.zeros(1, *self.input_shape),
                 config=recipe.quantization,
                 levels=recipe.input_levels,
             )
+            self._prune(prepared)
             prepared.model.load_state_dict(self.state)
-        except (ConfigError, RuntimeError, KeyError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise CheckpointError(
-                f"{self.path}: the weights are of another network than the recipe's ({reason}): "
-                "train again, or point to another run"
-            ) from None
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise self._of_another_network(error) from None
         prepared.model.eval()
         return prepared
+
+    def _of_another_network(self, error: Exception) -> CheckpointError:
+        reason = str(error).strip().splitlines()[-1].strip()
+        return CheckpointError(
+            f"{self.path}: the weights are of another network than the recipe's ({reason}): "
+            "train again, or point to another run"
+        )
+
+    def _prune(self, prepared: "Prepared") -> None:
+        """Give a network of the user's own, which is built whole, the channels that are left."""
+        channels = {
+            group[0]: self.channels[group[0]]
+            for group in prepared.groups
+            if prepared.channels[group[0]] != self.channels[group[0]]
+        }
+        if channels:
+            prepared.prune(channels)
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all.

@@ -162,7 +162,7 @@ def _trained(
     )
     trained = checkpoint.training_data
     evaluation = Evaluation(
-        name=recipe.model.name,
+        name=recipe.model.title,
         checkpoint=source.name,
         data=data.data,
         other_data=tuple(trained.differences(data.data)) if trained else (),

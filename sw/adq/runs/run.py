@@ -96,7 +96,7 @@ class Run:
             shutil.rmtree(staged, ignore_errors=True)
             run = cls(staged, target=path)
         run.path.mkdir(parents=True, exist_ok=True)
-        write_text(run.config, recipe.to_toml())
+        run.write_recipe(recipe)
         return run
 
     @classmethod
@@ -158,6 +158,10 @@ class Run:
     def read_recipe(self) -> Recipe:
         """Read the recipe of the run."""
         return Recipe.from_toml(self.config)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe of the run."""
+        write_text(self.config, recipe.to_toml())
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write the results of the run, with the checksum of its history and one of their own."""

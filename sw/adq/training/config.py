@@ -18,6 +18,7 @@ from adq.data.config import DataConfig
 from adq.fields import ConfigError, check_at_least, check_between, check_choice
 from adq.golden.files.reading import FileError, read_file
 from adq.models import ARCHITECTURES
+from adq.own_code import check_choice_or_own
 from adq.training.policies.budget import Budget
 
 MAXIMUM_BYTES = 2**20
@@ -44,10 +45,21 @@ class ModelConfig:
     """Network, the ``[model]`` table."""
 
     name: str = "digits"
-    """Architecture, one of ``adq.models.ARCHITECTURES``."""
+    """Architecture, one of ``adq.models.ARCHITECTURES``, or a function of your own,
+    ``module:function``: it is called with the shape (C, H, W) of an image and the number of
+    classes, and returns a ``torch.nn.Module``."""
+
+    weights: str = ""
+    """File of trained weights to start from: a ``state_dict`` by ``torch.save``, or safetensors.
+    Empty for new ones."""
 
     def __post_init__(self) -> None:
-        check_choice("name", self.name, ARCHITECTURES)
+        check_choice_or_own("name", self.name, ARCHITECTURES)
+
+    @property
+    def title(self) -> str:
+        """Name of the architecture or function, without the module."""
+        return self.name.rpartition(":")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from adq.quantization.prepared_network import Reduce
     from adq.training.measurements import Measurements
 
-__all__ = ["Controller", "Decision", "scaled"]
+__all__ = ["Controller", "Decision", "scaled", "sum_over_processes"]
 
 _Shared = TypeVar("_Shared")
 
@@ -149,7 +149,7 @@ class Controller:
 
         """
         if densities is None:
-            densities = self.prepared.densities(reduce or _sum_over_processes())
+            densities = self.prepared.densities(reduce or sum_over_processes())
         self._check(densities, accuracy)
         self._window = [*self._window, dict(densities)][-self.config.window :]
         if accuracy is not None:
@@ -359,7 +359,7 @@ class Controller:
         return channels
 
 
-def _sum_over_processes() -> "Reduce | None":
+def sum_over_processes() -> "Reduce | None":
     """Return a sum over the processes of ``torch.distributed``, None where there is one alone."""
     import torch
 

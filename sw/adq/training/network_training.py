@@ -14,15 +14,17 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
-import adq
 from adq.data.images import Images
 from adq.models import build
+from adq.models.weights import load_weights
+from adq.quantization.prepared import prepare
 from adq.runs.checkpoint import Checkpoint, CheckpointError
 from adq.runs.evaluation import classify
 from adq.runs.history import Epoch
@@ -84,13 +86,16 @@ class NetworkTraining:
         self.generator = torch.Generator().manual_seed(recipe.training.seed)
         if checkpoint is None:
             model = build(recipe.model.name, images.shape, images.classes)
-            self.prepared = adq.prepare(
+            if recipe.model.weights:
+                load_weights(model, Path(recipe.model.weights).expanduser())
+            self.prepared = prepare(
                 model,
                 images.test_batch(slice(1)).cpu(),
                 config=recipe.quantization,
                 bits=recipe.controller.initial_bits,
                 levels=levels,
             )
+            self._check_output()
         else:
             self.prepared = checkpoint.build()
         self.prepared.model.to(images.device)
@@ -180,6 +185,16 @@ class NetworkTraining:
             progress=None if finished else self._progress(),
             data=self.images.data.to_json(),
         )
+
+    def _check_output(self) -> None:
+        """Refuse a network of the user's own that gives no logit a class."""
+        shapes, classes = self.prepared.model.outputs.shapes, self.images.classes
+        if shapes != ((classes,),):
+            shown = ", ".join(str(("N", *shape)) for shape in shapes).replace("'", "")
+            raise TrainingError(
+                f"{self.recipe.model.name}: returns {shown}: it must return a logit a class, "
+                f"(N, {classes})"
+            )
 
     def _check_budget(self) -> None:
         """Refuse a budget that leaves no epochs, or that the least bits cannot meet."""

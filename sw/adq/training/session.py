@@ -1,7 +1,6 @@
 """Training session: trains the networks of a recipe and writes the run's folder."""
 
 import dataclasses
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +8,17 @@ import torch
 from lightning_fabric import Fabric
 
 import adq.data
-from adq.cost.metrics import cost_metrics
 from adq.data.hub import DataError
 from adq.data.images import Images
 from adq.runs.checkpoint import Checkpoint
-from adq.runs.history import Epoch, summary
+from adq.runs.history import Epoch
 from adq.runs.run import Run
 from adq.training.config import Recipe
 from adq.training.network_training import NetworkTraining, measurements_of
 from adq.training.observer import Observer
 from adq.training.operating_points import operating_points
 from adq.training.processes import reproducible, start_processes
+from adq.training.run_metrics import TrainedNetwork, run_metrics
 
 
 def train(
@@ -70,36 +69,28 @@ class _Session:
 
     def train(self, images: Images) -> dict[str, Any]:
         names = ["mixed", "baseline"] if self.recipe.training.baseline else ["mixed"]
-        trained = {}
+        trained: dict[str, NetworkTraining] = {}
         for name in names:
             trained[name] = self._train_network(name, images)
             images = trained[name].images  # normalized alike
-        metrics: dict[str, Any] = {
-            "recipe": dataclasses.asdict(self.recipe),
-            "versions": {
-                name: importlib.metadata.version(name) for name in ("adq", "lightning-fabric")
-            }
-            | {"torch": torch.__version__},
-            "device": _describe(self.fabric),
-            "data": trained["mixed"].images.data.to_json(),
-        }
-        for name, network in trained.items():
-            metrics[name] = {
-                **summary(network.history),
-                "converged": network.controller.converged,
-                "seconds": round(network.seconds, 1),
-                **cost_metrics(network.history),
-            }
-        if "baseline" in trained:
-            metrics["accuracy_difference"] = (
-                metrics["mixed"]["accuracy"] - metrics["baseline"]["accuracy"]
-            )
         # In every process: a network that is built looks for its ranges together with the others.
         self.fabric.barrier()
         run = Run(self.fabric.broadcast(self.run.path))
         images = trained["mixed"].images
-        points = operating_points(run, self.recipe, images, measurements_of(self.recipe, images))
-        metrics["operating_points"] = [each.to_json() for each in points]
+        metrics = run_metrics(
+            self.recipe,
+            {
+                name: TrainedNetwork(
+                    history=network.history,
+                    converged=network.controller.converged,
+                    seconds=network.seconds,
+                )
+                for name, network in trained.items()
+            },
+            points=operating_points(run, self.recipe, images, measurements_of(self.recipe, images)),
+            data=images.data,
+            device=_describe(self.fabric),
+        )
         if self.fabric.is_global_zero:
             self.run.write_metrics(metrics)
         return metrics

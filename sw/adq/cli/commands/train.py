@@ -1,5 +1,6 @@
 """``adq train``: trains a recipe."""
 
+import dataclasses
 import importlib.util
 import os
 from pathlib import Path
@@ -33,6 +34,14 @@ def train(
             "--other-data", help="With --resume: go on although the images are others by now."
         ),
     ] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights to start from, trained in floating point: a state_dict by torch.save, "
+            "or safetensors. The key model.weights of a recipe.",
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,6 +74,9 @@ def train(
     if other_data and not resume:
         raise ConfigError("--other-data is for a run that goes on: give --resume with it")
     recipe = Recipe.from_toml(find_shipped("train", config), changes or ())
+    if init is not None:
+        model = dataclasses.replace(recipe.model, weights=str(init))
+        recipe = dataclasses.replace(recipe, model=model)
     first = os.environ.get("RANK", "0") == "0"
 
     from adq.training.observer import Observer, Observers, TensorBoardObserver
