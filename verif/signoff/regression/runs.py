@@ -18,7 +18,7 @@ BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
     *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
     *("plane_tile", "requantizer", "maximum_pool"),
-    "accumulator_memory",
+    *("accumulator_memory", "plane_writer", "drain"),
 )
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 

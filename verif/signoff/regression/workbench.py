@@ -13,8 +13,10 @@ from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.plane_tile import PlaneTile
+from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
@@ -22,6 +24,7 @@ from adq.rtl.shift_add.fuser import Fuser
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.shift_add import ShiftAdd
 from adq.verif.cocotb.accumulator_memory.sizes import ACCUMULATOR_MEMORIES
+from adq.verif.cocotb.drain.sizes import DRAINS, WRITERS
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 
 __all__ = ["Workbench"]
@@ -62,6 +65,8 @@ class Workbench(wiring.Component):
             },
             "maximum_pool": MaximumPool(),
             **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
+            **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
+            **{name: Drain(sizes) for name, sizes in DRAINS.items()},
         }
         if p.partial_sums:
             self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
