@@ -5,7 +5,7 @@ import itertools
 import operator
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
@@ -258,7 +258,7 @@ class AccumulatorMemory(Component):
                         m.d.comb += word.eq(Mux(read_half, halves[1], halves[0]))
                         chosen = self.weight_bits[index] & (read_slice == which)
                         choices.append(Mux(chosen, word, 0))
-            m.d.comb += found.eq(functools.reduce(operator.or_, choices))
+            m.d.comb += found.eq(functools.reduce(operator.or_, choices, Const(0)))
             sign = (found & top).any()
             m.d.comb += self.results[place].eq(Mux(sign, found | ~below, found & below))
         return m
