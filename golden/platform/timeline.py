@@ -13,15 +13,9 @@ from adq.golden.platform.checks import row_blocks
 from adq.rtl.platform.descriptors import Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
 
-FETCH = 2
-"""Cycles from a plane's fetch to the cycle in which the tile takes it."""
-
-STORE = 2
-"""Cycles from the sums of a job's last vector to the cycle in which they can be read."""
-
-STAGES = 6
-"""Registers that a result passes from its read to the plane writer: sums, operands, three of the
-requantizer, and the pool. With a table there are those of sums, operands and the pool."""
+TABLE_STAGES = 3
+"""Registers that a result passes from its read to the plane writer where a table takes the place of
+requantizers: sums, operands and the pool."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
     blocks = row_blocks(layer, p.rows)
     freed: list[int] = []  # cycles from which the banks of blocks may load again
     port = 0
-    last = start + 1
+    last = start + p.walk_latency - 1
     for job, vectors in enumerate(jobs):
         for block in range(blocks):
             first = last + 1
@@ -73,8 +67,9 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
             if block == 0 and job >= 2:
                 first = max(first, released[job - 2] + 1)
             last = first + vectors * layer.source_planes - 1
-            freed.append(last + FETCH + p.tile.release_latency)
-        finished.append(last + FETCH + p.tile.latency(layer.weight_bits) + STORE)
+            freed.append(last + p.block_latency)
+        latency = p.fetch_latency + p.tile.latency(layer.weight_bits) + p.store_latency
+        finished.append(last + latency)
         # Results of a job are read before the job after the next one begins.
         while True:
             step = next(steps)
@@ -92,7 +87,7 @@ class _Tail:
         self.layer = layer
         self.platform = platform
         self.start = start
-        self.depth = 3 if layer.mode == Mode.TABLE else STAGES
+        self.depth = TABLE_STAGES if layer.mode == Mode.TABLE else platform.result_stages
         self.stages = [start] * (self.depth + 1)
         """Cycle in which the step before entered each register, and in which it left the last."""
         self.sent = [0, 0]
@@ -144,7 +139,7 @@ class _Tail:
             now.append(max(now[-1] + 1, before[-1] + 1, self.sent[0] + 1))
             if step.writes:
                 self.sent = [self.sent[1], max(now[-1], self.sent[1]) + step.writes]
-                self.end = self.sent[1] + 3
+                self.end = self.sent[1] + self.platform.write_latency
         self.stages = now
         return now[0]
 
