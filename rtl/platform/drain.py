@@ -1,11 +1,12 @@
 """Drain: from the sums of jobs to activations in the plane memory, or to raw results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from adq.rtl.platform.accumulator_memory import read_layout
+from adq.rtl.platform.companion import Companion
 from adq.rtl.platform.drain_settings import RECORD_BITS, drain_layout
 from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.parameter_memory import ParameterMemory
@@ -16,64 +17,9 @@ from adq.rtl.platform.requantizer import ACTIVATION_BITS, Requantizer
 from adq.rtl.platform.result_order import ResultOrder, step_layout
 from adq.rtl.platform.skip_reader import SkipReader
 from adq.rtl.platform.table import Table
-from adq.rtl.port_types import Aggregate, Component, Stream, Words
+from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["Drain"]
-
-
-class Companion(Component):
-    """Carries what belongs to a beat along a requantizer, with which it moves in lockstep.
-
-    Latency: 3 cycles. Throughput: one beat per cycle.
-
-    Members
-    -------
-    given : stream, In
-    results : stream, Out
-    busy : Out
-        A beat is on its way.
-    """
-
-    given: Stream
-    results: Stream
-    busy: Signal
-
-    def __init__(self, layout: data.StructLayout):
-        self.layout = layout
-        super().__init__(
-            {
-                "given": In(stream.Signature(layout)),
-                "results": Out(stream.Signature(layout)),
-                "busy": Out(1),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        valid: Value = self.given.valid
-        beat: Value = self.given.payload
-        stages = []
-        for stage in range(2):
-            stages.append(
-                (Signal(name=f"valid_{stage}"), Signal(self.layout, name=f"beat_{stage}"))
-            )
-        stages.append((self.results.valid, self.results.payload))
-        moves: Value = self.results.ready
-        all_moves = []
-        for now_valid, _ in reversed(stages):
-            moves = ~now_valid | moves
-            all_moves.append(moves)
-        for (now_valid, now), moves in zip(stages, reversed(all_moves), strict=True):
-            with m.If(moves):
-                m.d.sync += now_valid.eq(valid)
-                with m.If(valid):
-                    m.d.sync += now.eq(beat)
-            valid, beat = now_valid, now
-        m.d.comb += [
-            self.given.ready.eq(all_moves[-1]),
-            self.busy.eq(stages[0][0] | stages[1][0] | stages[2][0]),
-        ]
-        return m
 
 
 class Drain(Component):
@@ -187,9 +133,11 @@ class Drain(Component):
         m.submodules.skips = skips = SkipReader(p)
         connect(m, skips.reads, flipped(self.reads))
         asked: Aggregate = order.steps.payload
-        read_valid, read_moves = Signal(), Signal()
-        read_step = Signal(step_layout(p))
-        asks, ends = Signal(), Signal()
+        read_valid = Signal()
+        read_moves = Signal()
+        read_step = structure(step_layout(p))
+        asks = Signal()
+        ends = Signal()
         skipping = s.skips & asked.inside
         m.d.comb += [
             asks.eq(order.steps.valid & self.finished & (~read_valid | read_moves)),
@@ -214,9 +162,11 @@ class Drain(Component):
             m.d.sync += read_step.eq(asked)
 
         # ---- Sums and skip connection are registered; parameters are read, and stand beside them.
-        step_valid, step_ready = Signal(), Signal()
-        step = Signal(step_layout(p))
-        sums, numbers = Signal.like(self.sums), Signal.like(skips.numbers)
+        step_valid = Signal()
+        step_ready = Signal()
+        step = structure(step_layout(p))
+        sums = Signal.like(self.sums)
+        numbers = Signal.like(skips.numbers)
         loaded = Mux(s.table, 1, parameters.loaded)
         m.d.comb += [
             read_moves.eq(read_valid & loaded & (~step_valid | step_ready)),
@@ -261,7 +211,7 @@ class Drain(Component):
         ]
 
         # ---- Raw results leave one by one; others go into the maximum of their window.
-        result = Signal(step_layout(p))
+        result = structure(step_layout(p))
         taken = Signal()
         pools = [MaximumPool() for _ in range(p.requantizers)]
         pooled = pools[0].windows.valid
@@ -293,7 +243,7 @@ class Drain(Component):
             ]
         pixel: Aggregate = writer.slices.payload
         word_log = exact_log2(p.rows)
-        window = Signal(step_layout(p))  # the last step of the window that is offered
+        window = structure(step_layout(p))  # the last step of the window that is offered
         with m.If(taken & result.last_pixel):
             m.d.sync += window.eq(result)
         m.d.comb += [

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from adq.rtl.platform.drain_settings import RECORD_BITS, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.port_types import Aggregate, Component, Stream, Words
+from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["ParameterMemory", "output_layout", "record_layout"]
 
@@ -80,15 +80,18 @@ class ParameterMemory(Component):
         p = self.sizes
         m = Module()
         slices = p.slices(2)
-        filling, draining = Signal(), Signal()
+        filling = Signal()
+        draining = Signal()
         full = Signal(2)
         left = Signal(16)  # outputs whose records are still to come
         group_left = Signal(range(p.tile.lanes + 1))  # and those of the group
-        lane, row = Signal(range(p.requantizers)), Signal(range(slices))
+        lane = Signal(range(p.requantizers))
+        row = Signal(range(slices))
         lanes = Signal(range(p.tile.lanes + 1))
         m.d.comb += lanes.eq(outputs_of(p, self.weight_bits))
 
-        taken, fills = Signal(), Signal()
+        taken = Signal()
+        fills = Signal()
         m.d.comb += [
             self.records.ready.eq(left.any() & ~full.bit_select(filling, 1)),
             taken.eq(self.records.valid & self.records.ready),
@@ -117,7 +120,7 @@ class ParameterMemory(Component):
             )
             m.submodules[f"lane_{place}"] = storage
             read, write = storage.read_port(), storage.write_port()
-            stored = Signal(output_layout(), name=f"stored_{place}")
+            stored = structure(output_layout(), name=f"stored_{place}")
             m.d.comb += [
                 stored.multiplier.eq(record.multiplier),
                 stored.skip_multiplier.eq(record.skip_multiplier),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.port_types import Aggregate, Component, Stream
+from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["PlaneWriter", "slice_layout"]
 
@@ -85,9 +85,11 @@ class PlaneWriter(Component):
         lanes = p.tile.lanes
         given: Aggregate = self.slices.payload
 
-        collecting, sending = Signal(), Signal()
+        collecting = Signal()
+        sending = Signal()
         full = Signal(2)
-        taken, sent = Signal(), Signal()
+        taken = Signal()
+        sent = Signal()
         fills = taken & given.last
         m.d.comb += [
             self.slices.ready.eq(~full.bit_select(collecting, 1)),
@@ -110,31 +112,35 @@ class PlaneWriter(Component):
         )
         pixels, planes = [], []
         for which in range(2):
-            pixel = Signal(pixel_layout, name=f"pixel_{which}", reset_less=True)
+            pixel = structure(pixel_layout, name=f"pixel_{which}", reset_less=True)
             with m.If(fills & (collecting == which)):
                 m.d.sync += [pixel[name].eq(given[name]) for name in pixel_layout.members]
             pixels.append(pixel)
             parts: list[list[Value]] = [[] for _ in range(ACTIVATION_BITS)]
-            for place in range(p.slices(2)):
-                size = min(p.requantizers, lanes - place * p.requantizers)
-                enters = Signal(name=f"enters_{which}_{place}")
-                m.d.comb += enters.eq(taken & (collecting == which) & (given.slice == place))
-                for plane, part in enumerate(parts):
-                    bits = Signal(size, name=f"bits_{which}_{place}_{plane}", reset_less=True)
-                    with m.If(enters & (self.planes > plane)):
-                        m.d.sync += bits.eq(Cat(given.values[lane][plane] for lane in range(size)))
-                    part.append(bits)
+            for number in range(p.slices(2)):
+                size = min(p.requantizers, lanes - number * p.requantizers)
+                enters = Signal(name=f"enters_{which}_{number}")
+                m.d.comb += enters.eq(taken & (collecting == which) & (given.slice == number))
+                for bit, part in enumerate(parts):
+                    held = Signal(size, name=f"held_{which}_{number}_{bit}", reset_less=True)
+                    with m.If(enters & (self.planes > bit)):
+                        values = [given["values"][lane] for lane in range(size)]
+                        m.d.sync += held.eq(Cat(value[bit] for value in values))
+                    part.append(held)
             planes.append([Cat(part) for part in parts])
 
         # The plane that is written, and its word among those that the outputs lie in.
-        plane, step = Signal(range(ACTIVATION_BITS)), Signal(p.address_bits)
+        plane = Signal(range(ACTIVATION_BITS))
+        step = Signal(p.address_bits)
         words = -(-(lanes + p.rows - 1) // p.rows)
         place = Signal(range(words))
-        now = Signal(pixel_layout)
-        bits, valid = Signal(lanes), Signal(lanes)
+        now = structure(pixel_layout)
+        bits = Signal(lanes)
+        valid = Signal(lanes)
         shifted = Signal(words * p.rows)
         within = Signal(words * p.rows)
-        ends_plane, ends_word = Signal(), Signal()
+        ends_plane = Signal()
+        ends_word = Signal()
         end = Signal(range(words * p.rows + 1))
         m.d.comb += [
             now.eq(Mux(sending, pixels[1].as_value(), pixels[0].as_value())),

@@ -1,13 +1,13 @@
 """Order of results: which sums the requantizers take next, and where their results go."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from adq.rtl.platform.drain_settings import PIXEL_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.port_types import Aggregate, Component, Stream
+from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["ResultOrder", "step_layout"]
 
@@ -94,8 +94,9 @@ class ResultOrder(Component):
                 "skip": tensor(place),
             }
         )
-        first_window, window = Signal(window_layout), Signal(window_layout)
-        next_window = Signal(window_layout)
+        first_window = structure(window_layout)
+        window = structure(window_layout)
+        next_window = structure(window_layout)
         m.d.comb += [
             first_window.row.eq(s.first_row),
             first_window.column.eq(s.first_column),
@@ -110,7 +111,9 @@ class ResultOrder(Component):
                 first.x.eq(given.x),
             ]
 
-        last_column, last_row, last_image = Signal(), Signal(), Signal()
+        last_column = Signal()
+        last_row = Signal()
+        last_image = Signal()
         m.d.comb += [
             last_column.eq(window.left == s.windows_x),
             last_row.eq(window.top == s.windows_y),
@@ -148,9 +151,12 @@ class ResultOrder(Component):
                     self.enter_image(m, next_window[name], window[name], s[name])
 
         # The pixel of the window, the slice of its outputs, the group of outputs.
-        down, right = Signal(6), Signal(6)
-        skip_y, skip_x = Signal(address), Signal(place)
-        vector, base = Signal(range(p.accumulator_vectors)), Signal(range(p.accumulator_vectors))
+        down = Signal(6)
+        right = Signal(6)
+        skip_y = Signal(address)
+        skip_x = Signal(place)
+        vector = Signal(range(p.accumulator_vectors))
+        base = Signal(range(p.accumulator_vectors))
         room = Signal(range(p.accumulator_vectors + 1))  # vectors that fit behind the window
         which = Signal(range(p.slices(2)))
         lanes = Signal(range(p.tile.lanes + 1))  # outputs of a whole group
@@ -158,11 +164,18 @@ class ResultOrder(Component):
         left = Signal(16)  # outputs that are not done, with those of this group
         slice_left = Signal(range(p.tile.lanes + 1))  # of the group, with those of this slice
         slice_first = Signal(range(p.tile.lanes + 1))
-        target_first, skip_first = Signal(17), Signal(17)  # place of the group in a pixel
+        # place of the group in a pixel
+        target_first = Signal(17)
+        skip_first = Signal(17)
 
-        valid, takes = Signal(), Signal()
-        last_pixel, last_slice, last_window, last_group = Signal(), Signal(), Signal(), Signal()
-        ends_window, ends_job = Signal(), Signal()
+        valid = Signal()
+        takes = Signal()
+        last_pixel = Signal()
+        last_slice = Signal()
+        last_window = Signal()
+        last_group = Signal()
+        ends_window = Signal()
+        ends_job = Signal()
         m.d.comb += [
             last_pixel.eq((down == s.pool_y) & (right == s.pool_x)),
             last_slice.eq(slice_left <= p.requantizers),
@@ -176,8 +189,8 @@ class ResultOrder(Component):
         ]
         m.d.comb += lanes.eq(outputs_of(p, s.weight_bits))
 
-        def enter(to: Value) -> list[Value]:
-            return [window.eq(to), skip_y.eq(to.skip.y), skip_x.eq(to.skip.x)]
+        def enter(to: Aggregate) -> None:
+            m.d.sync += [window.eq(to), skip_y.eq(to.skip.y), skip_x.eq(to.skip.x)]
 
         first_pixel = [down.eq(0), right.eq(0)]
         new_job = [vector.eq(0), base.eq(0), room.eq(p.accumulator_vectors - s.window)]
@@ -194,18 +207,18 @@ class ResultOrder(Component):
                         skip_y.eq(skip_y + s.skip.row),
                     ]
             with m.Elif(~last_slice):
+                enter(window)
                 m.d.sync += [
                     *first_pixel,
-                    *enter(window),
                     vector.eq(base),
                     which.eq(which + 1),
                     slice_left.eq(slice_left - p.requantizers),
                     slice_first.eq(slice_first + p.requantizers),
                 ]
             with m.Else():
+                enter(next_window)
                 m.d.sync += [
                     *first_pixel,
-                    *enter(next_window),
                     which.eq(0),
                     slice_left.eq(outputs),
                     slice_first.eq(0),
@@ -218,8 +231,8 @@ class ResultOrder(Component):
                 with m.If(last_window):
                     rest = Signal(16)
                     m.d.comb += rest.eq(left - lanes)
+                    enter(first_window)
                     m.d.sync += [
-                        *enter(first_window),
                         left.eq(rest),
                         slice_left.eq(Mux(rest < lanes, rest, lanes)),
                         target_first.eq(target_first + lanes),
@@ -227,9 +240,9 @@ class ResultOrder(Component):
                         valid.eq(~last_group),
                     ]
         with m.If(self.start):
+            enter(first_window)
             m.d.sync += [
                 *first_pixel,
-                *enter(first_window),
                 *new_job,
                 which.eq(0),
                 left.eq(s.outputs),
@@ -242,7 +255,8 @@ class ResultOrder(Component):
 
         # What the loops say is registered, with its sums.
         step: Aggregate = self.steps.payload
-        row, column = Signal(signed(PIXEL_BITS)), Signal(signed(PIXEL_BITS))
+        row = Signal(signed(PIXEL_BITS))
+        column = Signal(signed(PIXEL_BITS))
         skip_place = Signal(place)
         m.d.comb += [
             row.eq(window.row + down),
@@ -273,7 +287,7 @@ class ResultOrder(Component):
         return m
 
     @staticmethod
-    def enter_image(m: Module, to: Value, before: Value, given: Value) -> None:
+    def enter_image(m: Module, to: Aggregate, before: Aggregate, given: Aggregate) -> None:
         """Set the first row of the next image; behind the last slot comes the first one."""
         wraps = before.slot == given.slots
         image = Signal.like(before.image)

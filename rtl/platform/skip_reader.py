@@ -76,9 +76,12 @@ class SkipReader(Component):
         p = self.parameters
         m = Module()
         log = exact_log2(p.rows)
-        plane, step = Signal(range(ACTIVATION_BITS)), Signal(p.address_bits)
+        plane = Signal(range(ACTIVATION_BITS))
+        step = Signal(p.address_bits)
         place = Signal(range(-(-(p.requantizers + p.rows - 1) // p.rows)))
-        last_plane, last_word, taken = Signal(), Signal(), Signal()
+        last_plane = Signal()
+        last_word = Signal()
+        taken = Signal()
         end = Signal(range(p.rows + p.requantizers))  # bit of the last channel
         m.d.comb += [
             end.eq(self.offset + self.count - 1),
@@ -90,7 +93,8 @@ class SkipReader(Component):
             self.done.eq(taken & last_plane & last_word),
         ]
         read = Signal()
-        read_plane, read_place = Signal.like(plane), Signal.like(place)
+        read_plane = Signal.like(plane)
+        read_place = Signal.like(place)
         read_offset = Signal.like(self.offset)
         negative = Signal()
         m.d.sync += read.eq(taken)
@@ -108,7 +112,8 @@ class SkipReader(Component):
 
         # Each plane also sets the bits above it: to 0, or to the sign of the top plane.
         rotated = Signal(p.rows)
-        from_plane, ones = Signal(ACTIVATION_BITS + 1), Signal(ACTIVATION_BITS + 1)
+        from_plane = Signal(ACTIVATION_BITS + 1)
+        ones = Signal(ACTIVATION_BITS + 1)
         m.d.comb += [
             rotated.eq(Cat(self.read_word, self.read_word) >> read_offset),
             from_plane.eq(Cat(read_plane <= bit for bit in range(len(from_plane)))),

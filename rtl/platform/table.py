@@ -90,7 +90,8 @@ class Table(Component):
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port()
         record = Signal(range(storage.depth))
-        loading, loaded = Signal(), Signal()
+        loading = Signal()
+        loaded = Signal()
         last = record == within[ENTRIES.bit_length() - 1 :]
         m.d.comb += [
             self.records.ready.eq(loading),
@@ -109,8 +110,10 @@ class Table(Component):
         given: Aggregate = self.steps.payload
         numbers = given.numbers.as_value()
         asked = Signal(range(self.lanes + 1))  # lanes that were read
-        reading, read_last = Signal(), Signal()
-        lane, inner = Signal(range(self.lanes)), Signal(range(ENTRIES))
+        reading = Signal()
+        read_last = Signal()
+        lane = Signal(range(self.lanes))
+        inner = Signal(range(ENTRIES))
         index = Signal(TABLE_PLANES)
         sign = Mux(self.signed, within & ~(within >> 1), 0)
         m.d.comb += [

@@ -91,7 +91,7 @@ def settings_of(layer: Layer, image: int, p: PlatformParameters) -> dict[str, in
 def random_layer(random: Random, p: PlatformParameters, **fixed: int) -> Layer:
     """Draw a layer whose target and skip connection fit into the plane memory side by side.
 
-    What concerns its source is of no account.
+    It has at most 900 sums. What concerns its source is of no account.
     """
     while True:
         layer = _drawn(random, p, fixed)
@@ -161,8 +161,8 @@ def _drawn(random: Random, p: PlatformParameters, fixed: dict[str, int]) -> Laye
     end = placed["skip_address"] + (
         (layer.height * layer.skip_planes * row) << layer.skip_slots_log
     )
-    steps = layer.windows * layer.window * layer.outputs
-    if end > p.plane_memory_words or steps > 3000:
+    sums = layer.windows * layer.window * layer.outputs
+    if end > p.plane_memory_words or sums > 900:
         return None
     return Layer(**vars(layer) | placed)
 
