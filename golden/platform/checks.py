@@ -139,6 +139,8 @@ class _Checks:
         height, width = d.pooled
         if d.mode == Mode.RAW:
             self.require(d.window == 1, "pool_height", "raw accumulators have no pooling")
+            for name in ("pool_padding_y", "pool_padding_x"):
+                self.require(getattr(d, name) == 0, name, "raw accumulators have no pooling")
             end = d.target * UNIT + 8 * self.images * height * width * d.target_pitch
             size = self.memories.output_bytes
             self.require(end <= size, "target", f"it ends beyond {size} bytes of output memory")

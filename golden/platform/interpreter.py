@@ -83,7 +83,8 @@ class Interpreter:
         self._inputs = np.frombuffer(inputs, dtype=np.uint8)
         self.outputs = np.zeros(output_bytes, dtype=np.uint8)
         """The output memory."""
-        self._planes = np.zeros((platform.plane_memory_words, platform.rows), dtype=np.uint8)
+        self.planes = np.zeros((platform.plane_memory_words, platform.rows), dtype=np.uint8)
+        """The plane memory: bits of each word."""
         self._descriptors = list(self._decoded())
         loops = [each for each in self._descriptors if isinstance(each, Loop)]
         images = 1
@@ -156,7 +157,7 @@ class Interpreter:
             elif isinstance(descriptor, Load):
                 for image in turn.images:
                     address, words = self.loaded(descriptor, image)
-                    self._planes[address : address + descriptor.words] = words
+                    self.planes[address : address + descriptor.words] = words
             elif isinstance(descriptor, Store):
                 self._store(descriptor, turn.images)
 
@@ -174,7 +175,7 @@ class Interpreter:
         size = d.words * self.platform.rows // 8
         for each in images:
             address = d.address + each % (1 << d.slots_log) * d.words
-            words = self._planes[address : address + d.words]
+            words = self.planes[address : address + d.words]
             first = d.memory * UNIT + each * size
             packed = np.packbits(words, axis=1, bitorder="little")
             self.outputs[first : first + size] = packed.reshape(-1)
@@ -271,7 +272,7 @@ class Interpreter:
             for each in range(words):
                 # The masked bits may come from anywhere.
                 address = lowest + plane * row + word + each
-                part.append(self._planes[np.clip(address, 0, len(self._planes) - 1)])
+                part.append(self.planes[np.clip(address, 0, len(self.planes) - 1)])
             fetched = part[0]
             if words > 1:
                 chosen = offset[:, None] + np.arange(bits)
@@ -321,7 +322,7 @@ class Interpreter:
         lowest = (first + rows * d.skip_planes * row)[:, None] + word
         values = np.zeros(place.shape, dtype=np.int64)
         for plane in range(d.skip_planes):
-            fetched = self._planes[lowest + plane * row, bit].astype(np.int64)
+            fetched = self.planes[lowest + plane * row, bit].astype(np.int64)
             negative = d.skip_signed and plane == d.skip_planes - 1
             values += fetched * (-(1 << plane) if negative else 1 << plane)
         return values
@@ -355,7 +356,7 @@ class Interpreter:
         word, bit = np.divmod(place, bits)
         lowest = (d.target + (slot * height + y) * d.target_planes * row)[:, None] + word
         for plane in range(d.target_planes):
-            self._planes[lowest + plane * row, bit] = values >> plane & 1
+            self.planes[lowest + plane * row, bit] = values >> plane & 1
 
 
 def _vectors(d: Layer, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

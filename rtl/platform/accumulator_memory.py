@@ -5,7 +5,7 @@ import itertools
 import operator
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
@@ -127,8 +127,10 @@ class AccumulatorMemory(Component):
 
         # ---- Halves: the one that is filled, the one that is read, and what they hold.
 
-        filling, draining = Signal(), Signal()
-        in_use, done = Signal(2), Signal(2)
+        filling = Signal()
+        draining = Signal()
+        in_use = Signal(2)
+        done = Signal(2)
         address = Signal(range(p.accumulator_vectors))
         ended = self.ended
         ends_job = ended.last_vector & ended.last_block
@@ -138,7 +140,9 @@ class AccumulatorMemory(Component):
 
         stored = Signal()  # the registered vector is stored in this cycle
         stored_address = Signal.like(address)
-        stored_half, stored_first, stored_end = Signal(), Signal(), Signal()
+        stored_half = Signal()
+        stored_first = Signal()
+        stored_end = Signal()
         m.d.sync += stored.eq(ended.valid)
         with m.If(ended.valid):
             m.d.sync += [
@@ -237,8 +241,8 @@ class AccumulatorMemory(Component):
                 old[lane].append(Mux(passed_on, kept[part], before[part]))
                 for half, word in enumerate(halves):
                     words[lane][half].append(word[part])
-        for lane, lane_total in totals.items():
-            m.d.comb += lane_total.eq(Cat(new[lane]) + Mux(stored_first, 0, Cat(old[lane])))
+        for lane, whole in totals.items():
+            m.d.comb += whole.eq(Cat(new[lane]) + Mux(stored_first, 0, Cat(old[lane])))
 
         # ---- Results of a read.
 
@@ -258,7 +262,7 @@ class AccumulatorMemory(Component):
                         m.d.comb += word.eq(Mux(read_half, halves[1], halves[0]))
                         chosen = self.weight_bits[index] & (read_slice == which)
                         choices.append(Mux(chosen, word, 0))
-            m.d.comb += found.eq(functools.reduce(operator.or_, choices))
+            m.d.comb += found.eq(functools.reduce(operator.or_, choices, Const(0)))
             sign = (found & top).any()
             m.d.comb += self.results[place].eq(Mux(sign, found | ~below, found & below))
         return m

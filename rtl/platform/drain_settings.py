@@ -1,13 +1,13 @@
 """Settings of the drain: what a layer's results are, and where they go."""
 
-from amaranth.hdl import signed
+from amaranth.hdl import Const, Mux, Value, signed
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.parameters import PlatformParameters
 
-__all__ = ["PIXEL_BITS", "PLACE_BITS", "RECORD_BITS", "TABLE_PLANES", "drain_layout"]
+__all__ = ["PIXEL_BITS", "PLACE_BITS", "RECORD_BITS", "TABLE_PLANES", "drain_layout", "outputs_of"]
 
 PIXEL_BITS = 18
 """Bits of a row or a column of the convolution's output, which also counts what pooling windows
@@ -66,7 +66,8 @@ def drain_layout(parameters: PlatformParameters) -> data.StructLayout:
             "weight_bits": len(TileParameters.weight_widths),  # one-hot
             "accumulator_bits": 7,  # not one less; so are all bits and planes
             "outputs": 16,  # not one less
-            "mode": 2,
+            "raw": 1,  # results are whole accumulators: mode RAW
+            "table": 1,  # results come from a table: mode TABLE
             "shift": 6,
             "skip_shift": 6,
             "planes": 5,  # of the target
@@ -90,3 +91,11 @@ def drain_layout(parameters: PlatformParameters) -> data.StructLayout:
             "skip": data.StructLayout(skip),
         }
     )
+
+
+def outputs_of(parameters: PlatformParameters, weight_bits: Value) -> Value:
+    """Return how many outputs a tile computes at a time, with a one-hot weight width."""
+    outputs: Value = Const(0)
+    for index, width in enumerate(parameters.tile.weight_widths):
+        outputs = outputs | Mux(weight_bits[index], parameters.tile.outputs(width), 0)
+    return outputs

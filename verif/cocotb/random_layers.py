@@ -79,7 +79,7 @@ def _drawn(random: Random, platform: PlatformParameters, fixed: dict[str, int]) 
         for name, number in zip(names.split(), drawn, strict=True):
             fields.setdefault(name, number)
     if fields["mode"] == Mode.RAW:
-        fields |= {"pool_height": 1, "pool_width": 1}
+        fields |= {"pool_height": 1, "pool_width": 1, "pool_padding_y": 0, "pool_padding_x": 0}
     if fields["mode"] != Mode.REQUANTIZE:
         fields["skip"] = 0
     for side, axis in (("height", "y"), ("width", "x")):

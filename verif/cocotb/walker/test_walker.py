@@ -4,7 +4,6 @@ import itertools
 
 import cocotb
 
-from adq.rtl.platform.descriptors import Mode
 from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.random_layers import random_layer
 from adq.verif.cocotb.walker.bench import WalkerBench
@@ -47,7 +46,7 @@ async def far_outside(dut):
     await bench.start()
     far = {"padding_y": 255, "padding_x": 255, "stride_y": 63, "stride_x": 63, "dilation_y": 255,
            "dilation_x": 255}  # fmt: skip
-    small = {"source_planes": 1, "outputs": 1, "images_log": 0, "mode": Mode.RAW}
+    small = {"source_planes": 1, "outputs": 1, "images_log": 0, "target_planes": 1, "skip": 0}
     for pitch in (1, 8, 16, 48):
         for _ in range(3):
             fixed = {name: value for name, value in far.items() if bench.random.random() < 0.5}
