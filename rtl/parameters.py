@@ -92,7 +92,9 @@ class TileParameters:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name != "arithmetic" and (isinstance(value, bool) or not isinstance(value, int)):
+            if field.name != "arithmetic" and (
+                isinstance(value, bool) or not isinstance(value, int)
+            ):
                 raise ParameterError(f"{field.name} must be an integer, not {value!r}")
         if self.arithmetic not in ARITHMETICS:
             names = ", ".join(ARITHMETICS)

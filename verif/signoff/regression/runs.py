@@ -91,7 +91,8 @@ class Run:
             If it is none.
         """
         found = re.fullmatch(
-            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)", name
+            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)",
+            name,
         )
         if not found:
             raise SimulationError(
