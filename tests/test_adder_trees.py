@@ -94,5 +94,5 @@ def test_a_name_that_is_no_arithmetic():
     with pytest.raises(ParameterError) as error:
         TileParameters(arithmetic="wallace")
     assert str(error.value) == message
-    with pytest.raises(ParameterError, match="arithmetic must be one of .*, not 3"):
+    with pytest.raises(ParameterError, match=r"arithmetic must be one of .*, not 3"):
         TileParameters(arithmetic=3)

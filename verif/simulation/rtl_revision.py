@@ -15,8 +15,8 @@ __all__ = ["REFERENCES", "block_revisions", "tile_revisions"]
 
 REFERENCES = ((16, 16), (34, 32))
 """Rows and columns of tiles whose blocks are compared, whatever the size of the tile at hand: the
-revision is that of the source. The second has what the first has not: several rows in a beat, several groups of
-columns, adders of odd counts."""
+revision is that of the source. The second has what the first has not: several rows in a beat,
+several groups of columns, adders of odd counts."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\bport\$\d+\$\d+")

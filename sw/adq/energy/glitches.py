@@ -188,6 +188,7 @@ def measure_glitches(
     *,
     name: str | None,
     bits: Sequence[int],
+    period: float,
     directory: Path,
     cache: Path,
     confirm: bool,
@@ -201,6 +202,8 @@ def measure_glitches(
         Of the library; its own where it is None.
     bits
         Precisions, of weights and activations alike.
+    period
+        Clock period in ns that cells are sized for.
     directory
         Folder for what simulators write; some 100 MB a precision with ``confirm``.
     confirm
@@ -220,7 +223,7 @@ def measure_glitches(
     from adq.verif.liberty.library import Library
 
     progress("mapping the tile and building its model")
-    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache)
+    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache, period=period)
     simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
     figures = []
     for width in bits:
