@@ -147,8 +147,8 @@ class GlitchFactors:
 
 
 def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
-    """Return the kept factors of a library's cells: of the tile's arithmetic, and of its size or the
-    nearest one; None where the library has none.
+    """Return the kept factors of a library's cells: of the tile's arithmetic, and of its size or
+    the nearest one; None where the library has none.
     """
     kept = [each for each in kept_factors(library) if each.arithmetic == tile.arithmetic]
 
