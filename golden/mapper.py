@@ -29,6 +29,7 @@ many whole groups as fit, rows under rows and outputs beside outputs, or a part 
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
 
 import numpy as np
 
@@ -189,7 +190,13 @@ class _Jobs(Sequence[JobPlan]):
     def __len__(self) -> int:
         return len(self.parts) * len(self.vectors) * len(self.blocks)
 
-    def __getitem__(self, place):
+    @overload
+    def __getitem__(self, place: int) -> JobPlan: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[JobPlan, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> JobPlan | tuple[JobPlan, ...]:
         if isinstance(place, slice):
             return tuple(self[each] for each in range(len(self))[place])
         chunk, block = divmod(range(len(self))[place], len(self.blocks))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adq.golden.files.json_reader import JsonObject
-from adq.golden.files.stored_arrays import Array, Spool, cast, chunks, limits
+from adq.golden.files.stored_arrays import Array, Spool, SpooledArray, cast, chunks, limits
 from adq.golden.integer_network import run
 from adq.golden.network import INPUT, ActivationFormat, Network
 
@@ -69,14 +69,17 @@ class Samples:
             name: math.prod(each.shape) * each.dtype.itemsize for name, each in contents.items()
         }
         make = Spool().array if sum(sizes.values()) > MEMORY_BYTES else np.empty
-        arrays = {name: make(each.shape, each.dtype) for name, each in contents.items()}
+        made: dict[str, np.ndarray | SpooledArray] = {
+            name: make(each.shape, each.dtype) for name, each in contents.items()
+        }
         for part in _parts(network, len(inputs)):
             trace = run(network, inputs[part])
-            arrays["samples/inputs"][part] = inputs[part].astype(first.dtype, copy=False)
-            arrays["samples/classes"][part] = trace.classes
+            made["samples/inputs"][part] = inputs[part].astype(first.dtype, copy=False)
+            made["samples/classes"][part] = trace.classes
             for kind in ("accumulators", "outputs"):
                 for name, found in getattr(trace, kind).items():
-                    arrays[f"samples/{kind}/{name}"][part] = found
+                    made[f"samples/{kind}/{name}"][part] = found
+        arrays: dict[str, Array] = {**made}
         arrays["samples/labels"] = (
             arrays["samples/classes"] if labels is None else np.asarray(labels)
         )

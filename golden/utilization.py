@@ -190,8 +190,8 @@ class _Planes:
             left = np.frexp((any_row.astype(np.int64) & mask).astype(np.float64))[1]  # bit length
             vectors = image * of_image + np.arange(len(left))
             chunks = np.searchsorted(self.starts, vectors, "right") - 1
-            np.add.at(counts, (0, chunks), left)
-            np.add.at(counts, (1, chunks), left == 0)
+            np.add.at(counts[0], chunks, left)
+            np.add.at(counts[1], chunks, left == 0)
         return counts
 
     def _any_bit(self, rows: range, images: slice) -> np.ndarray:
@@ -199,7 +199,9 @@ class _Planes:
         windows.
         """
         if not isinstance(self.matrix, WindowMatrix):
-            return np.bitwise_or.reduce(self.matrix[images, rows.start : rows.stop], axis=1)
+            part = self.matrix[images, rows.start : rows.stop]
+            any_bit: np.ndarray = np.bitwise_or.reduce(part, axis=1)
+            return any_bit
         bits = self.matrix.row(rows[0], images).copy()
         for row in rows[1:]:
             bits |= self.matrix.row(row, images)

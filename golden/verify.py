@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 
-from adq.golden.files.stored_arrays import chunks
+from adq.golden.files.stored_arrays import Array, chunks
 from adq.golden.integer_network import Trace, run
 from adq.golden.network import Network
 from adq.golden.samples import Artifact, Samples
@@ -68,13 +68,13 @@ class Integers(Protocol):
     """Integers of a batch by node: an artifact's samples, or the trace of an implementation."""
 
     @property
-    def accumulators(self) -> dict[str, np.ndarray]: ...
+    def accumulators(self) -> Mapping[str, Array]: ...
 
     @property
-    def outputs(self) -> dict[str, np.ndarray]: ...
+    def outputs(self) -> Mapping[str, Array]: ...
 
     @property
-    def classes(self) -> np.ndarray: ...
+    def classes(self) -> Array: ...
 
 
 def verify_artifact(
@@ -89,7 +89,7 @@ def verify_artifact(
     """
     network = artifact.network
     return summed(
-        compare(network, stored, compute(network, stored.inputs), first_image=first)
+        compare(network, stored, compute(network, stored.inputs[:]), first_image=first)
         for first, stored in _numbered(artifact.samples.batches(network, images))
     )
 
@@ -125,8 +125,8 @@ def compare(
     """
     agreements = []
     for node in network.nodes:
-        pairs = [
-            (kind, of_stored[node.name], of_computed[node.name])
+        pairs: list[tuple[str, np.ndarray, np.ndarray]] = [
+            (kind, of_stored[node.name][:], of_computed[node.name][:])
             for kind, of_stored, of_computed in (
                 ("accumulator", stored.accumulators, computed.accumulators),
                 ("output", stored.outputs, computed.outputs),
@@ -134,7 +134,7 @@ def compare(
             if node.name in of_stored
         ]
         if node.name == network.outputs[0]:
-            pairs.append(("class", stored.classes, computed.classes))
+            pairs.append(("class", stored.classes[:], computed.classes[:]))
         first_differences = [
             text for pair in pairs if (text := _first_difference(*pair, first_image))
         ]

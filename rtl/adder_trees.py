@@ -105,7 +105,7 @@ def three_greedy(words: int) -> AdderTree:
     """
     builder = _Builder(words)
     arriving: list[tuple[float, int]] = [(0.0, word) for word in range(words)]
-    counts = []
+    counts: list[int] = []
     while arriving:
         heapq.heapify(arriving)
         carries: list[tuple[float, int]] = []

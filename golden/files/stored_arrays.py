@@ -156,8 +156,10 @@ class StoredArray(NDArrayOperatorsMixin):
         if isinstance(rows, slice):
             first, last, step = rows.indices(len(self))
             if step == 1:
-                return self._part(first, max(first, last))[(slice(None), *others)]
-        return self._part(0, len(self))[index]
+                part: np.ndarray = self._part(first, max(first, last))[(slice(None), *others)]
+                return part
+        taken: np.ndarray = self._part(0, len(self))[index]
+        return taken
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         whole = self._part(0, len(self))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden.files.json_reader import JsonError, Schema, parse
+from adq.golden.files.json_reader import JsonError, JsonObject, Schema, parse
 from adq.golden.files.reading import FileError
 from adq.golden.files.stored_arrays import Array, CheckedFile, StoredArray, chunks, limits
 
@@ -138,7 +138,7 @@ def parse_tensors(file: CheckedFile) -> dict[str, StoredArray]:
     return tensors
 
 
-def _header(file: CheckedFile) -> tuple[dict, int]:
+def _header(file: CheckedFile) -> tuple[JsonObject, int]:
     """Return the header of a file, and where its integers begin."""
     size = int.from_bytes(file.read(0, 8), "little")
     if file.size < 8 or not 2 <= size <= min(file.size - 8, MAXIMUM_HEADER_BYTES):

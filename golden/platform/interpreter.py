@@ -121,8 +121,8 @@ class Interpreter:
 
     def order(self) -> Iterator["Turn"]:
         """Yield descriptors in the order in which they are carried out, loops unrolled."""
-        levels = [index for index, d in enumerate(self._descriptors) if isinstance(d, Loop)]
-        done = dict.fromkeys(levels, 0)
+        loops = {index: d for index, d in enumerate(self._descriptors) if isinstance(d, Loop)}
+        done = dict.fromkeys(loops, 0)
         index = 0
         while True:
             descriptor = self._descriptors[index]
@@ -134,9 +134,9 @@ class Interpreter:
                     index = 0
                     continue
                 done[index] = 0
-            else:
-                image = sum(done[at] << self._descriptors[at].images_log for at in levels)
-                last = all(done[at] == self._descriptors[at].count - 1 for at in levels)
+            elif isinstance(descriptor, Layer | Load | Store):
+                image = sum(done[at] << loop.images_log for at, loop in loops.items())
+                last = all(done[at] == loop.count - 1 for at, loop in loops.items())
                 images = range(image, image + (1 << descriptor.images_log))
                 if isinstance(descriptor, Load):
                     if descriptor.when == When.FIRST_PASS and image:

@@ -114,7 +114,7 @@ class _Tail:
     def read(self, step: _Step, finished: int) -> int:
         """Take a step, and return the cycle in which its sums are read."""
         before = self.stages
-        now = []
+        now: list[int] = []
         table = self.layer.mode == Mode.TABLE
         for stage in range(self.depth):
             entered = max(before[stage] + 1, before[stage + 1])

@@ -1,7 +1,7 @@
 """Options that select the tile: a name or file, and sizes that override it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,5 +62,5 @@ def read_tile(tile: str, rows: int | None, columns: int | None) -> "TileParamete
     from adq.shipped import find_shipped
 
     sizes = {"rows": rows, "columns": columns}
-    given = {name: size for name, size in sizes.items() if size is not None}
+    given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     return replace(TileParameters.from_toml(find_shipped("tile", tile)), **given)

@@ -294,8 +294,9 @@ def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients
     alike = [each for each in known if each.tile.arithmetic == tile.arithmetic]
     if not alike:
         found = blended(known, dataclasses.replace(tile, arithmetic=known[0].tile.arithmetic))
-        unknown = {"bound": None, "predictor_bound": None, "leakage_bound": None}
-        return dataclasses.replace(found, tile=tile, **unknown)
+        return dataclasses.replace(
+            found, tile=tile, bound=None, predictor_bound=None, leakage_bound=None
+        )
     known = alike
     target = tile.rows, tile.columns
     sizes = [(each.tile.rows, each.tile.columns) for each in known]
