@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "sw" / "adq"
 
 ALLOWED = {
     "rtl": {"rtl"},
-    "golden": {"golden", "rtl.parameters", "rtl.platform.parameters"},
+    "golden": {"golden", "rtl.parameters", "rtl.platform.descriptors", "rtl.platform.parameters"},
     "verif": {"verif", "golden", "rtl"},
 }
 """Rooms, and what each may import; the rooms of ``sw/adq`` may import everything."""

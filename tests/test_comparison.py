@@ -1,12 +1,14 @@
 """Comparisons of policies: their runs, what they share, and what is made of them."""
 
+import dataclasses
 import json
 
 import pytest
 from scipy import stats
 
 from adq.comparison.cells import BASELINE, plan
-from adq.comparison.outcome import ComparisonError, Outcome, Row, collect
+from adq.comparison.outcome import ComparisonError, Outcome, collect
+from adq.comparison.rows import Row
 from adq.comparison.running import train_cells
 from adq.data.config import DataConfig
 from adq.fields import ConfigError
@@ -73,7 +75,12 @@ def test_the_outcome(compared, tmp_path):
     path = tmp_path / "comparison.json"
     path.write_text(json.dumps(outcome.to_json()))
     assert Outcome.read(path) == outcome
-    assert len(outcome.markdown()) == 4 + 3
+    (table,) = outcome.tables()
+    assert [row[:2] for row in table.rows] == [
+        ["6 bits", "activation-density"],
+        ["6 bits", "uniform"],
+        ["none", BASELINE],
+    ]
 
 
 def test_a_finished_comparison_trains_nothing(compared):
@@ -117,9 +124,29 @@ def test_means_deviations_and_the_paired_test():
     assert reference.accuracy == pytest.approx(0.91)
     assert reference.deviation == pytest.approx(0.01)
     assert reference.difference is None
-    assert uniform.difference == pytest.approx((0.03 + 0.02 + 0.02) / 3)
-    assert uniform.p == pytest.approx(stats.ttest_rel(other, own).pvalue)
+    assert uniform.difference.mean == pytest.approx((0.03 + 0.02 + 0.02) / 3)
+    assert uniform.difference.p == pytest.approx(stats.ttest_rel(other, own).pvalue)
+    assert uniform.difference.same_bits == 3
     assert (reference.missed, uniform.missed) == (0, 3)
+
+
+def test_energy_aware_stands_against_each_other_policy():
+    rows = [
+        row("activation-density", 0, 0.5),
+        row("uniform", 0, 0.6),
+        row("energy-aware", 0, 0.75),
+        row("energy-aware", 1, 0.9),
+    ]
+    rows[1] = dataclasses.replace(rows[1], bits={"a": 4})
+    outcome = Outcome("x", "y", tuple(rows))
+    found = outcome.versus("energy-aware")
+    assert list(found) == [("3 bits", "activation-density"), ("3 bits", "uniform")]
+    uniform = found["3 bits", "uniform"]
+    assert (uniform.pairs, uniform.same_bits, uniform.p) == (1, 0, None)
+    assert uniform.mean == pytest.approx(0.15)
+    _, challenger = outcome.tables()
+    assert challenger.rows[-1] == ["3 bits", "uniform", "1", "+15.00", "-", "0 of 1"]
+    assert len(Outcome("x", "y", tuple(rows[:2])).tables()) == 1
 
 
 def test_cells_of_a_seed_differ_in_policy_and_budget_alone():

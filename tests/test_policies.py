@@ -1,6 +1,7 @@
 """Policies, budgets and sensitivities on networks where the right answer is known."""
 
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
@@ -54,6 +55,23 @@ def test_controls_deal_the_same_bits_to_other_layers():
     assert all(sorted(each.values()) == sorted(own.values()) for each in dealt)
     assert len({tuple(each.values()) for each in dealt}) > 5
     assert Random().bits(observation(seed=3)) == dealt[3]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_random_never_is_the_papers_rule(count):
+    densities = dict(itertools.islice(DENSITIES.items(), count))
+    bits = dict.fromkeys(densities, 16)
+    now = Observation(bits=bits, densities=densities, minimum_bits=2)
+    own = ActivationDensity().bits(now)
+    dealt = [Random().bits(dataclasses.replace(now, seed=seed)) for seed in range(200)]
+    assert own not in dealt
+    others = set(itertools.permutations(own.values())) - {tuple(own.values())}
+    assert {tuple(each.values()) for each in dealt} == others
+
+
+def test_random_has_nothing_to_deal_to_one_layer():
+    now = Observation(bits={"a": 16}, densities={"a": 0.5}, minimum_bits=2)
+    assert Random().bits(now) == {"a": 8}
 
 
 def test_a_layer_without_a_density_keeps_its_bits():

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from adq.golden.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.golden.platform.layout import row_words
+from adq.rtl.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
 
 UNIT = 16
@@ -32,7 +32,7 @@ def check(
 
     Raises
     ------
-    adq.golden.platform.descriptors.DescriptorError
+    adq.rtl.platform.descriptors.DescriptorError
         A field does not suit the others or the platform.
 
     """

@@ -4,7 +4,11 @@ import numpy as np
 
 from adq.golden.files.json_reader import JsonObject
 from adq.golden.platform.cycles import PARAMETER_BYTES, Schedule
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import Layout
+from adq.golden.platform.planner import Plan, PlannedStep, geometry
+from adq.golden.platform.program import Program
+from adq.golden.platform.steps import Lowered, PlanError, Step, View
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     End,
@@ -15,10 +19,6 @@ from adq.golden.platform.descriptors import (
     Store,
     When,
 )
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.planner import Plan, PlannedStep, geometry
-from adq.golden.platform.program import Program
-from adq.golden.platform.steps import Lowered, PlanError, Step, View
 from adq.rtl.platform.parameters import PlatformParameters
 
 _UNIT = 16

@@ -89,7 +89,7 @@ def run_and_compare(
 
     Raises
     ------
-    adq.golden.platform.descriptors.DescriptorError
+    adq.rtl.platform.descriptors.DescriptorError
         The platform cannot run the program.
 
     """

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.golden.platform.checks import UNIT, Memories, check, row_blocks, weight_shape
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import row_words
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     DescriptorError,
@@ -24,7 +25,6 @@ from adq.golden.platform.descriptors import (
     When,
     unpack,
 )
-from adq.golden.platform.layout import row_words
 from adq.rtl.platform.parameters import PlatformParameters
 
 
@@ -46,6 +46,17 @@ class Executed:
     """int64 (V, O): activations before pooling; in mode ``RAW`` accumulators with bias."""
     pooled: np.ndarray
     """int64 (V / pixels of a window, O): what is written, by window."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A descriptor that is carried out."""
+
+    index: int
+    """Place of the descriptor in the program."""
+    descriptor: Layer | Load | Store
+    images: range
+    """Images that it is carried out for, counted from the first of the run."""
 
 
 class Interpreter:
@@ -107,49 +118,61 @@ class Interpreter:
             self.platform.largest_descriptors, "operation", "the program ends without an End"
         )
 
-    def run(self) -> Iterator[Executed]:
-        """Run the program, and yield what each ``Layer`` computes, as it computes it."""
+    def order(self) -> Iterator["Turn"]:
+        """Yield descriptors in the order in which they are carried out, loops unrolled."""
         loops = {index: d for index, d in enumerate(self._descriptors) if isinstance(d, Loop)}
         done = dict.fromkeys(loops, 0)
         index = 0
         while True:
             descriptor = self._descriptors[index]
-            image = sum(done[at] << loop.images_log for at, loop in loops.items())
-            last = all(done[at] == loop.count - 1 for at, loop in loops.items())
             if isinstance(descriptor, End):
                 return
-            index += 1
-            if isinstance(descriptor, Layer):
-                yield self._layer(descriptor, index - 1, image)
-            elif isinstance(descriptor, Load):
-                self._load(descriptor, image, last)
-            elif isinstance(descriptor, Store):
-                self._store(descriptor, image)
-            elif isinstance(descriptor, Loop):
-                done[index - 1] += 1
-                if done[index - 1] < descriptor.count:
+            if isinstance(descriptor, Loop):
+                done[index] += 1
+                if done[index] < descriptor.count:
                     index = 0
-                else:
-                    done[index - 1] = 0
+                    continue
+                done[index] = 0
+            elif isinstance(descriptor, Layer | Load | Store):
+                image = sum(done[at] << loop.images_log for at, loop in loops.items())
+                last = all(done[at] == loop.count - 1 for at, loop in loops.items())
+                images = range(image, image + (1 << descriptor.images_log))
+                if isinstance(descriptor, Load):
+                    if descriptor.when == When.FIRST_PASS and image:
+                        images = range(0)
+                    elif descriptor.when == When.AHEAD:
+                        ahead = 1 << descriptor.images_log
+                        images = range(images.start + ahead, images.stop + ahead)
+                        images = range(0) if last else images
+                yield Turn(index=index, descriptor=descriptor, images=images)
+            index += 1
+
+    def run(self) -> Iterator[Executed]:
+        """Run the program, and yield what each ``Layer`` computes, as it computes it."""
+        for turn in self.order():
+            descriptor = turn.descriptor
+            if isinstance(descriptor, Layer):
+                yield self._layer(descriptor, turn.index, turn.images.start)
+            elif isinstance(descriptor, Load):
+                for image in turn.images:
+                    address, words = self.loaded(descriptor, image)
+                    self._planes[address : address + descriptor.words] = words
+            elif isinstance(descriptor, Store):
+                self._store(descriptor, turn.images)
 
     # Copies
 
-    def _load(self, d: Load, image: int, last: bool) -> None:
-        if (d.when == When.FIRST_PASS and image) or (d.when == When.AHEAD and last):
-            return
-        if d.when == When.AHEAD:
-            image += 1 << d.images_log
+    def loaded(self, d: Load, image: int) -> tuple[int, np.ndarray]:
+        """Return where a ``Load`` puts an image, and its words: uint8 (words, bits of a word)."""
         size = d.words * self.platform.rows // 8
-        for each in range(image, image + (1 << d.images_log)):
-            first = d.memory * UNIT + each * size
-            data = self._inputs[first : first + size].reshape(d.words, -1)
-            words = np.unpackbits(data, axis=1, bitorder="little")
-            address = d.address + each % (1 << d.slots_log) * d.words
-            self._planes[address : address + d.words] = words
+        first = d.memory * UNIT + image * size
+        data = self._inputs[first : first + size].reshape(d.words, -1)
+        words = np.unpackbits(data, axis=1, bitorder="little")
+        return d.address + image % (1 << d.slots_log) * d.words, words
 
-    def _store(self, d: Store, image: int) -> None:
+    def _store(self, d: Store, images: range) -> None:
         size = d.words * self.platform.rows // 8
-        for each in range(image, image + (1 << d.images_log)):
+        for each in images:
             address = d.address + each % (1 << d.slots_log) * d.words
             words = self._planes[address : address + d.words]
             first = d.memory * UNIT + each * size

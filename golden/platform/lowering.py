@@ -37,7 +37,6 @@ from adq.golden.network import (
     Rescale,
     Reshape,
 )
-from adq.golden.platform.descriptors import Mode
 from adq.golden.platform.layout import Layout, pitch_of
 from adq.golden.platform.steps import (
     Buffer,
@@ -48,6 +47,7 @@ from adq.golden.platform.steps import (
     Step,
     View,
 )
+from adq.rtl.platform.descriptors import Mode
 
 
 def lower(network: Network, word_bits: int) -> Lowered:

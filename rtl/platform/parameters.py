@@ -123,6 +123,11 @@ class PlatformParameters:
         return self.plane_memory_kib * 8192 // self.rows
 
     @property
+    def address_bits(self) -> int:
+        """Bits of the address of a word of the plane memory."""
+        return (self.plane_memory_words - 1).bit_length()
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of the weights of one tile."""
         return self.rows * self.columns // 8
@@ -132,6 +137,17 @@ class PlatformParameters:
         """Bit products that all tiles can do in a cycle."""
         return self.tiles * self.rows * self.columns
 
+    def lane_bits(self, weight_bits: int) -> int:
+        """Return the bits of a stored sum, in a lane that weights of up to ``weight_bits`` use.
+
+        They hold 65,536 products with activations of 16 bits.
+        """
+        return min(self.accumulator_bits, weight_bits + 32)
+
+    def slices(self, weight_bits: int) -> int:
+        """Return the cycles in which the requantizers take the sums of a vector."""
+        return -(-self.tile.outputs(weight_bits) // self.requantizers)
+
     # Cycles
 
     block_latency: ClassVar[int] = 2
@@ -140,6 +156,9 @@ class PlatformParameters:
     fill_latency: ClassVar[int] = 12
     """Cycles from the start of a layer to its first plane, and from its last result to the next
     layer, beyond those that weights and requantizers take."""
+
+    start_latency: ClassVar[int] = 35
+    """Cycles from taking a layer's descriptor to its start, in which its settings are computed."""
 
     def block_cycles(self, vectors: int, planes: int) -> int:
         """Return the cycles of a row block: its planes, or the load of the next weights."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from adq.rtl.adder_trees import ARITHMETICS, AdderTree
 from adq.rtl.parameters import TileParameters
 
 __all__ = ["adder_words", "array_toggles", "toggles"]
@@ -49,13 +50,14 @@ def array_toggles(
     ordered = np.ascontiguousarray(bits[:, :, parameters.sliced_columns])
     words = _packed(ordered).transpose(1, 0, 2)  # (R, blocks, words)
     step = max(2, CHUNK_BYTES * 8 // bits[0].size)
+    tree = ARITHMETICS[parameters.arithmetic](parameters.rows)
     for start in range(0, len(lines), step):
         # One more than are counted: the last one of those before.
         now = slice(max(0, start - 1), start + step)
         products = lines[now].T[:, :, None] * words[:, which[now]]  # (R, times, words)
         of_products += toggles(products[:, 1:] ^ products[:, :-1])
         nets: list[np.ndarray] = []
-        counts = _count(list(products), nets)
+        counts = _count(tree, list(products), nets)
         of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
         of_fuser += _fuser_toggles(parameters, counts, weight_bits[now])
     return of_products, of_adders, of_fuser
@@ -67,18 +69,19 @@ def _packed(bits: np.ndarray) -> np.ndarray:
     return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[-1] % n == 0))
 
 
-def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
-    """Return population count as the column counter computes it, whose nets are appended to
-    ``nets``; see :func:`adq.rtl.bit_slice.count`.
+def _count(tree: AdderTree, words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
+    """Population count as the column counter computes it, whose nets are appended to ``nets``.
+
+    A carry that nothing reads is no net.
     """
-    if len(words) == 1:
-        return words
-    if len(words) == 2:
-        nets += [words[0] ^ words[1], words[0] & words[1]]
-        return nets[-2:]
-    middle = (len(words) + 1) // 2
-    low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
-    return _add(high, low, words[0], len(words).bit_length(), nets)
+    words = list(words)
+    read = {number for adder in tree.adders for number in adder.inputs} | {*tree.counts}
+    for adder in tree.adders:
+        x, y, *z = (words[number] for number in adder.inputs)
+        words.append(x ^ y ^ z[0] if z else x ^ y)
+        words.append((x & y) | (z[0] & (x | y)) if z else x & y)
+        nets += [words[number] for number in (adder.total, adder.carry) if number in read]
+    return [words[number] for number in tree.counts]
 
 
 def _add(

@@ -8,7 +8,7 @@ The tile is taken as it is after reset: zeros in both banks, all registers at ze
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from adq.verif.operands.array_toggles import adder_words, array_toggles, toggles
 from adq.verif.operands.bit_planes import BitPlanes
 
 if TYPE_CHECKING:
-    from adq.verif.operands.jobs import Job
+    from adq.verif.operands.jobs import Job, Jobs
 
 __all__ = ["CLASSES", "FEATURES", "features_of"]
 
@@ -97,7 +97,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 """Classes of the RTL's nets whose toggles a feature is; see ``verif/simulation/net_classes.py``."""
 
 
-def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
+def features_of(parameters: TileParameters, jobs: "Jobs") -> dict[str, float]:
     """Return the features of consecutive jobs after reset, none of whose beats waits to be offered;
     see ``FEATURES``.
     """
@@ -109,7 +109,7 @@ def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, 
 class _Run:
     """Processes jobs in the order of the tile, and tracks the contents of its registers."""
 
-    def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
+    def __init__(self, parameters: TileParameters, jobs: "Jobs"):
         self.parameters = parameters
         self.features = dict.fromkeys(FEATURES, 0.0)
         self.registers: dict[str, np.ndarray] = {}

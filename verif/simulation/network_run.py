@@ -19,7 +19,7 @@ from adq.golden.network import Network
 from adq.golden.nodes import MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import results_of
-from adq.verif.operands.jobs import streams_of
+from adq.verif.operands.jobs import write_streams
 from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.functional_coverage import JobSample
 from adq.verif.simulation.harness import build_harness
@@ -249,9 +249,8 @@ def _simulate(
     layers = []
     for work in network_work(artifact, tile, images):
         progress(f"planning {work.name}")
-        streams = streams_of(tile, work.jobs)
-        streams.write(directory / LAYERS / work.name)
-        layers.append((work, streams.results, streams.patience))
+        results, patience = write_streams(tile, work.jobs, directory / LAYERS / work.name)
+        layers.append((work, results, patience))
     progress(f"building the {tile.rows}x{tile.columns} tile")
     model, design = build_harness(tile, cache, nets=windows)
     plays, failure = _play(

@@ -13,13 +13,10 @@ from adq.verif.simulation.net_classes import BLOCKS, block_of
 
 __all__ = ["REFERENCES", "block_revisions", "tile_revisions"]
 
-REFERENCES = tuple(
-    TileParameters(rows=rows, columns=columns, row_blocks=1, partial_sums=0)
-    for rows, columns in ((16, 16), (34, 32))
-)
-"""Tiles whose blocks are compared, whatever the size of the tile at hand: the revision is that of
-the source. The second has what the first has not: several rows in a beat, several groups of
-columns, adders of odd counts."""
+REFERENCES = ((16, 16), (34, 32))
+"""Rows and columns of tiles whose blocks are compared, whatever the size of the tile at hand: the
+revision is that of the source. The second has what the first has not: several rows in a beat,
+several groups of columns, adders of odd counts."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\bport\$\d+\$\d+")
@@ -61,11 +58,17 @@ def _numbered(body: str) -> str:
 
 
 @functools.cache
-def tile_revisions() -> Mapping[str, str]:
-    """Return the revisions of the tile's blocks as the source has them now, at all of
-    ``REFERENCES``; see :func:`block_revisions`.
+def tile_revisions(arithmetic: str = TileParameters.arithmetic) -> Mapping[str, str]:
+    """Revisions of the tile's blocks as the source has them now, at all of ``REFERENCES``, with one
+    of the ``ARITHMETICS``; see :func:`block_revisions`.
     """
-    found = [block_revisions(Tile(each), "tile") for each in REFERENCES]
+    tiles = (
+        TileParameters(
+            rows=rows, columns=columns, row_blocks=1, partial_sums=0, arithmetic=arithmetic
+        )
+        for rows, columns in REFERENCES
+    )
+    found = [block_revisions(Tile(each), "tile") for each in tiles]
     return {
         block: hashlib.sha256("".join(each[block] for each in found).encode()).hexdigest()
         for block in found[0]

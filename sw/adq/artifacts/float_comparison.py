@@ -99,7 +99,7 @@ def parting(differences: list[LayerDifference], tolerance: float) -> LayerDiffer
 def _images(artifact: Artifact, network: nn.Module) -> torch.Tensor:
     """Return the samples as real numbers, in the shape that the network takes."""
     scale = artifact.network.input_format.scale
-    images = torch.from_numpy(artifact.samples.inputs.astype(np.float32) * np.float32(scale))
+    images = torch.from_numpy(artifact.samples.inputs[:].astype(np.float32) * np.float32(scale))
     device = next((each.device for each in network.parameters()), torch.device("cpu"))
     images = images.to(device)
     if images.dim() == 4 and images.shape[2] == 1:
@@ -143,7 +143,7 @@ def _difference(artifact: Artifact, step: Step, expected: np.ndarray) -> LayerDi
             f"{name}: the network gives {expected.shape}, the artifact holds {integers.shape}: "
             "name the network as it was exported, pruned where that was"
         )
-    found = integers.reshape(expected.shape).astype(np.float64)
+    found = np.asarray(integers).reshape(expected.shape).astype(np.float64)
     expected = expected.astype(np.float64)
     if name in network.formats:
         found *= network.formats[name].scale

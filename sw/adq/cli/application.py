@@ -131,7 +131,7 @@ NAMED_ERRORS = frozenset(
         "adq.training.policies.policy.PolicyError",
         "adq.training.processes.TrainingError",
         "adq.golden.mapper.MappingError",
-        "adq.golden.platform.descriptors.DescriptorError",
+        "adq.rtl.platform.descriptors.DescriptorError",
         "adq.golden.platform.lowering.PlanError",
         "adq.golden.platform.program.ProgramError",
         "adq.golden.samples.ArtifactError",

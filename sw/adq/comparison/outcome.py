@@ -4,44 +4,44 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from scipy import stats
+from typing import Any, NamedTuple
 
 from adq.comparison.cells import BASELINE, Cell
-from adq.console import markdown_code
+from adq.comparison.rows import ROW, Difference, Row, difference
 from adq.golden.files.json_reader import JsonError, Schema, read_json
 from adq.golden.files.reading import FileError
 from adq.runs.run import Run
 from adq.training.policies.budget import Budget
 from adq.training.policies.limit import TOLERANCE
 
-__all__ = ["ComparisonError", "Group", "Outcome", "Row", "collect"]
+__all__ = ["ComparisonError", "Group", "Outcome", "Table", "collect"]
 
 REFERENCE = "activation-density"
 """Policy that others are compared with."""
 
+CHALLENGER = "energy-aware"
+"""Policy that is also compared with each other one."""
+
+COLUMNS = (
+    "budget",
+    "policy",
+    "seeds",
+    "accuracy",
+    f"difference to {REFERENCE}",
+    "p",
+    "same bits",
+    "energy nJ",
+    "cycles",
+    "bits a MAC",
+)
+"""Headings of the table of all policies."""
+
+VERSUS = ("budget", "against", "pairs", "difference", "p", "same bits")
+"""Headings of the table of the challenger."""
+
 
 class ComparisonError(ValueError):
     """A comparison that is damaged or not there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Result of a run."""
-
-    policy: str
-    budget: str
-    seed: int
-    accuracy: float
-    """Accuracy on the test set after the last epoch."""
-    energy_nj: float | None
-    """Energy of computing an image on the tile, by the operands of the trained network."""
-    cycles: float | None
-    average_bits: float
-    """Average bits over all multiply-accumulates."""
-    iterations: int
-    bits: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,28 +59,9 @@ class Group:
     average_bits: float
     missed: int
     """Runs whose cost is more than 5 % from the budget."""
-    difference: float | None = None
-    """Mean difference in accuracy to the reference policy with the same seed and budget."""
-    difference_deviation: float | None = None
-    p: float | None = None
-    """Probability of such a difference by chance: paired t-test, two-sided."""
+    difference: Difference | None
+    """Difference to the reference policy; None for itself, and where it has no run."""
 
-
-_ROW = {
-    "type": "object",
-    "required": ["policy", "budget", "seed", "accuracy", "energy_nj", "average_bits", "bits"],
-    "properties": {
-        "policy": {"type": "string"},
-        "budget": {"type": "string"},
-        "seed": {"type": "integer", "minimum": 0},
-        "accuracy": {"type": "number", "minimum": 0, "maximum": 1},
-        "energy_nj": {"type": ["number", "null"], "minimum": 0},
-        "cycles": {"type": ["number", "null"], "minimum": 0},
-        "average_bits": {"type": "number", "minimum": 0},
-        "iterations": {"type": "integer", "minimum": 1},
-        "bits": {"type": "object", "additionalProperties": {"type": "integer"}},
-    },
-}
 
 _SCHEMA = Schema(
     {
@@ -89,10 +70,18 @@ _SCHEMA = Schema(
         "properties": {
             "name": {"type": "string"},
             "conditions": {"type": "string"},
-            "rows": {"type": "array", "items": _ROW},
+            "rows": {"type": "array", "items": ROW},
         },
     }
 )
+
+
+class Table(NamedTuple):
+    """A table as texts."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -139,16 +128,26 @@ class Outcome:
             ) from None
         return cls(content["name"], content["conditions"], rows)
 
-    def markdown(self) -> list[str]:
-        """Return the lines of a table."""
-        lines = [
-            f"{markdown_code(self.name)}: {self.conditions}",
-            "",
-            "| budget | policy | seeds | accuracy | difference to `activation-density` | p "
-            "| energy nJ | cycles | bits a MAC |",
-            "|---|---|---|---|---|---|---|---|---|",
+    def tables(self) -> list[Table]:
+        """Return all policies as a table, and the challenger against each other one, if it ran."""
+        tables = [Table(self.conditions, COLUMNS, [_cells(each) for each in self.groups()])]
+        versus = [
+            [budget, policy, str(each.pairs), *_compared(each)]
+            for (budget, policy), each in self.versus(CHALLENGER).items()
         ]
-        return lines + [f"| {' | '.join(cells(group))} |" for group in self.groups()]
+        if versus:
+            tables.append(Table(f"{CHALLENGER} against each other policy", VERSUS, versus))
+        return tables
+
+    def versus(self, policy: str) -> dict[tuple[str, str], Difference]:
+        """Return the difference of a policy to each other one, by budget and other policy."""
+        keys = dict.fromkeys((row.budget, row.policy) for row in self.rows if row.budget)
+        found = {
+            (budget, other): difference(self._rows(budget, policy), self._rows(budget, other))
+            for budget, other in keys
+            if other != policy
+        }
+        return {key: each for key, each in found.items() if each is not None}
 
     def _rows(self, budget: str, policy: str) -> dict[int, Row]:
         return {row.seed: row for row in self.rows if (row.budget, row.policy) == (budget, policy)}
@@ -156,19 +155,7 @@ class Outcome:
     def _group(self, budget: str, policy: str) -> Group:
         rows = self._rows(budget, policy)
         accuracies = [row.accuracy for row in rows.values()]
-        reference = self._rows(budget, REFERENCE)
-        compared: dict[str, float | None] = {}
-        pairs = [
-            (row.accuracy, reference[seed].accuracy)
-            for seed, row in rows.items()
-            if seed in reference and policy != REFERENCE
-        ]
-        if pairs:
-            differences = [ours - theirs for ours, theirs in pairs]
-            compared["difference"] = statistics.fmean(differences)
-            if len(pairs) > 1:
-                compared["difference_deviation"] = statistics.stdev(differences)
-                compared["p"] = _paired_t(differences)
+        reference = {} if policy == REFERENCE else self._rows(budget, REFERENCE)
         energies = [row.energy_nj for row in rows.values() if row.energy_nj is not None]
         cycles = [row.cycles for row in rows.values() if row.cycles is not None]
         return Group(
@@ -181,15 +168,8 @@ class Outcome:
             cycles=statistics.fmean(cycles) if cycles else None,
             average_bits=statistics.fmean(row.average_bits for row in rows.values()),
             missed=sum(_missed(row) for row in rows.values()),
-            **compared,
+            difference=difference(rows, reference),
         )
-
-
-def _paired_t(differences: Sequence[float]) -> float:
-    """Return the two-sided p of a paired t-test; 1 where no pair differs."""
-    if len(set(differences)) == 1:
-        return 1.0 if differences[0] == 0 else 0.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 def _missed(row: Row) -> bool:
@@ -203,28 +183,29 @@ def _missed(row: Row) -> bool:
     return cost is not None and abs(cost / budget.amount - 1) > TOLERANCE
 
 
-def cells(group: Group) -> list[str]:
-    """Return the cells of a group in a table: texts of the columns of ``Outcome.markdown``."""
+def _cells(group: Group) -> list[str]:
+    """Return the cells of a group in a table: texts of ``COLUMNS``."""
     deviation = "" if group.deviation is None else f" ± {100 * group.deviation:.2f}"
-    compared = ["-", "-"]
-    if group.difference is not None:
-        spread = group.difference_deviation
-        more = "" if spread is None else f" ± {100 * spread:.2f}"
-        compared = [
-            f"{100 * group.difference:+.2f}{more}",
-            "-" if group.p is None else f"{group.p:.2f}",
-        ]
     missed = f" ({group.missed} missed)" if group.missed else ""
     return [
         (group.budget or "none") + missed,
-        f"`{group.policy}`",
+        group.policy,
         str(group.seeds),
         f"{100 * group.accuracy:.2f}{deviation} %",
-        *compared,
+        *_compared(group.difference),
         "-" if group.energy_nj is None else f"{group.energy_nj:,.1f}",
         "-" if group.cycles is None else f"{group.cycles:,.0f}",
         f"{group.average_bits:.2f}",
     ]
+
+
+def _compared(found: Difference | None) -> list[str]:
+    """Return the texts of a difference: its mean and deviation, p, and pairs of the same bits."""
+    if found is None:
+        return ["-", "-", "-"]
+    spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
+    p = "-" if found.p is None else f"{found.p:.2f}"
+    return [f"{100 * found.mean:+.2f}{spread}", p, f"{found.same_bits} of {found.pairs}"]
 
 
 def collect(name: str, planned: Sequence[Cell], folder: Path) -> Outcome:

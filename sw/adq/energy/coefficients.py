@@ -109,7 +109,7 @@ class Coefficients:
         """Blocks whose RTL is no longer that which was characterized."""
         from adq.verif.simulation.rtl_revision import tile_revisions
 
-        now = tile_revisions()
+        now = tile_revisions(self.tile.arithmetic)
         return [block for block, revision in now.items() if self.revisions.get(block) != revision]
 
     def energy(self, features: Mapping[str, float], weight_bits: int) -> JobEnergy:
@@ -285,9 +285,19 @@ def coefficients_for(
 
 
 def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients:
-    """Return the coefficients of a tile from those of characterized sizes of one library: its own,
-    or a mean of those around it, see :mod:`adq.energy.fitting.sizes`.
+    """Coefficients of a tile from those of characterized sizes of one library: its own, or a mean
+    of those around it, see :mod:`adq.energy.fitting.sizes`.
+
+    Tiles with the tile's arithmetic are preferred. Where there are none, no error was measured, and
+    the column adders are of another revision.
     """
+    alike = [each for each in known if each.tile.arithmetic == tile.arithmetic]
+    if not alike:
+        found = blended(known, dataclasses.replace(tile, arithmetic=known[0].tile.arithmetic))
+        return dataclasses.replace(
+            found, tile=tile, bound=None, predictor_bound=None, leakage_bound=None
+        )
+    known = alike
     target = tile.rows, tile.columns
     sizes = [(each.tile.rows, each.tile.columns) for each in known]
     if target in sizes:

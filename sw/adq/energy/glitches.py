@@ -24,6 +24,7 @@ __all__ = [
     "glitch_factors",
     "glitch_notes",
     "glitch_table",
+    "kept_factors",
     "measure_glitches",
 ]
 
@@ -92,6 +93,11 @@ class GlitchFactors:
     rows: int
     columns: int
     figures: tuple[GlitchFigure, ...]
+    arithmetic: str = TileParameters.arithmetic
+    area_um2: float | None = None
+    """Of the mapped netlist's cells."""
+    longest_path_ns: float | None = None
+    """By static timing; ``period_ns`` is what cells were sized for."""
     icarus: str | None = None
     """Version of the Icarus Verilog that confirmed them."""
     clock_tree: Mapping[str, Any] | None = None
@@ -141,16 +147,21 @@ class GlitchFactors:
 
 
 def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
-    """Return the kept factors of a library's cells: of the tile's size, or of the nearest one; None
-    where the library has none.
+    """Kept factors of a library's cells: of the tile's arithmetic, and of its size or the nearest
+    one; None where the library has none.
     """
-    kept = [GlitchFactors.read(path) for path in sorted(FOLDER.glob(f"{library}-*.json"))]
+    kept = [each for each in kept_factors(library) if each.arithmetic == tile.arithmetic]
 
     def distance(factors: GlitchFactors) -> float:
         size, wanted = factors.rows * factors.columns, tile.rows * tile.columns
         return max(size / wanted, wanted / size)
 
     return min(kept, key=distance, default=None)
+
+
+def kept_factors(library: str) -> list[GlitchFactors]:
+    """All kept factors of a library's cells."""
+    return [GlitchFactors.read(path) for path in sorted(FOLDER.glob(f"{library}-*.json"))]
 
 
 def glitch_notes(library: str, tile: TileParameters) -> list[str]:
@@ -224,6 +235,9 @@ def measure_glitches(
         period_ns=tile.period,
         rows=parameters.rows,
         columns=parameters.columns,
+        arithmetic=parameters.arithmetic,
+        area_um2=sum(tile.synthesis.area.values()),
+        longest_path_ns=tile.synthesis.timing.delay,
         figures=tuple(figures),
         icarus=icarus_version() if confirm else None,
         clock_tree=asdict(estimate_clock_tree(tile.netlist, tile.library, clock=tile.CLOCK)),

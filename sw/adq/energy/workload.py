@@ -21,7 +21,7 @@ from adq.golden.mapper import JobPlan, LayerPlan, plan_matrix
 from adq.golden.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
-from adq.verif.operands.jobs import Job, layer_jobs
+from adq.verif.operands.jobs import Job, LayerJobs
 from adq.verif.simulation.layer_work import LayerWork as SimulatedWork
 from adq.verif.simulation.layer_work import network_work, sample_input
 
@@ -163,10 +163,8 @@ def _sample(
     return tuple(
         features_of(
             plan.tile,
-            list(
-                layer_jobs(
-                    dataclasses.replace(plan, jobs=tuple(blocks[place])), work.matrix, work.weights
-                )
+            LayerJobs(
+                dataclasses.replace(plan, jobs=tuple(blocks[place])), work.matrix, work.weights
             ),
         )
         for place in sorted(chosen)

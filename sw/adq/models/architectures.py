@@ -18,6 +18,7 @@ Entry = int | Literal["M", "A"] | Block
 ARCHITECTURES: dict[str, tuple[Entry, ...]] = {
     "digits": (16, "M", 32, 32, "M"),
     "vgg9": (32, 32, "M", 64, 64, "M", 128, 128, "M"),
+    "vgg9-thin": (16, 16, "M", 32, 32, "M", 64, 64, "M"),
     "vgg11": (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"),
     "vgg16": (
         *(64, 64, "M", 128, 128, "M"),
@@ -52,4 +53,4 @@ ARCHITECTURES: dict[str, tuple[Entry, ...]] = {
 pooling, a ``Block``, or ``A`` for global average pooling. One linear layer follows the list.
 
 As usual for small images, the VGG networks have one linear layer instead of three, so their names
-count two layers more than they have. vgg9 also has fewer channels."""
+count two layers more than they have. vgg9 also has fewer channels, and vgg9-thin half of these."""

@@ -1,9 +1,12 @@
 """Generated sections of docs/energy.md that follow from coefficients and glitch factors."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adq.signoff.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from adq.energy.glitches import GlitchFigure
 
 __all__ = ["ENERGY_SECTIONS"]
 
@@ -100,6 +103,41 @@ def _gate_level() -> list[str]:
     return markdown_table(headings, rows)
 
 
+def _arithmetics() -> list[str]:
+    """Energy a bit product, area and longest path of each size and arithmetic."""
+    from adq.energy.glitches import kept_factors
+
+    rows = []
+    for each in sorted(kept_factors("nangate45"), key=lambda each: each.rows * each.columns):
+        figures = {figure.weight_bits: figure for figure in each.figures}
+        cells = each.rows * each.columns
+        rows.append(
+            [
+                f"{each.rows}x{each.columns}",
+                f"`{each.arithmetic}`",
+                "" if each.area_um2 is None else f"{each.area_um2 / cells:.1f}",
+                "" if each.longest_path_ns is None else f"{each.longest_path_ns:.2f}",
+                *(_with_glitches(figures.get(bits)) for bits in (2, 4, 8, 16)),
+            ]
+        )
+    headings = (
+        *("tile", "arithmetic", "um2 a bit cell", "longest path, ns"),
+        *("2x2", "4x4", "8x8", "16x16"),
+    )
+    return markdown_table(headings, rows)
+
+
+def _with_glitches(figure: "GlitchFigure | None") -> str:
+    """Energy in fJ a bit product without and with glitches, and the factor between."""
+    if figure is None:
+        return ""
+    zero, delayed = (
+        sum(energies.values()) / figure.bit_products
+        for energies in (figure.zero_delay, figure.delayed)
+    )
+    return f"{zero:.2f} / {delayed:.2f} (x{figure.factor:.2f})"
+
+
 def _words() -> list[str]:
     """Return the energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are
     set.
@@ -185,6 +223,7 @@ ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "sizes-left-out": _sizes_left_out,
     "gate-level": _gate_level,
     "gate-level-words": _words,
+    "arithmetics": _arithmetics,
     "libraries": _libraries,
     "macs": _macs,
 }

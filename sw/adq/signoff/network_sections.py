@@ -157,10 +157,14 @@ def _exploration() -> list[str]:
 def _comparisons() -> list[str]:
     """Return policies compared at equal cost, a table for each comparison that is kept."""
     from adq.comparison.outcome import Outcome
+    from adq.console import markdown_code
 
     lines: list[str] = []
     for path in sorted(Path("results/compare").glob("*.json")):
-        lines += [*Outcome.read(path).markdown(), ""]
+        outcome = Outcome.read(path)
+        lines += [markdown_code(outcome.name), ""]
+        for title, headings, rows in outcome.tables():
+            lines += [f"{title}:", "", *markdown_table(headings, rows), ""]
         figure = Path("figures") / path.stem / "comparison.svg"
         if ("docs" / figure).is_file():
             lines += [f"![Accuracy against energy of {path.stem}]({figure})", ""]

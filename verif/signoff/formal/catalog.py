@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from adq.rtl.adder_trees import ARITHMETICS
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
 from adq.rtl.pim_tile.counters import PerformanceCounters
@@ -31,9 +32,9 @@ from adq.verif.signoff.formal.weight_array import KeepsWeights
 __all__ = ["PROOFS", "select"]
 
 
-def tile(rows: int, **sizes) -> TileParameters:
+def tile(rows: int, **others) -> TileParameters:
     """Return a tile with the minimum number of columns."""
-    return TileParameters(rows=rows, columns=16, **sizes)
+    return TileParameters(rows=rows, columns=16, **others)
 
 
 class TwoBeats(TileParameters):
@@ -80,12 +81,15 @@ def job(*, weight_bits: int, most_bits: int, rows: int = 1, row_blocks: int = 1)
 PROOFS = (
     *(
         Proof(
-            name=f"column_counter.{rows}_rows",
+            name=f"column_counter.{arithmetic}_{rows}_rows",
             claim=f"of {rows} rows, a column's count is the number of products that are 1",
-            design=lambda rows=rows: CountsOnes(ColumnCounter(tile(rows))),
+            design=lambda rows=rows, arithmetic=arithmetic: CountsOnes(
+                ColumnCounter(tile(rows, arithmetic=arithmetic))
+            ),
             mode="prove",
             depth=1,
         )
+        for arithmetic in ARITHMETICS
         for rows in (1, 2, 3, 7, 8)
     ),
     *(

@@ -64,7 +64,9 @@ def glitches(
         )
     print_whole(glitch_table(factors), console)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{factors.library}-{factors.rows}x{factors.columns}.json"
+    usual = factors.arithmetic == type(parameters).arithmetic
+    variant = "" if usual else f"-{factors.arithmetic}"
+    path = out / f"{factors.library}-{factors.rows}x{factors.columns}{variant}.json"
     write_json(path, factors.to_json())
     console.print(f"Written: {path}", highlight=False)
     if any(figure.differing_nets for figure in factors.figures):

@@ -110,7 +110,7 @@ def characterize(
             "sha256": library.digest,
         },
         "netlist_sha256": netlist_sha256,
-        "revisions": dict(tile_revisions()),
+        "revisions": dict(tile_revisions(parameters.arithmetic)),
         "area_um2": sum(tile.synthesis.area.values()),
         # Classes of nets that the cells of each class read or drive, and those that mapping has
         # left no net of.

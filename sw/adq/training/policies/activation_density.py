@@ -61,11 +61,17 @@ class ActivationDensity(Policy):
 
 
 class Random(ActivationDensity):
-    """Control: each layer is scaled by the density of a layer drawn at random, once a seed."""
+    """Control: each layer is scaled by the density of a layer drawn at random, once a seed.
+
+    The densities are never all dealt to their own layers: that would be the paper's rule.
+    """
 
     def densities(self, now: Observation) -> Mapping[str, float]:
         own = super().densities(now)
-        order = np.random.default_rng(now.seed).permutation(len(own))
+        generator = np.random.default_rng(now.seed)
+        order = generator.permutation(len(own))
+        while len(own) > 1 and (order == np.arange(len(own))).all():
+            order = generator.permutation(len(own))
         values = list(own.values())
         return {name: values[place] for name, place in zip(own, order, strict=True)}
 

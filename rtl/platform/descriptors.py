@@ -4,6 +4,8 @@ A program is a list of descriptors, taken in order; ``LOOP`` goes back to the fi
 operation in its lowest four bits, and fields of fixed places. ``docs/platform.md`` has the table
 of all fields, which is made from the classes here.
 
+Software and hardware take the places of fields from here; it does not import Amaranth.
+
 Bits that belong to no field are 0. Every field has a range, and the platform checks it: a
 descriptor with a field out of range stops the program, and the error names its index and the
 field. What holds between fields and the platform's sizes is checked by
