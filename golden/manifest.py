@@ -21,6 +21,7 @@ from adq.golden.files.json_reader import (
     quoted,
     sign,
 )
+from adq.golden.files.stored_arrays import Array
 from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,
@@ -168,7 +169,7 @@ def network_tensors(network: Network) -> dict[str, np.ndarray]:
     return tensors
 
 
-def build_nodes(description: JsonObject, tensors: dict[str, np.ndarray]) -> list[Node]:
+def build_nodes(description: JsonObject, tensors: dict[str, Array]) -> list[Node]:
     """Build a described network's nodes from their tensors, which leave ``tensors``.
 
     Raises
@@ -182,7 +183,7 @@ def build_nodes(description: JsonObject, tensors: dict[str, np.ndarray]) -> list
         name = f"network/{node['name']}/{field}"
         if name not in tensors:
             raise ArtifactError(f"tensor {name} is missing")
-        return tensors.pop(name)
+        return np.asarray(tensors.pop(name))
 
     nodes = []
     for described in description["nodes"]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -86,7 +86,7 @@ class Samples:
         return cls._of(network, arrays)
 
     @classmethod
-    def _of(cls, network: Network, arrays: dict[str, Array]) -> "Samples":
+    def _of(cls, network: Network, arrays: Mapping[str, Array]) -> "Samples":
         """Sort arrays by the names that they have in the file."""
 
         def by_node(kind: str) -> dict[str, Array]:

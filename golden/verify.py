@@ -89,7 +89,7 @@ def verify_artifact(
     """
     network = artifact.network
     return summed(
-        compare(network, stored, compute(network, stored.inputs[:]), first_image=first)
+        compare(network, stored, compute(network, np.asarray(stored.inputs)), first_image=first)
         for first, stored in _numbered(artifact.samples.batches(network, images))
     )
 
@@ -125,8 +125,8 @@ def compare(
     """
     agreements = []
     for node in network.nodes:
-        pairs: list[tuple[str, np.ndarray, np.ndarray]] = [
-            (kind, of_stored[node.name][:], of_computed[node.name][:])
+        pairs = [
+            (kind, np.asarray(of_stored[node.name]), np.asarray(of_computed[node.name]))
             for kind, of_stored, of_computed in (
                 ("accumulator", stored.accumulators, computed.accumulators),
                 ("output", stored.outputs, computed.outputs),
@@ -134,7 +134,7 @@ def compare(
             if node.name in of_stored
         ]
         if node.name == network.outputs[0]:
-            pairs.append(("class", stored.classes[:], computed.classes[:]))
+            pairs.append(("class", np.asarray(stored.classes), np.asarray(computed.classes)))
         first_differences = [
             text for pair in pairs if (text := _first_difference(*pair, first_image))
         ]

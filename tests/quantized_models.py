@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from adq.golden.onnx.graph import QONNX_DOMAIN
+from adq.golden.onnx.building import QONNX_DOMAIN
 
 
 class Model:

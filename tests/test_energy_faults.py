@@ -53,7 +53,8 @@ FAULTS = {
 RUNS = """
 import json, sys
 from pathlib import Path
-from adq.energy.gate_level.characterization import RandomCase, record
+from adq.energy.gate_level.characterization import record
+from adq.energy.gate_level.random_cases import RandomCase
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.simulation.harness import build_harness

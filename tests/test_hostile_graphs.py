@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from adq.golden.artifact import GRAPHS, read_artifact, write_artifact
+from adq.golden.onnx.building import QONNX_DOMAIN
 from adq.golden.onnx.check import OnnxError, parse_model, require_graph_of, require_self_contained
-from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
+from adq.golden.onnx.graph import build_model
 from adq.golden.onnx.session import OnnxRun, QonnxRun
 from tests.golden_networks import digits_like_network
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from adq.energy.fitting.fit import is_held_out
-from adq.energy.gate_level.characterization import RandomCase, random_cases
 from adq.energy.gate_level.characterization_table import characterization_table
+from adq.energy.gate_level.random_cases import RandomCase, random_cases
 from adq.rtl.parameters import TileParameters
 
 pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")

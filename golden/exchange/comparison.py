@@ -22,7 +22,7 @@ from adq.golden.files.json_reader import JsonObject
 from adq.golden.integer_network import run
 from adq.golden.network import INPUT, Network
 from adq.golden.nodes import AveragePool2d, Concat, MatrixLayer, Multiply, Node, Requantizing
-from adq.golden.onnx.graph import QONNX_DOMAIN
+from adq.golden.onnx.building import QONNX_DOMAIN
 from adq.golden.requantize import requantize
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from adq.golden.files.reading import read_file
-from adq.golden.onnx.graph import QONNX_DOMAIN
+from adq.golden.onnx.building import QONNX_DOMAIN
 
 MAXIMUM_BYTES = 2**28
 """Largest file that is read."""

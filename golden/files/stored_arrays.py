@@ -158,8 +158,8 @@ class StoredArray(NDArrayOperatorsMixin):
             if step == 1:
                 part: np.ndarray = self._part(first, max(first, last))[(slice(None), *others)]
                 return part
-        taken: np.ndarray = self._part(0, len(self))[index]
-        return taken
+        whole: np.ndarray = self._part(0, len(self))[index]
+        return whole
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         whole = self._part(0, len(self))

@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError
 
 from adq.golden.artifact import Dialect
 from adq.golden.network import Network
-from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
+from adq.golden.onnx.building import QONNX_DOMAIN
+from adq.golden.onnx.graph import build_model
 
 DOMAINS = frozenset({"", "ai.onnx", QONNX_DOMAIN})
 """Domains whose operators are run."""

@@ -37,8 +37,9 @@ from adq.golden.nodes import (
     Rescale,
     Reshape,
 )
+from adq.golden.onnx.building import IR_VERSION, OPSET, QONNX_DOMAIN
 from adq.golden.onnx.check import OnnxError
-from adq.golden.onnx.graph import IR_VERSION, OPSET, QONNX_DOMAIN, output_name, with_shapes
+from adq.golden.onnx.graph import output_name, with_shapes
 from adq.golden.requantize import Requantize
 
 _ROUNDED = 2.0**-14

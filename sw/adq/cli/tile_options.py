@@ -61,6 +61,9 @@ def read_tile(tile: str, rows: int | None, columns: int | None) -> "TileParamete
     from adq.rtl.parameters import TileParameters
     from adq.shipped import find_shipped
 
-    sizes = {"rows": rows, "columns": columns}
-    given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
-    return replace(TileParameters.from_toml(find_shipped("tile", tile)), **given)
+    parameters = TileParameters.from_toml(find_shipped("tile", tile))
+    return replace(
+        parameters,
+        rows=parameters.rows if rows is None else rows,
+        columns=parameters.columns if columns is None else columns,
+    )

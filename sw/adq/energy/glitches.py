@@ -254,7 +254,7 @@ def _figure(
     directory: Path,
     confirm: bool,
 ) -> GlitchFigure:
-    from adq.energy.gate_level.characterization import RandomCase
+    from adq.energy.gate_level.random_cases import RandomCase
     from adq.verif.gate_level.glitches import glitch_energy
     from adq.verif.gate_level.icarus import icarus_toggles
 

@@ -42,7 +42,7 @@ def record_case(
     """Run random jobs of one precision; return a recording, its spans of computing, and the MACs in
     them.
     """
-    from adq.energy.gate_level.characterization import RandomCase
+    from adq.energy.gate_level.random_cases import RandomCase
 
     jobs = RandomCase("uniform", bits, bits, DENSITY).jobs(tile.parameters)
     recording = tile.record(jobs, directory=directory)

@@ -64,17 +64,13 @@ def characterize(
     import dataclasses
 
     from adq.console import Console
-    from adq.energy.gate_level.characterization import (
-        Case,
-        RandomCase,
-        random_cases,
-        write_for_analyzers,
-    )
+    from adq.energy.gate_level.characterization import Case, write_for_analyzers
     from adq.energy.gate_level.characterization_table import (
         characterization_table,
         characterize_with_bar,
     )
     from adq.energy.gate_level.layer_cases import real_cases
+    from adq.energy.gate_level.random_cases import RandomCase, random_cases
     from adq.files import write_json
     from adq.verif.parallel.pool_choice import pool_of
 

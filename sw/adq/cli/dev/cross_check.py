@@ -37,7 +37,7 @@ def cross_check(
 
     from adq.console import Console
     from adq.energy import cross_check as checks
-    from adq.energy.gate_level.characterization import RandomCase
+    from adq.energy.gate_level.random_cases import RandomCase
     from adq.files import write_json
     from adq.golden.files.directory import scratch_directory
     from adq.verif.gate_level.tile import GateLevelTile

@@ -162,7 +162,7 @@ def measure_partial_sums(
     """
     import numpy as np
 
-    from adq.energy.gate_level.characterization import RandomCase
+    from adq.energy.gate_level.random_cases import RandomCase
     from adq.verif.gate_level.event_simulation import EventSimulation
     from adq.verif.gate_level.glitches import glitch_energy
     from adq.verif.gate_level.tile import GateLevelTile
