@@ -122,9 +122,9 @@ class Samples:
             classes=self.classes[part],
         )
 
-    def batches(self, network: Network, images: int | None = None) -> "Iterator[Samples]":
-        """Yield all images, or the first ones, in parts of bounded memory."""
-        for part in _parts(network, len(self) if images is None else images):
+    def batches(self, network: Network) -> "Iterator[Samples]":
+        """Yield all images in parts of bounded memory."""
+        for part in _parts(network, len(self)):
             yield self[part]
 
     def __len__(self) -> int:

@@ -78,19 +78,16 @@ class Integers(Protocol):
 
 
 def verify_artifact(
-    artifact: Artifact,
-    compute: Callable[[Network, np.ndarray], Trace] = run,
-    *,
-    images: int | None = None,
+    artifact: Artifact, compute: Callable[[Network, np.ndarray], Trace] = run
 ) -> list[NodeAgreement]:
-    """Recompute all samples, or the first ``images``, and compare every integer, node by node.
+    """Recompute all samples and compare every integer, node by node.
 
     ``compute`` is the implementation that is held against the artifact.
     """
     network = artifact.network
     return summed(
         compare(network, stored, compute(network, np.asarray(stored.inputs)), first_image=first)
-        for first, stored in _numbered(artifact.samples.batches(network, images))
+        for first, stored in _numbered(artifact.samples.batches(network))
     )
 
 

@@ -7,20 +7,24 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from adq.rtl.adder_trees import ARITHMETICS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["ParameterError", "TileParameters", "read_parameters"]
+__all__ = ["ParameterError", "TileParameters", "TomlError", "parse_toml", "read_parameters"]
 
 Parameters = TypeVar("Parameters", bound="DataclassInstance")
 
 
 LARGEST_FILE = 2**20
 """Bytes of a tile file at most."""
+
+
+class TomlError(ValueError):
+    """Text that is no TOML. The message says why, in one line."""
 
 
 class ParameterError(ValueError):
@@ -339,6 +343,36 @@ class TileParameters:
         return max(1, -(-hidden // activation_bits))
 
 
+def parse_toml(text: bytes) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises
+    ------
+    TomlError
+        Not TOML in UTF-8, or an integer has more than 64 bits, as TOML's own range has.
+
+    """
+    try:
+        document = tomllib.loads(text.decode())
+        _check_integers(document)
+    except RecursionError:
+        raise TomlError("nested too deep") from None
+    except ValueError as error:
+        raise TomlError(" ".join(str(error).split())) from None
+    return document
+
+
+def _check_integers(value: object) -> None:
+    """Refuse integers that TOML does not have: longer ones cannot even be printed."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check_integers(each)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise TomlError("an integer has more than 64 bits")
+
+
 def read_parameters(cls: "type[Parameters]", path: str | Path, kind: str) -> "Parameters":
     """Read a dataclass of parameters from the table ``kind`` of a TOML file.
 
@@ -358,12 +392,12 @@ def read_parameters(cls: "type[Parameters]", path: str | Path, kind: str) -> "Pa
             raise ParameterError(
                 f"{path}: has more than {LARGEST_FILE} bytes: give another with --{kind}"
             )
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        document = parse_toml(Path(path).read_bytes())
     except OSError as error:
         raise ParameterError(
             f"{path}: cannot read the {kind} file: {error.strerror}; give another with --{kind}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except TomlError as error:
         raise ParameterError(f"{path}: not valid TOML: {error}") from None
     table = document.pop(kind, None)
     if not isinstance(table, dict):

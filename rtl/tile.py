@@ -10,7 +10,7 @@ from adq.rtl.pim_tile.column_counter import ColumnCounter
 from adq.rtl.pim_tile.counters import PerformanceCounters
 from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
-from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.pim_tile.weight_array import WeightArray, require_generable
 from adq.rtl.plane_tag import follow
 from adq.rtl.port_types import Component, Stream
 from adq.rtl.shift_add.shift_add import ShiftAdd
@@ -53,6 +53,7 @@ class Tile(Component):
     counter_data: Signal
 
     def __init__(self, parameters: TileParameters):
+        require_generable(parameters)
         self.parameters = parameters
         super().__init__(
             {

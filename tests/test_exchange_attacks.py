@@ -7,8 +7,10 @@ import textwrap
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from adq.golden.exchange.comparison import compare
+from adq.golden.exchange.importing import random_images
 from adq.golden.exchange.opening import ExchangeError
 from adq.golden.exchange.reading import read_model
 from adq.golden.files.arrays import read_arrays
@@ -76,6 +78,13 @@ def module(proto):
     proto.graph.node[-1].domain = "build.evil.payload"
 
 
+def scales_of_two_channels(proto):
+    """Give weights of three channels two scales."""
+    place = next(i for i, each in enumerate(proto.graph.initializer) if len(each.dims) == 4) + 1
+    tensor = proto.graph.initializer[place]
+    tensor.CopyFrom(numpy_helper.from_array(np.full(2, 0.1, np.float32), tensor.name))
+
+
 def number(place, value):
     def change(proto):
         tensor = [each for each in proto.graph.initializer if each.data_type == TensorProto.FLOAT]
@@ -136,6 +145,12 @@ ATTACKS = {
     "below 1": attribute(strides=[0, 1]),
     "where height and width": attribute(strides=[1, 1, 1]),
     "has 'strides' as str": attribute(strides="11"),
+    "has 'pads' as ndarray": attribute(pads=numpy_helper.from_array(np.ones(4, np.float32))),
+    "has 'dilations' as int": attribute(dilations=7),
+    "shapes do not suit each other": scales_of_two_channels,
+    "holds complex64, it must": lambda proto: first_weight(proto).CopyFrom(
+        numpy_helper.from_array(np.ones((3, 2, 3, 3), np.complex64), first_weight(proto).name)
+    ),
     "in 5 groups": attribute(group=5),
     "auto_pad": attribute(auto_pad="AROUND"),
     "operators of version": lambda proto: setattr(proto.opset_import[0], "version", 2**40),
@@ -329,3 +344,24 @@ def test_images_that_suit_no_network(tmp_path, message):
         path = saved(tmp_path, "a.npz", **arrays)
         with pytest.raises(ExchangeError, match=message):
             images_and_labels(imported, path, count=2, seed=1)
+
+
+def test_random_images_are_of_a_bearable_size(tmp_path):
+    proto = edited(input_shape("N", 2, 2**12, 2**12))
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ExchangeError, match=r"50 random images of .* ask for fewer samples"):
+        random_images(read_model(tmp_path / "m.onnx"), 50, seed=1)
+
+
+def test_no_runtime_prints_names_of_the_file(tmp_path, capfd):
+    """A node that ONNX Runtime fails on has a name with an escape sequence."""
+    proto = edited(lambda proto: None)
+    for node in proto.graph.node:
+        node.name = "\x1b[31m" + node.name
+    zero = next(each for each in proto.graph.initializer if each.data_type == TensorProto.UINT8)
+    zero.CopyFrom(numpy_helper.from_array(np.full(2, 7, np.uint8), zero.name))
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    imported = read_model(tmp_path / "m.onnx")
+    with pytest.raises(ExchangeError, match="ONNX Runtime does not run the file"):
+        compare(imported, random_images(imported, 2, seed=1))
+    assert "\x1b" not in "".join(capfd.readouterr())

@@ -11,14 +11,18 @@ from adq.cli.application import explain
 from adq.data.hub import HUB_DATA_SETS, DataError
 from adq.energy.coefficients import Coefficients, EnergyError
 from adq.energy.glitches import GlitchFactors
+from adq.explore.space import ExploreError, Space
 from adq.fields import ConfigError
 from adq.rtl.parameters import ParameterError, TileParameters
 from adq.training.config import Recipe
 from adq.verif.liberty.library import LibertyError, Library
+from adq.verif.placement.errors import PlacementError
+from adq.verif.placement.geometry import Geometry
 
 pytestmark = pytest.mark.testpoint("artifact.strangers")
 
 ROOT = Path(__file__).parents[1]
+LIBERTY = ROOT / "tests" / "liberty"
 ENERGY = ROOT / "sw" / "adq" / "energy"
 
 
@@ -31,6 +35,12 @@ READERS = {
     "liberty": (Library.read, LibertyError, ROOT / "tests" / "liberty" / "tiny.lib"),
     "tile": (TileParameters.from_toml, ParameterError, ROOT / "configs" / "tile" / "64x64.toml"),
     "recipe": (Recipe.from_toml, ConfigError, ROOT / "configs" / "train" / "digits.toml"),
+    "space": (Space.read, ExploreError, ROOT / "configs" / "explore" / "digits-tile.toml"),
+    "geometry": (
+        lambda path: Geometry.read(Library.read(LIBERTY / "tiny.lib"), path=path),
+        PlacementError,
+        LIBERTY / "tiny_geometry.toml",
+    ),
     "coefficients": (
         Coefficients.read,
         EnergyError,

@@ -6,6 +6,8 @@ import os
 import pytest
 
 from adq.rtl.parameters import ParameterError, TileParameters
+from adq.rtl.tile import Tile
+from adq.rtl.verilog import to_verilog
 
 pytestmark = pytest.mark.testpoint(
     "jobs.parameters", "weights.layout", "shift_add.widths", "tile.cycles"
@@ -199,3 +201,18 @@ def test_fewer_than_the_least_vectors_make_the_array_wait(activation_bits, row_b
     assert waits(least) == 0
     if least > 1:
         assert waits(least - 1) > 0
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(256, 256), (1024, 64), (1024, 1024)])
+def test_hardware_of_too_many_cells_is_refused_by_its_size(rows, columns):
+    with pytest.raises(ParameterError, match=f"a tile of {rows} x {columns} has .* bit cells"):
+        to_verilog(Tile(TileParameters(rows=rows, columns=columns)), name="tile")
+
+
+def test_integers_that_toml_does_not_have_are_refused(tmp_path):
+    for value in ("9" * 6000, "0x" + "f" * 6000, str(2**63)):
+        path = tmp_path / "tile.toml"
+        path.write_text(f"[tile]\nrows = {value}\n")
+        with pytest.raises(ParameterError, match="not valid TOML: ") as error:
+            TileParameters.from_toml(path)
+        assert len(str(error.value)) < 400

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from adq.artifacts.verification import Verification
 from adq.golden import artifact as artifacts
 from adq.golden import samples as sample_sets
 from adq.golden.artifact import Artifact, Samples, read_artifact, verify_artifact, write_artifact
@@ -139,3 +140,12 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
 
     # The integers of the other images fill 32 MiB.
     assert mebibytes(2500) < mebibytes(200) + 16
+
+
+@pytest.mark.parametrize("implementation", ["numpy", "onnx", "qonnx"])
+def test_images_are_compared_in_batches_of_any_size(tmp_path, monkeypatch, implementation):
+    monkeypatch.setattr(sample_sets, "BATCH", 1)
+    write_artifact(tmp_path / "nine", artifact(9))
+    found = Verification(tmp_path / "nine").samples(implementation)
+    assert found.agrees
+    assert found.images == (4 if implementation == "qonnx" else 9)

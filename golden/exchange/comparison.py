@@ -289,7 +289,7 @@ def _session(model: onnx.ModelProto) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its own lines hold names of the file as they are
     # Every operator as it stands in the file, none merged with its neighbours.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

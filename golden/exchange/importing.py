@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,29 @@ from adq.golden.exchange.reading import Imported
 from adq.golden.files.arrays import read_arrays
 from adq.golden.samples import Artifact, Samples
 
+MAXIMUM_ELEMENTS = 2**28
+"""Most elements of all random images."""
+
 
 def random_images(imported: Imported, count: int, seed: int) -> np.ndarray:
     """Return uniformly random images as the file takes them, (N, ...).
 
     They lie on the integers of the network's input, or between 0 and 1 where the file computes
     with the images before it quantizes them.
+
+    Raises
+    ------
+    ExchangeError
+        They are larger than any that are useful.
+
     """
     rng = np.random.default_rng(seed)
     shape = (count, *imported.image_shape)
+    if math.prod(shape) > MAXIMUM_ELEMENTS:
+        raise ExchangeError(
+            f"{count} random images of {imported.image_shape} have more than "
+            f"{MAXIMUM_ELEMENTS:,} elements: ask for fewer samples"
+        )
     if imported.prelude:
         return rng.random(shape, dtype=np.float32)
     source, dtype = imported.network.input_format, imported.graph.input_dtype

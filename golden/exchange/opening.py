@@ -99,10 +99,10 @@ class Operator:
         taken = [self.attributes.get(name, default) for name, default in defaults.items()]
         for (name, default), value in zip(defaults.items(), taken, strict=True):
             kind = type(default) if default is not None else _KINDS.get(name, tuple)
-            if value is None:
-                continue
-            whole = not isinstance(value, tuple) or all(type(each) is int for each in value)
-            if not (isinstance(value, kind) and (whole or kind is not tuple)):
+            fits = value is None or isinstance(value, kind)
+            if fits and value is not None and kind is tuple:
+                fits = all(type(each) is int for each in value)
+            if not fits:
                 raise self.error(f"has {name!r} as {type(value).__name__}, which it cannot be")
         return taken
 
@@ -294,10 +294,13 @@ def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
     if any(side < 0 for side in tensor.dims) or math.prod(tensor.dims) > MAXIMUM_ELEMENTS:
         raise ExchangeError(f"tensor {name!r} has a shape of {tuple(tensor.dims)[:8]}")
     try:
-        return numpy_helper.to_array(tensor)
+        array = numpy_helper.to_array(tensor)
     except Exception as error:  # of NumPy and of onnx, without a common base
         message = str(error).partition("\n")[0][:200]
         raise ExchangeError(f"tensor {name!r} cannot be read: {message}") from None
+    if array.dtype.kind in "cOSU":
+        raise ExchangeError(f"tensor {name!r} holds {array.dtype}, it must hold real numbers")
+    return array
 
 
 def _input(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], np.dtype]:

@@ -140,6 +140,8 @@ def read_model(path: str | Path) -> Imported:
             if str(error).startswith(f"{operator.kind} "):
                 raise
             raise operator.error(str(error)) from None
+        except ValueError:  # of NumPy, whose messages speak of axes that nobody has seen
+            raise operator.error("has tensors whose shapes do not suit each other") from None
     if context.quantizer is None:
         raise ExchangeError(
             f"no quantizer reads the input {graph.input!r}: put one in front of the first layer "

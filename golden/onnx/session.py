@@ -31,7 +31,7 @@ def session(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntim
     require_self_contained(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its own lines hold names of the graph as they are
     try:
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

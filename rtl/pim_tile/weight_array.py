@@ -6,10 +6,31 @@ from amaranth.lib.wiring import In, Out
 
 from adq.rtl.bit_slice import spread
 from adq.rtl.interface import weight_layout
-from adq.rtl.parameters import TileParameters
+from adq.rtl.parameters import ParameterError, TileParameters
 from adq.rtl.port_types import Component, Stream, Words
 
 __all__ = ["WeightArray"]
+
+MAXIMUM_CELLS = 2**16 - 1
+"""Bits of a signal in Amaranth's netlists, of which the products are one."""
+
+
+def require_generable(parameters: TileParameters) -> None:
+    """Refuse an array whose hardware cannot be generated.
+
+    Raises
+    ------
+    ParameterError
+        It has more than ``MAXIMUM_CELLS``.
+
+    """
+    cells = parameters.rows * parameters.columns
+    if cells > MAXIMUM_CELLS:
+        raise ParameterError(
+            f"a tile of {parameters.rows} x {parameters.columns} has {cells} bit cells, more than "
+            f"the {MAXIMUM_CELLS} whose hardware can be generated; cycles and energy of larger "
+            "tiles are predicted by `adq map` and `adq energy`"
+        )
 
 
 class WeightArray(Component):

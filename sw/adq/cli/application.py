@@ -158,6 +158,9 @@ NAMED_ERRORS = frozenset(
 """Errors whose message is shown to the user. They are listed by name because importing their
 modules takes seconds."""
 
+LONGEST_MESSAGE = 1000
+"""Characters of an error message that are shown at most."""
+
 EXTRAS = {
     "brevitas": "bench",
     "coloquinte": "layout",
@@ -195,6 +198,11 @@ def explain(error: Exception) -> str | None:
             f"{error.name} is not installed, which this command needs: "
             f"{install_command(EXTRAS[error.name])}"
         )
+    if isinstance(error, MemoryError):
+        return (
+            f"not enough memory{f' ({error})' if str(error) else ''}: give fewer images, or a "
+            "smaller network"
+        )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}: check the path, its permissions and free space"
     if isinstance(error, OSError) and error.strerror is not None:
@@ -231,10 +239,17 @@ def _for_people(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if line is None:
                 raise
-            typer.echo(f"error: {visible(' '.join(line.split()))}", err=True)
+            typer.echo(f"error: {_shortened(visible(' '.join(line.split())))}", err=True)
             raise typer.Exit(2) from None
 
     return run
+
+
+def _shortened(line: str) -> str:
+    """Cut what stands between the beginning and the end of a message with a long value in it."""
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    return f"{line[: LONGEST_MESSAGE * 3 // 4]} ... {line[-(LONGEST_MESSAGE // 4) :]}"
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,7 +1,7 @@
 """Options that select the tile: a name or file, and sizes that override it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 

@@ -1,13 +1,14 @@
 """Published compute-in-memory silicon, and this project's tile beside it on equal terms."""
 
 import functools
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from adq.energy.coefficients import EnergyError
 from adq.energy.glitches import GlitchFactors
+from adq.golden.files.reading import FileError
+from adq.golden.files.toml_reader import read_toml
 
 __all__ = ["OWN_VOLTAGES", "OperatingPoint", "TilePoint", "read_silicon", "silicon", "tile_points"]
 
@@ -71,8 +72,8 @@ def read_silicon(path: Path) -> tuple[OperatingPoint, ...]:
         If the file is damaged, or a point lacks a key or has one that is not known.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))["point"]
-    except (tomllib.TOMLDecodeError, KeyError) as error:
+        tables = read_toml(path)["point"]
+    except (FileError, KeyError) as error:
         raise EnergyError(f"{path}: is no list of operating points: {error}") from None
     points = []
     for number, table in enumerate(tables, 1):

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 from adq.design_result import OBJECTIVES
 from adq.explore.axes import AXES
+from adq.golden.files.reading import FileError
+from adq.golden.files.toml_reader import read_toml
 
 __all__ = ["SAMPLERS", "ExploreError", "Point", "Search", "Space"]
 
@@ -113,11 +114,11 @@ class Space:
             If the file cannot be read, or names something that does not exist.
         """
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            document = read_toml(path)
         except OSError as error:
             raise ExploreError(f"{path}: cannot read the space: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ExploreError(f"{path}: not valid TOML: {error}") from None
+        except FileError as error:
+            raise ExploreError(f"{error}: give the file of a space") from None
         try:
             _known(document, ("title", "objectives", "axes", "search"), "key")
             axes, search = document.get("axes"), document.get("search", {})

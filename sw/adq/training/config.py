@@ -7,7 +7,6 @@ tables and keys are errors.
 import dataclasses
 import difflib
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import Any
 from adq.data.catalog import largest_level
 from adq.data.config import DataConfig
 from adq.fields import ConfigError, check_at_least, check_between, check_choice
-from adq.golden.files.reading import FileError, read_file
+from adq.golden.files.reading import FileError
+from adq.golden.files.toml_reader import read_toml
 from adq.models import ARCHITECTURES
 from adq.own_code import check_choice_or_own
+from adq.rtl.parameters import TomlError, parse_toml
 from adq.training.policies.budget import Budget
-
-MAXIMUM_BYTES = 2**20
-"""Maximum size of a recipe file."""
 
 POLICIES = ("activation-density", "uniform", "random", "inverse", "energy-aware")
 """Policies that choose bits; see ``adq.training.policies``."""
@@ -279,7 +277,7 @@ class Recipe:
 
         """
         try:
-            table = tomllib.loads(read_file(path, MAXIMUM_BYTES).decode())
+            table = read_toml(path)
         except FileError as error:
             raise ConfigError(f"{error}: give the path of a recipe") from None
         except OSError as error:
@@ -287,8 +285,6 @@ class Recipe:
                 f"{path}: cannot be read ({error.strerror}): give the path of a recipe, "
                 "or the name of one that comes with adq, such as digits"
             ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ConfigError(f"{path}: is not valid TOML: {error}") from None
         try:
             for change in changes:
                 _change(table, change)
@@ -334,8 +330,8 @@ def _change(table: dict[str, Any], change: str) -> None:
     if not equals or not dot:
         raise ConfigError(f"{change!r} is no change: write it as training.epochs=3")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}".encode(errors="replace"))["value"]
+    except TomlError:
         value = text.strip()
     if not isinstance(table.setdefault(section, {}), dict):
         raise ConfigError(f"{section} is no table of the recipe, which {change!r} would change")

@@ -116,7 +116,8 @@ LARGEST_TILES = (
     TileParameters(rows=1, columns=1024, row_blocks=2, partial_sums=3),
 )
 """Tiles with the most rows or columns, whose ports are tested from the first seed of a night. A run
-takes about two minutes of CPU time. Tiles with the most of both are not simulated."""
+takes about two minutes of CPU time. No tile has the most of both: see ``MAXIMUM_CELLS`` in
+``rtl/pim_tile/weight_array.py``."""
 
 
 def nightly_runs(seeds: int, exhaustive: Sequence[str]) -> list[Run]:
