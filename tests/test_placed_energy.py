@@ -1,6 +1,7 @@
 """Figures of placed tiles: steps add up, and kept files are read as they were written."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,17 @@ from adq.energy.coefficients import EnergyError
 from adq.layout.activity import activity_weights
 from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
 from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
+from adq.layout.recordings import carried_over, columns_of
+from adq.verif.gate_level.switching import Switching
+from adq.verif.liberty.library import Library
+from adq.verif.simulation.simulator import SimulationError
+from adq.verif.synthesis.netlist import Instance, Netlist
 
 pytestmark = pytest.mark.testpoint(
     reason="Placement: figures about the design, which no promise rests on."
 )
+
+LIBERTY = Path(__file__).parent / "liberty"
 
 
 def figures(delayed=None) -> PlacedFigures:
@@ -52,10 +60,10 @@ def test_weights_follow_activity_and_are_bounded():
     """Means are 2 and 20; a net of 1 toggles in both has a half and a twentieth of them."""
     runs = [{1: 1, 2: 3, 3: 2}, {1: 1, 2: 0, 3: 59}]
     weights = activity_weights(runs)
-    assert weights[1] == pytest.approx(1 + 2 * (0.5 + 0.05) / 2)
-    assert weights[2] == pytest.approx(1 + 2 * 1.5 / 2)
-    assert weights[3] == pytest.approx(1 + 2 * (1.0 + 2.95) / 2)
-    assert activity_weights([{1: 0, **dict.fromkeys(range(2, 100), 0), 100: 9}])[100] == 11
+    assert weights[1] == pytest.approx(1 + 8 * (0.5 + 0.05) / 2)
+    assert weights[2] == pytest.approx(1 + 8 * 1.5 / 2)
+    assert weights[3] == pytest.approx(1 + 8 * (1.0 + 2.95) / 2)
+    assert activity_weights([{1: 0, **dict.fromkeys(range(2, 100), 0), 100: 9}])[100] == 41
     assert activity_weights([{1: 0}]) == {1: 1.0}
 
 
@@ -65,6 +73,29 @@ def test_tables_tell_what_was_measured():
     rows = {row[0]: row[1:] for row in layout_rows(figures())}
     assert rows["longest path, ns"] == ["1.500", "2.500", "1.900"]
     assert rows["hold violations"] == ["", "3", "0"]
+
+
+def test_a_recording_is_carried_over_to_other_buffers():
+    """Net 3 behind an inverter, as mapped through a buffer, as placed through two others."""
+    library = Library.read(LIBERTY / "tiny.lib")
+    ports = {"clk": ("input", [1]), "a": ("input", [2]), "y": ("output", [9])}
+    first = Instance("i", "INV_X1", {"A": 2, "Y": 3})
+    last = {"A": 4, "Y": 9}
+    buffer = Instance("b", "BUF_X1", {"A": 3, "Y": 4})
+    mapped = Netlist("logic", ports, [first, buffer, Instance("j", "INV_X1", last)], {})
+    more = [Instance("c", "BUF_X1", {"A": 4, "Y": 12}), Instance("j", "INV_X1", last | {"A": 12})]
+    placed = Netlist("logic", ports, [first, buffer, *more], {})
+    nets = Switching(mapped, library, clock="clk").nets
+    switching = Switching(placed, library, clock="clk")
+    columns = columns_of(mapped, nets, switching)
+    values = {1: [0, 0], 2: [0, 1], 3: [1, 0], 4: [1, 0], 9: [0, 1]}
+    recording = np.packbits(np.array([values[n] for n in nets]).T, axis=1, bitorder="little")
+    found = np.unpackbits(carried_over(recording, columns), axis=1, bitorder="little")
+    expected = values | {12: [1, 0]}
+    assert found[:, : len(switching.nets)].T.tolist() == [expected[net] for net in switching.nets]
+    other = Netlist("logic", ports, [first, buffer, Instance("j", "INV_X1", last | {"A": 2})], {})
+    with pytest.raises(SimulationError, match="not the mapped one with other buffers"):
+        columns_of(mapped, nets, Switching(other, library, clock="clk"))
 
 
 def test_a_tree_takes_its_energy_when_its_clock_ticks():

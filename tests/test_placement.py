@@ -17,7 +17,6 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.liberty.cells import Arc, Table
 from adq.verif.liberty.library import Library
-from adq.verif.placement.buffering import insert_buffers
 from adq.verif.placement.cache import place_cached
 from adq.verif.placement.clock_network import ClockNetwork
 from adq.verif.placement.errors import PlacementError
@@ -26,8 +25,7 @@ from adq.verif.placement.exchange.def_file import to_def, to_lef
 from adq.verif.placement.exchange.spef import to_spef
 from adq.verif.placement.floorplan import Macro, plan_die
 from adq.verif.placement.geometry import Geometry, WireLayer
-from adq.verif.placement.hold import hold_slacks
-from adq.verif.placement.netlists import without_buffers
+from adq.verif.placement.hold import hold_slacks, insert_delays
 from adq.verif.placement.placed import PlaceOptions
 from adq.verif.placement.placer import (
     Placement,
@@ -234,25 +232,6 @@ def test_what_is_simulated_is_what_is_on_the_die(design):
             assert net == other.pins[pin]
 
 
-def test_buffers_drive_what_the_net_drove(tiny, geometry):
-    """A net of 40 pins: few pins a buffer, and every pin still behind the same driver."""
-    sinks = [Instance(f"s{i}", "INV_X1", {"A": 2, "Y": 100 + i}) for i in range(40)]
-    ports = {"a": ("input", [1]), **{f"y{i}": ("output", [100 + i]) for i in range(40)}}
-    driver = Instance("driver", "BUF_X1", {"A": 1, "Y": 2})
-    logic = Netlist("fan", ports, [Instance("d", "INV_X1", {"A": 1, "Y": 2}), *sinks], {})
-    placement = place_cells(logic, plan_die(logic, geometry, utilization=0.5))
-    x, y = insert_buffers(logic, tiny, placement, most=6)
-    added = logic.instances[41:]
-    assert len(added) == len(x) == len(y) == 7 + 2
-    fanout = [
-        sum(net == i.pins["Y"] for j in logic.instances for p, net in j.pins.items() if p == "A")
-        for i in [logic.instances[0], *added]
-    ]
-    assert max(fanout) <= 6
-    assert {i.pins["A"] for i in without_buffers(logic, tiny).instances[1:]} == {2}
-    assert driver.pins == {"A": 1, "Y": 2}
-
-
 def test_the_clock_reaches_registers_when_the_tree_says(design, tiny):
     """Arrival at a flip-flop on the root: the port's wire, and each buffer from its own tables."""
     network = ClockNetwork(design.full, tiny, design.placement, clock="clk")
@@ -451,8 +430,9 @@ def test_long_paths_start_sooner_and_end_later(tiny):
     assert moved.path_delays[ends] == pytest.approx(before.path_delays[ends] - 0.2)
 
 
-def test_hold_slack_by_hand(tiny):
-    """A flip-flop right behind another, whose clock comes 0.3 ns later."""
+@pytest.fixture
+def holding(tiny) -> Library:
+    """Cells whose flip-flops want data to stay for 0.02 ns."""
     library = dataclasses.replace(tiny, cells=dict(tiny.cells))
     pins = dict(tiny.cells["DFF_X1"].pins)
     constraint = Table((), (), np.array(0.02))
@@ -461,6 +441,12 @@ def test_hold_slack_by_hand(tiny):
     )
     pins["D"] = dataclasses.replace(pins["D"], arcs=(*pins["D"].arcs, hold))
     library.cells["DFF_X1"] = dataclasses.replace(tiny.cells["DFF_X1"], pins=pins)
+    return library
+
+
+@pytest.fixture
+def pair() -> Netlist:
+    """A flip-flop right behind another, whose clock comes 0.3 ns later."""
     stages = [
         Instance("one", "DFF_X1", {"CK": 2, "D": 3, "Q": 4}),
         Instance("two", "DFF_X1", {"CK": 2, "D": 4, "Q": 5}),
@@ -468,10 +454,45 @@ def test_hold_slack_by_hand(tiny):
     ports = {"clk": ("input", [2]), "a": ("input", [3]), "q": ("output", [5])}
     logic = Netlist("pair", ports, stages, {})
     logic.parasitics = Parasitics({4: 2.0}, {}, {"one": 0.0, "two": 0.3}, clock_slew=0.1)
-    [found] = hold_slacks(TimingGraph(logic, library).analyse())
+    return logic
+
+
+def test_hold_slack_by_hand(holding, pair):
+    [found] = hold_slacks(TimingGraph(pair, holding).analyse())
     # Q rises first: 0.05, a tenth of the slew of 0.1, and 0.01 for each of 2 fF and a pin of 1 fF.
     assert found.instance == 1
     assert found.slack == pytest.approx(0.05 + 0.01 + 0.03 - 0.3 - 0.02)
+
+
+def test_delay_buffers_mend_hold_slack_as_far_as_setup_allows(holding, pair, geometry):
+    placement = place_cells(pair, plan_die(pair, geometry, utilization=0.4))
+    timing = TimingGraph(pair, holding).analyse()
+    # No time to spare at the pin: nothing is inserted.
+    setup = float(timing.path_delays[timing.end_owners == 1].max())
+    x, _ = insert_delays(pair, holding, placement, timing, period=setup)
+    assert (x.size, len(pair.instances)) == (0, 2)
+    x, y = insert_delays(pair, holding, placement, timing, period=5.0)
+    assert x.size == y.size == len(pair.instances) - 2 > 1
+    [after] = hold_slacks(TimingGraph(pair, holding).analyse())
+    assert after.slack > 0
+    # A chain from the first flip-flop to the second, and nothing else.
+    net = 4
+    for instance in pair.instances[2:]:
+        assert (instance.cell, instance.pins["A"]) == ("BUF_X1", net)
+        net = instance.pins["Y"]
+    assert pair.instances[1].pins["D"] == net
+    assert (
+        insert_delays(pair, holding, placement, TimingGraph(pair, holding).analyse(), 5.0)[0].size
+        == 0
+    )
+
+
+def test_a_library_without_buffers_mends_no_hold_slack(holding, pair, geometry):
+    placement = place_cells(pair, plan_die(pair, geometry, utilization=0.4))
+    cells = {name: cell for name, cell in holding.cells.items() if not name.startswith("BUF")}
+    without = dataclasses.replace(holding, cells=cells)
+    timing = TimingGraph(pair, without).analyse()
+    assert insert_delays(pair, without, placement, timing, period=5.0)[0].size == 0
 
 
 @pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not on this machine")

@@ -7,13 +7,12 @@ from functools import cached_property
 import numpy as np
 
 from adq.verif.liberty.library import Library
-from adq.verif.placement.buffering import insert_buffers
 from adq.verif.placement.clock_network import ClockTiming, clock_timing
 from adq.verif.placement.clock_tree import build_clock_tree
 from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.floorplan import TILE_SIDES, Macro, plan_die
 from adq.verif.placement.geometry import Geometry
-from adq.verif.placement.hold import HoldSlack, hold_slacks
+from adq.verif.placement.hold import HoldSlack, hold_slacks, insert_delays
 from adq.verif.placement.netlists import copied, without_buffers
 from adq.verif.placement.placer import Placement, legalize, netlist_digest, place_cells
 from adq.verif.placement.useful_skew import clock_advance
@@ -33,6 +32,10 @@ SKEWS = 3
 SIZINGS = 2
 """Times that drive strengths are chosen and cells moved to legal places again, at most."""
 
+HOLDS = 4
+"""Times that delay buffers are inserted, at most: cells that make room, and the clock tree that
+follows them, change hold slack elsewhere."""
+
 
 @dataclass(frozen=True)
 class PlaceOptions:
@@ -45,9 +48,9 @@ class PlaceOptions:
     effort : of the placer, 1 to 9
     period : ns
     spread : whether cells fill the die, or stand side by side
-    buffered : whether buffers of large nets are chosen by place
     resized : whether drive strengths are chosen again with the wires
     useful_skew : whether flip-flops that start long paths get their clock sooner
+    holds : whether delay buffers mend negative hold slack
     """
 
     utilization: float = 0.7
@@ -56,9 +59,9 @@ class PlaceOptions:
     seed: int = 1
     period: float = 2.0
     spread: bool = True
-    buffered: bool = True
     resized: bool = True
     useful_skew: bool = True
+    holds: bool = True
 
 
 DEFAULT_OPTIONS = PlaceOptions()
@@ -82,6 +85,11 @@ class PlacedDesign:
     library: Library
     clock: ClockTiming
     options: PlaceOptions
+
+    @property
+    def own(self) -> Placement:
+        """The placement of ``netlist``."""
+        return _first(self.placement, self.netlist)
 
     @cached_property
     def timing(self) -> Timing:
@@ -148,7 +156,7 @@ def place(
         sides=sides,
         macros=macros,
     )
-    logic = without_buffers(netlist, library) if options.buffered else copied(netlist)
+    logic = copied(netlist)
     logic.parasitics = None
     progress("placing cells")
     placement = place_cells(
@@ -159,10 +167,6 @@ def place(
         seed=options.seed,
         spread=options.spread,
     )
-    if options.buffered:
-        progress("buffering by place")
-        x, y = insert_buffers(logic, library, placement)
-        placement = _again(logic, placement, (x, y))
     for _ in range(SIZINGS if options.resized else 0):
         progress("choosing drive strengths")
         before = [instance.cell for instance in logic.instances]
@@ -173,23 +177,50 @@ def place(
         placement = _again(logic, placement)
     progress("building the clock tree")
 
-    def with_tree(advance: Mapping[str, float]) -> PlacedDesign:
+    def with_tree(
+        logic: Netlist, placement: Placement, advance: Mapping[str, float]
+    ) -> PlacedDesign:
         tree = build_clock_tree(logic, library, placement, clock=clock, advance=advance)
         full = _again(tree.netlist, placement, (tree.x, tree.y))
         return restored(tree.netlist, full, library, clock, options)
 
-    design = with_tree({})
+    design = with_tree(logic, placement, {})
+    best: Mapping[str, float] = {}
     advance: dict[str, float] = {}
     for _ in range(SKEWS if options.useful_skew else 0):
         if design.timing.delay <= options.period:
             break
         advance = clock_advance(design.timing, options.period, advance)
         progress("choosing drive strengths for the clock as it comes")
-        logic.parasitics = with_tree(advance).netlist.parasitics
+        logic.parasitics = with_tree(logic, placement, advance).netlist.parasitics
         size_cells(logic, library, period=options.period)
         placement = _again(logic, placement)
-        design = min(with_tree(advance), design, key=lambda each: each.timing.delay)
+        found = with_tree(logic, placement, advance)
+        if found.timing.delay < design.timing.delay:
+            design, best = found, advance
+    for _ in range(HOLDS if options.holds else 0):
+        logic = copied(design.netlist)
+        added = insert_delays(logic, library, design.own, design.timing, options.period)
+        if not added[0].size:
+            break
+        progress("mending hold slack")
+        found = with_tree(logic, _again(logic, design.own, added), best)
+        if not _better_holds(found, design):
+            break
+        design = found
     return design
+
+
+def _better_holds(one: PlacedDesign, other: PlacedDesign) -> bool:
+    """Whether a design has less negative hold slack than another, and meets the period if that
+    does.
+    """
+
+    def missing(design: PlacedDesign) -> float:
+        return sum(min(0.0, hold.slack) for hold in design.holds)
+
+    limit = max(other.timing.delay, other.options.period)
+    return missing(one) > missing(other) and one.timing.delay <= limit
 
 
 def _again(
@@ -204,6 +235,14 @@ def _again(
     return legalize(netlist, placement.floorplan, x, y)
 
 
+def _first(placement: Placement, netlist: Netlist) -> Placement:
+    """The placement of a netlist whose instances are the first of those that were placed."""
+    count = len(netlist.instances)
+    return Placement(
+        placement.floorplan, netlist_digest(netlist), placement.site[:count], placement.row[:count]
+    )
+
+
 def restored(
     full: Netlist,
     placement: Placement,
@@ -213,10 +252,7 @@ def restored(
 ) -> PlacedDesign:
     """Return the design of a placed netlist with its clock tree: its wires and its timing."""
     logic = without_buffers(full, library, CLOCK_TREE)
-    count = len(logic.instances)
-    own = Placement(
-        placement.floorplan, netlist_digest(logic), placement.site[:count], placement.row[:count]
-    )
+    own = _first(placement, logic)
     slew = min(library.max_transition, 1.0) / 8
     found = clock_timing(full, library, placement, clock=clock, slew=slew)
     first = min(found.arrival.values(), default=0.0)

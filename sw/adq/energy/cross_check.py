@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class CrossCheck:
     longest_path_ns : from a register or an input to the next, setup time included
     net_mw : by window, power of nets that cells other than clock gates drive
     internal_mw : by window, power inside cells, or None where this OpenSTA cannot tell it
+    block_net_mw : by window and block that takes some, what ``net_mw`` sums up
     message : what this version of OpenSTA cannot do, or empty
     """
 
@@ -76,6 +77,7 @@ class CrossCheck:
     internal_mw: Mapping[str, Pair] | None
     pins: int
     message: str
+    block_net_mw: Mapping[str, Mapping[str, Pair]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -89,6 +91,11 @@ class CrossCheck:
         for name in ("net_mw", "internal_mw"):
             if fields[name] is not None:
                 fields[name] = {window: Pair(**pair) for window, pair in fields[name].items()}
+        blocks = fields.get("block_net_mw", {})
+        fields["block_net_mw"] = {
+            window: {block: Pair(**pair) for block, pair in of_blocks.items()}
+            for window, of_blocks in blocks.items()
+        }
         return cls(**fields)
 
 
@@ -139,6 +146,8 @@ def cross_check(
     nets: dict[str, Pair] = {}
     internal: dict[str, Pair] = {}
     path, pins = 0.0, 0
+    blocks: dict[str, dict[str, Pair]] = {}
+    block_of = {i.name: i.block for i in tile.netlist.instances if i.name not in gates}
     for window, counts in run.counts.items():
         saif = pin_activity(tile.switching, counts, period_ns=tile.period)
         activities = _activities(saif, counts)
@@ -160,9 +169,17 @@ def cross_check(
         pins = sum(len(key) == 2 for key in saif.nets)
         seconds = counts.cycles * tile.period * 1e-9
         own_nets, own_internal = _own(tile, counts, gates)
+        blocks[window] = {
+            block: Pair(
+                sum(powers[cell][1] for cell, its in block_of.items() if its == block),
+                energy * 1e-12 / seconds,
+            )
+            for block, energy in own_nets.items()
+            if energy
+        }
         nets[window] = Pair(
-            sum(power[1] for cell, power in powers.items() if cell not in gates),
-            own_nets * 1e-12 / seconds,
+            sum(powers[cell][1] for cell in block_of),
+            sum(own_nets.values()) * 1e-12 / seconds,
         )
         internal[window] = Pair(
             sum(power[0] for power in powers.values()), own_internal * 1e-12 / seconds
@@ -181,6 +198,7 @@ def cross_check(
         internal_mw=internal if reads_saif else None,
         pins=pins,
         message="" if reads_saif else NO_SAIF.format(version=version),
+        block_net_mw=blocks,
     )
 
 
@@ -214,23 +232,24 @@ def _activities(saif: Saif, counts: Counts) -> Iterator[str]:
             yield f"sta::set_power_pin_activity [get_pins {'/'.join(key)}] {toggles:.9g} {high:.9g}"
 
 
-def _own(tile: GateLevelTile, counts: Counts, gates: set[str]) -> tuple[float, float]:
-    """Return the fJ of nets that cells but clock gates drive, and inside all cells."""
+def _own(tile: GateLevelTile, counts: Counts, gates: set[str]) -> tuple[dict[str, float], float]:
+    """Return the fJ of nets that cells but clock gates drive, by block, and inside all cells."""
     switching, power = tile.switching, tile.power
-    driven = [
-        switching.row[instance.pins[pin.name]]
-        for instance in tile.netlist.instances
-        if instance.name not in gates
-        for pin in tile.library.cells[instance.cell].outputs
-    ]
     spent = counts.toggles * power.load * power.voltage**2 / 2
+    nets: dict[str, float] = {}
+    for instance in tile.netlist.instances:
+        if instance.name not in gates:
+            nets[instance.block] = nets.get(instance.block, 0.0) + sum(
+                float(spent[switching.row[instance.pins[pin.name]]])
+                for pin in tile.library.cells[instance.cell].outputs
+            )
     internal = 0.0
     for kind, energies, changes in zip(
         switching.kinds, power.energies, counts.changes, strict=True
     ):
         weights = np.array([event.weights for event in kind.events.events]).T
         internal += float(((changes @ weights) * energies).sum())
-    return float(spent[driven].sum()), internal
+    return nets, internal
 
 
 def _number(word: str) -> bool:

@@ -15,7 +15,7 @@ __all__ = ["DENSITY", "activity_weights", "record_case", "weigh_by_activity"]
 DENSITY = 0.5
 """Share of activation words that are not zero, in the random jobs that are counted."""
 
-SHARE, MOST = 2.0, 10.0
+SHARE, MOST = 8.0, 40.0
 """A net's weight is 1, and its activity over the mean of all nets times ``SHARE``, at most
 ``MOST``; see docs/placement.md for others that were tried."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,30 @@ from adq.verif.placement.placed import PlacedDesign
 __all__ = ["placement_summary", "placement_table", "write_design"]
 
 
-def placement_summary(design: PlacedDesign, *, wire_load_ns: float, clock: str) -> dict[str, Any]:
+def placement_summary(
+    design: PlacedDesign,
+    *,
+    tile: tuple[int, int],
+    wire_load_ns: float,
+    clock: str,
+    spent: Mapping[str, float] | None,
+) -> dict[str, Any]:
     """Figures of a placed design as numbers.
 
     Parameters
     ----------
+    tile
+        Its rows and columns.
+    spent
+        Processor seconds and peak memory in MB of mapping and placing; None where the placement was
+        read from the cache.
     wire_load_ns
         Longest path of the netlist before placement, by the library's wire load model.
     """
     plan, area = design.placement.floorplan, design.area
     holds = design.holds
     return {
+        "tile": list(tile),
         "library": design.library.name,
         "library_sha256": design.library.digest,
         "geometry_sha256": plan.geometry.digest,
@@ -51,6 +65,7 @@ def placement_summary(design: PlacedDesign, *, wire_load_ns: float, clock: str) 
             "wire_um": design.clock.wire,
             "fj_per_tick": sum(design.clock.energies.values()),
         },
+        "spent": spent,
     }
 
 

@@ -15,8 +15,8 @@ from adq.rtl.parameters import TileParameters
 if TYPE_CHECKING:
     import numpy as np
 
+    from adq.verif.gate_level.power import PowerModel
     from adq.verif.gate_level.switching import Counts, Switching
-    from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.placement.placed import PlacedDesign
     from adq.verif.synthesis.netlist import Net
     from adq.verif.synthesis.synthesis import Synthesis
@@ -64,7 +64,7 @@ class PlacedStep:
     ----------
     wire_load : wires of the library's wire load model
     plain : cells spread over the die, buffers and drive strengths as mapped
-    placed : buffers and drive strengths chosen by place
+    placed : nets weighted, drive strengths and clock chosen by place, hold slack mended
     clock_tree : what the clock tree adds
     delayed : ``placed`` with glitches, at delays of the placed wires; None where not measured
     partial_sums : reading and writing an entry of the partial sum buffer for each vector
@@ -204,6 +204,7 @@ def measure_placed(
     SimulationError
         If a simulator fails, or a result is wrong.
     """
+    from adq.layout.recordings import carried_over, columns_of
     from adq.rtl.tile import Tile
     from adq.verif.gate_level.event_simulation import EventSimulation
     from adq.verif.gate_level.glitches import glitch_energy
@@ -214,8 +215,7 @@ def measure_placed(
     from adq.verif.placement.cache import place_cached
     from adq.verif.placement.geometry import Geometry
     from adq.verif.placement.placed import PlaceOptions
-    from adq.verif.simulation.simulator import SimulationError
-    from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
+    from adq.verif.synthesis.synthesis import PERIOD, synthesize
 
     library = Library.read(liberty)
     geometry = Geometry.read(library)
@@ -235,7 +235,7 @@ def measure_placed(
         activities.append(dict(zip(tile.switching.nets, counts.toggles.tolist(), strict=True)))
 
     weights = activity_weights(activities) if activity else None
-    as_mapped = PlaceOptions(period=PERIOD, buffered=False, resized=False, useful_skew=False)
+    as_mapped = PlaceOptions(period=PERIOD, resized=False, useful_skew=False, holds=False)
 
     def staged(step: str, stage: str) -> None:
         progress(f"{step}: {stage}")
@@ -262,33 +262,34 @@ def measure_placed(
     trees: dict[int, float] = {}
     maps: dict[int, PowerMap] = {}
 
-    # The same cells and nets in other strengths: one recording serves both.
-    switching = Switching(designs["plain"].netlist, library, clock=tile.CLOCK)
-    if switching.nets != tile.switching.nets:
-        raise SimulationError("the tile as mapped and as placed has other nets: it was rebuffered")
-    for step, power in (("wire load", tile.power), ("plain", PowerModel(switching))):
-        for width, (recording, spans, macs) in recordings.items():
-            counts = power.switching.count_spans(recording, spans)
-            measured[step].energies[width] = _each(power.energy(counts).blocks, macs)
-
-    progress("placed: building the model")
-    placed = designs["placed"]
-    tile = GateLevelTile(
-        parameters, library, cache=cache, synthesis=Synthesis(placed.netlist, library)
-    )
+    switching = {
+        step: Switching(design.netlist, library, clock=tile.CLOCK)
+        for step, design in designs.items()
+    }
+    powers = {step: PowerModel(found) for step, found in switching.items()}
+    columns = {
+        step: columns_of(mapped.netlist, tile.switching.nets, found)
+        for step, found in switching.items()
+    }
+    placed, power = designs["placed"], powers["placed"]
     # Time counts from the first flip-flop that the clock reaches: others switch later.
     wires = placed.netlist.parasitics
     late = 2 * wires.port_arrival if wires else 0.0
-    simulation = EventSimulation(tile.power, period=tile.period + late, cache=cache / "models")
-    for width in bits:
-        progress(f"placed: {width}x{width} bits")
-        recording, spans, macs = record_case(tile, width, directory / f"placed-{width}")
-        counts = tile.switching.count_spans(recording, spans)
-        measured["placed"].energies[width] = _each(tile.power.energy(counts).blocks, macs)
-        tree = clock_tree_energy(placed, tile.switching, counts)
+    simulation = EventSimulation(power, period=tile.period + late, cache=cache / "models")
+    for width, (mapped_recording, spans, macs) in recordings.items():
+        progress(f"energy at {width}x{width} bits")
+        counts = tile.switching.count_spans(mapped_recording, spans)
+        measured["wire load"].energies[width] = _each(tile.power.energy(counts).blocks, macs)
+        for step in designs:
+            recording = carried_over(mapped_recording, columns[step])
+            counts = switching[step].count_spans(recording, spans)
+            measured[step].energies[width] = _each(powers[step].energy(counts).blocks, macs)
+        # ``placed`` is the last of the designs.
+        tree = clock_tree_energy(placed, power.switching, counts)
         trees[width] = tree / macs
-        maps[width] = _power_map(placed, tile, counts, tree, width)
+        maps[width] = _power_map(placed, power, counts, tree, width, tile.period)
         if glitches:
+            progress(f"placed, with delays: {width}x{width} bits")
             delayed = glitch_energy(simulation, recording, spans).delayed
             measured["placed"].delayed[width] = _each(delayed, macs)
     buffer = flip_flop_buffer()
@@ -338,16 +339,21 @@ def _each(blocks: Mapping[str, float], macs: int) -> dict[str, float]:
 
 
 def _power_map(
-    design: "PlacedDesign", tile: "GateLevelTile", counts: "Counts", tree: float, bits: int
+    design: "PlacedDesign",
+    power: "PowerModel",
+    counts: "Counts",
+    tree: float,
+    bits: int,
+    period: float,
 ) -> PowerMap:
     import numpy as np
 
-    found = tile.power.of_cells(counts)
+    found = power.of_cells(counts)
     buffers = len(design.full.instances) - len(design.netlist.instances)
     shared = np.full(buffers, tree / max(buffers, 1))
     spent = np.concatenate([found.internal + found.switching + found.clock, shared])
     # fJ over ns is uW.
-    return PowerMap(design, bits, spent / (counts.cycles * tile.period) / 1000)
+    return PowerMap(design, bits, spent / (counts.cycles * period) / 1000)
 
 
 def _mapped_layout(mapped: "Synthesis") -> Layout:

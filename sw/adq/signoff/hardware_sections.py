@@ -1,5 +1,6 @@
 """Generated sections about the hardware: its interface, programs and placement."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -93,11 +94,48 @@ def _placed_tile() -> list[str]:
     return markdown_table(("64x64, NanGate 45 nm, 1.10 V, 25 C, 2 ns, seed 1", ""), rows)
 
 
+def _placed_sizes() -> list[str]:
+    """What `adq place` takes and reaches, by size."""
+    found = [read_kept(path.relative_to(RESULTS)) for path in (RESULTS / "placed").glob("*.json")]
+    measured = sorted((each for each in found if each.get("spent")), key=lambda each: each["cells"])
+    first = measured[0]
+
+    def growth(each: Mapping) -> float:
+        return each["cells"] * math.log(each["cells"])
+
+    rows = []
+    for each in measured:
+        hold = each["worst_hold_slack_ns"]
+        per_growth = each["spent"]["processor_s"] / growth(each)
+        rows.append(
+            [
+                f"{each['tile'][0]}x{each['tile'][1]}",
+                f"{each['cells']:,}",
+                f"{each['spent']['processor_s']:.0f}",
+                f"{per_growth / (first['spent']['processor_s'] / growth(first)):.2f}",
+                f"{each['spent']['peak_mb']:,.0f}",
+                f"{each['mean_wire_ff']:.2f}",
+                f"{each['longest_path_wire_load_ns']:.3f}",
+                f"{each['longest_path_ns']:.3f}",
+                f"{hold:+.3f} / {each['hold_violations']}",
+                f"{each['clock']['skew_ns']:.3f}",
+                f"{each['tile'][0] * each['tile'][1] / math.prod(each['die_um']) * 1e6:,.0f}",
+            ]
+        )
+    headings = (
+        "tile", "cells", "processor time, s", "time / (n log n)", "peak memory, MB",
+        "wire of a net, fF", "longest path, wire load, ns", "placed, ns",
+        "hold slack, ns / violations", "skew, ns", "bit cells a mm2",
+    )  # fmt: skip
+    return markdown_table(headings, rows)
+
+
 HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "verilog-fields": _verilog_fields,
     "descriptors": _descriptors,
     "platform-cycles": _platform_cycles,
     "placement": _placement,
     "placed-tile": _placed_tile,
+    "placed-sizes": _placed_sizes,
 }
 """Lines of each section, by the name in its marker."""

@@ -192,21 +192,22 @@ def _networks() -> list[str]:
     return markdown_table([f"{found.architecture}, uJ an image", *COLUMNS.values()], rows)
 
 
-def _cross_check() -> list[str]:
-    """Return OpenSTA beside this project's timing and power."""
+def _cross_check(folder: str) -> list[str]:
+    """Return OpenSTA beside this project's timing and power, for the results of a folder."""
     from adq.energy.cross_check import CrossCheck
 
     lines = []
-    for path in sorted((RESULTS / "cross-check").glob("*.json")):
+    for path in sorted((RESULTS / folder).glob("*.json")):
         found = CrossCheck.from_json(read_kept(path.relative_to(RESULTS)))
-        pairs = {"longest path, ns": found.longest_path_ns}
+        pairs = [("longest path, ns", found.longest_path_ns)]
         for window, pair in found.net_mw.items():
-            pairs[f"nets while it {window}s, mW"] = pair
+            pairs.append((f"nets while it {window}s, mW", pair))
+            pairs += [(f"- {b}", part) for b, part in found.block_net_mw.get(window, {}).items()]
         for window, pair in (found.internal_mw or {}).items():
-            pairs[f"inside cells while it {window}s, mW"] = pair
+            pairs.append((f"inside cells while it {window}s, mW", pair))
         rows = [
             [what, f"{pair.opensta:.3f}", f"{pair.ours:.3f}", f"{pair.difference:+.1%}"]
-            for what, pair in pairs.items()
+            for what, pair in pairs
         ]
         lines += [
             f"{found.rows}x{found.columns}, `{found.library}`, {found.voltage:.2f} V, "
@@ -251,6 +252,8 @@ MEASURED_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "clock-tree": _clock_tree,
     "partial-sums": _partial_sums,
     "networks-with-partial-sums": _networks,
-    "cross-check": _cross_check,
+    "cross-check": lambda: _cross_check("cross-check"),
+    "placed-cross-check": lambda: _cross_check("placed-cross-check"),
+    "placement-tried": lambda: kept_table("placement-tried"),
 }
 """Lines of each section, by the name in its marker."""

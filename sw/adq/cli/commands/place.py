@@ -102,7 +102,13 @@ def place(
         utilization=utilization, aspect=aspect, effort=effort, seed=seed, period=period
     )
     console = Console()
+    placing: list[str] = []  # stages, none where the placement is read from the cache
     with console.status("mapping the tile") as status:
+
+        def progress(stage: str) -> None:
+            placing.append(stage)
+            status.update(stage)
+
         synthesis = synthesize(
             Tile(parameters), library, name="tile", period=period, cache=CACHE.parent / "synthesis"
         )
@@ -120,10 +126,17 @@ def place(
             cache=CACHE.parent / "placement",
             options=options,
             weights=weights,
-            progress=status.update,
+            progress=progress,
         )
+        spent = _spent() if placing else None
         status.update("timing and writing")
-        summary = placement_summary(design, wire_load_ns=synthesis.timing.delay, clock="clk")
+        summary = placement_summary(
+            design,
+            tile=(parameters.rows, parameters.columns),
+            wire_load_ns=synthesis.timing.delay,
+            clock="clk",
+            spent=spent,
+        )
         size = f"{parameters.rows}x{parameters.columns}"
         folder = out or Path("build/place") / f"{library.name}-{size}"
         pictures = () if picture == Picture.NONE else (picture.value,)
@@ -131,3 +144,14 @@ def place(
     print_whole(placement_table(summary), console)
     for path in written:
         console.print(f"Written: {path}", highlight=False)
+
+
+def _spent() -> dict[str, float]:
+    """Processor seconds and peak memory of this process, and of those that it ran."""
+    import resource
+
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "processor_s": sum(each.ru_utime + each.ru_stime for each in used),
+        "peak_mb": max(each.ru_maxrss for each in used) / 1000,
+    }

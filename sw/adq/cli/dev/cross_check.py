@@ -84,6 +84,8 @@ def cross_check(
         row("with the clock tree, ns", checks.Pair(path_ns, design.timing.delay))
     for window in found.net_mw:
         row(f"{window}: nets, mW", found.net_mw[window])
+        for block, pair in found.block_net_mw[window].items():
+            row(f"    {block}", pair)
         if found.internal_mw is not None:
             row(f"{window}: inside cells, mW", found.internal_mw[window])
     console.print(table)

@@ -31,7 +31,8 @@ def placed_energy(
     """Measure the energy of a tile as placed: wires, clock tree, glitches, partial sums.
 
     Random jobs, half of whose words are zero, run on the netlist with the wire load model's wires,
-    with those of its placement, and as buffered and sized by place.
+    with those of its placement, and as weighted, sized and clocked by place. The mapped netlist is
+    simulated once: what is placed has the same logic, which is checked, and other buffers.
     """
     import dataclasses
     import tempfile
