@@ -11,14 +11,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from adq.golden import manifest as manifests
-from adq.golden.files.directory import replace_directory, staged_directory, write_synced
-from adq.golden.files.reading import FileError, read_file
+from adq.golden.files.directory import replace_directory, staged_directory, sync, write_synced
+from adq.golden.files.json_reader import JsonObject
+from adq.golden.files.reading import FileError, open_descriptor, read_file
+from adq.golden.files.stored_arrays import Array, CheckedFile
+from adq.golden.files.tensor_files import DTYPES, narrowest, parse_tensors, write_tensors
+from adq.golden.samples import PREFIX as SAMPLES
 from adq.golden.samples import Artifact, ArtifactError, Samples
 from adq.golden.verify import NodeAgreement, verify_artifact
 
@@ -26,6 +29,7 @@ __all__ = [
     "GRAPHS",
     "Artifact",
     "ArtifactError",
+    "Dialect",
     "NodeAgreement",
     "Samples",
     "StoredArtifact",
@@ -37,25 +41,14 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
-GRAPHS = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
+Dialect = Literal["onnx", "qonnx"]
+"""Operators of a graph: ONNX's own alone, or with those of QONNX."""
+
+GRAPHS: dict[Dialect, str] = {"onnx": "network.onnx", "qonnx": "network-qonnx.onnx"}
 """Files that an artifact may hold beside its integers: its network as a graph, by dialect."""
 
 MAXIMUM_MANIFEST_BYTES = 2**22
 """Largest manifest that is read; a network of a thousand nodes needs a tenth of it."""
-
-_DTYPES = {
-    np.dtype(name): code
-    for name, code in (
-        ("int8", "I8"),
-        ("uint8", "U8"),
-        ("int16", "I16"),
-        ("uint16", "U16"),
-        ("int32", "I32"),
-        ("uint32", "U32"),
-        ("int64", "I64"),
-    )
-}
-"""The integer dtypes from the narrowest on, and what the tensor file calls them."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -65,13 +58,13 @@ class StoredArtifact:
     """Contents of an artifact's folder: the artifact, and the graphs that its manifest lists."""
 
     artifact: Artifact
-    graphs: Mapping[str, bytes]
+    graphs: Mapping[Dialect, bytes]
     """Contents of the graph files by dialect. Their bytes are those that the manifest lists; what
     graph they hold is checked by ``adq.golden.onnx.check.require_graph_of``."""
 
 
 def write_artifact(
-    directory: str | Path, artifact: Artifact, graphs: Mapping[str, bytes] | None = None
+    directory: str | Path, artifact: Artifact, graphs: Mapping[Dialect, bytes] | None = None
 ) -> None:
     """Write an artifact to a folder, or replace the artifact there.
 
@@ -91,36 +84,39 @@ def write_artifact(
     target = Path(directory).resolve()
     _check_replaceable(target)
     tensors = {
-        name: _narrowest(array)
+        name: (array, narrowest(array))
         for name, array in {
             **manifests.network_tensors(artifact.network),
             **artifact.samples.tensors(),
         }.items()
     }
-    files = {TENSORS: safetensors.numpy.save(tensors)}
-    files |= {GRAPHS[dialect]: graph for dialect, graph in (graphs or {}).items()}
-    text = manifests.dump(
-        {
-            "format": manifests.FORMAT,
-            "version": manifests.version_of(artifact.network),
-            "generator": artifact.generator,
-            "network": manifests.describe_network(artifact.network),
-            "samples": {"count": len(artifact.samples)},
-            "tensors": {
-                name: {"dtype": str(array.dtype), "shape": list(array.shape)}
-                for name, array in tensors.items()
-            },
-            "files": {
-                name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-                for name, data in files.items()
-            },
-        }
-    )
-    # A manifest that a reader would refuse is not written, such as one without a generator's name.
-    manifests.load(text)
     with staged_directory(target) as staged:
-        for name, data in files.items():
-            write_synced(staged / name, data)
+        files = {TENSORS: write_tensors(staged / TENSORS, tensors)}
+        for dialect, graph in (graphs or {}).items():
+            (staged / GRAPHS[dialect]).write_bytes(graph)
+            files[GRAPHS[dialect]] = hashlib.sha256(graph).hexdigest()
+        text = manifests.dump(
+            {
+                "format": manifests.FORMAT,
+                "version": manifests.version_of(artifact.network),
+                "generator": artifact.generator,
+                "network": manifests.describe_network(artifact.network),
+                "samples": {"count": len(artifact.samples)},
+                "tensors": {
+                    name: {"dtype": str(dtype), "shape": list(array.shape)}
+                    for name, (array, dtype) in tensors.items()
+                },
+                "files": {
+                    name: {"bytes": (staged / name).stat().st_size, "sha256": digest}
+                    for name, digest in files.items()
+                },
+            }
+        )
+        # A manifest that a reader would refuse is not written, such as one without a generator's
+        # name.
+        manifests.load(text)
+        for name in files:
+            sync(staged / name)
         write_synced(staged / MANIFEST, text)
         replace_directory(staged, target)
 
@@ -157,10 +153,14 @@ def read_stored(directory: str | Path) -> StoredArtifact:
     with _errors_in(place):
         manifest = manifests.load(text)
     _refuse_unlisted_graphs(directory, manifest["files"])
-    files = {name: _read_listed(place, name, entry) for name, entry in manifest["files"].items()}
-    graphs = {dialect: files[name] for dialect, name in GRAPHS.items() if name in files}
+    files = {name: _open_listed(place, name, entry) for name, entry in manifest["files"].items()}
+    graphs = {
+        dialect: files[name].read(0, files[name].size)
+        for dialect, name in GRAPHS.items()
+        if name in files
+    }
     with _errors_in(directory / TENSORS):
-        tensors = _parse_tensors(files.pop(TENSORS), manifest["tensors"])
+        tensors = _listed_tensors(files[TENSORS], manifest["tensors"])
         nodes = manifests.build_nodes(manifest["network"], tensors)
     with _errors_in(place):
         network = manifests.build_network(manifest["network"], nodes)
@@ -175,32 +175,32 @@ def read_stored(directory: str | Path) -> StoredArtifact:
     return StoredArtifact(artifact=artifact, graphs=graphs)
 
 
-def _parse_tensors(data: bytes, listed: dict[str, dict]) -> dict[str, np.ndarray]:
-    """Parse a tensor file, and check its header against the manifest's list."""
+def _listed_tensors(file: CheckedFile, listed: dict[str, JsonObject]) -> dict[str, Array]:
+    """Return the tensors of a file, held against the manifest's list.
+
+    Those of the network are read; samples are read where a part of them is taken.
+    """
     try:
-        found = dict(safetensors.deserialize(data))
-    except safetensors.SafetensorError as error:
-        raise ArtifactError(f"not a safetensors file ({error})") from None
+        found = parse_tensors(file)
+    except FileError as error:
+        raise ArtifactError(str(error)) from None
     for name in sorted(found.keys() ^ listed.keys()):
         where = "manifest" if name in found else "file"
         raise ArtifactError(f"tensor {name[:128]!r} is missing from the {where}")
-    tensors = {}
     for name, entry in listed.items():
-        dtype, header = np.dtype(entry["dtype"]), found[name]
-        if header["dtype"] != _DTYPES[dtype]:
+        dtype, tensor = np.dtype(entry["dtype"]), found[name]
+        if tensor.dtype != dtype:
             raise ArtifactError(
-                f"tensor {name} is {header['dtype']}, the manifest says {_DTYPES[dtype]}"
+                f"tensor {name} is {DTYPES[tensor.dtype]}, the manifest says {DTYPES[dtype]}"
             )
-        if header["shape"] != entry["shape"]:
+        if list(tensor.shape) != entry["shape"]:
             raise ArtifactError(
-                f"tensor {name} has shape {header['shape']}, the manifest says {entry['shape']}"
+                f"tensor {name} has shape {list(tensor.shape)}, the manifest says {entry['shape']}"
             )
-        array = np.frombuffer(header["data"], dtype.newbyteorder("<"))
-        tensors[name] = array.reshape(entry["shape"]).astype(dtype, copy=False)
-    return tensors
+    return {name: found[name] if name.startswith(SAMPLES) else found[name][:] for name in listed}
 
 
-def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None:
+def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, JsonObject]) -> None:
     """Refuse a graph that the manifest does not list: a user would take it for the network's
     graph.
     """
@@ -212,8 +212,8 @@ def _refuse_unlisted_graphs(directory: Path, listed: Mapping[str, dict]) -> None
             )
 
 
-def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
-    """Read a file that the manifest lists, and check its size and checksum."""
+def _open_listed(manifest: Path, name: str, entry: JsonObject) -> CheckedFile:
+    """Open a file that the manifest lists, and check its size and checksum."""
     remedy = "do not trust this artifact, export it again"
     if not _FILE_NAME.fullmatch(name):
         raise ArtifactError(
@@ -223,24 +223,33 @@ def _read_listed(manifest: Path, name: str, entry: dict) -> bytes:
     if name not in (TENSORS, *GRAPHS.values()):
         raise ArtifactError(f"{manifest}: lists a file {name} that no artifact has: {remedy}")
     path = manifest.with_name(name)
-    data = _read_file(path, entry["bytes"])
-    if len(data) != entry["bytes"]:
+    with _file_errors(path):
+        descriptor = open_descriptor(path, entry["bytes"], links=False)
+        file = CheckedFile(str(path), descriptor)
+    if file.size != entry["bytes"]:
         raise ArtifactError(
-            f"{path}: has {len(data)} bytes, the manifest says {entry['bytes']}: the file is "
+            f"{path}: has {file.size} bytes, the manifest says {entry['bytes']}: the file is "
             "truncated or another one; copy the artifact or export it again"
         )
-    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+    if file.sha256 != entry["sha256"]:
         raise ArtifactError(
             f"{path}: its sha256 is not the one in the manifest: the file is damaged; copy the "
             "artifact or export it again"
         )
-    return data
+    return file
 
 
 def _read_file(path: Path, most: int) -> bytes:
     """Read a plain file of an artifact, at most ``most`` bytes."""
-    try:
+    with _file_errors(path):
         return read_file(path, most, links=False)
+
+
+@contextlib.contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    """Turn errors of opening and reading a file into those of an artifact."""
+    try:
+        yield
     except FileError as error:
         raise ArtifactError(f"{error}; copy the artifact or export it again") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -262,16 +271,6 @@ def _errors_in(path: Path) -> Iterator[None]:
         yield
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}; export the artifact again") from None
-
-
-def _narrowest(array: np.ndarray) -> np.ndarray:
-    """Return integers in the smallest dtype that holds them, in contiguous memory."""
-    lo, hi = int(array.min()), int(array.max())
-    for dtype in _DTYPES:
-        limits = np.iinfo(dtype)
-        if limits.min <= lo and hi <= limits.max:
-            return np.ascontiguousarray(array, dtype=dtype)
-    raise AssertionError("int64 holds every integer of an artifact")
 
 
 def _check_replaceable(target: Path) -> None:

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from adq.golden.network import Node
-from adq.golden.requantize import Requantize, skip_multiplier_and_shift
+from adq.golden.files.stored_arrays import Array, chunks
+from adq.golden.network import AveragePool2d, MatrixLayer, Multiply, Node, Rescale
+from adq.golden.requantize import skip_multiplier_and_shift
 from adq.golden.samples import Artifact, Samples
 
 
@@ -39,20 +40,28 @@ def converted(artifact: Artifact) -> Converted:
         Samples.record(network, old.inputs, None), labels=old.labels
     )  # fmt: skip
     differing = sum(
-        int((samples.outputs[name] != outputs).sum()) for name, outputs in old.outputs.items()
+        _differing(samples.outputs[name], outputs) for name, outputs in old.outputs.items()
     )
     return Converted(
         artifact=dataclasses.replace(artifact, network=network, samples=samples),
         nodes=rounded,
         differing=differing,
         activations=sum(outputs.size for outputs in old.outputs.values()),
-        differing_classes=int((samples.classes != old.classes).sum()),
+        differing_classes=_differing(samples.classes, old.classes),
     )
 
 
+def _differing(one: Array, other: Array) -> int:
+    """Count integers that differ between two arrays of one shape and dtype."""
+    pairs = zip(chunks(one), chunks(other), strict=True)
+    return sum(int((part != of_other).sum()) for part, of_other in pairs)
+
+
 def _narrowed(node: Node) -> Node:
-    requantize: Requantize | None = getattr(node, "requantize", None)
-    if requantize is None or not requantize.has_wide_skip:
+    if not isinstance(node, MatrixLayer | AveragePool2d | Rescale | Multiply):
+        return node
+    requantize = node.requantize
+    if requantize is None or requantize.skip_multiplier is None or not requantize.has_wide_skip:
         return node
     real = np.ldexp(requantize.skip_multiplier.astype(np.float64), -requantize.shift)
     multiplier, shift = skip_multiplier_and_shift(real, requantize.shift)

@@ -1,4 +1,4 @@
-"""How integers are coded, and the checks that every part of a network shares."""
+"""Coding of integers, and the checks that every part of a network shares."""
 
 import dataclasses
 import sys
@@ -48,7 +48,7 @@ def integers(array: np.ndarray, dtype: type, dimensions: int, what: str) -> np.n
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ActivationFormat:
-    """How the integers of an activation tensor are coded; zero always stands for 0.0."""
+    """Coding of the integers of an activation tensor; zero always stands for 0.0."""
 
     bits: int
     """Width, 1 to 16."""
@@ -57,7 +57,7 @@ class ActivationFormat:
     scale: float
     """Real value of an integer 1."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(1 <= self.bits <= 16, f"activations of {self.bits} bits: they have 1 to 16 bits")
         check(
             0 < self.scale <= sys.float_info.max,

@@ -46,6 +46,9 @@ EXACT_FLOAT32 = 2**24
 UNROLLED_BYTES = 2**21
 """Convolution windows unrolled at a time: they stay in the cache between copy and product."""
 
+_Part = tuple[slice, ...]
+"""Where a part of a tensor stands in it; () for the whole."""
+
 BATCH = 64
 """Images that ``logits`` computes at a time in each thread."""
 
@@ -64,7 +67,8 @@ class Trace:
     @property
     def classes(self) -> np.ndarray:
         """int64 (N, ...): the position of the largest logit, the first of equal ones."""
-        return self.logits.argmax(axis=1)
+        classes: np.ndarray = self.logits.argmax(axis=1)
+        return classes
 
 
 def run(
@@ -97,8 +101,9 @@ def run(
             else:
                 total = accumulators[node.name] = compute(network, node.name, source)
             if node.requantize is not None:
-                skip = tensors.get(node.requantize.skip)
-                tensors[node.name] = requantize(total, node.requantize, skip)
+                skip = node.requantize.skip
+                added = None if skip is None else tensors[skip]
+                tensors[node.name] = requantize(total, node.requantize, added)
         else:
             sources = [_images_last(tensors[name]) for name in node.reads]
             output = _images_first(_rearranged(network, node, sources))
@@ -151,7 +156,7 @@ def _logits(network: Network, inputs: np.ndarray) -> np.ndarray:
     for node in network.nodes:
         sources = [tensors[name] for name in node.reads]
         if isinstance(node, Requantizing) and node.requantize is not None:
-            tensors[node.name] = _requantized(network, node, tensors)
+            tensors[node.name] = _requantized(network, node, node.requantize, tensors)
         elif not isinstance(node, Requantizing):
             tensors[node.name] = _rearranged(network, node, sources)
         if node is first:
@@ -164,19 +169,19 @@ def _logits(network: Network, inputs: np.ndarray) -> np.ndarray:
     raise AssertionError("an output is a node")
 
 
-def _requantized(network: Network, node: Node, tensors: dict[str, np.ndarray]) -> np.ndarray:
-    """Activations of a node, in floating point wide enough for their readers."""
-    parameters, source = node.requantize, tensors[node.input]
+def _requantized(
+    network: Network, node: Requantizing, parameters: Requantize, tensors: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the activations of a node, in floating point wide enough for their readers."""
+    source = tensors[node.input]
     output = np.empty((*network.shapes[node.name], source.shape[-1]), dtype=np.float32)
     exact = network.bounds[node.name].requantized < EXACT_FLOAT64
     bias = getattr(node, "bias", np.zeros_like(parameters.multiplier)).astype(np.int64)
     skip = None if parameters.skip is None else tensors[parameters.skip]
     finish = _in_float64 if exact else _in_int64
+    parts = _products(network, node, source)
     if isinstance(node, Multiply):
-        products = source.astype(np.float64) * tensors[node.other]
-        parts = [((), products)]
-    else:
-        parts = _products(network, node, source)
+        parts = iter([((), source.astype(np.float64) * tensors[node.other])])
     for part, products in parts:
         output[part] = finish(products, bias, parameters, None if skip is None else skip[part])
     return output
@@ -187,12 +192,12 @@ def _in_float64(
 ) -> np.ndarray:
     """Requantize (C, ...) products in float64, where all of it stays below 2^53."""
 
-    def columns(multiplier):
+    def columns(multiplier: np.ndarray) -> np.ndarray:
         """Give each channel's real factor, beside the axes of the products."""
-        factor = np.ldexp(multiplier.astype(np.float64), -parameters.shift)
+        factor: np.ndarray = np.ldexp(multiplier.astype(np.float64), -parameters.shift)
         return factor.reshape(-1, *[1] * (products.ndim - 1))
 
-    total = products * columns(parameters.multiplier)
+    total: np.ndarray = products * columns(parameters.multiplier)
     constant = bias * parameters.multiplier + parameters.rounding
     total += columns(constant if parameters.offset is None else constant + parameters.offset)
     if skip is not None:
@@ -207,12 +212,14 @@ def _in_int64(
     """Requantize (C, ...) products in int64."""
     total = products.astype(np.int64) + bias.reshape(-1, *[1] * (products.ndim - 1))
     skip = None if skip is None else skip.astype(np.int64)[None]
-    return requantize(total[None], parameters, skip)[0]
+    images: np.ndarray = requantize(total[None], parameters, skip)
+    activations: np.ndarray = images[0]
+    return activations
 
 
 def _products(
     network: Network, node: Node, source: np.ndarray
-) -> Iterator[tuple[tuple, np.ndarray]]:
+) -> Iterator[tuple[_Part, np.ndarray]]:
     """Yield a node's sums of products, without bias, in parts.
 
     Takes (C, H, W, N) or (I, N), and yields where in (O, OH, OW, N) or (O, N) a part belongs and
@@ -228,13 +235,15 @@ def _products(
         yield (), functools.reduce(np.add, _elements(node, source, height, width))
     elif isinstance(node, Linear):
         yield (), node.weight.astype(exact) @ source
-    else:
+    elif isinstance(node, Conv2d):
         yield from _convolution(node, source, network.shapes[node.name])
+    else:
+        raise AssertionError(f"{node.name} multiplies nothing")
 
 
 def _convolution(
-    node: Conv2d, source: np.ndarray, shape: tuple[int, int, int]
-) -> Iterator[tuple[tuple, np.ndarray]]:
+    node: Conv2d, source: np.ndarray, shape: tuple[int, ...]
+) -> Iterator[tuple[_Part, np.ndarray]]:
     outputs, images = shape[0], source.shape[-1]
     weights = node.weight.astype(source.dtype).reshape(node.groups, -1, node.rows)
     if node.kernel == (1, 1) and node.stride == (1, 1) and node.padding == (0, 0):
@@ -265,7 +274,7 @@ def _convolution(
 
 
 def _blocks(
-    node: Conv2d, source: np.ndarray, shape: tuple[int, int, int]
+    node: Conv2d, source: np.ndarray, shape: tuple[int, ...]
 ) -> Iterator[tuple[range, range, range]]:
     """Yield rows, columns and images of outputs whose windows fit into ``UNROLLED_BYTES``.
 
@@ -289,7 +298,7 @@ def _blocks(
 
 
 def _rearranged(network: Network, node: Node, sources: list[np.ndarray]) -> np.ndarray:
-    """Output of a node that multiplies nothing, (C, H, W, N) or (F, N)."""
+    """Return the output of a node that multiplies nothing, (C, H, W, N) or (F, N)."""
     source = sources[0]
     match node:
         case MaxPool2d():
@@ -311,12 +320,13 @@ def _rearranged(network: Network, node: Node, sources: list[np.ndarray]) -> np.n
     return source.reshape(*network.shapes[node.name], source.shape[-1])
 
 
-def _elements(node: Node, source: np.ndarray, height: int, width: int) -> Iterator[np.ndarray]:
+def _elements(
+    node: MaxPool2d | AveragePool2d, source: np.ndarray, height: int, width: int
+) -> Iterator[np.ndarray]:
     """Yield views (C, height, width, N) that hold one element of every window each, in order."""
     down, right = node.stride
-    steps = getattr(node, "dilation", (1, 1))
-    for row in range(0, node.kernel[0] * steps[0], steps[0]):
-        for column in range(0, node.kernel[1] * steps[1], steps[1]):
+    for row in range(node.kernel[0]):
+        for column in range(node.kernel[1]):
             yield source[
                 :,
                 row : row + down * (height - 1) + 1 : down,
@@ -325,7 +335,7 @@ def _elements(node: Node, source: np.ndarray, height: int, width: int) -> Iterat
 
 
 def _padded(source: np.ndarray, padding: tuple[int, int], fill: int) -> np.ndarray:
-    """Images (C, H, W, N) with ``fill`` around them."""
+    """Return images (C, H, W, N) with ``fill`` around them."""
     vertical, horizontal = padding
     channels, height, width, images = source.shape
     shape = (channels, height + 2 * vertical, width + 2 * horizontal, images)

@@ -9,6 +9,7 @@ This is what ``adq.golden.integer_network`` is tested against; it shares only th
 """
 
 import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,10 +26,12 @@ from adq.golden.network import (
     MaxPool2d,
     Multiply,
     Network,
-    Node,
     Requantize,
     Rescale,
 )
+
+BELOW_ALL = -(2**63)
+"""An integer below those of all formats: padding is never the largest."""
 
 
 def run(network: Network, inputs: np.ndarray) -> Trace:
@@ -45,13 +48,11 @@ def run(network: Network, inputs: np.ndarray) -> Trace:
                 accumulators.setdefault(node.name, []).append(total)
                 if node.requantize is None:
                     continue
-                skip = tensors.get(node.requantize.skip)
-                tensors[node.name] = _requantize(total, node.requantize, skip)
+                tensors[node.name] = _requantize(total, node.requantize, tensors)
             elif isinstance(node, Rescale | Multiply):
                 if isinstance(node, Multiply):
                     source = _product(source, tensors[node.other])
-                skip = tensors.get(node.requantize.skip)
-                tensors[node.name] = _requantize(source, node.requantize, skip)
+                tensors[node.name] = _requantize(source, node.requantize, tensors)
             elif isinstance(node, MaxPool2d):
                 tensors[node.name] = _largest(node, source, shape)
             elif isinstance(node, Gather):
@@ -99,9 +100,12 @@ def bit_serial_product(
 
 
 def _accumulate(
-    node: Node, source: np.ndarray, source_format: ActivationFormat, shape: tuple[int, ...]
+    node: MatrixLayer | AveragePool2d,
+    source: np.ndarray,
+    source_format: ActivationFormat,
+    shape: tuple[int, ...],
 ) -> np.ndarray:
-    """Accumulators of one image, in the node's shape."""
+    """Return the accumulators of one image, in the node's shape."""
     total = np.empty(shape, dtype=object)
     for position in itertools.product(*map(range, shape)):
         if isinstance(node, AveragePool2d):
@@ -152,13 +156,22 @@ def _looked_up(node: Lookup, source: np.ndarray, source_format: ActivationFormat
 def _largest(node: MaxPool2d, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     largest = np.empty(shape, dtype=object)
     for channel, *place in itertools.product(*map(range, shape)):
-        window = _window(node, source[channel], place, node.kernel, node.padding, outside=None)
-        largest[channel, *place] = max(value for value in window if value is not None)
+        window = _window(node, source[channel], place, node.kernel, node.padding, outside=BELOW_ALL)
+        largest[channel, *place] = max(window)
     return largest
 
 
-def _window(node, channel, place, kernel, padding, outside=0) -> list:
-    """Elements of one window of a channel (H, W), with ``outside`` where it is padding."""
+def _window(
+    node: Conv2d | AveragePool2d | MaxPool2d,
+    channel: np.ndarray,
+    place: Sequence[int],
+    kernel: tuple[int, int],
+    padding: tuple[int, int],
+    outside: int = 0,
+) -> list[int]:
+    """Return the elements of one window of a channel (H, W), with ``outside`` where it is
+    padding.
+    """
     elements = []
     for row in range(kernel[0]):
         for column in range(kernel[1]):
@@ -170,13 +183,16 @@ def _window(node, channel, place, kernel, padding, outside=0) -> list:
     return elements
 
 
-def _requantize(total: np.ndarray, parameters: Requantize, skip: np.ndarray | None) -> np.ndarray:
+def _requantize(
+    total: np.ndarray, parameters: Requantize, tensors: Mapping[str, np.ndarray]
+) -> np.ndarray:
     activations = np.empty(total.shape, dtype=object)
     for position in itertools.product(*map(range, total.shape)):
         channel = position[0]
         scaled = total[position] * int(parameters.multiplier[channel])
-        if skip is not None:
-            product = int(skip[position]) * int(parameters.skip_multiplier[channel])
+        if parameters.skip is not None and parameters.skip_multiplier is not None:
+            skip = int(tensors[parameters.skip][position])
+            product = skip * int(parameters.skip_multiplier[channel])
             scaled += product * 2**parameters.skip_shift
         if parameters.offset is not None:
             scaled += int(parameters.offset[channel])

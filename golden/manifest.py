@@ -7,11 +7,20 @@ integers of a node are tensors beside it, named ``network/NODE/FIELD``.
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from adq.golden.files.json_reader import JsonError, Schema, check_signature, parse, quoted, sign
+from adq.golden.files.json_reader import (
+    JsonError,
+    JsonObject,
+    Schema,
+    check_signature,
+    parse,
+    quoted,
+    sign,
+)
 from adq.golden.network import (
     ActivationFormat,
     AveragePool2d,
@@ -61,7 +70,7 @@ _ACCUMULATING = ("Conv2d", "Linear", "AveragePool2d")
 """Operations whose accumulators have a width in the manifest."""
 
 
-def dump(manifest: dict) -> bytes:
+def dump(manifest: JsonObject) -> bytes:
     """Return a manifest as JSON text with its checksum; equal manifests give equal bytes."""
     try:
         return sign(manifest, default=_plain)
@@ -69,7 +78,7 @@ def dump(manifest: dict) -> bytes:
         raise ArtifactError(f"generator: {error}: it must be of JSON values, without NaN") from None
 
 
-def load(text: bytes) -> dict:
+def load(text: bytes) -> JsonObject:
     """Parse a manifest and hold it against version, checksum and schema.
 
     Raises
@@ -105,7 +114,7 @@ def version_of(network: Network) -> int:
     return WIDE_SKIP_VERSION if wide else VERSION
 
 
-def _refuse_later_fields(described: dict) -> None:
+def _refuse_later_fields(described: JsonObject) -> None:
     """Refuse in version 2 what came after it: its readers would compute another network."""
     later = ["outputs"] if "outputs" in described else []
     for node in described["nodes"]:
@@ -120,7 +129,7 @@ def _refuse_later_fields(described: dict) -> None:
         )
 
 
-def describe_network(network: Network) -> dict:
+def describe_network(network: Network) -> JsonObject:
     """Return a network's graph, precisions, widths and scales as JSON values."""
     nodes = [_describe_node(node, network.shapes[node.name]) for node in network.nodes]
     if version_of(network) < VERSION:
@@ -159,7 +168,7 @@ def network_tensors(network: Network) -> dict[str, np.ndarray]:
     return tensors
 
 
-def build_nodes(description: dict, tensors: dict[str, np.ndarray]) -> list[Node]:
+def build_nodes(description: JsonObject, tensors: dict[str, np.ndarray]) -> list[Node]:
     """Build a described network's nodes from their tensors, which leave ``tensors``.
 
     Raises
@@ -169,7 +178,7 @@ def build_nodes(description: dict, tensors: dict[str, np.ndarray]) -> list[Node]
 
     """
 
-    def take(node: dict, field: str) -> np.ndarray:
+    def take(node: JsonObject, field: str) -> np.ndarray:
         name = f"network/{node['name']}/{field}"
         if name not in tensors:
             raise ArtifactError(f"tensor {name} is missing")
@@ -184,7 +193,7 @@ def build_nodes(description: dict, tensors: dict[str, np.ndarray]) -> list[Node]
     return nodes
 
 
-def build_network(description: dict, nodes: list[Node]) -> Network:
+def build_network(description: JsonObject, nodes: list[Node]) -> Network:
     """Join nodes to the network of a description.
 
     Raises
@@ -220,7 +229,7 @@ def build_network(description: dict, nodes: list[Node]) -> Network:
     return network
 
 
-def _check_version(manifest: dict) -> None:
+def _check_version(manifest: JsonObject) -> None:
     """Hold the fields of nodes against the version that the manifest states."""
     newest = manifest["version"] >= 4
     for described in manifest["network"]["nodes"]:
@@ -239,7 +248,7 @@ def _check_version(manifest: dict) -> None:
                 )
 
 
-def _describe_node(node: Node, shape: tuple[int, ...]) -> dict:
+def _describe_node(node: Node, shape: tuple[int, ...]) -> JsonObject:
     described = {
         "op": type(node).__name__,
         "name": node.name,
@@ -264,9 +273,11 @@ def _describe_node(node: Node, shape: tuple[int, ...]) -> dict:
     return described
 
 
-def _build_node(described: dict, take) -> Node:
+def _build_node(
+    described: JsonObject, take: Callable[[JsonObject, str], np.ndarray]
+) -> Node:  # fmt: skip
     operation = _OPERATIONS[described["op"]]
-    fields = {
+    fields: JsonObject = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in described.items()
         if name not in ("op", "shape", "accumulator_bits")
@@ -293,7 +304,7 @@ def _build_node(described: dict, take) -> Node:
     return operation(**fields)
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     """Turn NumPy's scalars into JSON's."""
     if isinstance(value, np.generic):
         return value.item()

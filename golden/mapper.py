@@ -28,10 +28,11 @@ many whole groups as fit, rows under rows and outputs beside outputs, or a part 
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from adq.golden.files.stored_arrays import Array
 from adq.golden.im2col import WindowMatrix
 from adq.golden.network import Conv2d, MatrixLayer, Network
 from adq.rtl.parameters import TileParameters
@@ -63,12 +64,12 @@ class JobPlan:
     @property
     def row_blocks(self) -> int:
         """B: row blocks of the job."""
-        return self.blocks.stop - self.blocks.start
+        return int(self.blocks.stop - self.blocks.start)
 
     @property
     def vector_count(self) -> int:
         """V: vectors of the job."""
-        return self.vectors.stop - self.vectors.start
+        return int(self.vectors.stop - self.vectors.start)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class LayerPlan:
     """The layer's output without N: (O, OH, OW) or (O,)."""
     vectors: int
     """N*OH*OW, or N for a linear layer."""
-    jobs: tuple[JobPlan, ...]
+    jobs: Sequence[JobPlan]
 
     @property
     def outputs(self) -> int:
@@ -152,19 +153,13 @@ def plan_matrix(
     if min(row_blocks, tile.row_blocks) > 1:
         # Sums wait between the row blocks of a job.
         chunk = min(chunk, tile.partial_sums)
-    jobs = tuple(
-        JobPlan(
-            weight_bits=weight_bits,
-            activation_bits=activation_bits,
-            signed=signed,
-            outputs=outputs,
-            groups=part,
-            vectors=slice(vector, min(vector + chunk, vectors)),
-            blocks=slice(block, min(block + tile.row_blocks, row_blocks)),
-        )
-        for outputs, part in _output_blocks(shape[0], groups, rows, weight_bits, tile)
-        for vector in range(0, vectors, chunk)
-        for block in range(0, row_blocks, tile.row_blocks)
+    jobs = _Jobs(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        signed=signed,
+        parts=tuple(_output_blocks(shape[0], groups, rows, weight_bits, tile)),
+        vectors=range(0, vectors, chunk),
+        blocks=range(0, row_blocks, tile.row_blocks),
     )
     return LayerPlan(
         layer=name,
@@ -175,6 +170,45 @@ def plan_matrix(
         vectors=vectors,
         jobs=jobs,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Jobs(Sequence[JobPlan]):
+    """Jobs of a layer, each made where it is taken: there are many where there are many images."""
+
+    weight_bits: int
+    activation_bits: int
+    signed: bool
+    parts: tuple[tuple[slice, slice], ...]
+    """Outputs and groups of the blocks of outputs."""
+    vectors: range
+    """First vectors of the chunks."""
+    blocks: range
+    """First row blocks."""
+
+    def __len__(self) -> int:
+        return len(self.parts) * len(self.vectors) * len(self.blocks)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return tuple(self[each] for each in range(len(self))[place])
+        chunk, block = divmod(range(len(self))[place], len(self.blocks))
+        part, chunk = divmod(chunk, len(self.vectors))
+        outputs, groups = self.parts[part]
+        return JobPlan(
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            signed=self.signed,
+            outputs=outputs,
+            groups=groups,
+            vectors=_step(self.vectors, chunk),
+            blocks=_step(self.blocks, block),
+        )
+
+
+def _step(steps: range, place: int) -> slice:
+    """Return a step of a range, the last of which ends where the range does."""
+    return slice(steps[place], min(steps[place] + steps.step, steps.stop))
 
 
 def _output_blocks(
@@ -196,8 +230,8 @@ def _output_blocks(
 
 
 def operands(
-    network: Network, name: str, layer_input: np.ndarray
-) -> tuple[np.ndarray | WindowMatrix, np.ndarray]:
+    network: Network, name: str, layer_input: Array
+) -> tuple[Array | WindowMatrix, np.ndarray]:
     """Return the operands of a matrix layer as two matrices whose product is the layer's result.
 
     Takes the layer's input, (N, C, H, W) or (N, I), and returns activations (vectors, rows of all
@@ -232,7 +266,7 @@ def weight_block(plan: LayerPlan, job: JobPlan, block: int, weights: np.ndarray)
 
 
 def activation_block(
-    plan: LayerPlan, job: JobPlan, block: int, matrix: np.ndarray | WindowMatrix
+    plan: LayerPlan, job: JobPlan, block: int, matrix: Array | WindowMatrix
 ) -> np.ndarray:
     """Return the activations (V, R) of one row block from a layer's vectors (vectors, rows of all
     groups).

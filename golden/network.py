@@ -105,7 +105,7 @@ class Network:
     """Nodes that give what the network returns; the last node alone where none is given. The first
     of them gives the class."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(len(self.nodes) > 0, "a network has at least one node")
         check(
             len(self.input_shape) in (1, 3) and min(self.input_shape) >= 1,
@@ -166,6 +166,13 @@ class Network:
                 return node
         raise KeyError(name)
 
+    def matrix_layer(self, name: str) -> MatrixLayer:
+        """Return a convolution or linear layer, or raise a ``KeyError``."""
+        node = self[name]
+        if not isinstance(node, MatrixLayer):
+            raise KeyError(f"{name} is no convolution and no linear layer")
+        return node
+
     @cached_property
     def last_readers(self) -> dict[str, Node]:
         """Name of the last node that reads each tensor, by the tensor's name."""
@@ -193,8 +200,7 @@ class Network:
 
     def macs(self, name: str) -> int:
         """Return the number of multiplications of a matrix layer per image, including padding."""
-        layer = self[name]
-        return layer.rows * math.prod(self.shapes[name])
+        return self.matrix_layer(name).rows * math.prod(self.shapes[name])
 
     def product_bounds(self, name: str) -> list[int]:
         """Return the largest absolute value that any partial sum of products can reach, per
@@ -211,11 +217,11 @@ class Network:
             return [magnitude * self.formats[node.other].magnitude] * self.shapes[name][0]
         if isinstance(node, AveragePool2d):
             return [math.prod(node.kernel) * magnitude] * self.shapes[name][0]
-        sums = np.abs(node.weight_matrix, dtype=np.int64).sum(axis=0)
+        sums = np.abs(self.matrix_layer(name).weight_matrix, dtype=np.int64).sum(axis=0)
         return [int(weights) * magnitude for weights in sums]
 
     def accumulator_bits(self, name: str) -> int:
-        """Bits in two's complement of a node's accumulator, whatever its input.
+        """Return the bits in two's complement of a node's accumulator, whatever its input.
 
         They hold every partial sum of products, in any order, with and without the bias. The node
         is one of ``accumulating``.
@@ -225,10 +231,11 @@ class Network:
         if isinstance(node, AveragePool2d):
             size = math.prod(node.kernel)
             return _signed_bits(size * lo, size * hi)
-        positive = np.maximum(node.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
-        negative = np.minimum(node.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
+        layer = self.matrix_layer(name)
+        positive = np.maximum(layer.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
+        negative = np.minimum(layer.weight_matrix, 0).sum(axis=0, dtype=np.int64).tolist()
         bits = 1
-        for up, down, bias in zip(positive, negative, node.bias.tolist(), strict=True):
+        for up, down, bias in zip(positive, negative, layer.bias.tolist(), strict=True):
             least, most = up * lo + down * hi, up * hi + down * lo
             bits = max(bits, _signed_bits(least + min(bias, 0), most + max(bias, 0)))
         return bits
@@ -279,7 +286,7 @@ class Network:
                 f"{node.name}: {node.other} has shape {other}, {node.input} {shape}: they must be "
                 "equal, or the second one factor a channel",
             )
-        if not isinstance(node, Requantizing) or _gives_logits(node):
+        if not isinstance(node, Requantizing) or node.requantize is None:
             return
         shape, requantize = self.shapes[node.name], node.requantize
         check(
@@ -310,7 +317,7 @@ class Network:
             "use fewer bits, a smaller multiplier or a smaller bias",
         )
 
-    def _bounds(self, node: Node) -> Bounds:
+    def _bounds(self, node: Requantizing) -> Bounds:
         products = self.product_bounds(node.name)
         accumulators = products
         if isinstance(node, MatrixLayer):
@@ -344,7 +351,7 @@ class Network:
 
 
 def _signed_bits(least: int, most: int) -> int:
-    """Bits in two's complement that hold integers from ``least`` to ``most``."""
+    """Return the bits in two's complement that hold integers from ``least`` to ``most``."""
     return max(-least - 1 if least < 0 else 0, most).bit_length() + 1
 
 

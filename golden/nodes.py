@@ -12,7 +12,13 @@ import math
 
 import numpy as np
 
-from adq.golden.formats import ActivationFormat, check, hardware_weight_bits, integers
+from adq.golden.formats import (
+    ActivationFormat,
+    NetworkError,
+    check,
+    hardware_weight_bits,
+    integers,
+)
 from adq.golden.im2col import output_size
 from adq.golden.requantize import Requantize
 
@@ -36,7 +42,7 @@ class Node:
     """Tensor that it reads: an earlier node's name, or ``INPUT``."""
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the output for an input of ``shape``, or a ``NetworkError``."""
+        """Return the shape of the output for an input of ``shape``, or a ``NetworkError``."""
         raise NotImplementedError
 
     @property
@@ -64,7 +70,14 @@ class Node:
                 f"{self.name}: {what} {pair} must be a pair of integers, each at least {least}",
             )
 
-    def _slide(self, shape, kernel, stride, padding, dilation=(1, 1)) -> tuple[int, int]:
+    def _slide(
+        self,
+        shape: tuple[int, ...],
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int] = (1, 1),
+    ) -> tuple[int, int]:
         """Return the output rows and columns of a window that slides over images of ``shape``."""
         self._check_images(shape)
         for pad, side in zip(padding, shape[1:], strict=True):
@@ -73,12 +86,12 @@ class Node:
                 f"{self.name}: padding {padding} is more than {self.input} of {shape[1:]} has "
                 f"itself, and more than {MAXIMUM_PADDING}",
             )
-        sides = tuple(map(output_size, shape[1:], kernel, stride, padding, dilation))
+        rows, columns = map(output_size, shape[1:], kernel, stride, padding, dilation)
         check(
-            min(sides) >= 1,
+            min(rows, columns) >= 1,
             f"{self.name}: a kernel of {kernel} does not fit into {self.input} of {shape[1:]}",
         )
-        return sides
+        return rows, columns
 
 
 class Requantizing(Node):
@@ -92,6 +105,8 @@ class Requantizing(Node):
         return super().reads if skip is None else (*super().reads, skip)
 
     def output_format(self, source: ActivationFormat) -> ActivationFormat:
+        if self.requantize is None:
+            raise NetworkError(f"{self.name} gives accumulators, which have no format")
         return self.requantize.format
 
 
@@ -138,12 +153,12 @@ class MatrixLayer(Requantizing):
     @property
     def outputs(self) -> int:
         """Output channels O."""
-        return self.weight.shape[0]
+        return len(self.weight)
 
     @property
     def rows(self) -> int:
         """Number of weights per output: I, or I/groups*KH*KW."""
-        return self.weight[0].size
+        return int(self.weight[0].size)
 
     @property
     def weight_matrix(self) -> np.ndarray:
@@ -169,7 +184,7 @@ class Conv2d(MatrixLayer):
     dilation: tuple[int, int] = (1, 1)
     """Rows and columns from one element of a window to the next."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_layer(4)
         self._check_pairs(stride=self.stride, padding=self.padding, dilation=self.dilation)
         check(
@@ -181,10 +196,11 @@ class Conv2d(MatrixLayer):
     @property
     def kernel(self) -> tuple[int, int]:
         """Size of the kernel: (KH, KW)."""
-        return self.weight.shape[2:]
+        _, _, rows, columns = self.weight.shape
+        return rows, columns
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(I, H, W) to (O, OH, OW)."""
+        """Map (I, H, W) to (O, OH, OW)."""
         sides = self._slide(shape, self.kernel, self.stride, self.padding, self.dilation)
         channels = self.groups * self.weight.shape[1]
         check(
@@ -198,11 +214,11 @@ class Conv2d(MatrixLayer):
 class Linear(MatrixLayer):
     """A linear layer with weights (O, I)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_layer(2)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(I,) to (O,)."""
+        """Map (I,) to (O,)."""
         check(
             shape == (self.rows,),
             f"{self.name} has weights for {self.rows} inputs, but {self.input} has shape {shape}",
@@ -218,7 +234,7 @@ class MaxPool2d(Node):
     stride: tuple[int, int]
     padding: tuple[int, int]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_pairs(kernel=self.kernel, stride=self.stride, padding=self.padding)
         check(
             all(2 * pad <= side for pad, side in zip(self.padding, self.kernel, strict=True)),
@@ -226,7 +242,7 @@ class MaxPool2d(Node):
         )
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) to (C, OH, OW)."""
+        """Map (C, H, W) to (C, OH, OW)."""
         return (shape[0], *self._slide(shape, self.kernel, self.stride, self.padding))
 
 
@@ -238,11 +254,11 @@ class AveragePool2d(Requantizing):
     stride: tuple[int, int]
     requantize: Requantize
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_pairs(kernel=self.kernel, stride=self.stride)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) to (C, OH, OW)."""
+        """Map (C, H, W) to (C, OH, OW)."""
         return (shape[0], *self._slide(shape, self.kernel, self.stride, (0, 0)))
 
 
@@ -258,7 +274,7 @@ class Rescale(Requantizing):
     requantize: Requantize
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape
 
 
@@ -267,7 +283,7 @@ class Flatten(Node):
     """Reshape (C, H, W) to (C*H*W,), in this order."""
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to one dimension."""
+        """Map any shape to one dimension."""
         return (math.prod(shape),)
 
 
@@ -278,14 +294,14 @@ class Reshape(Node):
     to: tuple[int, ...]
     """(C, H, W) or (F,)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(
             len(self.to) in (1, 3) and all(isinstance(s, int) and s >= 1 for s in self.to),
             f"{self.name}: shape {self.to}: it must be (C, H, W) or (F,), none of them 0",
         )
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to one of as many elements."""
+        """Map any shape to one of as many elements."""
         check(
             math.prod(shape) == math.prod(self.to),
             f"{self.name}: {self.input} has shape {shape}, which is not as many integers as "
@@ -308,7 +324,7 @@ class Gather(Node):
     columns: np.ndarray | None
     """Positions, int32 (W,)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(
             (self.rows is None) == (self.columns is None),
             f"{self.name}: rows and columns go together: one of them is missing",
@@ -323,10 +339,12 @@ class Gather(Node):
     @property
     def positions(self) -> tuple[np.ndarray, ...]:
         """Positions along every axis."""
-        return (self.channels,) if self.rows is None else (self.channels, self.rows, self.columns)
+        if self.rows is None or self.columns is None:
+            return (self.channels,)
+        return self.channels, self.rows, self.columns
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W) or (F,) to as many axes."""
+        """Map (C, H, W) or (F,) to as many axes."""
         check(
             len(shape) == len(self.positions),
             f"{self.name} chooses along {len(self.positions)} axes, but {self.input} has shape "
@@ -347,7 +365,7 @@ class Concat(Node):
     others: tuple[str, ...]
     """Tensors that follow the input."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(len(self.others) >= 1, f"{self.name}: a concatenation has at least two tensors")
 
     @property
@@ -355,7 +373,7 @@ class Concat(Node):
         return (self.input, *self.others)
 
     def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Shape of the output for inputs of these shapes, or a ``NetworkError``."""
+        """Return the shape of the output for inputs of these shapes, or a ``NetworkError``."""
         check(
             len({shape[1:] for shape in shapes}) == 1,
             f"{self.name}: its tensors have shapes {shapes}, which differ in more than channels",
@@ -373,7 +391,7 @@ class Lookup(Node):
     format: ActivationFormat
     """Format of the output."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         table = integers(self.table, np.int32, 1, f"{self.name}: table")
         check(
             self.format.lo <= table.min() and table.max() <= self.format.hi,
@@ -383,7 +401,7 @@ class Lookup(Node):
         object.__setattr__(self, "table", table)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape
 
     def output_format(self, source: ActivationFormat) -> ActivationFormat:
@@ -410,5 +428,5 @@ class Multiply(Requantizing):
         return (self.input, self.other, *super().reads[1:])
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Any shape to the same."""
+        """Map any shape to the same."""
         return shape

@@ -41,7 +41,7 @@ class Requantize:
     offset: np.ndarray | None = None
     """int64 (C,): finer than a bias, which M multiplies; where a batch norm stands alone."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         multiplier = integers(self.multiplier, np.int16, 1, "multiplier")
         object.__setattr__(self, "multiplier", multiplier)
         check(

@@ -1,4 +1,4 @@
-"""What a plan costs on its tile: cycles, and which share of the array's work is useful.
+"""Cost of a plan on its tile: cycles, and which share of the array's work is useful.
 
 In every cycle the array could do R x C products of one weight bit and one activation bit. What of
 this is lost, and to what, is counted plane by plane from the activations themselves, since the
@@ -6,14 +6,19 @@ tile passes over leading planes with no bit set.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
+from adq.golden.files.stored_arrays import Array, head
 from adq.golden.im2col import WindowMatrix
 from adq.golden.mapper import LayerPlan, MappingError, operands, plan_layer
 from adq.golden.network import INPUT, Network
 from adq.golden.samples import Samples
 from adq.rtl.parameters import TileParameters
+
+ELEMENTS = 2**21
+"""Elements of the activations' matrix whose planes are counted at a time."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,9 +77,7 @@ class LayerUse:
         return self.useful / self.capacity
 
 
-def use_of_layer(
-    network: Network, name: str, layer_input: np.ndarray, tile: TileParameters
-) -> LayerUse:
+def use_of_layer(network: Network, name: str, layer_input: Array, tile: TileParameters) -> LayerUse:
     """Count what a layer costs on a tile for the integers that it reads, (N, C, H, W) or (N, I).
 
     Raises
@@ -85,17 +88,17 @@ def use_of_layer(
     """
     matrix, _ = operands(network, name, layer_input)
     plan = plan_layer(network, name, len(matrix), tile)
-    layer, bits = network[name], plan.jobs[0].activation_bits
+    layer, bits = network.matrix_layer(name), plan.jobs[0].activation_bits
     planes = _Planes(plan, matrix)
     sequence = []
     counts = dict.fromkeys(("useful", "sign", "rows", "columns", "zeros"), 0)
     for job in plan.jobs:
         groups = job.groups.stop - job.groups.start
         outputs = job.outputs.stop - job.outputs.start
-        cycles = []
+        block_cycles = []
         for block in range(job.blocks.start, job.blocks.stop):
             done, zero = planes.of(job.groups, block, job.vectors)
-            cycles.append(done + zero)  # a vector of zeros takes a cycle, too
+            block_cycles.append(done + zero)  # a vector of zeros takes a cycle, too
             rows = min(groups * plan.rows - block * tile.rows, tile.rows)
             weights = rows * outputs // groups  # each row holds the outputs of its group
             counts["useful"] += done * weights * layer.weight_bits
@@ -103,7 +106,7 @@ def use_of_layer(
             counts["rows"] += done * (tile.rows - rows) * tile.columns
             counts["columns"] += done * (rows * tile.columns - weights * job.weight_bits)
             counts["zeros"] += zero * tile.rows * tile.columns
-        sequence.append((job.weight_bits, cycles))
+        sequence.append((job.weight_bits, block_cycles))
     cycles = tile.sequence_cycles(sequence)
     array = tile.rows * tile.columns
     starts = len(sequence) * (tile.start_latency - 1)
@@ -148,7 +151,7 @@ def use_of_network(
         raise MappingError(f"the artifact has {len(samples)} sample images, not {images}")
     tensors = {INPUT: samples.inputs, **samples.outputs}
     return [
-        use_of_layer(network, layer.name, tensors[layer.input][:images], tile)
+        use_of_layer(network, layer.name, head(tensors[layer.input], images), tile)
         for layer in network.matrix_layers
     ]
 
@@ -156,11 +159,11 @@ def use_of_network(
 class _Planes:
     """Planes left of every vector in a row block, without the leading ones that have no bit set."""
 
-    def __init__(self, plan: LayerPlan, matrix: np.ndarray | WindowMatrix):
+    def __init__(self, plan: LayerPlan, matrix: Array | WindowMatrix):
         self.plan = plan
         self.matrix = matrix
-        self.starts = sorted({job.vectors.start for job in plan.jobs})
-        self.counts: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+        self.starts = np.unique([job.vectors.start for job in plan.jobs])
+        self.counts: dict[tuple[int, int], np.ndarray] = {}
 
     def of(self, groups: slice, block: int, vectors: slice) -> tuple[int, int]:
         """Count planes that are left, and vectors that have none.
@@ -169,27 +172,35 @@ class _Planes:
         """
         key = groups.start, block
         if key not in self.counts:
-            left = self._left(groups, block)
-            done = np.add.reduceat(left, self.starts, dtype=np.int64)
-            zero = np.add.reduceat(left == 0, self.starts, dtype=np.int64)
-            pairs = zip(done.tolist(), zero.tolist(), strict=True)
-            self.counts[key] = dict(zip(self.starts, pairs, strict=True))
-        return self.counts[key][vectors.start]
+            self.counts[key] = self._count(groups, block)
+        done, zero = self.counts[key][:, np.searchsorted(self.starts, vectors.start)].tolist()
+        return done, zero
 
-    def _left(self, groups: slice, block: int) -> np.ndarray:
-        """Planes left of each of the layer's vectors."""
+    def _count(self, groups: slice, block: int) -> np.ndarray:
+        """Count planes left, and vectors that have none, int64 (2, chunks of vectors)."""
         rows, height = self.plan.rows, self.plan.tile.rows
         first = groups.start * rows + block * height
         last = min(first + height, groups.stop * rows)
         mask = (1 << self.plan.jobs[0].activation_bits) - 1
-        any_row = self._any_bit(range(first, last)).astype(np.int64) & mask
-        return np.frexp(any_row.astype(np.float64))[1]  # bit length
+        counts = np.zeros((2, len(self.starts)), np.int64)
+        of_image = math.prod(self.plan.shape[1:])
+        step = max(1, ELEMENTS // (of_image * self.matrix.shape[1]))
+        for image in range(0, self.plan.vectors // of_image, step):
+            any_row = self._any_bit(range(first, last), slice(image, image + step))
+            left = np.frexp((any_row.astype(np.int64) & mask).astype(np.float64))[1]  # bit length
+            vectors = image * of_image + np.arange(len(left))
+            chunks = np.searchsorted(self.starts, vectors, "right") - 1
+            np.add.at(counts, (0, chunks), left)
+            np.add.at(counts, (1, chunks), left == 0)
+        return counts
 
-    def _any_bit(self, rows: range) -> np.ndarray:
-        """Bits that are set in any of some rows, of each vector; a row at a time of windows."""
-        if isinstance(self.matrix, np.ndarray):
-            return np.bitwise_or.reduce(self.matrix[:, rows.start : rows.stop], axis=1)
-        bits = self.matrix.row(rows[0]).copy()
+    def _any_bit(self, rows: range, images: slice) -> np.ndarray:
+        """Bits that are set in any of some rows, of each vector of some images; a row at a time of
+        windows.
+        """
+        if not isinstance(self.matrix, WindowMatrix):
+            return np.bitwise_or.reduce(self.matrix[images, rows.start : rows.stop], axis=1)
+        bits = self.matrix.row(rows[0], images).copy()
         for row in rows[1:]:
-            bits |= self.matrix.row(row)
+            bits |= self.matrix.row(row, images)
         return bits.reshape(-1)

@@ -1,14 +1,16 @@
 """Does an artifact hold what its network computes?"""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 
+from adq.golden.files.stored_arrays import chunks
 from adq.golden.integer_network import Trace, run
 from adq.golden.network import Network
-from adq.golden.samples import Artifact
+from adq.golden.samples import Artifact, Samples
 
 DENSITY_TOLERANCE = 0.25
 """How far the density of a few samples may lie from that of the last epoch of training; four
@@ -17,7 +19,7 @@ images of the checked-in networks lie up to 0.17 from it."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NodeAgreement:
-    """How the integers of one node compare with the same computed by another implementation."""
+    """Comparison of a node's integers with those that another implementation computed."""
 
     node: str
     operation: str
@@ -53,7 +55,7 @@ def doubts(artifact: Artifact) -> list[str]:
         outputs = samples.outputs.get(layer.name)
         if layer.density is None or outputs is None:
             continue
-        share = np.count_nonzero(outputs) / outputs.size
+        share = sum(map(np.count_nonzero, chunks(outputs))) / outputs.size
         if abs(share - layer.density) > DENSITY_TOLERANCE:
             found.append(
                 f"{layer.name}: says a density of {layer.density:.3f}, but {share:.3f} of its "
@@ -65,24 +67,62 @@ def doubts(artifact: Artifact) -> list[str]:
 class Integers(Protocol):
     """Integers of a batch by node: an artifact's samples, or the trace of an implementation."""
 
-    accumulators: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-    classes: np.ndarray
+    @property
+    def accumulators(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def classes(self) -> np.ndarray: ...
 
 
 def verify_artifact(
-    artifact: Artifact, compute: Callable[[Network, np.ndarray], Trace] = run
+    artifact: Artifact,
+    compute: Callable[[Network, np.ndarray], Trace] = run,
+    *,
+    images: int | None = None,
 ) -> list[NodeAgreement]:
-    """Recompute all samples and compare every integer, node by node.
+    """Recompute all samples, or the first ``images``, and compare every integer, node by node.
 
     ``compute`` is the implementation that is held against the artifact.
     """
-    network, samples = artifact.network, artifact.samples
-    return compare(network, samples, compute(network, samples.inputs))
+    network = artifact.network
+    return summed(
+        compare(network, stored, compute(network, stored.inputs), first_image=first)
+        for first, stored in _numbered(artifact.samples.batches(network, images))
+    )
 
 
-def compare(network: Network, stored: Integers, computed: Integers) -> list[NodeAgreement]:
-    """Compare the integers that a network gave for the same images twice, node by node."""
+def _numbered(batches: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
+    """Yield batches with the number of their first image."""
+    first = 0
+    for batch in batches:
+        yield first, batch
+        first += len(batch)
+
+
+def summed(batches: Iterable[list[NodeAgreement]]) -> list[NodeAgreement]:
+    """Return the agreement of all batches, node by node."""
+    return [functools.reduce(_sum, of_node) for of_node in zip(*batches, strict=True)]
+
+
+def _sum(one: NodeAgreement, other: NodeAgreement) -> NodeAgreement:
+    return dataclasses.replace(
+        one,
+        integers=one.integers + other.integers,
+        differing=one.differing + other.differing,
+        first_difference=one.first_difference or other.first_difference,
+    )
+
+
+def compare(
+    network: Network, stored: Integers, computed: Integers, *, first_image: int = 0
+) -> list[NodeAgreement]:
+    """Compare the integers that a network gave for the same images twice, node by node.
+
+    ``first_image`` is the number of the first of these images among all.
+    """
     agreements = []
     for node in network.nodes:
         pairs = [
@@ -95,7 +135,9 @@ def compare(network: Network, stored: Integers, computed: Integers) -> list[Node
         ]
         if node.name == network.outputs[0]:
             pairs.append(("class", stored.classes, computed.classes))
-        first_differences = [text for pair in pairs if (text := _first_difference(*pair))]
+        first_differences = [
+            text for pair in pairs if (text := _first_difference(*pair, first_image))
+        ]
         agreements.append(
             NodeAgreement(
                 node=node.name,
@@ -115,7 +157,9 @@ def _differing(stored: np.ndarray, computed: np.ndarray) -> int:
     return int((stored != computed).sum())
 
 
-def _first_difference(kind: str, stored: np.ndarray, computed: np.ndarray) -> str | None:
+def _first_difference(
+    kind: str, stored: np.ndarray, computed: np.ndarray, first_image: int
+) -> str | None:
     if stored.shape != computed.shape:
         return f"{kind}s are of shape {stored.shape}, computed {computed.shape}"
     places = np.argwhere(stored != computed)
@@ -124,4 +168,4 @@ def _first_difference(kind: str, stored: np.ndarray, computed: np.ndarray) -> st
     image, *position = (int(index) for index in places[0])
     at = tuple(places[0])
     place = f" at {tuple(position)}" if position else ""
-    return f"{kind} of image {image}{place} is {stored[at]}, computed {computed[at]}"
+    return f"{kind} of image {first_image + image}{place} is {stored[at]}, computed {computed[at]}"

@@ -19,7 +19,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 __all__ = [
     "add",
     "add_select",
-    "count",
+    "full_adder",
+    "half_adder",
     "lane_value",
     "lanes_of",
     "register",
@@ -103,26 +104,6 @@ def add_select(
             m.d.comb += word.eq((if_zero & ~carry) | (if_one & carry))
             total.append(word)
     return total
-
-
-def count(m: Module, words: list[Value], *, name: str) -> list[Value]:
-    """Return the population count of ``words`` in each lane.
-
-    The count is a tree of ``n - popcount(n)`` full adders for ``n`` words, plus half adders if
-    ``n`` is not one less than a power of two. At each node of the tree, one word is the carry in of
-    the adder that sums the counts of the two halves of the remaining words.
-
-    Net names differ only in digits: the path from the root, 0 for the low half and 1 for the high
-    half at each level.
-    """
-    if len(words) == 1:
-        return words
-    if len(words) == 2:
-        return list(half_adder(m, *words, name=name))
-    middle = (len(words) + 1) // 2
-    low = count(m, words[1:middle], name=f"{name}0")
-    high = count(m, words[middle:], name=f"{name}1")
-    return add(m, high, low, words[0], width=len(words).bit_length(), name=name)
 
 
 def resize(words: list[Value], width: int) -> list[Value]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from adq.rtl.adder_trees import ARITHMETICS
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -61,6 +63,10 @@ class TileParameters:
     counter_bits: int = 32
     """Bits of a performance counter; 8 to 64. Counters wrap."""
 
+    arithmetic: str = "ripple_carry"
+    """Adder tree that counts the products of a column: ``ripple_carry`` or ``three_greedy``; see
+    :mod:`adq.rtl.adder_trees`."""
+
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
     """Supported weight widths, in bits."""
 
@@ -86,8 +92,13 @@ class TileParameters:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int):
+            if field.name != "arithmetic" and (
+                isinstance(value, bool) or not isinstance(value, int)
+            ):
                 raise ParameterError(f"{field.name} must be an integer, not {value!r}")
+        if self.arithmetic not in ARITHMETICS:
+            names = ", ".join(ARITHMETICS)
+            raise ParameterError(f"arithmetic must be one of {names}, not {self.arithmetic!r:.80}")
         self._check_range("rows", 1, 1024)
         self._check_range("columns", self.group_columns, 1024)
         if self.columns % self.group_columns:

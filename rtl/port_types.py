@@ -5,12 +5,12 @@ signature. Amaranth ignores annotations that are not signature members. At run t
 for Amaranth's own classes, which take no type parameters.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from amaranth.hdl import Value
+from amaranth.hdl import Signal, Value
 from amaranth.lib import data, stream, wiring
 
-__all__ = ["Aggregate", "Component", "Stream", "Words"]
+__all__ = ["Aggregate", "Component", "Stream", "Words", "structure"]
 
 Stream = stream.Interface
 """Stream port."""
@@ -36,3 +36,11 @@ else:
 
     Words = data.View
     """Array of words."""
+
+
+def structure(
+    layout: data.StructLayout, *, name: str | None = None, reset_less: bool = False
+) -> Aggregate:
+    """Return a signal of a layout, which type checkers know as such."""
+    signal = Signal(layout, name=name, reset_less=reset_less, src_loc_at=1)
+    return cast(Aggregate, signal)

@@ -1,15 +1,15 @@
-"""Conversion of Amaranth components to Verilog."""
+"""Conversion of Amaranth components to Verilog and to RTLIL."""
 
 import os
 import sys
 import threading
 from pathlib import Path
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog  # type: ignore[attr-defined]  # stubs lack rtlil
 
 from adq.rtl.port_types import Component
 
-__all__ = ["ELABORATION", "convert_to_verilog", "to_verilog"]
+__all__ = ["ELABORATION", "convert_to_verilog", "to_rtlil", "to_verilog"]
 
 ELABORATION = threading.Lock()
 """Lock held during elaboration, because Amaranth does not document itself as thread-safe."""
@@ -23,6 +23,15 @@ def to_verilog(component: Component, *, name: str) -> str:
     """
     with ELABORATION:
         return convert_to_verilog(component, name=name, sources=False)
+
+
+def to_rtlil(component: Component, *, name: str) -> str:
+    """Return the RTLIL of a component and its submodules, without source attributes.
+
+    The caller must hold ``ELABORATION``.
+    """
+    text: str = rtlil.convert(component, name=name, emit_src=False)
+    return text
 
 
 def convert_to_verilog(component: Component, *, name: str, sources: bool) -> str:

@@ -1,6 +1,8 @@
 """Imports between the project's files: one way between rooms, and no circles."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "sw" / "adq"
 
 ALLOWED = {
     "rtl": {"rtl"},
-    "golden": {"golden", "rtl.parameters", "rtl.platform.parameters"},
+    "golden": {"golden", "rtl.parameters", "rtl.platform.descriptors", "rtl.platform.parameters"},
     "verif": {"verif", "golden", "rtl"},
 }
 """Rooms, and what each may import; the rooms of ``sw/adq`` may import everything."""
@@ -82,6 +84,17 @@ def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
             seen.add(name)
             waiting.append(name)
     return seen
+
+
+def test_types_are_checked_in_all_that_the_wheel_holds():
+    tools = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["tool"]
+    left_out = tools["hatch"]["build"]["targets"]["wheel"]["exclude"]
+    unchecked = [re.compile(each) for each in tools["mypy"]["exclude"]]
+    for path in MODULES.values():
+        name = path.relative_to(PACKAGE.parent).as_posix()
+        shipped = not any(f"sw/{name}".startswith(f"{folder}/") for folder in left_out)
+        checked = not any(each.search(f"/{name}") for each in unchecked)
+        assert shipped == checked, name
 
 
 def test_circles_are_found():

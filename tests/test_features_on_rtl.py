@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adq.rtl.adder_trees import ARITHMETICS
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import CLASSES, features_of
 from adq.verif.operands.jobs import random_job, streams_of
@@ -15,7 +16,10 @@ from adq.verif.simulation.net_classes import ClassCounts, NetClass
 pytestmark = pytest.mark.testpoint("switching.counted")
 
 MODELS = Path(__file__).parents[1] / "build" / "models"
-TILE = TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0)
+TILES = tuple(
+    TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0, arithmetic=arithmetic)
+    for arithmetic in ARITHMETICS
+)
 SEED = 3
 
 CLOCKED = {
@@ -36,9 +40,9 @@ ENABLED = {
 """Classes whose counts a feature is, by what is counted."""
 
 
-@pytest.fixture(scope="module")
-def harness():
-    return build_harness(TILE, MODELS)
+@pytest.fixture(scope="module", params=TILES, ids=lambda tile: tile.arithmetic)
+def harness(request):
+    return request.param, build_harness(request.param, MODELS)
 
 
 @pytest.fixture(
@@ -48,9 +52,10 @@ def played(request, harness, tmp_path_factory) -> tuple[dict[str, float], ClassC
     """Features of jobs of one precision, and what the RTL counted of them."""
     weight_bits, activation_bits, signed = request.param
     rng = np.random.default_rng([SEED, weight_bits])
+    tile, (model, design) = harness
     jobs = [
         random_job(
-            TILE,
+            tile,
             rng,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
@@ -60,10 +65,9 @@ def played(request, harness, tmp_path_factory) -> tuple[dict[str, float], ClassC
         )
         for _ in range(2)
     ]
-    model, design = harness
     folder = tmp_path_factory.mktemp("played")
-    [play] = play_bare(model, streams_of(TILE, jobs), directory=folder)
-    return features_of(TILE, jobs), design.counts_of(play.switching)
+    [play] = play_bare(model, streams_of(tile, jobs), directory=folder)
+    return features_of(tile, jobs), design.counts_of(play.switching)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def played(request, harness, tmp_path_factory) -> tuple[dict[str, float], ClassC
 def test_a_feature_is_the_count_of_its_classes(played, kind, held):
     features, counts = played
     # Lines fall behind a block's last plane, clocked as for a plane.
-    lines = TILE.rows * (features["planes"] + features["blocks"])
+    lines = TILES[0].rows * (features["planes"] + features["blocks"])
     both = features["planes"] + features["zero_planes"]
     features = features | {"line_bits": lines, "plane_cycles": both}
     found = {

@@ -23,6 +23,7 @@ from adq.golden.artifact import (
     verify_artifact,
     write_artifact,
 )
+from adq.golden.files.stored_arrays import StoredArray
 from tests.golden_networks import digits_like_network, networks, random_inputs
 
 pytestmark = pytest.mark.testpoint("artifact.whole")
@@ -39,7 +40,7 @@ def make_artifact(bits=4, images=3, seed=0):
 
 def same(left, right):
     """Whether two artifacts hold the same fields, arrays with dtype and all."""
-    if isinstance(left, np.ndarray):
+    if isinstance(left, np.ndarray | StoredArray):
         return left.dtype == right.dtype and np.array_equal(left, right)
     if dataclasses.is_dataclass(left):
         names = [field.name for field in dataclasses.fields(left)]
@@ -196,6 +197,7 @@ KILLED_WRITER = """
 import os, signal, sys
 from adq.golden.artifact import write_artifact
 from adq.golden.files import directory
+from adq.golden.files.stored_arrays import StoredArray
 from tests.test_golden_artifact import make_artifact
 target, call, when = sys.argv[1], sys.argv[2], int(sys.argv[3])
 artifact = make_artifact(8)

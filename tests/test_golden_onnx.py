@@ -9,7 +9,7 @@ from adq.golden import integer_network
 from adq.golden.network import INPUT, ActivationFormat, NetworkError
 from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import build_model
-from adq.golden.onnx.session import run_onnx, run_qonnx
+from adq.golden.onnx.session import OnnxRun, QonnxRun
 from adq.golden.verify import compare
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs
 
@@ -30,7 +30,7 @@ def assert_agree(network, inputs, trace):
 @given(networks())
 def test_onnx_runtime_gives_the_same_integers(case):
     network, inputs = case
-    assert_agree(network, inputs, run_onnx(network, build_model(network), inputs))
+    assert_agree(network, inputs, OnnxRun(network, build_model(network))(inputs))
 
 
 @settings(max_examples=15, deadline=None)
@@ -38,7 +38,7 @@ def test_onnx_runtime_gives_the_same_integers(case):
 def test_qonnx_executor_gives_the_same_integers(case):
     network, inputs = case
     model = build_model(network, "qonnx")
-    assert_agree(network, inputs, run_qonnx(network, model, inputs))
+    assert_agree(network, inputs, QonnxRun(network, model)(inputs))
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8, 16])
@@ -46,7 +46,7 @@ def test_network_with_a_residual_block(bits):
     network = digits_like_network(bits)
     inputs = random_inputs(network, np.random.default_rng(bits), 100)
     model = build_model(network)
-    assert_agree(network, inputs, run_onnx(network, model, inputs))
+    assert_agree(network, inputs, OnnxRun(network, model)(inputs))
     operators = {node.op_type for node in model.graph.node}
     # Sums of products of 16 bits leave float32 and are unrolled, those of less are convolved.
     assert ("Concat" in operators) == (bits == 16)
@@ -70,10 +70,10 @@ def test_requantization_beyond_float64_is_exact(multiplier):
     builder.nodes[0] = dataclasses.replace(node, requantize=requantize)
     network = builder.network(classes=3)
     inputs = random_inputs(network, rng, 50)
-    for dialect, execute in (("onnx", run_onnx), ("qonnx", run_qonnx)):
+    for dialect, execute in (("onnx", OnnxRun), ("qonnx", QonnxRun)):
         model = build_model(network, dialect)
         assert "Mod" in {node.op_type for node in model.graph.node}
-        assert_agree(network, inputs[:3], execute(network, model, inputs[:3]))
+        assert_agree(network, inputs[:3], execute(network, model)(inputs[:3]))
     # Negative results are not all clamped: rounding is seen on both sides of 0.
     outputs = integer_network.run(network, inputs).outputs[builder.nodes[0].name]
     assert (outputs < 0).any()
@@ -107,7 +107,7 @@ def test_a_changed_weight_is_found():
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     stored = integer_network.run(network, inputs)
     differing = {
-        a.node: a.differing for a in compare(network, stored, run_onnx(network, model, inputs))
+        a.node: a.differing for a in compare(network, stored, OnnxRun(network, model)(inputs))
     }
     assert differing["conv1"] == 0
     assert differing["conv2"] > 0
@@ -124,6 +124,6 @@ def test_what_is_no_graph_of_the_network():
     inputs = random_inputs(network, np.random.default_rng(4), 1)
     other = NetworkBuilder(np.random.default_rng(5), (1, 8, 8), network.input_format).network(2)
     with pytest.raises(OnnxError, match="no tensor conv1/accumulator: it is not one of this"):
-        run_onnx(network, build_model(other), inputs)
+        OnnxRun(network, build_model(other))(inputs)
     with pytest.raises(NetworkError, match="they must be integers"):
-        run_onnx(network, build_model(network), inputs / 2)
+        OnnxRun(network, build_model(network))(inputs / 2)

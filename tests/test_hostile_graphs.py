@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from adq.golden.artifact import GRAPHS, read_artifact, write_artifact
 from adq.golden.onnx.check import OnnxError, parse_model, require_graph_of, require_self_contained
 from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
-from adq.golden.onnx.session import run_onnx, run_qonnx
+from adq.golden.onnx.session import OnnxRun, QonnxRun
 from tests.golden_networks import digits_like_network
 
 pytestmark = pytest.mark.testpoint("artifact.strangers")
@@ -163,11 +163,11 @@ def test_a_graph_that_reaches_further_than_itself(dialect, attack, message):
 @attacks
 def test_no_runtime_gets_a_graph_that_reaches_further_than_itself(attack, message):
     artifact = read_artifact(MIXED)
-    for dialect, execute in (("onnx", run_onnx), ("qonnx", run_qonnx)):
+    for dialect, execute in (("onnx", OnnxRun), ("qonnx", QonnxRun)):
         model = graph(dialect)
         attack(model)
         with pytest.raises(OnnxError) as error:
-            execute(artifact.network, model, artifact.samples.inputs[:1])
+            execute(artifact.network, model)(artifact.samples.inputs[:1])
         assert message in str(error.value)
 
 

@@ -14,7 +14,7 @@ from adq.golden.network import Conv2d, Rescale
 from adq.models import build
 from adq.quantization.integers import integer_network
 from adq.quantization.quantizers import LevelQuantizer
-from adq.quantization.tracing import PrepareError
+from adq.quantization.reading.tracing import PrepareError
 from adq.training.config import Recipe
 
 pytestmark = pytest.mark.testpoint("numbers.training")

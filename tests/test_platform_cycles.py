@@ -56,8 +56,10 @@ def test_one_tile_by_hand():
     step = only_step(convolution(128, 64, (8, 8)), platform)
     found = step_cycles(step, platform, 4, stacked=False, split=1)
     assert found.schedule.chunks == (256,)
-    assert found.compute == 2 * (18 * 512 + 1)
-    assert found.fill == 32 + 2 + 256 * 32 // 8 + 12
+    assert found.compute == 2 * 18 * 512
+    # Behind the last job, 256 vectors are read in 4 cycles each, and the last one's 2 planes are
+    # written. 37 cycles before the first plane, and 13 from the last one to the end.
+    assert found.fill == 37 + 256 * 4 + 2 + 13
     # Two groups of 18 blocks of 512 bytes fit into no buffer of 16 KiB less than twice: they are
     # fetched once for the only chunk, with 16 bytes an output, over 16 bytes a cycle.
     assert found.bus_bytes == 2 * 18 * 512 + 64 * 16
@@ -73,11 +75,11 @@ def test_a_cluster_by_hand():
     found = step_cycles(step, platform, 4, stacked=True, split=1)
     assert (found.schedule.rounds, found.schedule.groups) == (6, 1)
     assert found.schedule.chunks == (128,)
-    assert found.compute == 6 * 256 + 1
+    assert found.compute == 6 * 256
     assert found.lost["tiles"] == 0
     # Two clusters that split the outputs leave half of the tiles without any.
     halved = step_cycles(step, platform, 4, stacked=True, split=2)
-    assert halved.compute == 6 * 512 + 1
+    assert halved.compute == 6 * 512
     assert halved.lost["tiles"] == 6 * 512 * platform.capacity // 2
 
 
@@ -85,9 +87,18 @@ def test_weights_that_load_longer_than_a_block_computes_are_waited_for():
     platform = PlatformParameters()
     step = only_step(convolution(64, 32, (3, 3)), platform)
     found = step_cycles(step, platform, 1, stacked=False, split=1)
-    # Nine vectors of two planes, and 34 cycles a block.
-    assert found.compute == 9 * 34 + 1
-    assert found.lost["weights"] == 9 * (34 - 18) * platform.capacity
+    # Nine vectors of two planes, and 32 beats a block.
+    assert found.compute == 9 * 32
+    assert found.lost["weights"] == 9 * (32 - 18) * platform.capacity
+
+
+def test_banks_that_are_loaded_late_are_waited_for_every_other_block():
+    # 16 vectors of two planes are as long as a load, which begins 4 cycles behind the last plane of
+    # the block before the last: two blocks take 32 + 32 + 4 cycles.
+    platform = PlatformParameters()
+    assert platform.block_cycles(16, 2) == (32 + 32 + 4) // 2
+    assert platform.block_cycles(18, 2) == 36
+    assert platform.block_cycles(14, 2) == 32
 
 
 def test_drains_that_take_longer_than_a_job_are_waited_for():
@@ -96,9 +107,9 @@ def test_drains_that_take_longer_than_a_job_are_waited_for():
     found = step_cycles(step, platform, 1, stacked=False, split=1)
     # Four jobs of 256 vectors: 512 planes, and 256 * 32 results, two a cycle. The last drain is
     # in the fill.
-    assert found.compute == 513 + 3 * 4096
-    assert found.lost["drains"] == 3 * (4096 - 513) * platform.capacity
-    assert found.fill == 34 + 4096 + 12
+    assert found.compute == 512 + 3 * 4096
+    assert found.lost["drains"] == 3 * (4096 - 512) * platform.capacity
+    assert found.fill == 37 + 4096 + 2 + 13
 
 
 def test_weights_beyond_the_buffer_are_fetched_for_every_chunk():
@@ -143,9 +154,10 @@ EXPECTED = {
 """Cycles an image on 1, 6, 12 and 24 tiles that the platform was designed for: arithmetic without
 the fill of layers, the drain of their last results, and limits of the plane memory."""
 
-TOLERANCE = {"vgg19": 0.01, "resnet18": 0.07}
-"""ResNet18 has shortcuts of 1x1, which drains bound, an average pooling that runs on the array, and
-skip connections that keep tensors of many images in the plane memory."""
+TOLERANCE = {"vgg19": 0.02, "resnet18": 0.08}
+"""A plane of a pixel's outputs takes a cycle to write, however few they are, which holds up layers
+of 16-bit weights. ResNet18 has shortcuts of 1x1, which drains bound, an average pooling that runs
+on the array, and skip connections that keep tensors of many images in the plane memory."""
 
 
 @functools.cache

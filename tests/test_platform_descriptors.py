@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from adq.golden.files.reading import FileError
 from adq.golden.platform.checks import row_blocks, weight_block_count
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.emission import emit
+from adq.golden.platform.host import input_memory
+from adq.golden.platform.interpreter import Interpreter
+from adq.golden.platform.planner import plan
+from adq.golden.platform.program import Program, ProgramError
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     OPERATIONS,
     DescriptorError,
@@ -22,11 +27,6 @@ from adq.golden.platform.descriptors import (
     Store,
     unpack,
 )
-from adq.golden.platform.emission import emit
-from adq.golden.platform.host import input_memory
-from adq.golden.platform.interpreter import Interpreter
-from adq.golden.platform.planner import plan
-from adq.golden.platform.program import Program, ProgramError
 from adq.rtl.platform.parameters import PlatformParameters
 from tests.golden_networks import digits_like_network, random_inputs
 

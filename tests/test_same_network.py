@@ -11,9 +11,9 @@ from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, 
 
 import adq
 from adq.export import export_network
-from adq.quantization import reading
 from adq.quantization.integers import ExportError, integer_network
-from adq.quantization.operations import AveragePool
+from adq.quantization.reading import windows
+from adq.quantization.reading.operations import AveragePool
 from tests.user_networks import Residual
 
 
@@ -297,7 +297,7 @@ def test_a_misread_operation_is_found_where_it_stands(monkeypatch, images):
         def __init__(self, *, divisor, **fields):
             super().__init__(divisor=divisor + 1, **fields)
 
-    monkeypatch.setattr(reading.ops, "AveragePool", Wrong)
+    monkeypatch.setattr(windows.ops, "AveragePool", Wrong)
     with pytest.raises(adq.PrepareError) as caught:
         adq.prepare(Written(divisor_by_position), images[:1])
     assert str(caught.value).startswith(
@@ -307,7 +307,7 @@ def test_a_misread_operation_is_found_where_it_stands(monkeypatch, images):
 
 def test_preparing_finds_no_ranges(images):
     prepared = adq.prepare(Written(plain), images)
-    assert not any(each.range_is_known for each in prepared.model.quantizers.values())
+    assert not any(each.range_is_known for each in prepared.model.activation_quantizers.values())
     with pytest.raises(ExportError) as caught:
         integer_network(prepared, name="untrained")
     assert str(caught.value) == (

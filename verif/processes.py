@@ -144,7 +144,8 @@ def end_with_parent() -> None:
 
 
 def limited(command: Sequence[str], *, seconds: int) -> list[str]:
-    """A command that runs another, each process of which may take so many seconds of a processor.
+    """Return a command that runs another, each process of which may take so many seconds of a
+    processor.
 
     The limit does not depend on the load of the machine; a process that reaches it is killed. In
     the end a file ``cpu`` in the current folder holds what ``times`` says of the shell and of all

@@ -43,7 +43,7 @@ def side_by_side(
         return float("inf") if deadline is None else deadline - time.monotonic()
 
     def at_home(task: Task) -> bool:
-        """Whether a task takes no worker, since these are elsewhere."""
+        """Return whether a task takes no worker, since these are elsewhere."""
         return pool.elsewhere and task.away is None
 
     def busy() -> int:

@@ -1,7 +1,6 @@
 """Builds the integer network: a node where a quantizer makes integers of what was computed."""
 
 import dataclasses
-import functools
 import itertools
 
 import numpy as np
@@ -22,6 +21,7 @@ from adq.golden.exchange.values import (
     Pending,
     Quantizer,
     Tabled,
+    making,
 )
 from adq.golden.network import Network
 from adq.golden.nodes import INPUT, MAXIMUM_TABLE_BITS, AveragePool2d, Lookup, Rescale
@@ -66,7 +66,7 @@ class Builder(Integers):
         bound = self.formats[grid.tensor].magnitude + abs(grid.zero)
         return Pending(
             name=name,
-            make=functools.partial(Rescale, input=grid.tensor),
+            make=making(Rescale, input=grid.tensor),
             shape=grid.shape,
             unit=unit,
             factor=unit,
@@ -104,8 +104,8 @@ class Builder(Integers):
     def output(self, value: Pending) -> str:
         """Add what the network returns without a quantizer: its accumulators where they suffice."""
         one_scale = np.unique(value.unit).size == 1 and value.unit[0] > 0
-        if value.is_layer and value.is_bare and one_scale:
-            bias = integer_bias(value)
+        bias = integer_bias(value)
+        if bias is not None and value.is_bare and one_scale:
             node = value.make(name=self.unique(value.name), bias=bias.whole, requantize=None)
             name = self.append(node)
             self._know_accumulators(name, value, bias)
@@ -128,7 +128,7 @@ class Builder(Integers):
     # Parts
 
     def _same(self, grid: Grid, quantizer: Quantizer) -> Codes | None:
-        """Integers as they are, where a quantizer changes none of them."""
+        """Return integers as they are, where a quantizer changes none of them."""
         if np.float32(grid.scale) != np.float32(quantizer.scale):
             return None
         source = self.formats[grid.tensor]
@@ -209,7 +209,9 @@ class Builder(Integers):
         unit, ratio = float(value.unit[0]), np.float32(value.factor[0] / value.unit[0])
         if value.make.func is Rescale and skip is None:
             tensor = value.make.keywords["input"]
-            sums = Grid(tensor=tensor, shape=self.shapes[tensor], scale=unit, zero=-value.shift)
+            sums: Grid | None = Grid(
+                tensor=tensor, shape=self.shapes[tensor], scale=unit, zero=-value.shift
+            )
             if self.formats[tensor].bits > MAXIMUM_TABLE_BITS:
                 return None
         else:
@@ -220,8 +222,8 @@ class Builder(Integers):
                 least=-np.inf, most=np.inf, moves=(),
             )  # fmt: skip
             sums = self.exactly(plain, most=MAXIMUM_TABLE_BITS)
-            if sums is None:
-                return None
+        if sums is None:
+            return None
         offset = np.float32(value.offset[0])
         least, most = np.float32(value.least), np.float32(value.most)
         return Tabled(

@@ -10,6 +10,7 @@ What runs is the reduced graph: operators that were understood, and tensors insi
 import dataclasses
 import importlib
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -17,11 +18,15 @@ from onnx import numpy_helper
 
 from adq.golden.exchange.opening import ExchangeError
 from adq.golden.exchange.reading import Imported
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.integer_network import run
 from adq.golden.network import INPUT, Network
 from adq.golden.nodes import AveragePool2d, Concat, MatrixLayer, Multiply, Node, Requantizing
 from adq.golden.onnx.graph import QONNX_DOMAIN
 from adq.golden.requantize import requantize
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 BATCH = 256
 """Most images at a time."""
@@ -35,7 +40,7 @@ _FLOAT32_ERROR = 2.0**-20
 
 @dataclasses.dataclass
 class NodeComparison:
-    """How a node's integers differ from the file's, on the file's own inputs of the node."""
+    """Difference of a node's integers from the file's, on the file's own inputs of the node."""
 
     node: str
     operation: str
@@ -66,7 +71,7 @@ class Comparison:
         """True if no accumulator differs."""
         return not any(node.differing_accumulators for node in self.nodes)
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """Return the comparison as JSON values, without the classes of the images."""
         return {
             "runner": self.runner,
@@ -87,7 +92,8 @@ def compare(imported: Imported, images: np.ndarray) -> Comparison:
     """
     inputs = imported.integers(images)
     original = _Original(imported)
-    network, nodes = imported.network, {}
+    network = imported.network
+    nodes: dict[str, NodeComparison] = {}
     classes, differing = [], 0
     elements = sum(map(math.prod, network.shapes.values()))
     batch = max(1, min(BATCH, ELEMENTS // elements))
@@ -192,7 +198,7 @@ class _Forced:
             )
 
     def _of_file(self, name: str) -> np.ndarray | None:
-        """Integers of a tensor that the file holds, as integers or in real numbers."""
+        """Return the integers of a tensor that the file holds, as integers or in real numbers."""
         codes = self.imported.codes.get(name)
         if codes is not None and codes[0] in self.tensors:
             whole = self.tensors[codes[0]].astype(np.int64) - codes[1]
@@ -229,7 +235,8 @@ class _Forced:
 
     def _accumulated(self, node: Node, sources: list[np.ndarray]) -> np.ndarray:
         if isinstance(node, Multiply):
-            return sources[0] * sources[1]
+            product: np.ndarray = sources[0] * sources[1]
+            return product
         if not isinstance(node, MatrixLayer | AveragePool2d):
             return sources[0]
         if node.requantize is not None:
@@ -278,7 +285,7 @@ def _any_number(model: onnx.ModelProto) -> onnx.ModelProto:
     return changed
 
 
-def _session(model: onnx.ModelProto):
+def _session(model: onnx.ModelProto) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

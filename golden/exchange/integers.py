@@ -60,11 +60,13 @@ class Integers:
             name = f"{plain}_{self._numbers[plain] + 1}"
         return name
 
-    def append(self, node: Node, shapes: list[tuple[int, ...]] | None = None) -> str:
+    def append(self, node: Node) -> str:
         """Add a node, and return its tensor's name."""
         self._names.add(node.name)
-        source = self.shapes[node.input]
-        shape = node.output_shape(source) if shapes is None else node.joined_shape(shapes)
+        if isinstance(node, Concat):
+            shape = node.joined_shape([self.shapes[name] for name in node.reads])
+        else:
+            shape = node.output_shape(self.shapes[node.input])
         self.shapes[node.name] = bounded(shape, node.name)
         if getattr(node, "requantize", True) is not None:
             self.formats[node.name] = node.output_format(self.formats[node.input])
@@ -118,7 +120,7 @@ class Integers:
         if len(parts) == 1:
             return Codes(tensor=tensors[0], shape=parts[0].shape, base=base)
         node = Concat(name=self.unique(name), input=tensors[0], others=tuple(tensors[1:]))
-        tensor = self.append(node, [self.shapes[each] for each in tensors])
+        tensor = self.append(node)
         return Codes(tensor=tensor, shape=self.shapes[tensor], base=base)
 
     def moved(self, tensor: str, moves: tuple[Move, ...]) -> str:

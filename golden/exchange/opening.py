@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -82,8 +83,10 @@ class Operator:
     attributes: dict[str, object]
     """Integers, floats, strings, tuples of these, and arrays."""
 
-    def take(self, **defaults: object) -> list:
+    def take(self, **defaults: object) -> list[Any]:
         """Return attributes in order, each with its default; any other one is refused.
+
+        Each has the type of its default, or that of ``_KINDS``.
 
         Raises
         ------
@@ -96,8 +99,10 @@ class Operator:
         taken = [self.attributes.get(name, default) for name, default in defaults.items()]
         for (name, default), value in zip(defaults.items(), taken, strict=True):
             kind = type(default) if default is not None else _KINDS.get(name, tuple)
-            whole = kind is not tuple or all(type(each) is int for each in value or ())
-            if value is not None and not (isinstance(value, kind) and whole):
+            if value is None:
+                continue
+            whole = not isinstance(value, tuple) or all(type(each) is int for each in value)
+            if not (isinstance(value, kind) and (whole or kind is not tuple)):
                 raise self.error(f"has {name!r} as {type(value).__name__}, which it cannot be")
         return taken
 
@@ -204,13 +209,13 @@ def _opset(model: onnx.ModelProto) -> int:
             f"the file uses operators of version {versions}: it must be one of {OPSETS.start} to "
             f"{OPSETS.stop - 1}; onnx.version_converter changes it"
         )
-    return versions[0]
+    return int(versions[0])
 
 
 def _needed(
     graph: onnx.GraphProto, given: set[str], outputs: tuple[str, ...]
 ) -> list[onnx.NodeProto]:
-    """Nodes that an output needs, in the file's order, which must be topological."""
+    """Return the nodes that an output needs, in the file's order, which must be topological."""
     made = set(given)
     for node in graph.node:
         for name in node.input:
@@ -296,7 +301,7 @@ def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
 
 
 def _input(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape of one image, and type of its elements."""
+    """Return the shape of one image, and type of its elements."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
         raise ExchangeError(f"input {value.name!r} has no shape: export with a fixed image size")

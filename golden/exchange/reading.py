@@ -11,18 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden.exchange.constants import FOLDED
-from adq.golden.exchange.context import Context
-from adq.golden.exchange.elementwise import ELEMENTWISE
-from adq.golden.exchange.expansion import expanded
 from adq.golden.exchange.integers import OriginalAccumulators
-from adq.golden.exchange.layers import LAYERS
 from adq.golden.exchange.opening import ExchangeError, OpenedGraph, Operator, open_model
-from adq.golden.exchange.quantizers import integer_limits
-from adq.golden.exchange.quantizing import QUANTIZING
+from adq.golden.exchange.operators.constants import FOLDED
+from adq.golden.exchange.operators.context import Context
+from adq.golden.exchange.operators.elementwise import ELEMENTWISE
+from adq.golden.exchange.operators.expansion import expanded
+from adq.golden.exchange.operators.layers import LAYERS
+from adq.golden.exchange.operators.quantizers import integer_limits
+from adq.golden.exchange.operators.quantizing import QUANTIZING
+from adq.golden.exchange.operators.shapes import SHAPES
+from adq.golden.exchange.operators.windows import WINDOWS
 from adq.golden.exchange.rescaling import Rounding
-from adq.golden.exchange.shapes import SHAPES
-from adq.golden.exchange.values import Codes, Grid, Pending, Quantizer, Source, Tabled, Weights
+from adq.golden.exchange.values import (
+    Codes,
+    Grid,
+    Pending,
+    Quantizer,
+    Source,
+    Tabled,
+    Value,
+    Weights,
+)
 from adq.golden.network import INPUT, Network, NetworkError
 
 __all__ = ["ExchangeError", "Imported", "read_model"]
@@ -37,11 +47,12 @@ _REFUSED = {
     "ConvTranspose": "has no integer form here: use nearest upsampling and a convolution",
 }
 
-OPERATORS: dict[str, Callable[[Context, Operator], object]] = {
+OPERATORS: dict[str, Callable[[Context, Operator], Value]] = {
     **QUANTIZING,
     **LAYERS,
     **ELEMENTWISE,
     **SHAPES,
+    **WINDOWS,
 }
 """Functions that read an operator, by its type."""
 
@@ -159,10 +170,11 @@ def _network_name(path: str | Path) -> str:
     return name.encode("utf-8", "replace").decode()[:64] or "network"
 
 
-def _read(context: Context, operator: Operator) -> object:
+def _read(context: Context, operator: Operator) -> Value:
     values = [context.values[name] for name in operator.inputs if name]
-    if all(isinstance(value, np.ndarray) for value in values) and operator.kind in FOLDED:
-        return FOLDED[operator.kind](operator, values, context.graph.opset)
+    constants = [value for value in values if isinstance(value, np.ndarray)]
+    if len(constants) == len(values) and operator.kind in FOLDED:
+        return FOLDED[operator.kind](operator, constants, context.graph.opset)
     if operator.kind in _REFUSED:
         raise operator.error(_REFUSED[operator.kind])
     if operator.kind not in OPERATORS:

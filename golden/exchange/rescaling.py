@@ -22,7 +22,7 @@ _EXACT = 1e-9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """How a node's activations can differ from real arithmetic with the file's numbers."""
+    """Largest difference of a node's activations from real arithmetic with the file's numbers."""
 
     node: str
     exact: bool
@@ -98,11 +98,11 @@ def requantization(
     if not (np.isfinite(wanted).all() and np.abs(wanted).max() < 2.0**61):
         raise ExchangeError(f"{name}: its offsets are beyond 61 bits beside its factors")
     offset = np.rint(wanted).astype(np.int64)
-    error = (value.bound + abs(value.shift)) * np.abs(ratios - multiplier / one)
-    error += np.abs(wanted - offset) / one
-    if value.skip is not None:
+    errors = (value.bound + abs(value.shift)) * np.abs(ratios - multiplier / one)
+    errors += np.abs(wanted - offset) / one
+    if value.skip is not None and skip is not None:
         reach = skip.magnitude + abs(value.skip.zero)
-        error += reach * abs(skip_ratio - skip_multiplier / one)
+        errors += reach * abs(skip_ratio - skip_multiplier / one)
     if shift and rounding != "nearest":
         offset += (1 << (shift - 1)) * (-1 if rounding == "floor" else 1) - (rounding == "ceil")
     requantize = Requantize(
@@ -113,18 +113,21 @@ def requantization(
         skip_multiplier=(None if value.skip is None else np.full(len(multiplier), skip_multiplier)),
         offset=offset if offset.any() else None,
     )
-    exact = float(error.max()) < _EXACT
+    largest = float(errors.max())
+    exact = largest < _EXACT
     halves = rounding == "nearest" and _meets_halves(requantize)
     return requantize, Rounding(
         node=name,
         exact=exact,
-        error=0.0 if exact else float(error.max()),
+        error=0.0 if exact else largest,
         halves_up=exact and halves,
     )
 
 
 def _meets_halves(requantize: Requantize) -> bool:
-    """Whether some integers stand before a half: a multiple of all factors, plus the offset."""
+    """Return whether some integers stand before a half: a multiple of all factors, plus the
+    offset.
+    """
     if not requantize.shift:
         return False
     offsets = requantize.offset

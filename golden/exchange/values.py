@@ -10,8 +10,10 @@ Notation used for shapes: C channels. The shapes of tensors leave out N.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from adq.golden.exchange.opening import ExchangeError
 from adq.golden.formats import ActivationFormat
@@ -24,7 +26,7 @@ one: the format rounds halves up."""
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IntegerForm:
-    """How a range of integers around a zero is coded in a format of the network."""
+    """Coding of a range of integers around a zero in a format of the network."""
 
     format: ActivationFormat
     zero: int
@@ -72,24 +74,27 @@ class Quantizer:
     """Whether the zero is added before it rounds, as QONNX does."""
 
     def form(self, least: float = -np.inf, most: float = np.inf) -> IntegerForm:
-        """Integers q - zero of real numbers that are clipped to ``least`` and ``most``."""
+        """Return integers q - zero of real numbers that are clipped to ``least`` and ``most``."""
         lo, hi = self.lo - self.zero, self.hi - self.zero
         lo, hi = (
-            int(min(max(self._rounded(limit / self.scale), lo), hi)) for limit in (least, most)
+            int(min(max(float(self._rounded(limit / self.scale)), lo), hi))
+            for limit in (least, most)
         )
         return IntegerForm.of(lo, hi, self.scale)
 
     def integers(self, real: np.ndarray) -> np.ndarray:
         """Quantize float32 numbers as the file's own quantizer does; int64, q - zero."""
-        steps = real.astype(np.float32) / np.float32(self.scale)
+        steps: np.ndarray = real.astype(np.float32) / np.float32(self.scale)
         if self.zero_first:
             steps = self._rounded(steps + np.float32(self.zero)) - self.zero
         else:
             steps = self._rounded(steps)
-        return np.clip(steps, self.lo - self.zero, self.hi - self.zero).astype(np.int64)
+        limited: np.ndarray = np.clip(steps, self.lo - self.zero, self.hi - self.zero)
+        return limited.astype(np.int64)
 
-    def _rounded(self, number):
-        return {"nearest": np.rint, "floor": np.floor, "ceil": np.ceil}[self.rounding](number)
+    def _rounded(self, number: npt.ArrayLike) -> np.ndarray:
+        rounds: dict[str, np.ufunc] = {"nearest": np.rint, "floor": np.floor, "ceil": np.ceil}
+        return np.asarray(rounds[self.rounding](number))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +110,8 @@ class Weights:
     @property
     def real(self) -> np.ndarray:
         """The constants in float64."""
-        return self.integers * self.scale
+        real: np.ndarray = self.integers * self.scale
+        return real
 
     def transposed(self, axes: tuple[int, ...]) -> "Weights":
         """Return them with their axes in another order."""
@@ -149,6 +155,11 @@ class Move:
     make: Callable[..., Node]
 
 
+def making(kind: type[Node], **fields: Any) -> functools.partial[Node]:
+    """Return what makes a node of a kind, with some of its fields."""
+    return functools.partial(kind, **fields)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Pending:
     """Real numbers ``factor * (accumulator + shift) + offset``, for a quantizer to come.
@@ -158,7 +169,7 @@ class Pending:
     """
 
     name: str
-    make: functools.partial
+    make: functools.partial[Node]
     """The node, but for its name, its requantization and its bias."""
     shape: tuple[int, ...]
     unit: np.ndarray

@@ -90,18 +90,27 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def sync(path: Path) -> None:
+    """Wait until the disk has a file or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def replace_directory(staged: Path, target: Path) -> None:
     """Put a staged folder in the place of ``target`` in one step.
 
     A folder that stands there changes places with the staged one, since no rename replaces a
     folder that is not empty; the caller removes it.
     """
-    _sync_directory(staged)
+    sync(staged)
     if target.exists() and any(target.iterdir()):
         _exchange(staged, target)
     else:
         staged.rename(target)
-    _sync_directory(target.parent)
+    sync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> None:
@@ -118,11 +127,3 @@ def _exchange(one: Path, other: Path) -> None:
             "export again",
             str(other),
         )
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,15 +9,24 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 
 from adq.golden.files.reading import FileError, read_file
 
-__all__ = ["JsonError", "Schema", "check_signature", "parse", "quoted", "read_json", "sign"]
+__all__ = [
+    "JsonError",
+    "JsonObject",
+    "Schema",
+    "check_signature",
+    "parse",
+    "quoted",
+    "read_json",
+    "sign",
+]
 
 MAXIMUM_BYTES = 2**26
 """Largest file that is read, unless the reader says otherwise."""
@@ -27,6 +36,10 @@ MAXIMUM_DEPTH = 64
 
 LARGEST_INTEGER = 2**64
 """Integers are smaller; longer ones take time, and end what converts them to floats."""
+
+
+JsonObject = dict[str, Any]
+"""An object of JSON. Which fields it has, and of which types, says its schema."""
 
 
 class JsonError(FileError):
@@ -114,12 +127,13 @@ def read_json(path: Path, schema: Schema, *, most: int = MAXIMUM_BYTES) -> Any:
     return value
 
 
-def sign(value: Mapping[str, Any], **options) -> bytes:
+def sign(value: Mapping[str, Any], *, default: Callable[[object], object] | None = None) -> bytes:
     """Return an object as JSON whose last field, ``sha256``, is the checksum of the text before it.
 
-    ``options`` are those of ``json.dumps``. Equal objects give equal bytes.
+    ``default`` turns other values into JSON's, as in ``json.dumps``. Equal objects give equal
+    bytes.
     """
-    text = json.dumps(value, indent=2, allow_nan=False, **options)
+    text = json.dumps(value, indent=2, allow_nan=False, default=default)
     body = text.removesuffix("\n}").encode() + b",\n  "
     return body + _checksum_field(body)
 
@@ -148,7 +162,7 @@ def _checksum_field(body: bytes) -> bytes:
     return b'"sha256": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
 
 
-def _unique(pairs: list[tuple]) -> dict:
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     """Refuse an object whose keys repeat: readers would disagree on which one holds."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
@@ -156,7 +170,7 @@ def _unique(pairs: list[tuple]) -> dict:
     return unique
 
 
-def _refuse_constant(name: str):
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
@@ -187,13 +201,13 @@ def _check_depth(value: Any) -> None:
             raise ValueError(f"nested deeper than {MAXIMUM_DEPTH}")
 
 
-def _is_integer(_checker, value) -> bool:
+def _is_integer(_checker: jsonschema.TypeChecker, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(_checker, value) -> bool:
+def _is_number(_checker: jsonschema.TypeChecker, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_array(_checker, value) -> bool:
+def _is_array(_checker: jsonschema.TypeChecker, value: object) -> bool:
     return isinstance(value, list | tuple)

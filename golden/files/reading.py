@@ -56,8 +56,15 @@ def open_file(path: str | Path, most: int, *, links: bool = True) -> Iterator[Bi
         The file is missing, or the system refuses to open it.
 
     """
-    with open(_descriptor(path, links), "rb") as file:
-        status = os.fstat(file.fileno())
+    with open(open_descriptor(path, most, links=links), "rb") as file:
+        yield file
+
+
+def open_descriptor(path: str | Path, most: int, *, links: bool = True) -> int:
+    """Open a plain file like ``open_file``, and return the descriptor, which is to be closed."""
+    descriptor = _descriptor(path, links)
+    try:
+        status = os.fstat(descriptor)
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is not None:
             raise FileError(f"{path}: is {kind}, it must be a plain file")
@@ -66,7 +73,10 @@ def open_file(path: str | Path, most: int, *, links: bool = True) -> Iterator[Bi
                 f"{path}: has {status.st_size} bytes, expected at most {most}: it is not the file "
                 "that was written"
             )
-        yield file
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _descriptor(path: str | Path, links: bool) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import onnx
 from google.protobuf.message import DecodeError
 
+from adq.golden.artifact import Dialect
 from adq.golden.network import Network
-from adq.golden.onnx.graph import QONNX_DOMAIN, Dialect, build_model
+from adq.golden.onnx.graph import QONNX_DOMAIN, build_model
 
 DOMAINS = frozenset({"", "ai.onnx", QONNX_DOMAIN})
 """Domains whose operators are run."""
@@ -32,7 +33,7 @@ def parse_model(data: bytes, where: str) -> onnx.ModelProto:
 
     """
     try:
-        model = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise OnnxError(f"{where}: not an ONNX graph: export again") from None
     require_self_contained(model, where)

@@ -16,13 +16,14 @@ import dataclasses
 import itertools
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from adq.golden.artifact import read_artifact, write_artifact
+from adq.golden.artifact import Dialect, read_artifact, write_artifact
 from adq.golden.integer_network import EXACT_FLOAT32
 from adq.golden.network import (
     EXACT_FLOAT64,
@@ -33,17 +34,15 @@ from adq.golden.network import (
     Conv2d,
     Flatten,
     Gather,
-    Linear,
     Lookup,
     MatrixLayer,
     MaxPool2d,
     Multiply,
     Network,
     Node,
+    Requantizing,
     Reshape,
 )
-
-Dialect = Literal["onnx", "qonnx"]
 
 LOGITS = "logits"
 """Name of the graph's first output: int64 (N, classes, ...), in QONNX float64. Further outputs are
@@ -96,7 +95,9 @@ def add_graphs(directory: str | Path, dialects: Collection[Dialect]) -> None:
 
     """
     artifact = read_artifact(directory)
-    graphs = {d: build_model(artifact.network, d).SerializeToString() for d in dialects}
+    graphs = {
+        dialect: build_model(artifact.network, dialect).SerializeToString() for dialect in dialects
+    }
     write_artifact(directory, artifact, graphs)
 
 
@@ -143,11 +144,13 @@ class _Lowering:
 
     # Graph
 
-    def _value(self, name: str, dtype, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-        element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    def _value(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        element = helper.np_dtype_to_tensor_dtype(dtype)
         return helper.make_tensor_value_info(name, element, [self.batch, *shape])
 
-    def _add(self, operator: str, *inputs: str, output: str | None = None, **attributes) -> str:
+    def _add(
+        self, operator: str, *inputs: str, output: str | None = None, **attributes: Any
+    ) -> str:
         """Append an operator and return its output's name."""
         output = output or f"{inputs[0]}/{operator.lower()}{len(self.nodes)}"
         self.nodes.append(
@@ -155,28 +158,26 @@ class _Lowering:
         )
         return output
 
-    def _constant(self, name: str, array) -> str:
+    def _constant(self, name: str, array: np.ndarray) -> str:
         self.constants[name] = numpy_helper.from_array(np.asarray(array), name)
         return name
 
-    def _scalar(self, value, dtype) -> str:
-        dtype = np.dtype(dtype)
+    def _scalar(self, value: float, kind: npt.DTypeLike) -> str:
+        dtype = np.dtype(kind)
         return self._constant(f"constant/{dtype}/{value}", np.array(value, dtype))
 
     def _ints(self, *values: int) -> str:
         name = "constant/ints/" + "_".join(map(str, values))
         return self._constant(name, np.array(values, np.int64))
 
-    def _cast(self, tensor: str, dtype, output: str | None = None) -> str:
-        return self._add(
-            "Cast", tensor, output=output, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        )
+    def _cast(self, tensor: str, dtype: np.dtype, output: str | None = None) -> str:
+        return self._add("Cast", tensor, output=output, to=helper.np_dtype_to_tensor_dtype(dtype))
 
     def _as(self, tensor: str, dtype: np.dtype, wanted: np.dtype) -> str:
         return tensor if dtype == wanted else self._cast(tensor, wanted)
 
     def _by_channel(self, node: Node, integers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """One number a channel, beside the axes of the node's tensor."""
+        """Return one number a channel, beside the axes of the node's tensor."""
         return integers.astype(dtype).reshape(-1, *[1] * (len(self._shape(node)) - 1))
 
     def _quant(self, tensor: str, target: ActivationFormat, output: str | None = None) -> str:
@@ -225,8 +226,10 @@ class _Lowering:
                 output = self._add("Concat", *sources, output=node.name, axis=1)
             case Lookup():
                 output = self._look_up(node, source)
-            case _:
+            case Requantizing():
                 output = self._requantize(node, *self._accumulate(node, source))
+            case _:
+                raise AssertionError(f"{node.name} has no form in ONNX")
         self.tensors[node.name] = output
 
     def _accumulate(self, node: Node, source: str) -> tuple[str, np.dtype]:
@@ -256,7 +259,7 @@ class _Lowering:
 
     def _multiply(self, node: MatrixLayer, source: str, dtype: np.dtype) -> str:
         """Append a layer's sums of products, (N, O, OH, OW) or (N, O), without bias."""
-        if isinstance(node, Linear):
+        if not isinstance(node, Conv2d):
             return self._add("MatMul", source, self._weight(node, node.weight.T, dtype))
         if dtype == FLOAT32:
             return self._add(
@@ -282,7 +285,7 @@ class _Lowering:
         target = ActivationFormat(bits=node.weight_bits, signed=True, scale=1.0)
         return self._as(self._quant(constant, target), FLOAT32, dtype)
 
-    def _requantize(self, node: Node, total: str, dtype: np.dtype) -> str:
+    def _requantize(self, node: Requantizing, total: str, dtype: np.dtype) -> str:
         parameters = node.requantize
         if parameters is None:
             logits = INT64 if self.dialect == "onnx" else FLOAT64
@@ -392,19 +395,19 @@ class _Lowering:
         elements = []
         for place in itertools.product(*map(range, node.kernel)):
             dilation = node.dilation if isinstance(node, Conv2d) else (1, 1)
-            place = [first * step for first, step in zip(place, dilation, strict=True)]
+            starts = [first * step for first, step in zip(place, dilation, strict=True)]
             ends = [
                 first + step * (side - 1) + 1
-                for first, step, side in zip(place, node.stride, sides, strict=True)
+                for first, step, side in zip(starts, node.stride, sides, strict=True)
             ]
             axes, steps = self._ints(2, 3), self._ints(*node.stride)
-            slices = self._ints(*place), self._ints(*ends), axes, steps
+            slices = self._ints(*starts), self._ints(*ends), axes, steps
             elements.append(self._add("Slice", source, *slices))
         return elements
 
 
 def _has_quant(target: ActivationFormat) -> bool:
-    """Whether ``Quant`` says this format: its signed bit is -1 or 1, ours is -1 or 0."""
+    """Return whether ``Quant`` says this format: its signed bit is -1 or 1, ours is -1 or 0."""
     return target.bits > 1 or not target.signed
 
 

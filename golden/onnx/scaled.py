@@ -12,6 +12,7 @@ them up.
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,11 +33,13 @@ from adq.golden.nodes import (
     MaxPool2d,
     Multiply,
     Node,
+    Requantizing,
     Rescale,
     Reshape,
 )
 from adq.golden.onnx.check import OnnxError
 from adq.golden.onnx.graph import IR_VERSION, OPSET, QONNX_DOMAIN, output_name, with_shapes
+from adq.golden.requantize import Requantize
 
 _ROUNDED = 2.0**-14
 """A factor this near to 1 is 1, but for the 16 bits of M."""
@@ -102,7 +105,7 @@ class _Lowering:
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, *shape])
 
     def _add(
-        self, kind: str, *inputs: str, output: str, name: str | None = None, **attributes
+        self, kind: str, *inputs: str, output: str, name: str | None = None, **attributes: Any
     ) -> str:
         name = output if name is None else name
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **attributes))
@@ -138,19 +141,21 @@ class _Lowering:
             case Conv2d() | Linear():
                 return self._layer(node, source)
             case MaxPool2d():
-                window = {"kernel_shape": node.kernel, "strides": node.stride}
-                pads = [*node.padding, *node.padding]
-                return self._add("MaxPool", source, output=node.name, pads=pads, **window)
+                return self._add(
+                    "MaxPool", source, output=node.name, kernel_shape=node.kernel,
+                    strides=node.stride, pads=[*node.padding, *node.padding],
+                )  # fmt: skip
             case AveragePool2d():
                 return self._average(node, source)
             case Rescale():
-                return self._requantize(node, source, self._factor(node))
+                return self._requantize(node, node.requantize, source, self._factor(node))
             case Multiply():
                 product = self._add(
                     "Mul", source, self.tensors[node.other], output=f"{node.name}/mul"
                 )
                 other = self.network.formats[node.other].scale
-                return self._requantize(node, product, self._factor(node) / other)
+                factor = self._factor(node) / other
+                return self._requantize(node, node.requantize, product, factor)
             case Flatten():
                 return self._add("Flatten", source, output=node.name, axis=1)
             case Reshape():
@@ -167,10 +172,12 @@ class _Lowering:
             f"{node.name}: {type(node).__name__} has no form in QONNX with float scales"
         )
 
-    def _factor(self, node: Node) -> np.ndarray:
+    def _factor(self, node: Requantizing) -> np.ndarray:
         """Return the real factor of the accumulator's integers, for each channel."""
         requantize = node.requantize
-        ratio = np.ldexp(requantize.multiplier.astype(np.float64), -requantize.shift)
+        if requantize is None:
+            raise AssertionError(f"{node.name} gives its accumulators")
+        ratio: np.ndarray = np.ldexp(requantize.multiplier.astype(np.float64), -requantize.shift)
         return ratio * requantize.format.scale / self.network.formats[node.input].scale
 
     def _layer(self, node: MatrixLayer, source: str) -> str:
@@ -182,11 +189,11 @@ class _Lowering:
         target = ActivationFormat(
             bits=node.weight_bits, signed=True, scale=2.0 ** (1 - node.weight_bits)
         )
-        weight = node.weight * target.scale
+        real = node.weight * target.scale
         # A matrix product, which all of these tools take, is not a Gemm.
-        weight = weight.T if isinstance(node, Linear) else weight
-        weight = self._quant(self._constant(f"{name}/real", weight), target, name)
-        if isinstance(node, Linear):
+        real = real if isinstance(node, Conv2d) else real.T
+        weight = self._quant(self._constant(f"{name}/real", real), target, name)
+        if not isinstance(node, Conv2d):
             self._add("MatMul", source, weight, output=products, name=node.name)
         else:
             self._add(
@@ -208,23 +215,25 @@ class _Lowering:
         factor = self._factor(node) / target.scale
         numbers = {
             "gamma": factor,
-            "beta": node.bias * factor * unit + self._offset(node),
+            "beta": node.bias * factor * unit + _offset(node.requantize),
             "mean": 0 * factor,
             "variance": 1 + 0 * factor,
         }
         norm, output = f"{node.name}/norm", f"{node.name}/sum"
         inputs = [self._constant(f"{norm}/{what}", array) for what, array in numbers.items()]
         self._add("BatchNormalization", products, *inputs, output=output, name=norm, epsilon=0.0)
-        return self._finish(node, output)
+        return self._finish(node, node.requantize, output)
 
     def _average(self, node: AveragePool2d, source: str) -> str:
         output, count = f"{node.name}/mean", math.prod(node.kernel)
         if node.kernel == self.network.shapes[node.input][1:]:
             self._add("GlobalAveragePool", source, output=output, name=node.name)
         else:
-            window = {"kernel_shape": node.kernel, "strides": node.stride}
-            self._add("AveragePool", source, output=output, name=node.name, **window)
-        return self._requantize(node, output, self._factor(node) * count)
+            self._add(
+                "AveragePool", source, output=output, name=node.name, kernel_shape=node.kernel,
+                strides=node.stride,
+            )  # fmt: skip
+        return self._requantize(node, node.requantize, output, self._factor(node) * count)
 
     def _rounded(self, node: Lookup, source: str) -> str:
         """Append the quantizer that a table is, which only rounds to another scale."""
@@ -245,19 +254,20 @@ class _Lowering:
             source = self._add("Relu", source, output=f"{node.name}/relu")
         return self._quant(source, target, node.name)
 
-    def _requantize(self, node: Node, tensor: str, factor: np.ndarray) -> str:
+    def _requantize(
+        self, node: Node, requantize: Requantize, tensor: str, factor: np.ndarray
+    ) -> str:
         """Append factors and offsets a channel where they are some, and the quantizer."""
         tensor = self._scaled(tensor, factor, node)
-        offset = self._offset(node)
+        offset = _offset(requantize)
         if offset.any():
             constant = self._constant(f"{node.name}/offset", self._by_channel(node, offset))
             tensor = self._add("Add", tensor, constant, output=f"{node.name}/shifted")
-        return self._finish(node, tensor)
+        return self._finish(node, requantize, tensor)
 
-    def _finish(self, node: Node, tensor: str) -> str:
+    def _finish(self, node: Node, requantize: Requantize, tensor: str) -> str:
         """Append the skip connection, the ReLU and the quantizer."""
-        requantize = node.requantize
-        if requantize.skip is not None:
+        if requantize.skip is not None and requantize.skip_multiplier is not None:
             ratio = np.ldexp(
                 requantize.skip_multiplier.astype(np.float64),
                 requantize.skip_shift - requantize.shift,
@@ -275,25 +285,17 @@ class _Lowering:
         constant = self._constant(f"{node.name}/{what}/factor", self._by_channel(node, factor))
         return self._add("Mul", tensor, constant, output=f"{node.name}/{what}")
 
-    def _offset(self, node: Node) -> np.ndarray:
-        """Offsets of a requantization in real numbers."""
-        requantize = node.requantize
-        if requantize.offset is None:
-            return np.zeros(len(requantize.multiplier))
-        return np.ldexp(requantize.offset.astype(np.float64), -requantize.shift) * (
-            requantize.format.scale
-        )
-
     def _by_channel(self, node: Node, numbers: np.ndarray) -> np.ndarray:
-        """One number a channel, beside a tensor's axes but N: hls4ml knows no N."""
+        """Return one number a channel, beside a tensor's axes but N: hls4ml knows no N."""
         return numbers.reshape(-1, *[1] * (len(self.network.shapes[node.name]) - 1))
 
     def _gather(self, node: Gather, source: str) -> str:
         """Append padding with zeros, or a choice along each axis."""
         shape = self.network.shapes[node.input]
         ends = [_padding(line, side) for line, side in zip(node.positions, shape, strict=True)]
-        if all(end is not None for end in ends):
-            pads = [0, *(end[0] for end in ends), 0, *(end[1] for end in ends)]
+        padded = [end for end in ends if end is not None]
+        if len(padded) == len(ends):
+            pads = [0, *(end[0] for end in padded), 0, *(end[1] for end in padded)]
             constant = self._constant(f"{node.name}/pads", np.array(pads), np.int64)
             return self._add("Pad", source, constant, output=node.name)
         if any((line < 0).any() for line in node.positions):
@@ -314,8 +316,18 @@ class _Lowering:
         return source
 
 
+def _offset(requantize: Requantize) -> np.ndarray:
+    """Return the offsets of a requantization in real numbers."""
+    if requantize.offset is None:
+        return np.zeros(len(requantize.multiplier))
+    units: np.ndarray = np.ldexp(requantize.offset.astype(np.float64), -requantize.shift)
+    return units * requantize.format.scale
+
+
 def _padding(line: np.ndarray, side: int) -> tuple[int, int] | None:
-    """Zeros before and behind all positions of an axis in order, or None for another choice."""
+    """Return zeros before and behind all positions of an axis in order, or None for another
+    choice.
+    """
     inside = np.flatnonzero(line >= 0)
     if not np.array_equal(line[inside], np.arange(side)) or len(inside) != side:
         return None

@@ -40,61 +40,92 @@ def session(model: onnx.ModelProto, *, threads: int | None = None) -> onnxruntim
         raise OnnxError(f"ONNX Runtime does not load the graph: {_first_line(error)}") from None
 
 
-def run_onnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Trace:
-    """Run a plain graph of a network on integer images (N, C, H, W), and keep every integer.
+class OnnxRun:
+    """A plain graph of a network in ONNX Runtime, loaded once.
 
     Raises
     ------
-    NetworkError
-        The inputs do not suit the network.
     OnnxError
-        The graph is not one of this network.
+        The graph is not one of this network, or ONNX Runtime does not load it.
 
     """
-    inputs = network.check_inputs(inputs)
-    names = _tensors(network)
-    runtime = session(_showing(model, names))
-    try:
-        batches = [
-            runtime.run(names, {INPUT: inputs[first : first + BATCH]})
-            for first in range(0, len(inputs), BATCH)
-        ]
-    except Exception as error:
-        raise OnnxError(f"ONNX Runtime does not run the graph: {_first_line(error)}") from None
-    tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
-    return _trace(network, dict(tensors))
 
+    def __init__(self, network: Network, model: onnx.ModelProto):
+        self._network = network
+        self._names = _tensors(network)
+        self._runtime = session(_showing(model, self._names))
 
-def run_qonnx(network: Network, model: onnx.ModelProto, inputs: np.ndarray) -> Trace:
-    """Run a QONNX graph by the ``qonnx`` package's executor, batch by batch of the graph's size.
+    def __call__(self, inputs: np.ndarray) -> Trace:
+        """Run the graph on integer images (N, C, H, W), and keep every integer.
 
-    Raises
-    ------
-    NetworkError
-        The inputs do not suit the network, or are not whole batches.
-    OnnxError
-        The graph is not one of this network.
+        Raises
+        ------
+        NetworkError
+            The inputs do not suit the network.
+        OnnxError
+            The graph is not one of this network.
 
-    """
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.core.onnx_exec import execute_onnx
-
-    require_self_contained(model)
-    inputs = network.check_inputs(inputs).astype(np.float32)
-    names = _tensors(network)
-    pieces = [ModelWrapper(piece) for piece in _pieces(model, names)]
-    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    batches = []
-    for first in range(0, len(inputs), batch):
-        tensors = {INPUT: inputs[first : first + batch]}
+        """
+        inputs = self._network.check_inputs(inputs)
         try:
-            for piece in pieces:
-                given = {value.name: tensors[value.name] for value in piece.graph.input}
-                context = execute_onnx(piece, given, True)
-                tensors |= {value.name: context[value.name] for value in piece.graph.output}
-            batches.append([tensors[name] for name in names])
+            batches = [
+                self._runtime.run(self._names, {INPUT: inputs[first : first + BATCH]})
+                for first in range(0, len(inputs), BATCH)
+            ]
         except Exception as error:
-            raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
+            raise OnnxError(f"ONNX Runtime does not run the graph: {_first_line(error)}") from None
+        return _joined(self._network, self._names, batches)
+
+
+class QonnxRun:
+    """A QONNX graph of a network in the executor of the ``qonnx`` package, prepared once.
+
+    Raises
+    ------
+    OnnxError
+        The graph reaches further than itself, or is not one of this network.
+
+    """
+
+    def __init__(self, network: Network, model: onnx.ModelProto):
+        from qonnx.core.modelwrapper import ModelWrapper
+
+        require_self_contained(model)
+        self._network = network
+        self._names = _tensors(network)
+        self._pieces = [ModelWrapper(piece) for piece in _pieces(model, self._names)]
+        self._batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+
+    def __call__(self, inputs: np.ndarray) -> Trace:
+        """Run the graph on integer images, batch by batch of the graph's size; see ``OnnxRun``.
+
+        Raises
+        ------
+        NetworkError
+            The inputs do not suit the network.
+        OnnxError
+            The inputs are not whole batches, or ``qonnx`` does not run the graph.
+
+        """
+        from qonnx.core.onnx_exec import execute_onnx
+
+        inputs = self._network.check_inputs(inputs).astype(np.float32)
+        batches = []
+        for first in range(0, len(inputs), self._batch):
+            tensors = {INPUT: inputs[first : first + self._batch]}
+            try:
+                for piece in self._pieces:
+                    given = {value.name: tensors[value.name] for value in piece.graph.input}
+                    context = execute_onnx(piece, given, True)
+                    tensors |= {value.name: context[value.name] for value in piece.graph.output}
+                batches.append([tensors[name] for name in self._names])
+            except Exception as error:
+                raise OnnxError(f"qonnx does not run the graph: {_first_line(error)}") from None
+        return _joined(self._network, self._names, batches)
+
+
+def _joined(network: Network, names: list[str], batches: list[list[np.ndarray]]) -> Trace:
+    """Join the tensors of several runs."""
     tensors = zip(names, map(np.concatenate, zip(*batches, strict=True)), strict=True)
     return _trace(network, dict(tensors))
 
@@ -139,7 +170,7 @@ def _pieces(model: onnx.ModelProto, wanted: list[str]) -> list[onnx.ModelProto]:
 
 
 def _tensors(network: Network) -> list[str]:
-    """Names of all tensors in which a graph holds the network's integers."""
+    """Return the names of all tensors in which a graph holds the network's integers."""
     accumulators = [accumulator_name(name) for name in network.accumulating]
     activations = [name for name in network.formats if name != INPUT]
     return [*accumulators, *activations, output_name(network, network.outputs[0])]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from adq.golden.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.golden.platform.layout import row_words
+from adq.rtl.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
 
 UNIT = 16
@@ -32,7 +32,7 @@ def check(
 
     Raises
     ------
-    adq.golden.platform.descriptors.DescriptorError
+    adq.rtl.platform.descriptors.DescriptorError
         A field does not suit the others or the platform.
 
     """
@@ -139,6 +139,8 @@ class _Checks:
         height, width = d.pooled
         if d.mode == Mode.RAW:
             self.require(d.window == 1, "pool_height", "raw accumulators have no pooling")
+            for name in ("pool_padding_y", "pool_padding_x"):
+                self.require(getattr(d, name) == 0, name, "raw accumulators have no pooling")
             end = d.target * UNIT + 8 * self.images * height * width * d.target_pitch
             size = self.memories.output_bytes
             self.require(end <= size, "target", f"it ends beyond {size} bytes of output memory")

@@ -2,18 +2,21 @@
 
 ::
 
-    block = max(sum over vectors of planes, weight_beats + 2)
-    job   = max(rounds * block + 1, drain of the job before)
-    step  = max(ceil(output blocks / (columns * split)) * sum of jobs, bus) + fill
+    block = max(sum over vectors of planes, weight_beats, half of both and 4)
+    job   = max(rounds * block, drain of the job before)
+    step  = max(ceil(output blocks / (columns * split)) * sum of jobs, bus) + drain + fill
 
 ``rounds`` are the row blocks, divided by the tiles on top of each other where these share them.
-``docs/platform.md`` explains each term.
+``docs/platform.md`` explains each term. On one tile the formulas are exact where planes take longer
+than weights and a job longer than the drain of the one before;
+:mod:`adq.golden.platform.timeline` is exact elsewhere, too.
 """
 
 import math
 from dataclasses import dataclass
 
-from adq.golden.platform.lowering import Step
+from adq.golden.platform.steps import Step
+from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.parameters import PlatformParameters
 
 STACKED_COST = 0.02
@@ -92,26 +95,20 @@ def step_cycles(
     """Return the cycles of a step with a given schedule."""
     schedule = _schedule(step, platform, images, stacked, split)
     planes = step.source.buffer.layout.planes
-    lanes = min(platform.columns // step.weight_bits, step.outputs)
-    compute = waits = drains = 0
-    before = 0
-    for vectors in schedule.chunks * schedule.groups:
-        block = platform.block_cycles(vectors, planes)
-        job = platform.job_cycles(schedule.rounds, vectors, planes, before)
-        compute += job
-        waits += schedule.rounds * (block - vectors * planes)
-        drains += job - schedule.rounds * block - 1
-        before = vectors * lanes
-    jobs = len(schedule.chunks) * schedule.groups
+    compute = waits = drains = before = 0
+    for group in range(schedule.groups):
+        for vectors in schedule.chunks:
+            blocks = schedule.rounds * platform.block_cycles(vectors, planes)
+            job = platform.job_cycles(schedule.rounds, vectors, planes, before)
+            compute += job
+            waits += blocks - schedule.rounds * vectors * planes
+            drains += job - blocks
+            before = _drain(step, platform, schedule, group, vectors).cycles
+    last = _drain(step, platform, schedule, schedule.groups - 1, schedule.chunks[-1])
     weight_bytes = _group_bytes(step, platform, schedule) * schedule.groups
     bus_bytes = weight_bytes * schedule.weight_loads + PARAMETER_BYTES * step.outputs
     bus = platform.bus_cycles(bus_bytes)
-    fill = (
-        platform.tile.weight_beats
-        + platform.block_latency
-        + platform.drain_cycles(before)
-        + platform.fill_latency
-    )
+    fill = platform.fill_cycles(step.weight_bits) + last.alone
     array = platform.capacity
     busy = schedule.groups * schedule.rounds * sum(schedule.chunks) * planes
     products, useful = _products(step, platform, images)
@@ -119,7 +116,6 @@ def step_cycles(
         **products,
         "tiles": busy * array - useful - sum(products.values()),
         "weights": waits * array,
-        "jobs": jobs * array,
         "drains": drains * array,
         "bus": max(0, bus - compute) * array,
         "fill": fill * array,
@@ -133,6 +129,41 @@ def step_cycles(
         useful=useful,
         lost=lost,
     )
+
+
+@dataclass(frozen=True)
+class _Drain:
+    """Drain of a job's results from a column of tiles."""
+
+    cycles: int
+    """Cycles that it takes where others come before and behind."""
+    alone: int
+    """Cycles from its first read to its last write, beyond the latency of the pipeline."""
+
+
+def _drain(
+    step: Step, platform: PlatformParameters, schedule: Schedule, group: int, vectors: int
+) -> _Drain:
+    """Return the cycles of a drain: requantizers read sums, and a writer writes words."""
+    lanes = platform.columns // step.weight_bits
+    done = group * lanes * platform.tile_columns * schedule.split
+    outputs = min(lanes, step.outputs - done)
+    reads = -(-outputs // platform.requantizers)
+    if step.mode == Mode.RAW:
+        # Results leave one by one, and no word is written.
+        return _Drain(vectors * outputs, vectors * outputs - 2)
+    if step.mode == Mode.TABLE:
+        reads = outputs + 2 * reads
+    if step.skip is not None:
+        reads *= step.skip.buffer.layout.planes
+    pixels = math.prod(step.pool.kernel)
+    windows, reads = vectors // pixels, reads * pixels
+    assert step.target is not None
+    layout = step.target.buffer.layout
+    first = (step.target.channel + done) % layout.word_bits
+    writes = ((first + outputs - 1) // layout.word_bits + 1) * layout.planes
+    slower = max(reads, writes)
+    return _Drain(windows * slower, (windows - 1) * slower + reads + writes)
 
 
 def _schedule(

@@ -2,8 +2,13 @@
 
 import numpy as np
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.platform.cycles import PARAMETER_BYTES, Schedule
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import Layout
+from adq.golden.platform.planner import Plan, PlannedStep, geometry
+from adq.golden.platform.program import Program
+from adq.golden.platform.steps import Lowered, PlanError, Step, View
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     End,
@@ -14,10 +19,6 @@ from adq.golden.platform.descriptors import (
     Store,
     When,
 )
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.lowering import Lowered, PlanError, Step, View
-from adq.golden.platform.planner import Plan, PlannedStep, geometry
-from adq.golden.platform.program import Program
 from adq.rtl.platform.parameters import PlatformParameters
 
 _UNIT = 16
@@ -49,18 +50,18 @@ class _Emission:
         self.descriptors: list[Descriptor] = []
         self.blob = bytearray()
         self.output_bytes = 0
-        self.layers: dict[str, dict] = {}
-        self.outputs: dict[str, dict] = {}
+        self.layers: dict[str, JsonObject] = {}
+        self.outputs: dict[str, JsonObject] = {}
         steps = plan.steps
         last = {id(each.step.target.buffer): i for i, each in enumerate(steps) if each.step.target}
         lowered = plan.lowered
-        self.stores: dict[int, list[str]] = {}
+        self.stores: dict[int, list[tuple[str, View]]] = {}
         """Tensors to store behind each step."""
         for name, view in lowered.outputs.items():
             if view is not None:
                 if id(view.buffer) not in last:
                     raise PlanError(f"{name}: an output must be computed, it holds the images")
-                self.stores.setdefault(last[id(view.buffer)], []).append(name)
+                self.stores.setdefault(last[id(view.buffer)], []).append((name, view))
 
     def program(self) -> Program:
         plan, lowered = self.plan, self.plan.lowered
@@ -74,8 +75,8 @@ class _Emission:
         self._load()
         for index, each in enumerate(plan.steps):
             self._layer(each)
-            for name in self.stores.get(index, ()):
-                self._store(name, each.images)
+            for name, view in self.stores.get(index, ()):
+                self._store(name, view, each.images)
             following = plan.steps[index + 1].images if index + 1 < len(plan.steps) else None
             if following != each.images:
                 passes = self.passes if following is None else following // each.images
@@ -130,8 +131,7 @@ class _Emission:
         self.output_bytes += -(-size // _UNIT) * _UNIT
         return first // _UNIT
 
-    def _store(self, name: str, images: int) -> None:
-        view = self.plan.lowered.outputs[name]
+    def _store(self, name: str, view: View, images: int) -> None:
         layout = view.buffer.layout
         memory = self._output(self.images * layout.image_words * layout.word_bits // 8)
         self.descriptors.append(
@@ -145,7 +145,7 @@ class _Emission:
         )
         self._note_output(name, memory, _described(layout), view.channel)
 
-    def _note_output(self, name: str, memory: int, layout: dict | None, channel: int) -> None:
+    def _note_output(self, name: str, memory: int, layout: JsonObject | None, channel: int) -> None:
         shape = list(self.plan.lowered.network.shapes[name])
         self.outputs[name] = {
             "memory": memory * _UNIT,
@@ -185,7 +185,7 @@ class _Emission:
         self.descriptors.append(Layer(**fields))
 
     def _target(self, step: Step) -> dict[str, int]:
-        if step.mode == Mode.RAW:
+        if step.target is None:
             channels, *sides = self.plan.lowered.network.shapes[step.node]
             if step.node not in self.outputs:
                 size = self.images * channels * int(np.prod(sides, dtype=int)) * 8
@@ -252,7 +252,10 @@ def _parameters(step: Step) -> bytes:
 
 def _table(step: Step) -> bytes:
     """Entries of a table, 2 bytes each, that of the smallest integer first."""
-    return (step.table & 0xFFFF).astype("<u2").tobytes()
+    if step.table is None:
+        raise AssertionError(f"{step.node} has no table")
+    entries: np.ndarray = np.bitwise_and(step.table, 0xFFFF)
+    return entries.astype("<u2").tobytes()
 
 
 def weight_blocks(step: Step, platform: PlatformParameters, schedule: Schedule) -> bytes:
@@ -282,7 +285,7 @@ def _log(count: int) -> int:
     return count.bit_length() - 1
 
 
-def _described(layout: Layout) -> dict:
+def _described(layout: Layout) -> JsonObject:
     return {
         "channels": layout.channels,
         "height": layout.height,
@@ -292,7 +295,7 @@ def _described(layout: Layout) -> dict:
     }
 
 
-def _windows(lowered: Lowered) -> dict | None:
+def _windows(lowered: Lowered) -> JsonObject | None:
     if lowered.windows is None:
         return None
     return {name: list(pair) for name, pair in vars(lowered.windows).items()}

@@ -3,10 +3,12 @@
 Also the comparison of everything that a program computes with the integer network.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.im2col import windows
 from adq.golden.integer_network import Trace
 from adq.golden.network import MatrixLayer, MaxPool2d, Network
@@ -65,7 +67,7 @@ def read_outputs(program: Program, memory: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def _layout(program: Program, described: dict) -> Layout:
+def _layout(program: Program, described: JsonObject) -> Layout:
     return Layout(word_bits=program.platform.rows, **described)
 
 
@@ -87,7 +89,7 @@ def run_and_compare(
 
     Raises
     ------
-    adq.golden.platform.descriptors.DescriptorError
+    adq.rtl.platform.descriptors.DescriptorError
         The platform cannot run the program.
 
     """
@@ -117,7 +119,14 @@ def run_and_compare(
     }
 
 
-def _compare_layer(network, note, executed: Executed, expected: Trace, images: int, compare):
+def _compare_layer(
+    network: Network,
+    note: JsonObject,
+    executed: Executed,
+    expected: Trace,
+    images: int,
+    compare: Callable[[str, np.ndarray, np.ndarray], None],
+) -> None:
     name, first = note["node"], note["first"]
     outputs = executed.accumulators.shape[1]
     window = len(executed.results) // len(executed.pooled)
@@ -133,7 +142,8 @@ def _compare_layer(network, note, executed: Executed, expected: Trace, images: i
         """Integers of the network at the vectors' places: (V, O)."""
         if tensor.ndim == 2:
             tensor = tensor[:, :, None, None]
-        return tensor.transpose(0, 2, 3, 1)[at][:, first : first + outputs]
+        places: np.ndarray = tensor.transpose(0, 2, 3, 1)[at]
+        return places[:, first : first + outputs]
 
     if name in expected.accumulators:
         node = network[name]

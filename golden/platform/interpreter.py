@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.golden.platform.checks import UNIT, Memories, check, row_blocks, weight_shape
-from adq.golden.platform.descriptors import (
+from adq.golden.platform.layout import row_words
+from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
     DescriptorError,
@@ -24,7 +25,6 @@ from adq.golden.platform.descriptors import (
     When,
     unpack,
 )
-from adq.golden.platform.layout import row_words
 from adq.rtl.platform.parameters import PlatformParameters
 
 
@@ -46,6 +46,17 @@ class Executed:
     """int64 (V, O): activations before pooling; in mode ``RAW`` accumulators with bias."""
     pooled: np.ndarray
     """int64 (V / pixels of a window, O): what is written, by window."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A descriptor that is carried out."""
+
+    index: int
+    """Place of the descriptor in the program."""
+    descriptor: Layer | Load | Store
+    images: range
+    """Images that it is carried out for, counted from the first of the run."""
 
 
 class Interpreter:
@@ -72,7 +83,8 @@ class Interpreter:
         self._inputs = np.frombuffer(inputs, dtype=np.uint8)
         self.outputs = np.zeros(output_bytes, dtype=np.uint8)
         """The output memory."""
-        self._planes = np.zeros((platform.plane_memory_words, platform.rows), dtype=np.uint8)
+        self.planes = np.zeros((platform.plane_memory_words, platform.rows), dtype=np.uint8)
+        """The plane memory: bits of each word."""
         self._descriptors = list(self._decoded())
         loops = [each for each in self._descriptors if isinstance(each, Loop)]
         images = 1
@@ -107,51 +119,63 @@ class Interpreter:
             self.platform.largest_descriptors, "operation", "the program ends without an End"
         )
 
-    def run(self) -> Iterator[Executed]:
-        """Run the program, and yield what each ``Layer`` computes, as it computes it."""
+    def order(self) -> Iterator["Turn"]:
+        """Yield descriptors in the order in which they are carried out, loops unrolled."""
         levels = [index for index, d in enumerate(self._descriptors) if isinstance(d, Loop)]
         done = dict.fromkeys(levels, 0)
         index = 0
         while True:
             descriptor = self._descriptors[index]
-            image = sum(done[at] << self._descriptors[at].images_log for at in levels)
-            last = all(done[at] == self._descriptors[at].count - 1 for at in levels)
             if isinstance(descriptor, End):
                 return
-            index += 1
-            if isinstance(descriptor, Layer):
-                yield self._layer(descriptor, index - 1, image)
-            elif isinstance(descriptor, Load):
-                self._load(descriptor, image, last)
-            elif isinstance(descriptor, Store):
-                self._store(descriptor, image)
-            elif isinstance(descriptor, Loop):
-                done[index - 1] += 1
-                if done[index - 1] < descriptor.count:
+            if isinstance(descriptor, Loop):
+                done[index] += 1
+                if done[index] < descriptor.count:
                     index = 0
-                else:
-                    done[index - 1] = 0
+                    continue
+                done[index] = 0
+            else:
+                image = sum(done[at] << self._descriptors[at].images_log for at in levels)
+                last = all(done[at] == self._descriptors[at].count - 1 for at in levels)
+                images = range(image, image + (1 << descriptor.images_log))
+                if isinstance(descriptor, Load):
+                    if descriptor.when == When.FIRST_PASS and image:
+                        images = range(0)
+                    elif descriptor.when == When.AHEAD:
+                        ahead = 1 << descriptor.images_log
+                        images = range(images.start + ahead, images.stop + ahead)
+                        images = range(0) if last else images
+                yield Turn(index=index, descriptor=descriptor, images=images)
+            index += 1
+
+    def run(self) -> Iterator[Executed]:
+        """Run the program, and yield what each ``Layer`` computes, as it computes it."""
+        for turn in self.order():
+            descriptor = turn.descriptor
+            if isinstance(descriptor, Layer):
+                yield self._layer(descriptor, turn.index, turn.images.start)
+            elif isinstance(descriptor, Load):
+                for image in turn.images:
+                    address, words = self.loaded(descriptor, image)
+                    self.planes[address : address + descriptor.words] = words
+            elif isinstance(descriptor, Store):
+                self._store(descriptor, turn.images)
 
     # Copies
 
-    def _load(self, d: Load, image: int, last: bool) -> None:
-        if (d.when == When.FIRST_PASS and image) or (d.when == When.AHEAD and last):
-            return
-        if d.when == When.AHEAD:
-            image += 1 << d.images_log
+    def loaded(self, d: Load, image: int) -> tuple[int, np.ndarray]:
+        """Return where a ``Load`` puts an image, and its words: uint8 (words, bits of a word)."""
         size = d.words * self.platform.rows // 8
-        for each in range(image, image + (1 << d.images_log)):
-            first = d.memory * UNIT + each * size
-            data = self._inputs[first : first + size].reshape(d.words, -1)
-            words = np.unpackbits(data, axis=1, bitorder="little")
-            address = d.address + each % (1 << d.slots_log) * d.words
-            self._planes[address : address + d.words] = words
+        first = d.memory * UNIT + image * size
+        data = self._inputs[first : first + size].reshape(d.words, -1)
+        words = np.unpackbits(data, axis=1, bitorder="little")
+        return d.address + image % (1 << d.slots_log) * d.words, words
 
-    def _store(self, d: Store, image: int) -> None:
+    def _store(self, d: Store, images: range) -> None:
         size = d.words * self.platform.rows // 8
-        for each in range(image, image + (1 << d.images_log)):
+        for each in images:
             address = d.address + each % (1 << d.slots_log) * d.words
-            words = self._planes[address : address + d.words]
+            words = self.planes[address : address + d.words]
             first = d.memory * UNIT + each * size
             packed = np.packbits(words, axis=1, bitorder="little")
             self.outputs[first : first + size] = packed.reshape(-1)
@@ -248,14 +272,15 @@ class Interpreter:
             for each in range(words):
                 # The masked bits may come from anywhere.
                 address = lowest + plane * row + word + each
-                part.append(self._planes[np.clip(address, 0, len(self._planes) - 1)])
+                part.append(self.planes[np.clip(address, 0, len(self.planes) - 1)])
             fetched = part[0]
             if words > 1:
                 chosen = offset[:, None] + np.arange(bits)
                 fetched = np.take_along_axis(np.concatenate(part, axis=1), chosen, axis=1)
             negative = d.source_signed and plane == d.source_planes - 1
             values += fetched.astype(np.int64) * (-(1 << plane) if negative else 1 << plane)
-        return ((values * mask).astype(np.float64) @ weights.T).astype(np.int64)
+        sums: np.ndarray = (values * mask).astype(np.float64) @ weights.T
+        return sums.astype(np.int64)
 
     def _requantized(
         self,
@@ -272,7 +297,9 @@ class Interpreter:
             records,
             dtype=[("multiplier", "<i2"), ("skip", "<i2"), ("unused", "<i4"), ("constant", "<i8")],
         )
-        total = sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        total: np.ndarray = (
+            sums * parameters["multiplier"].astype(np.int64) + parameters["constant"]
+        )
         if d.skip:
             skip = self._skip(d, images, rows * inside, columns * inside)
             total += (skip * parameters["skip"].astype(np.int64)) << d.skip_shift
@@ -280,7 +307,8 @@ class Interpreter:
             return total
         least = -(1 << (d.target_planes - 1)) if d.target_signed else 0
         most = least + (1 << d.target_planes) - 1
-        return np.clip(total >> d.shift, least, most)
+        activations: np.ndarray = np.clip(total >> d.shift, least, most)
+        return activations
 
     def _skip(
         self, d: Layer, images: np.ndarray, rows: np.ndarray, columns: np.ndarray
@@ -294,7 +322,7 @@ class Interpreter:
         lowest = (first + rows * d.skip_planes * row)[:, None] + word
         values = np.zeros(place.shape, dtype=np.int64)
         for plane in range(d.skip_planes):
-            fetched = self._planes[lowest + plane * row, bit].astype(np.int64)
+            fetched = self.planes[lowest + plane * row, bit].astype(np.int64)
             negative = d.skip_signed and plane == d.skip_planes - 1
             values += fetched * (-(1 << plane) if negative else 1 << plane)
         return values
@@ -328,7 +356,7 @@ class Interpreter:
         word, bit = np.divmod(place, bits)
         lowest = (d.target + (slot * height + y) * d.target_planes * row)[:, None] + word
         for plane in range(d.target_planes):
-            self._planes[lowest + plane * row, bit] = values >> plane & 1
+            self.planes[lowest + plane * row, bit] = values >> plane & 1
 
 
 def _vectors(d: Layer, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -85,4 +85,5 @@ def integers(words: np.ndarray, height: int, planes: int, signed: bool) -> np.nd
     weights = 1 << np.arange(planes, dtype=np.int64)
     if signed:
         weights[-1] = -weights[-1]
-    return np.einsum("nhpb,p->nhb", bits, weights)
+    rows: np.ndarray = np.einsum("nhpb,p->nhb", bits, weights)
+    return rows

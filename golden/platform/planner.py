@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from adq.golden.network import Network
 from adq.golden.platform.cycles import StepCycles, best
-from adq.golden.platform.descriptors import Layer, When
-from adq.golden.platform.lowering import Buffer, Lowered, PlanError, Step, View, lower
+from adq.golden.platform.lowering import lower
+from adq.golden.platform.steps import Buffer, Lowered, PlanError, Step, View
+from adq.rtl.platform.descriptors import Layer, When
 from adq.rtl.platform.parameters import PlatformParameters
 
 BATCH = 32

@@ -16,8 +16,8 @@ from typing import Any
 
 from adq.golden.files.json_reader import JsonError, Schema, parse
 from adq.golden.files.reading import read_file
-from adq.golden.platform.descriptors import DESCRIPTOR_BYTES, Descriptor, unpack
 from adq.rtl.parameters import ParameterError
+from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES, Descriptor, unpack
 from adq.rtl.platform.parameters import PlatformParameters
 
 MAGIC = b"ADQPROG\n"
@@ -60,7 +60,7 @@ class Program:
 
         Raises
         ------
-        adq.golden.platform.descriptors.DescriptorError
+        adq.rtl.platform.descriptors.DescriptorError
             It is malformed.
 
         """

@@ -14,10 +14,24 @@ from adq.golden.network import (
     Linear,
     MaxPool2d,
     Network,
+    Node,
     Requantize,
 )
 
-VGG19 = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")
+VGG19: tuple[int | str, ...] = (
+    64,
+    64,
+    "M",
+    128,
+    128,
+    "M",
+    *[256] * 4,
+    "M",
+    *[512] * 4,
+    "M",
+    *[512] * 4,
+    "M",
+)
 """Output channels of 3x3 convolutions, and maximum pools."""
 
 RESNET18 = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
@@ -38,7 +52,7 @@ def vgg19(bits: int, classes: int = 10) -> Network:
     shape = _Shape(bits)
     layers = [each for each in VGG19 if each != "M"]
     for outputs in VGG19:
-        if outputs == "M":
+        if isinstance(outputs, str):
             shape.max_pool()
         else:
             last = shape.convolutions == len(layers) - 1
@@ -69,7 +83,7 @@ class _Shape:
 
     def __init__(self, bits: int):
         self.bits = bits
-        self.nodes: list = []
+        self.nodes: list[Node] = []
         self.shapes: dict[str, Sequence[int]] = {INPUT: IMAGE}
         self.last = INPUT
         self.convolutions = 0
@@ -119,12 +133,12 @@ class _Shape:
         self.last = name
 
     def average_pool(self) -> None:
-        channels, *sides = self.shapes[self.last]
+        channels, height, width = self.shapes[self.last]
         self.nodes.append(
             AveragePool2d(
                 name="average",
                 input=self.last,
-                kernel=tuple(sides),
+                kernel=(height, width),
                 stride=(1, 1),
                 requantize=_requantize(channels, OUTER_BITS, None),
             )

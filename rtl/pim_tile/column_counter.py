@@ -1,10 +1,11 @@
 """Column counter: an adder tree that counts the products of each column."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl import bit_slice
+from adq.rtl.adder_trees import ARITHMETICS
 from adq.rtl.parameters import TileParameters
 from adq.rtl.port_types import Component, Words
 
@@ -12,7 +13,7 @@ __all__ = ["ColumnCounter"]
 
 
 class ColumnCounter(Component):
-    """Counts the rows whose product is 1, in each column.
+    """Counts the rows whose product is 1, in each column, with ``parameters.arithmetic``.
 
     Latency: none (combinational). The counts are not registered here, because the shift-add
     registers the fused sums, which have fewer bits.
@@ -38,6 +39,13 @@ class ColumnCounter(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        counts = bit_slice.count(m, list(self.products), name="count")
-        m.d.comb += [word.eq(q) for word, q in zip(self.counts, counts, strict=True)]
+        tree = ARITHMETICS[self.parameters.arithmetic](self.parameters.rows)
+        words: list[Value] = list(self.products)
+        for adder in tree.adders:
+            terms = [words[number] for number in adder.inputs]
+            build = bit_slice.full_adder if len(terms) == 3 else bit_slice.half_adder
+            words += build(m, *terms, name=adder.name)
+        m.d.comb += [
+            word.eq(words[number]) for word, number in zip(self.counts, tree.counts, strict=True)
+        ]
         return m

@@ -123,6 +123,11 @@ class PlatformParameters:
         return self.plane_memory_kib * 8192 // self.rows
 
     @property
+    def address_bits(self) -> int:
+        """Bits of the address of a word of the plane memory."""
+        return (self.plane_memory_words - 1).bit_length()
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of the weights of one tile."""
         return self.rows * self.columns // 8
@@ -132,30 +137,63 @@ class PlatformParameters:
         """Bit products that all tiles can do in a cycle."""
         return self.tiles * self.rows * self.columns
 
+    def lane_bits(self, weight_bits: int) -> int:
+        """Return the bits of a stored sum, in a lane that weights of up to ``weight_bits`` use.
+
+        They hold 65,536 products with activations of 16 bits.
+        """
+        return min(self.accumulator_bits, weight_bits + 32)
+
+    def slices(self, weight_bits: int) -> int:
+        """Return the cycles in which the requantizers take the sums of a vector."""
+        return -(-self.tile.outputs(weight_bits) // self.requantizers)
+
     # Cycles
 
-    block_latency: ClassVar[int] = 2
-    """Cycles that a weight block takes beyond its beats, until the next one may follow."""
+    start_latency: ClassVar[int] = 35
+    """Cycles from taking a layer's descriptor to its start, in which its settings are computed."""
 
-    fill_latency: ClassVar[int] = 12
-    """Cycles from the start of a layer to its first plane, and from its last result to the next
-    layer, beyond those that weights and requantizers take."""
+    walk_latency: ClassVar[int] = 2
+    """Cycles from a layer's start to the fetch of its first plane."""
+
+    fetch_latency: ClassVar[int] = 2
+    """Cycles from a plane's fetch to the cycle in which the tile takes it."""
+
+    store_latency: ClassVar[int] = 2
+    """Cycles from the sums of a job's last vector to the cycle in which they can be read."""
+
+    result_stages: ClassVar[int] = 6
+    """Registers that results pass from their read to the plane writer: sums, operands, three of the
+    requantizer, and the pool."""
+
+    write_latency: ClassVar[int] = 3
+    """Cycles from the last word that a layer hands to the plane memory to the next descriptor."""
+
+    @property
+    def block_latency(self) -> int:
+        """Cycles that a weight block takes beyond its beats, until the next one may compute with
+        the same bank: a bank is held until its last plane is counted.
+        """
+        return self.fetch_latency + self.tile.release_latency
 
     def block_cycles(self, vectors: int, planes: int) -> int:
-        """Return the cycles of a row block: its planes, or the load of the next weights."""
-        return max(vectors * planes, self.tile.weight_beats + self.block_latency)
+        """Return the cycles of a row block in the mean of many: its planes, or the load of weights.
 
-    def job_cycles(self, rounds: int, vectors: int, planes: int, results: int) -> int:
-        """Return the cycles of a job: its row blocks, or the drain of the job before.
-
-        ``results`` are those of a column of tiles: ``vectors`` times the outputs of a tile.
+        Two banks take turns. A load waits for its bank and for the weight port.
         """
-        compute = rounds * self.block_cycles(vectors, planes) + 1
-        return max(compute, self.drain_cycles(results))
+        planes *= vectors
+        beats = self.tile.weight_beats
+        return max(planes, beats, -(-(planes + beats + self.block_latency) // 2))
 
-    def drain_cycles(self, results: int) -> int:
-        """Return the cycles in which the requantizers of a column take ``results``."""
-        return -(-results // self.requantizers)
+    def job_cycles(self, rounds: int, vectors: int, planes: int, drain: int) -> int:
+        """Return the cycles of a job: its row blocks, or the drain of the job before."""
+        return max(rounds * self.block_cycles(vectors, planes), drain)
+
+    def fill_cycles(self, weight_bits: int) -> int:
+        """Return the cycles of a layer beyond its jobs and the drain of the last one."""
+        pipeline = self.tile.latency(weight_bits) + self.result_stages
+        before = self.start_latency + self.walk_latency + self.fetch_latency
+        return before + pipeline + self.store_latency + self.write_latency - 2
 
     def bus_cycles(self, size: int) -> int:
         """Return the cycles in which the bus carries ``size`` bytes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adq.data.config import DataConfig
     from adq.quantization.prepared import Prepared, prepare
-    from adq.quantization.tracing import PrepareError
+    from adq.quantization.reading.tracing import PrepareError
     from adq.training.config import (
         ControllerConfig,
         ModelConfig,
@@ -52,7 +52,7 @@ _HOMES = {
     "Measurements": "adq.training.measurements",
     "ModelConfig": "adq.training.config",
     "PolicyError": "adq.training.policies.policy",
-    "PrepareError": "adq.quantization.tracing",
+    "PrepareError": "adq.quantization.reading.tracing",
     "Prepared": "adq.quantization.prepared",
     "QuantizationConfig": "adq.training.config",
     "Recipe": "adq.training.config",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 
 __all__ = [
     "FORMAT",
@@ -245,7 +245,7 @@ SCHEMA: dict[str, Any] = {
         "format": {"const": FORMAT},
         "network": {"type": "string"},
         "method": {"enum": [each.value for each in Method]},
-        "tile": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "tile": {"type": "object", "additionalProperties": {"type": ["integer", "string"]}},
         "library": {"type": "string"},
         "images": {"type": "integer", "minimum": 1},
         "point": _OBJECT,

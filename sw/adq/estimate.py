@@ -151,7 +151,7 @@ def _prepared(network: nn.Module, example: torch.Tensor, bits: int | Mapping[str
     if not isinstance(bits, int):
         prepared.set_bits(bits)
     model = prepared.model.eval()
-    for quantizer in model.quantizers.values():
+    for quantizer in model.activation_quantizers.values():
         quantizer.train()  # which finds ranges; batch norm and dropout stay as in evaluation
     model(example)
     model.eval()

@@ -14,7 +14,7 @@ from adq.golden.artifact import Artifact, Samples, write_artifact
 from adq.golden.network import NetworkError
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared import Prepared
-from adq.quantization.tracing import PrepareError
+from adq.quantization.reading.tracing import PrepareError
 from adq.runs.integer_evaluation import evaluate_integers
 from adq.runs.run import Run
 
@@ -121,7 +121,7 @@ def export_network(
 
 
 def _labels(labels: torch.Tensor, samples: Samples) -> np.ndarray:
-    """Classes of samples as int64, or an ``ExportError``."""
+    """Return the classes of samples as int64, or an ``ExportError``."""
     labels = torch.as_tensor(labels).detach().cpu()
     shape, choices = samples.classes.shape, samples.logits.shape[1]
     if tuple(labels.shape) != shape:

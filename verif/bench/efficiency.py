@@ -65,7 +65,9 @@ class LoadEdge:
 
 
 def full_job(parameters, rng, *, weight_bits, activation_bits, vectors, row_blocks=1) -> Job:
-    """Random operands, the first word of each vector all ones: no plane is empty, none skipped."""
+    """Return random operands, the first word of each vector all ones: no plane is empty, none
+    skipped.
+    """
     high = 2 ** (weight_bits - 1)
     weights = rng.integers(
         -high, high, (row_blocks, parameters.rows, parameters.outputs(weight_bits))
@@ -83,7 +85,7 @@ def measure_efficiencies(
     seed: int,
     progress: Callable[[str], None],
 ) -> Iterator[Efficiency]:
-    """Efficiency of every pair of precisions."""
+    """Yield the efficiency of every pair of precisions."""
     rng = np.random.default_rng(seed)
     for weight_bits in parameters.weight_widths:
         for activation_bits in range(1, parameters.max_activation_bits + 1):
@@ -112,7 +114,7 @@ def measure_efficiencies(
 def efficiency_of(
     parameters: TileParameters, jobs: list[Job], play: BarePlay, *, wrong_results: int
 ) -> Efficiency:
-    """Figures of jobs of a single row block each, all of the same precision."""
+    """Return the figures of jobs of a single row block each, all of the same precision."""
     weight_bits, activation_bits = jobs[0].weight_bits, jobs[0].activation_bits
     planes = [job.planes() for job in jobs]
     array = parameters.rows * parameters.columns
@@ -145,11 +147,13 @@ def measure_load_edges(
     seed: int,
     progress: Callable[[str], None],
 ) -> Iterator[LoadEdge]:
-    """The edge for every number of activation bits, with a job a block and in jobs of many."""
+    """Yield the edge for every number of activation bits, with a job a block and in jobs of
+    many.
+    """
     rng = np.random.default_rng(seed)
 
     def waits(activation_bits: int, vectors: int, row_blocks: int, jobs: int) -> int:
-        """Cycles for which the array waits for weights."""
+        """Return cycles for which the array waits for weights."""
         job = full_job(
             parameters,
             rng,

@@ -29,7 +29,7 @@ class Figure:
         return above and (self.at_most is None or self.value <= self.at_most)
 
     def to_json(self) -> dict:
-        """The figure as JSON holds it."""
+        """Return the figure as JSON holds it."""
         return {
             "name": self.name,
             "tile": self.tile,

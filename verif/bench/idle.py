@@ -1,4 +1,4 @@
-"""What switches in a tile that has nothing to do."""
+"""Switching in a tile that has nothing to do."""
 
 import json
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ class IdleWindow:
 
 
 def _toggles(values: Iterable[int]) -> int:
-    """Bits that differ from one value to the next."""
+    """Return the bits that differ from one value to the next."""
     return sum((before ^ after).bit_count() for before, after in pairwise(values))
 
 

@@ -56,11 +56,11 @@ class Layer:
         self.plan = mapper.plan_layer(network, "layer", POSITIONS, parameters)
 
     def streams(self) -> Streams:
-        """What the harness plays."""
+        """Return what the harness plays."""
         return streams_of(self.parameters, list(layer_jobs(self.plan, self.matrix, self.weights)))
 
     def wrong(self, results_file: Path) -> int:
-        """Accumulators in a file of results that differ from NumPy's product."""
+        """Return the accumulators in a file of results that differ from NumPy's product."""
         outputs = results_of(self.parameters, results_file.read_text()).outputs(BITS)
         ends = np.cumsum([job.vector_count for job in self.plan.jobs])
         accumulators = mapper.assemble(self.plan, np.split(outputs, ends[:-1]))
@@ -89,7 +89,7 @@ class SimulationSpeed:
 
     @property
     def ratios(self) -> list[float]:
-        """Of each run under cocotb to the bare one beside it, by wall clock."""
+        """Ratio of each run under cocotb to the bare one beside it, by wall clock."""
         return [a / b for a, b in zip(self.cocotb, self.bare, strict=True)]
 
     @property

@@ -1,4 +1,4 @@
-"""What happens inside a cell from one cycle to the next, and which table has its energy.
+"""Events inside a cell from one cycle to the next, and the tables of their energy.
 
 A cell is seen in two cycles that follow each other: ``before`` the clock's edge and ``after`` it.
 Without delays all inputs of a cell change at once, where a library's tables have one input change
@@ -79,15 +79,21 @@ class CellEvents:
         return len(self.leakage)
 
 
+_Values = dict[str, np.ndarray]
+"""Value of each input and output in every change."""
+
+
 def cell_events(cell: Cell) -> CellEvents:
-    """Events of a combinational cell, a flip-flop or a clock gate."""
+    """Return the events of a combinational cell, a flip-flop or a clock gate."""
     view = _Clocked(cell) if cell.sequential else _Combinational(cell)
     events = tuple(event for event in view.events() if event.weights.any())
     return CellEvents(view.inputs, view.stored, view.clock, events, view.leakage())
 
 
-def _moments(inputs: list[str], *, clocked: bool) -> tuple[dict, dict, np.ndarray]:
-    """Values of the inputs before and after, and whether the clock ticks, in every change."""
+def _moments(inputs: list[str], *, clocked: bool) -> tuple[_Values, _Values, np.ndarray]:
+    """Return the values of the inputs before and after, and whether the clock ticks, in every
+    change.
+    """
     size = len(inputs)
     change = np.arange(2 ** (2 * size + clocked))
     before = {name: (change >> j & 1).astype(bool) for j, name in enumerate(inputs)}
@@ -97,7 +103,7 @@ def _moments(inputs: list[str], *, clocked: bool) -> tuple[dict, dict, np.ndarra
 
 
 def _holds(condition: str, values: Mapping[str, np.ndarray], size: int) -> np.ndarray:
-    """Where a ``when`` holds; where there is none, always."""
+    """Return where a ``when`` holds; where there is none, always."""
     ones = np.ones(size, bool)
     if not condition:
         return ones
@@ -105,7 +111,7 @@ def _holds(condition: str, values: Mapping[str, np.ndarray], size: int) -> np.nd
 
 
 def _edge_tables(power: Power) -> dict[bool, Table]:
-    """Tables of a pin that rises, and of one that falls."""
+    """Return the tables of a pin that rises, and of one that falls."""
     both = power.tables.get("power")
     found = {
         True: power.tables.get("rise_power", both),
@@ -115,8 +121,8 @@ def _edge_tables(power: Power) -> dict[bool, Table]:
 
 
 def _by_supply(powers: Iterable[Power], rises: bool) -> Iterator[list[Power]]:
-    """Groups that have a table of an edge, supply by supply."""
-    supplies = {}
+    """Yield the groups that have a table of an edge, supply by supply."""
+    supplies: dict[str, list[Power]] = {}
     for power in powers:
         if rises in _edge_tables(power):
             supplies.setdefault(power.supply, []).append(power)
@@ -137,7 +143,8 @@ def _applying(
         holds = np.array([_holds(group.when, values, size) for group in groups], float)
         for chosen in (holds * conditional[:, None], holds * ~conditional[:, None]):
             share = np.where(share.any(0), share, chosen)
-    return share / np.maximum(share.sum(axis=0), 1)
+    shared: np.ndarray = share / np.maximum(share.sum(axis=0), 1)
+    return shared
 
 
 class _Combinational:
@@ -154,7 +161,8 @@ class _Combinational:
             values.update(outputs)
 
     def toggles(self, pin: str) -> np.ndarray:
-        return self.before[pin] != self.after[pin]
+        toggles: np.ndarray = self.before[pin] != self.after[pin]
+        return toggles
 
     def events(self) -> Iterator[Event]:
         for pin in self.cell.inputs:
@@ -171,7 +179,7 @@ class _Combinational:
                     yield from self._output_events(pin, powers, rises)
 
     def _output_events(self, output: Pin, powers: list[Power], rises: bool) -> Iterator[Event]:
-        """Events of an output's edge by the groups of one supply."""
+        """Yield the events of an output's edge by the groups of one supply."""
         toggles = self.toggles(output.name) & (self.after[output.name] == rises)
         unrelated = [power for power in powers if not power.related_pin]
         arcs, shares = {}, {}
@@ -278,10 +286,10 @@ class _Clocked:
 
 
 def _leakage(cell: Cell, phases: list[Mapping[str, np.ndarray]], size: int) -> np.ndarray:
-    """NW in each change: what the library has for the state of each supply, added, or the cell's
-    own figure in a state that it names for none.
+    """Return the nW in each change: what the library has for the state of each supply, added, or
+    the cell's own figure in a state that it names for none.
     """
-    supplies = {}
+    supplies: dict[str, list[Leakage]] = {}
     for leakage in cell.leakages:
         supplies.setdefault(leakage.supply, []).append(leakage)
     total = np.zeros(size)

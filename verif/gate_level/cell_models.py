@@ -16,18 +16,18 @@ class CellModelError(ValueError):
 class _Verilog(str):
     """An expression, with the operators of the functions of liberty files."""
 
-    def __and__(self, other):
+    def __and__(self, other: str) -> "_Verilog":
         return _Verilog(f"({self} & {other})")
 
-    def __or__(self, other):
+    def __or__(self, other: str) -> "_Verilog":
         return _Verilog(f"({self} | {other})")
 
-    def __xor__(self, other):
+    def __xor__(self, other: str) -> "_Verilog":
         return _Verilog(f"({self} ^ {other})")
 
 
 def cell_models(library: Library, cells: Iterable[str]) -> str:
-    """Verilog modules of some of a library's cells, without delays.
+    """Return Verilog modules of some of a library's cells, without delays.
 
     Flip-flops and clock gates are those on a rising clock. A clock gate's latch follows its enable
     while the clock is low; the liberty file tells its behaviour by a keyword, not by a function.
@@ -55,7 +55,7 @@ def _module(library: Library, name: str) -> str:
 
 
 def cell_expressions(cell: Cell) -> dict[str, str]:
-    """Verilog expressions of a cell's behaviour.
+    """Return Verilog expressions of a cell's behaviour.
 
     Each output's has its own name; a flip-flop has ``clock`` and ``next``, what it takes, and its
     outputs are functions of its state's name; a clock gate has ``clock`` and ``enable``.
@@ -66,7 +66,7 @@ def cell_expressions(cell: Cell) -> dict[str, str]:
         If the cell is of a kind, or a pin of a function, that is not understood.
     """
     values = {pin.name: _Verilog(pin.name) for pin in cell.inputs}
-    found = {}
+    found: dict[str, str] = {}
     if cell.sequential == "ff":
         stored, inverted = cell.state
         found["clock"] = _expression(cell.clocked_on, values)
@@ -109,4 +109,5 @@ def _function(pin: Pin, values: dict[str, _Verilog]) -> _Verilog:
 
 
 def _expression(text: str, values: dict[str, _Verilog]) -> _Verilog:
-    return evaluate(text, {**values, "0": _Verilog("1'b0"), "1": _Verilog("1'b1")})
+    expression: _Verilog = evaluate(text, {**values, "0": _Verilog("1'b0"), "1": _Verilog("1'b1")})
+    return expression

@@ -1,11 +1,11 @@
 """Cells of a mapped netlist by the class of the nets that they drive."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.net_classes import NetClass, named_nets
-from adq.verif.synthesis.netlist import Net, Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["CellClasses"]
 
@@ -43,7 +43,7 @@ class CellClasses:
                     self.fan_in[cell_class].add(found)
 
     def _owners(self) -> dict[Net, NetClass]:
-        """Class of each net that has a name and is no input."""
+        """Return the class of each net that has a name and is no input."""
         inputs = {
             net
             for direction, nets in self.netlist.ports.values()
@@ -61,7 +61,7 @@ class CellClasses:
         instances = self.netlist.instances
         pins = {name: cell.pins for name, cell in self.library.cells.items()}
 
-        def nets(instance, direction: str) -> list[Net]:
+        def nets(instance: Instance, direction: str) -> list[Net]:
             return [
                 net
                 for pin, net in instance.pins.items()
@@ -70,12 +70,12 @@ class CellClasses:
 
         found: dict[int, NetClass] = {}
         self.driven_by: dict[Net, NetClass] = {}
-        sinks = defaultdict(list)
+        sinks: dict[Net, list[int]] = defaultdict(list)
         for number, instance in enumerate(instances):
             for net in nets(instance, "input"):
                 sinks[net].append(number)
 
-        def settle(number: int, name: str):
+        def settle(number: int, name: str) -> None:
             found[number] = NetClass(instances[number].block, name)
             for net in nets(instances[number], "output"):
                 self.driven_by[net] = found[number]
@@ -100,13 +100,19 @@ class CellClasses:
             waiting = list(reversed(still))
         return [found[number] for number in range(len(instances))]
 
-    def _neighbour(self, instance, nets, sinks, found: Mapping[int, NetClass]) -> str | None:
+    def _neighbour(
+        self,
+        instance: Instance,
+        nets: Callable[[Instance, str], list[Net]],
+        sinks: Mapping[Net, list[int]],
+        found: Mapping[int, NetClass],
+    ) -> str | None:
         """Name of the class of a cell that drives no named net, where it is known by now."""
         if self._is_buffer(instance):
             [before] = nets(instance, "input")
-            known = self.owner.get(before) or self.driven_by.get(before)
-            if known is not None and known.block == instance.block:
-                return known.name
+            in_front = self.owner.get(before) or self.driven_by.get(before)
+            if in_front is not None and in_front.block == instance.block:
+                return in_front.name
         known = [
             found[number]
             for net in nets(instance, "output")
@@ -116,7 +122,7 @@ class CellClasses:
         own = [each for each in known if each.block == instance.block]
         return min(own).name if own else None
 
-    def _is_buffer(self, instance) -> bool:
+    def _is_buffer(self, instance: Instance) -> bool:
         cell = self.library.cells[instance.cell]
         return (
             not cell.sequential
@@ -125,7 +131,7 @@ class CellClasses:
         )
 
     def sums(self, by_cell: Mapping[int, float]) -> dict[NetClass, float]:
-        """Sums over the cells of each class."""
+        """Return the sums over the cells of each class."""
         sums: dict[NetClass, float] = {}
         for number, value in by_cell.items():
             sums[self.of_cells[number]] = sums.get(self.of_cells[number], 0.0) + value

@@ -12,6 +12,8 @@ drives more flip-flops than it may.
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.synthesis.netlist import Netlist
@@ -67,7 +69,7 @@ def estimate_clock_tree(netlist: Netlist, library: Library, *, clock: str) -> Cl
         if net == root
     ]
     slew = TimingGraph(netlist, library).clock_slew
-    wire = float(library.wire_load.length(FANOUT)) * library.wire_load.capacitance
+    wire = float(library.wire_load.length(np.array(FANOUT))) * library.wire_load.capacitance
     buffer, source, output = _buffer(library, FANOUT * max(pins, default=0.0) + wire)
     levels = []
     left = len(pins)
@@ -88,7 +90,7 @@ def estimate_clock_tree(netlist: Netlist, library: Library, *, clock: str) -> Cl
 
 
 def _buffer(library: Library, load: float) -> tuple[Cell, str, str]:
-    """The smallest buffer that may drive a load, its input and its output."""
+    """Return the smallest buffer that may drive a load, its input and its output."""
     for cell in sorted(library.cells.values(), key=lambda cell: cell.area):
         if cell.sequential or not cell.usable or len(cell.inputs) != 1 or len(cell.outputs) != 1:
             continue
@@ -99,7 +101,7 @@ def _buffer(library: Library, load: float) -> tuple[Cell, str, str]:
 
 
 def _inside(cell: Cell, output: str, slew: float, load: float) -> float:
-    """FJ inside a buffer that rises and falls."""
+    """Return the fJ inside a buffer that rises and falls."""
     total = 0.0
     for power in cell.pins[output].powers:
         both = power.tables.get("power")

@@ -9,10 +9,11 @@ the value that the recording has there: glitches are all that differs.
 import ctypes
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from adq.golden.files.directory import scratch_directory
 from adq.verif.gate_level.power import PowerModel
@@ -20,7 +21,7 @@ from adq.verif.gate_level.switching import CellKind, Switching, SwitchingError
 from adq.verif.liberty.functions import truth_table
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import SimulationError
-from adq.verif.synthesis.timing import TimingGraph
+from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["FEMTOSECONDS", "EventCounts", "EventSimulation", "arc_delays", "source_delays"]
 
@@ -37,7 +38,7 @@ MOST_INPUTS = 6
 
 @dataclass
 class EventCounts:
-    """What happened in some cycles.
+    """Toggles and energy of some cycles.
 
     Attributes
     ----------
@@ -53,8 +54,8 @@ class EventCounts:
     settled_ns: float
 
 
-def spread(number: np.ndarray | int) -> np.ndarray | int:
-    """Femtoseconds that are added to a delay, from the number of its arc."""
+def spread(number: int) -> int:
+    """Return the femtoseconds that are added to a delay, from the number of its arc."""
     return 1 + number * 7919 % SPREAD
 
 
@@ -76,16 +77,16 @@ def arc_delays(switching: Switching) -> dict[tuple[int, str, str], tuple[int, in
     ):
         key = owner, source // 2, target // 2, target % 2
         longest[key] = max(delay, longest.get(key, 0.0))
-    found = {}
+    found: dict[tuple[int, str, str], tuple[int, int]] = {}
     for number, instance in enumerate(switching.netlist.instances):
         cell = switching.library.cells[instance.cell]
         if cell.sequential:
             continue
         for output in cell.outputs:
-            target = graph.number[instance.pins[output.name]]
+            target = graph.net_on(instance, output.name)
             for pin in cell.inputs:
-                source = graph.number.get(instance.pins[pin.name])
-                if source is None:
+                source = graph.net_on(instance, pin.name)
+                if source < 0:
                     continue
                 rise, fall = (longest.get((number, source, target, edge), 0.0) for edge in (0, 1))
                 more = spread(len(found))
@@ -115,7 +116,7 @@ def source_delays(switching: Switching) -> dict[int, tuple[int, int]]:
         if not switching.library.cells[instance.cell].sequential
     }
     clocks = set(switching.clocks)
-    found = {}
+    found: dict[int, tuple[int, int]] = {}
     for net in switching.nets:
         if net in driven or net in clocks:
             continue
@@ -128,7 +129,7 @@ def source_delays(switching: Switching) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _timing(switching: Switching):
+def _timing(switching: Switching) -> tuple[Timing, TimingGraph]:
     timing = TimingGraph(switching.netlist, switching.library).analyse()
     return timing, timing.graph
 
@@ -203,8 +204,8 @@ class EventSimulation:
         by_instance[self._instances] = energy
         return EventCounts(toggles, by_instance, settled)
 
-    def _keep(self, values, kind=np.int64) -> ctypes.c_void_p:
-        """Pointer to an array that lives as long as the simulation."""
+    def _keep(self, values: npt.ArrayLike, kind: npt.DTypeLike = np.int64) -> ctypes.c_void_p:
+        """Return pointer to an array that lives as long as the simulation."""
         self._kept.append(np.ascontiguousarray(values, kind))
         return _pointer(self._kept[-1])
 
@@ -214,11 +215,11 @@ class EventSimulation:
         row = switching.row
         arcs = arc_delays(switching)
         sources = source_delays(switching)
-        cells = _Columns(
-            "inputs", "first_output", "pin_energies", "clock", "stored", "inverted", "ones"
-        )
-        outputs = _Columns("cell", "net", "delays", "energies", "function")
-        order, delays, output_energy, pin_energy = [], [], [], []
+        cells, outputs = _Cells(), _Outputs()
+        order: list[int] = []
+        delays: list[tuple[int, int]] = []
+        output_energy: list[np.ndarray] = []
+        pin_energy: list[np.ndarray] = []
         delay_count = output_count = pin_count = 0
         fanout: list[list[int]] = [[] for _ in switching.nets]
         for kind, energies in zip(switching.kinds, self.power.energies, strict=True):
@@ -236,14 +237,14 @@ class EventSimulation:
                 here = len(order)
                 order.append(number)
                 stored = kind.events.stored
-                cells.add(
-                    inputs=len(pins),
-                    first_output=len(outputs),
-                    pin_energies=pin_count,
-                    clock=int(kind.clocks[place]) if kind.events.clock else -1,
-                    stored=row[instance.pins[stored[0]]] if stored else -1,
-                    inverted=bool(stored and stored[1]),
-                    ones=sum((instance.pins[pin] == "1") << i for i, pin in enumerate(pins)),
+                cells.inputs.append(len(pins))
+                cells.first_output.append(len(outputs.cell))
+                cells.pin_energies.append(pin_count)
+                cells.clock.append(int(kind.clocks[place]) if kind.events.clock else -1)
+                cells.stored.append(row[instance.pins[stored[0]]] if stored else -1)
+                cells.inverted.append(bool(stored and stored[1]))
+                cells.ones.append(
+                    sum((instance.pins[pin] == "1") << i for i, pin in enumerate(pins))
                 )
                 pin_energy.append(pin_tables[place])
                 pin_count += pin_tables[place].size
@@ -252,18 +253,16 @@ class EventSimulation:
                     if net >= 0:
                         fanout[net].append(here << 4 | position)
                 for name, function in functions.items():
-                    outputs.add(
-                        cell=here,
-                        net=row[instance.pins[name]],
-                        delays=delay_count,
-                        energies=output_count,
-                        function=function,
-                    )
+                    outputs.cell.append(here)
+                    outputs.net.append(row[instance.pins[name]])
+                    outputs.delays.append(delay_count)
+                    outputs.energies.append(output_count)
+                    outputs.function.append(function)
                     delays += [arcs.get((number, pin, name), (0, 0)) for pin in pins]
                     delay_count += 2 * len(pins)
                     output_energy.append(output_tables[name][place])
                     output_count += output_tables[name][place].size
-        cells.first_output.append(len(outputs))
+        cells.first_output.append(len(outputs.cell))
         self._instances = np.array(order)
         compared = np.ones(len(switching.nets), np.uint8)
         compared[[row[net] for net in switching.clocks]] = 0
@@ -271,7 +270,7 @@ class EventSimulation:
         return _Design(
             nets=len(switching.nets),
             cells=len(order),
-            outputs=len(outputs),
+            outputs=len(outputs.cell),
             sources=len(sources),
             row_bytes=0,
             cell_inputs=self._keep(cells.inputs),
@@ -299,9 +298,9 @@ class EventSimulation:
 
 
 def _energies(kind: CellKind, energies: np.ndarray, output: str) -> np.ndarray:
-    """FJ of each instance where one input alone changes: of the input pin itself, or, with
-    ``output``, inside the cell as that output follows; (instances, pins, states), the state being
-    the one that was reached, and of a clocked cell once for its clock low and once for high.
+    """Return the fJ of each instance where one input alone changes: of the input pin itself, or,
+    with ``output``, inside the cell as that output follows; (instances, pins, states), the state
+    being the one that was reached, and of a clocked cell once for its clock low and once for high.
     """
     events = kind.events
     size = 2 ** len(events.inputs)
@@ -316,20 +315,28 @@ def _energies(kind: CellKind, energies: np.ndarray, output: str) -> np.ndarray:
     return found.reshape(len(found), -1)
 
 
-class _Columns:
-    """Lists that grow together."""
+@dataclass
+class _Cells:
+    """Columns of ``Design`` with an entry a cell."""
 
-    def __init__(self, *names: str):
-        self._names = names
-        for name in names:
-            setattr(self, name, [])
+    inputs: list[int] = field(default_factory=list)
+    first_output: list[int] = field(default_factory=list)
+    pin_energies: list[int] = field(default_factory=list)
+    clock: list[int] = field(default_factory=list)
+    stored: list[int] = field(default_factory=list)
+    inverted: list[bool] = field(default_factory=list)
+    ones: list[int] = field(default_factory=list)
 
-    def add(self, **values) -> None:
-        for name in self._names:
-            getattr(self, name).append(values[name])
 
-    def __len__(self) -> int:
-        return len(getattr(self, self._names[0]))
+@dataclass
+class _Outputs:
+    """Columns of ``Design`` with an entry an output of a combinational cell."""
+
+    cell: list[int] = field(default_factory=list)
+    net: list[int] = field(default_factory=list)
+    delays: list[int] = field(default_factory=list)
+    energies: list[int] = field(default_factory=list)
+    function: list[int] = field(default_factory=list)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
@@ -372,7 +379,7 @@ class _Outcome(ctypes.Structure):
 
 
 def _compiled(cache: Path) -> Path:
-    """Shared library of the simulator; compiled once."""
+    """Return the shared library of the simulator; compiled once."""
     source = Path(__file__).with_name("event_simulation.cpp")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     library = cache.resolve() / f"event-simulation-{digest}.so"
@@ -380,7 +387,16 @@ def _compiled(cache: Path) -> Path:
         return library
     with scratch_directory(cache, library.name) as scratch:
         made = scratch / library.name
-        command = ["c++", "-O2", "-std=c++17", "-shared", "-fPIC", source, "-o", made]
+        command: list[str | Path | int] = [
+            "c++",
+            "-O2",
+            "-std=c++17",
+            "-shared",
+            "-fPIC",
+            source,
+            "-o",
+            made,
+        ]
         compiled = run_to_end(command)
         if compiled.returncode:
             reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]

@@ -40,7 +40,7 @@ class GlitchEnergy:
 def glitch_energy(
     simulation: EventSimulation, recording: np.ndarray, spans: Iterable[tuple[int, int]]
 ) -> GlitchEnergy:
-    """Energy of some cycles of a recording, simulated again with delays.
+    """Return the energy of some cycles of a recording, simulated again with delays.
 
     Clocks, outputs of flip-flops and what happens inside their clocked parts are the same; nets
     and the inside of combinational cells take what they do with delays, and so do data pins.

@@ -17,6 +17,7 @@ from adq.verif.gate_level.switching import Switching
 from adq.verif.liberty.cells import Cell
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import SimulationError
+from adq.verif.synthesis.netlist import wired
 
 __all__ = ["ICARUS", "icarus_toggles", "icarus_version"]
 
@@ -24,7 +25,7 @@ ICARUS = "iverilog"
 
 
 def icarus_version() -> str | None:
-    """Version of the Icarus Verilog on this machine, or None where there is none."""
+    """Return the version of the Icarus Verilog on this machine, or None where there is none."""
     if shutil.which(ICARUS) is None or shutil.which("vvp") is None:
         return None
     text = run_to_end([ICARUS, "-V"]).stdout
@@ -35,7 +36,7 @@ def icarus_version() -> str | None:
 def icarus_toggles(
     switching: Switching, recording: np.ndarray, *, first: int, period: float, directory: Path
 ) -> np.ndarray:
-    """Toggles of each net from edge ``first`` to the recording's end, by Icarus Verilog.
+    """Return the toggles of each net from edge ``first`` to the recording's end, by Icarus Verilog.
 
     The inputs of the recording are played from its first cycle on; registers start at 0 and settle
     before ``first``. Clocks' toggles are not counted.
@@ -54,10 +55,10 @@ def icarus_toggles(
         raise SimulationError(f"{ICARUS} is not on this machine: sudo apt-get install iverilog")
     directory.mkdir(parents=True, exist_ok=True)
     inputs = [
-        net
-        for name, (direction, bits) in switching.netlist.ports.items()
+        wired(net)
+        for direction, nets in switching.netlist.ports.values()
         if direction == "input"
-        for net in bits
+        for net in nets
         if net != switching.clocks[0]
     ]
     rows = [switching.row[net] for net in inputs]
@@ -88,7 +89,7 @@ def icarus_toggles(
 def _verilog(
     switching: Switching, inputs: list[int], *, cycles: int, first: int, period: float
 ) -> Iterator[str]:
-    """The netlist with delays, its cells, and the bench."""
+    """Yield the netlist with delays, its cells, and the bench."""
     netlist, library = switching.netlist, switching.library
     words = netlist.net_words()
     arcs, sources = arc_delays(switching), source_delays(switching)
@@ -116,10 +117,10 @@ def _verilog(
         yield f"  assign #({rise}, {fall}) {words[net]} = now[{place}];"
     for number, instance in enumerate(netlist.instances):
         cell = library.cells[instance.cell]
-        values = []
+        values: list[int] = []
         for output in cell.outputs:
             if cell.sequential == "ff":
-                values += sources[instance.pins[output.name]]
+                values += sources[wired(instance.pins[output.name])]
             elif not cell.sequential:
                 for pin in cell.inputs:
                     values += arcs.get((number, pin.name, output.name), (1, 1))
@@ -149,8 +150,8 @@ def _verilog(
 
 
 def _cell(cell: Cell) -> Iterator[str]:
-    """Module of a cell with delays as parameters: of each output, falling and rising; of a
-    combinational one from each input.
+    """Yield the module of a cell with delays as parameters: of each output, falling and rising; of
+    a combinational one from each input.
     """
     expressions = cell_expressions(cell)
     pins = [pin.name for pin in cell.inputs]
@@ -195,7 +196,9 @@ def _directions(cell: Cell) -> Iterator[str]:
 
 
 def _changes(path: Path) -> Iterator[tuple[str, int]]:
-    """Changes of every bit in a value change dump, but for the values that it begins with."""
+    """Yield the changes of every bit in a value change dump, but for the values that it begins
+    with.
+    """
     names: dict[str, list[str]] = {}
     values: dict[str, str] = {}
     counts: dict[str, list[int]] = {}

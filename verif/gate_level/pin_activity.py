@@ -1,13 +1,14 @@
-"""What every pin of a netlist did, for power analyzers: SAIF, instance by instance."""
+"""Activity of every pin of a netlist, for power analyzers: SAIF, instance by instance."""
 
 from adq.verif.gate_level.switching import Counts, Switching
 from adq.verif.simulation.saif import NetActivity, Saif
+from adq.verif.synthesis.netlist import Net
 
 __all__ = ["pin_activity"]
 
 
 def pin_activity(switching: Switching, counts: Counts, *, period_ns: float) -> Saif:
-    """Every pin of every instance, and the bits of every port, over the cycles counted.
+    """Return every pin of every instance, and the bits of every port, over the cycles counted.
 
     Analyzers look pins up below their instance, not nets. In picoseconds, since a clock is high for
     half of its period.
@@ -16,14 +17,14 @@ def pin_activity(switching: Switching, counts: Counts, *, period_ns: float) -> S
     clocks = {switching.row[net] for net in switching.clocks}
     duration = counts.cycles * period
 
-    def activity(net) -> NetActivity:
+    def activity(net: Net) -> NetActivity:
         if not isinstance(net, int):
             return NetActivity(duration if net == "1" else 0, 0)
         row = switching.row[net]
         high = int(counts.ones[row]) * period // (2 if row in clocks else 1)
         return NetActivity(high, int(counts.toggles[row]))
 
-    nets = {}
+    nets: dict[tuple[str, ...], NetActivity] = {}
     for name, (_, bits) in switching.netlist.ports.items():
         for index, net in enumerate(bits):
             nets[(f"{name}[{index}]" if len(bits) > 1 else name,)] = activity(net)

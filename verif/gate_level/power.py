@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.verif.gate_level.switching import CellKind, Counts, Switching
-from adq.verif.synthesis.timing import TimingGraph
+from adq.verif.synthesis.netlist import Net
+from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["CellEnergy", "Energy", "PowerModel"]
 
@@ -38,7 +39,7 @@ class Energy:
     leakage: float
 
     def block(self, block: str) -> float:
-        """FJ of a block."""
+        """Return the fJ of a block."""
         parts = (self.internal, self.switching, self.clock)
         return sum(part.get(block, 0.0) for part in parts)
 
@@ -95,8 +96,8 @@ class PowerModel:
         self.energies = [self._energies(kind, timing) for kind in switching.kinds]
         self._own_nets()
 
-    def _own_nets(self):
-        """The cell that pays for each net: its driver, or -1 for input ports."""
+    def _own_nets(self) -> None:
+        """Find the cell that pays for each net: its driver, or -1 for input ports."""
         switching = self.switching
         library = switching.library
         self.driver = np.full(len(switching.nets), -1)
@@ -106,29 +107,29 @@ class PowerModel:
                 if isinstance(net, int):
                     self.driver[switching.row[net]] = number
 
-    def _energies(self, kind: CellKind, timing) -> np.ndarray:
-        """FJ of each event of each instance: (instances, events)."""
+    def _energies(self, kind: CellKind, timing: Timing) -> np.ndarray:
+        """Return the fJ of each event of each instance: (instances, events)."""
         graph = timing.graph
         instances = self.switching.netlist.instances
         found = np.zeros((len(kind.instances), len(kind.events.events)))
         clocks = set(self.switching.clocks)
 
-        def slew(net, rises: bool) -> float:
-            if net in clocks or net not in graph.number:
+        def slew(net: Net, rises: bool) -> float:
+            if isinstance(net, str) or net in clocks or net not in graph.number:
                 return graph.clock_slew
-            return timing.slew[2 * graph.number[net] + (not rises)]
+            return float(timing.slew[2 * graph.number[net] + (not rises)])
 
         for number, event in enumerate(kind.events.events):
             pins = [instances[i].pins for i in kind.instances]
             point = {"slew": np.array([slew(p[event.input_pin], event.input_rises) for p in pins])}
             if event.output_pin:
-                nets = [graph.number.get(p.get(event.output_pin), -1) for p in pins]
+                nets = [graph.net_on(instances[i], event.output_pin) for i in kind.instances]
                 point["load"] = np.array([timing.load[net] if net >= 0 else 0.0 for net in nets])
             found[:, number] = event.table.at(**point)
         return found
 
     def of_cells(self, counts: Counts) -> "CellEnergy":
-        """Energy of what was counted, cell by cell."""
+        """Return the energy of what was counted, cell by cell."""
         internal, clock, switching = np.zeros((3, len(self.blocks)))
         leakage = 0.0
         for kind, energies, changes in zip(
@@ -136,11 +137,11 @@ class PowerModel:
         ):
             events = kind.events.events
             for of_clock, into in ((False, internal), (True, clock)):
-                chosen = [i for i, event in enumerate(events) if event.clock == of_clock]
-                if not chosen:
+                own = [i for i, event in enumerate(events) if event.clock == of_clock]
+                if not own:
                     continue
-                weights = np.array([events[i].weights for i in chosen]).T
-                into[kind.instances] += ((changes @ weights) * energies[:, chosen]).sum(axis=1)
+                weights = np.array([events[i].weights for i in own]).T
+                into[kind.instances] += ((changes @ weights) * energies[:, own]).sum(axis=1)
             leakage += float((changes @ kind.events.leakage).sum()) / counts.cycles
         spent = counts.toggles * self.load * self.voltage**2 / 2
         clocks = np.isin(
@@ -164,14 +165,21 @@ class PowerModel:
         return found
 
     def energy(self, counts: Counts) -> Energy:
-        """Energy of what was counted."""
+        """Return the energy of what was counted."""
         found = self.of_cells(counts)
-        sums = [self._by_block(part) for part in (found.internal, found.switching, found.clock)]
-        sums[2][CLOCK] = sums[2].get(CLOCK, 0.0) + found.root
-        return Energy(counts.cycles, *sums, found.outside, found.leakage)
+        clock = self._by_block(found.clock)
+        clock[CLOCK] = clock.get(CLOCK, 0.0) + found.root
+        return Energy(
+            cycles=counts.cycles,
+            internal=self._by_block(found.internal),
+            switching=self._by_block(found.switching),
+            clock=clock,
+            outside=found.outside,
+            leakage=found.leakage,
+        )
 
     def _by_block(self, energies: np.ndarray) -> dict[str, float]:
-        """Sums over the cells of each block that takes something."""
+        """Return the sums over the cells of each block that takes something."""
         sums: dict[str, float] = {}
         for block, energy in zip(self.blocks, energies.tolist(), strict=True):
             if energy:

@@ -16,12 +16,12 @@ WORD = 32
 
 
 def recorded_nets(netlist: Netlist) -> list[int]:
-    """Nets in the order in which they are recorded: all of them, once."""
+    """Return the nets in the order in which they are recorded: all of them, once."""
     return list(dict.fromkeys(netlist.nets()))
 
 
 def simulation_sources(netlist: Netlist, library: Library, *, clock: str) -> dict[str, str]:
-    """Verilog files of a netlist that records itself, and of its cells.
+    """Return Verilog files of a netlist that records itself, and of its cells.
 
     The top module is named as the netlist, with the ports that the tile's harness has more:
     ``switching``, which is 0, ``dump``, which does nothing, and ``window``, which is recorded

@@ -13,7 +13,7 @@ from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.netlist import Instance, Net, Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist, wired
 
 __all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]
 
@@ -26,7 +26,8 @@ class SwitchingError(ValueError):
 
 
 def read_recording(path: Path, nets: int) -> np.ndarray:
-    """Values of nets, as a simulation left them: uint8 of shape (cycles, bytes of all nets).
+    """Return the values of nets, as a simulation left them: uint8 of shape (cycles, bytes of all
+    nets).
 
     Raises
     ------
@@ -63,7 +64,7 @@ class CellKind:
 
 @dataclass
 class Counts:
-    """What happened in some cycles.
+    """Changes of cells and toggles of nets in some cycles.
 
     Attributes
     ----------
@@ -107,24 +108,26 @@ class Switching:
     def __init__(self, netlist: Netlist, library: Library, *, clock: str):
         self.netlist, self.library = netlist, library
         self.nets = recorded_nets(netlist)
-        self.row = {net: i for i, net in enumerate(self.nets)}
+        self.row: dict[Net, int] = {net: i for i, net in enumerate(self.nets)}
         self.row |= {"0": -1, "x": -1, "1": -2}
-        [root] = netlist.ports[clock][1]
+        root = netlist.clock_net(clock)
         self._find_clocks(root)
         self.kinds = self._kinds()
 
-    def _find_clocks(self, root: int):
-        """Clocks, each behind the one that its gate is on, and the enables of their gates."""
-        gates = defaultdict(list)  # clock in front of a gate -> gates
+    def _find_clocks(self, root: int) -> None:
+        """Find the clocks, each behind its gate's own clock, and the enables of their gates."""
+        gates: dict[Net, list[dict[str, Net]]] = defaultdict(list)  # by the clock in front of them
         for instance in self.netlist.instances:
             cell = self.library.cells[instance.cell]
             if cell.sequential == "clock_gate":
                 pins = {pin.role: instance.pins[pin.name] for pin in cell.pins.values() if pin.role}
                 gates[pins["clock"]].append(pins)
-        self.clocks, self.enables, self.parents = [root], [()], [-1]
+        self.clocks: list[int] = [root]
+        self.enables: list[tuple[int, ...]] = [()]
+        self.parents = [-1]
         for parent, net in enumerate(self.clocks):  # grows as gates behind gates are found
-            for pins in gates.pop(net, ()):
-                self.clocks.append(pins["output"])
+            for pins in gates.pop(net, []):
+                self.clocks.append(wired(pins["output"]))
                 self.parents.append(parent)
                 self.enables.append(
                     tuple(self.row[pins[role]] for role in ("enable", "test") if role in pins)
@@ -133,10 +136,10 @@ class Switching:
             raise SwitchingError(
                 f"{self.netlist.name}: {len(gates)} clocks come out of other cells than clock gates"
             )
-        self.clock_number = {net: i for i, net in enumerate(self.clocks)}
+        self.clock_number: dict[Net, int] = {net: i for i, net in enumerate(self.clocks)}
 
     def _kinds(self) -> list[CellKind]:
-        members = defaultdict(list)
+        members: dict[str, list[tuple[int, Instance]]] = defaultdict(list)
         for number, instance in enumerate(self.netlist.instances):
             members[instance.cell].append((number, instance))
         kinds = []
@@ -159,7 +162,7 @@ class Switching:
             )
         return kinds
 
-    def _check_tied(self, cell: Cell, instance: Instance):
+    def _check_tied(self, cell: Cell, instance: Instance) -> None:
         """Make sure that the reset and the set of a flip-flop never act: they are not counted."""
         for pin, value in (cell.tied or {}).items():
             if cell.sequential == "ff" and instance.pins.get(pin) != str(int(value)):
@@ -172,11 +175,8 @@ class Switching:
         pins = events.inputs[:-1] if events.stored else events.inputs
         rows = [self.row[instance.pins[pin]] for pin in pins]
         if events.stored:
-            rows.append(self.row[self._state_net(events, instance)])
+            rows.append(self.row[instance.pins[events.stored[0]]])
         return rows
-
-    def _state_net(self, events: CellEvents, instance: Instance) -> Net:
-        return instance.pins[events.stored[0]]
 
     def _clock(self, events: CellEvents, instance: Instance) -> int:
         if not events.clock:
@@ -217,7 +217,9 @@ class Switching:
         )
 
     def ticks(self, recording: np.ndarray) -> np.ndarray:
-        """Whether each clock ticks at each edge of a recording: uint8 of shape (clocks, edges)."""
+        """Return whether each clock ticks at each edge of a recording: uint8 of shape (clocks,
+        edges).
+        """
         return self._ticks(self._values(recording))
 
     def _ticks(self, values: np.ndarray) -> np.ndarray:
@@ -229,7 +231,7 @@ class Switching:
         return ticks
 
     def _values(self, recording: np.ndarray) -> np.ndarray:
-        """Values of every net in every cycle, and of the constants behind them."""
+        """Return the values of every net in every cycle, and of the constants behind them."""
         bits = np.unpackbits(recording, axis=1, bitorder="little")[:, : len(self.nets)]
         values = np.zeros((len(self.nets) + 2, len(bits)), np.uint8)
         values[: len(self.nets)] = bits.T

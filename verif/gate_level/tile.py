@@ -28,7 +28,7 @@ __all__ = ["GateLevelTile", "GateRun"]
 
 @dataclass(frozen=True)
 class GateRun:
-    """What jobs took on a netlist.
+    """Counts and energy of jobs on a netlist.
 
     Attributes
     ----------
@@ -119,8 +119,8 @@ class GateLevelTile:
     def _by_class(self, counts: Sequence[Counts]) -> dict[NetClass, tuple[float, float]]:
         energies = [self.power.of_cells(each) for each in counts]
         sums: dict[NetClass, tuple[float, float]] = {}
-        data = sum(each.internal + each.switching for each in energies).tolist()
-        clock = sum(each.clock for each in energies).tolist()
+        data = np.sum([each.internal + each.switching for each in energies], axis=0).tolist()
+        clock = np.sum([each.clock for each in energies], axis=0).tolist()
         for net_class, *parts in zip(self.classes.of_cells, data, clock, strict=True):
             before = sums.get(net_class, (0.0, 0.0))
             sums[net_class] = (before[0] + parts[0], before[1] + parts[1])
@@ -142,7 +142,7 @@ class GateLevelTile:
         return recording
 
     def windows(self, recording: np.ndarray) -> dict[str, list[tuple[int, int]]]:
-        """Spans of clock edges of each window, by the harness's own word."""
+        """Return the spans of clock edges of each window, by the harness's own word."""
         place = len(self.switching.nets)
         bits = np.unpackbits(recording[:, place // 8 :], axis=1, bitorder="little")
         word = bits[:, place % 8 :][:, :WINDOW_BITS] @ (1 << np.arange(WINDOW_BITS))
@@ -155,7 +155,7 @@ class GateLevelTile:
                 found[name] = spans
         return found
 
-    def _check(self, jobs: Sequence[Job], lines: str):
+    def _check(self, jobs: Sequence[Job], lines: str) -> None:
         results = results_of(self.parameters, lines)
         first = 0
         for number, job in enumerate(jobs):

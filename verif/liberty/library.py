@@ -146,7 +146,9 @@ class _Reader:
         return float(match[1]) * prefix[match[2].lower()] / ours
 
     def _capacitance_unit(self) -> float:
-        """``capacitive_load_unit`` in fF: its arguments are a number and ``ff`` or ``pf``."""
+        """Return ``capacitive_load_unit`` in fF: its arguments are a number and ``ff`` or
+        ``pf``.
+        """
         attribute = "capacitive_load_unit"
         factor, unit = [*self.group.attributes.get(attribute, ["1", "pf"]), "", ""][:2]
         femtofarads = {"ff": 1.0, "pf": 1e3}.get(unit.lower(), 0.0)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from adq.rtl.adder_trees import ARITHMETICS, AdderTree
 from adq.rtl.parameters import TileParameters
 
 __all__ = ["adder_words", "array_toggles", "toggles"]
@@ -49,13 +50,14 @@ def array_toggles(
     ordered = np.ascontiguousarray(bits[:, :, parameters.sliced_columns])
     words = _packed(ordered).transpose(1, 0, 2)  # (R, blocks, words)
     step = max(2, CHUNK_BYTES * 8 // bits[0].size)
+    tree = ARITHMETICS[parameters.arithmetic](parameters.rows)
     for start in range(0, len(lines), step):
         # One more than are counted: the last one of those before.
         now = slice(max(0, start - 1), start + step)
         products = lines[now].T[:, :, None] * words[:, which[now]]  # (R, times, words)
         of_products += toggles(products[:, 1:] ^ products[:, :-1])
         nets: list[np.ndarray] = []
-        counts = _count(list(products), nets)
+        counts = _count(tree, list(products), nets)
         of_adders += sum(toggles(net[1:] ^ net[:-1]) for net in nets)
         of_fuser += _fuser_toggles(parameters, counts, weight_bits[now])
     return of_products, of_adders, of_fuser
@@ -67,18 +69,20 @@ def _packed(bits: np.ndarray) -> np.ndarray:
     return octets.view(next(f"u{n}" for n in (8, 4, 2) if octets.shape[-1] % n == 0))
 
 
-def _count(words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
-    """Population count as the column counter computes it, whose nets are appended to ``nets``; see
-    :func:`adq.rtl.bit_slice.count`.
+def _count(tree: AdderTree, words: list[np.ndarray], nets: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the population count as the column counter computes it, whose nets are appended to
+    ``nets``.
+
+    A carry that nothing reads is no net.
     """
-    if len(words) == 1:
-        return words
-    if len(words) == 2:
-        nets += [words[0] ^ words[1], words[0] & words[1]]
-        return nets[-2:]
-    middle = (len(words) + 1) // 2
-    low, high = _count(words[1:middle], nets), _count(words[middle:], nets)
-    return _add(high, low, words[0], len(words).bit_length(), nets)
+    words = list(words)
+    read = {number for adder in tree.adders for number in adder.inputs} | {*tree.counts}
+    for adder in tree.adders:
+        x, y, *z = (words[number] for number in adder.inputs)
+        words.append(x ^ y ^ z[0] if z else x ^ y)
+        words.append((x & y) | (z[0] & (x | y)) if z else x & y)
+        nets += [words[number] for number in (adder.total, adder.carry) if number in read]
+    return [words[number] for number in tree.counts]
 
 
 def _add(
@@ -88,8 +92,8 @@ def _add(
     width: int,
     nets: list[np.ndarray],
 ) -> list[np.ndarray]:
-    """The sum of bit slices, whose nets are appended; see :func:`adq.rtl.bit_slice.add`. The last
-    carry, which nothing reads, is no net.
+    """Return the sum of bit slices, whose nets are appended; see :func:`adq.rtl.bit_slice.add`. The
+    last carry, which nothing reads, is no net.
     """
     total: list[np.ndarray] = []
     for place in range(width):
@@ -110,7 +114,8 @@ def _add(
 def _fuser_toggles(
     parameters: TileParameters, counts: Sequence[np.ndarray], weight_bits: np.ndarray
 ) -> int:
-    """Toggles of the adders of pairs, quads and octets; see :class:`adq.rtl.shift_add.fuser.Fuser`.
+    """Return the toggles of the adders of pairs, quads and octets; see
+    :class:`adq.rtl.shift_add.fuser.Fuser`.
 
     Counts are bit slices (times, words). Here each column has words along time in their place:
     lanes then are halved as they are in the RTL, however few they are.
@@ -143,7 +148,7 @@ def _join(
     carry: np.ndarray | None,
     nets: list[np.ndarray],
 ) -> list[np.ndarray]:
-    """The low ``width`` bits of ``low + (high + carry) * 2**shift``."""
+    """Return the low ``width`` bits of ``low + (high + carry) * 2**shift``."""
     extended = high + high[-1:] * (width - shift - len(high))
     return low[:shift] + _add(low[shift:], extended, carry, width - shift, nets)
 
@@ -154,7 +159,7 @@ def _halves(words: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndar
 
 
 def _along_time(bits: np.ndarray) -> np.ndarray:
-    """Bits (times, lanes) as octets of eight times each, whose last one is repeated."""
+    """Return bits (times, lanes) as octets of eight times each, whose last one is repeated."""
     short = -len(bits) % 8
     return np.packbits(np.concatenate([bits, np.repeat(bits[-1:], short, axis=0)]), axis=0)
 

@@ -8,7 +8,7 @@ The tile is taken as it is after reset: zeros in both banks, all registers at ze
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from adq.verif.operands.array_toggles import adder_words, array_toggles, toggles
 from adq.verif.operands.bit_planes import BitPlanes
 
 if TYPE_CHECKING:
-    from adq.verif.operands.jobs import Job
+    from adq.verif.operands.jobs import Job, Jobs
 
 __all__ = ["CLASSES", "FEATURES", "features_of"]
 
@@ -97,7 +97,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 """Classes of the RTL's nets whose toggles a feature is; see ``verif/simulation/net_classes.py``."""
 
 
-def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, float]:
+def features_of(parameters: TileParameters, jobs: "Jobs") -> dict[str, float]:
     """Return the features of consecutive jobs after reset, none of whose beats waits to be offered;
     see ``FEATURES``.
     """
@@ -109,7 +109,7 @@ def features_of(parameters: TileParameters, jobs: Sequence["Job"]) -> dict[str, 
 class _Run:
     """Processes jobs in the order of the tile, and tracks the contents of its registers."""
 
-    def __init__(self, parameters: TileParameters, jobs: Sequence["Job"]):
+    def __init__(self, parameters: TileParameters, jobs: "Jobs"):
         self.parameters = parameters
         self.features = dict.fromkeys(FEATURES, 0.0)
         self.registers: dict[str, np.ndarray] = {}
@@ -261,8 +261,8 @@ class _Run:
         blocks: list[slice],
         kw: int,
     ) -> None:
-        """Sums of octets, which are held, and the adders behind their register. Planes with no bit
-        set do not get here.
+        """Compute the sums of octets, which are held, and the adders behind their register. Planes
+        with no bit set do not get here.
         """
         p = self.parameters
         octets = sums
@@ -335,7 +335,7 @@ class _Run:
         negative: np.ndarray,
         gaps: np.ndarray,
     ) -> np.ndarray:
-        """An accumulator's adder; see :class:`adq.rtl.shift_add.accumulator.Accumulator`.
+        """Return an accumulator's adder; see :class:`adq.rtl.shift_add.accumulator.Accumulator`.
 
         A plane that counts negatively enters inverted, and with a carry. At a gap the sums are
         zero, and all else stays. Returns its sums (planes, outputs), without a sign.
@@ -474,7 +474,7 @@ def _products(
 
 
 def _weight_bits(weights: np.ndarray, weight_bits: int) -> np.ndarray:
-    """Bits (blocks, R, C) of weights (blocks, R, outputs), least significant first."""
+    """Return bits (blocks, R, C) of weights (blocks, R, outputs), least significant first."""
     bits = weights[..., None] >> np.arange(weight_bits) & 1
     return bits.reshape(*weights.shape[:2], -1).astype(np.uint8)
 

@@ -1,18 +1,33 @@
 """Jobs with operands, their expected results, and the beats that carry them."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from adq.golden import mapper
+from adq.golden.files.stored_arrays import Array
 from adq.golden.im2col import WindowMatrix
 from adq.rtl.parameters import TileParameters
 
-__all__ = ["Job", "Streams", "layer_jobs", "random_job", "streams_of"]
+__all__ = [
+    "Job",
+    "Jobs",
+    "LayerJobs",
+    "Streams",
+    "layer_jobs",
+    "random_job",
+    "streams_of",
+    "write_streams",
+]
 
-SHARED_BYTES = 2**26
+STREAMS = ("jobs", "weights", "activations")
+"""Input streams of the tile."""
+
+SHARED_BYTES = 2**22
 """Activations of a layer that are kept for its next jobs."""
 
 
@@ -98,7 +113,7 @@ def random_job(
 
 
 def layer_jobs(
-    plan: mapper.LayerPlan, matrix: np.ndarray | WindowMatrix, weights: np.ndarray
+    plan: mapper.LayerPlan, matrix: Array | WindowMatrix, weights: np.ndarray
 ) -> Iterator[Job]:
     """Yield the jobs of a layer whose operands are ``matrix`` (vectors, rows) and ``weights``
     (rows, outputs); see :func:`adq.golden.mapper.operands`.
@@ -130,6 +145,33 @@ def layer_jobs(
 
 
 @dataclass(frozen=True)
+class LayerJobs:
+    """Jobs of a layer, formed anew each time they are gone through: their operands can be larger
+    than the memory. See ``layer_jobs``.
+    """
+
+    plan: mapper.LayerPlan
+    matrix: Array | WindowMatrix
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.plan.jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        return layer_jobs(self.plan, self.matrix, self.weights)
+
+
+class Jobs(Protocol):
+    """Jobs that can be gone through several times."""
+
+    def __len__(self) -> int:
+        """Return the number of jobs."""
+
+    def __iter__(self) -> Iterator[Job]:
+        """Go through the jobs in order."""
+
+
+@dataclass(frozen=True)
 class Streams:
     """Input streams that the harness plays.
 
@@ -151,34 +193,64 @@ class Streams:
 
     def write(self, directory: Path) -> None:
         """Write the files that the harness reads."""
-        for name in ("jobs", "weights", "activations"):
+        for name in STREAMS:
             self.write_stream(name, directory)
 
     def write_stream(self, name: str, directory: Path) -> None:
         """Write the file of one stream."""
-        stream = np.ascontiguousarray(getattr(self, name)[:, ::-1])
-        (directory / f"{name}.bin").write_bytes(stream.tobytes())
+        (directory / f"{name}.bin").write_bytes(self.stream_bytes(name))
+
+    def stream_bytes(self, name: str) -> bytes:
+        """Return the content of the file of one stream."""
+        return np.ascontiguousarray(getattr(self, name)[:, ::-1]).tobytes()
 
 
 def streams_of(parameters: TileParameters, jobs: Sequence[Job]) -> Streams:
     """Return the beats of consecutive jobs."""
+    parts = [_streams_of_job(parameters, job) for job in jobs]
+    return Streams(
+        jobs=np.concatenate([each.jobs for each in parts]),
+        weights=np.concatenate([each.weights for each in parts]),
+        activations=np.concatenate([each.activations for each in parts]),
+        results=sum(each.results for each in parts),
+        patience=max(each.patience for each in parts),
+    )
+
+
+def write_streams(parameters: TileParameters, jobs: Jobs, directory: Path) -> tuple[int, int]:
+    """Write the files of consecutive jobs, as ``Streams.write`` does, one job at a time.
+
+    Returns the ``results`` and the ``patience`` of their streams.
+    """
+    results, patience = 0, 0
+    with contextlib.ExitStack() as stack:
+        files = {
+            name: stack.enter_context((directory / f"{name}.bin").open("wb")) for name in STREAMS
+        }
+        for job in jobs:
+            streams = _streams_of_job(parameters, job)
+            for name, file in files.items():
+                file.write(streams.stream_bytes(name))
+            results += streams.results
+            patience = max(patience, streams.patience)
+    return results, patience
+
+
+def _streams_of_job(parameters: TileParameters, job: Job) -> Streams:
     from adq.verif.operands import beats
 
-    weights, activations, longest = [], [], 0
-    for job in jobs:
-        row_blocks, vectors, _ = job.activations.shape
-        for block in range(row_blocks):
-            weights.append(beats.weight_beats(parameters, job.weights[block], job.weight_bits))
-            activations.append(beats.activation_beats(parameters, job.activations[block]))
-        # None of its planes is empty, and it waits for all of its weights.
-        planes = [job.activation_bits] * vectors * row_blocks
-        cycles = parameters.job_cycles(planes) + parameters.weight_beats * row_blocks
-        longest = max(longest, cycles)
-    job_beats = b"".join(job.beat(parameters) for job in jobs)
+    row_blocks, vectors, _ = job.activations.shape
+    # None of its planes is empty, and it waits for all of its weights.
+    planes = [job.activation_bits] * vectors * row_blocks
+    cycles = parameters.job_cycles(planes) + parameters.weight_beats * row_blocks
     return Streams(
-        jobs=np.frombuffer(job_beats, np.uint8).reshape(len(jobs), -1),
-        weights=np.concatenate(weights),
-        activations=np.concatenate(activations),
-        results=sum(job.activations.shape[1] for job in jobs),
-        patience=1000 + 2 * longest,
+        jobs=np.frombuffer(job.beat(parameters), np.uint8)[None],
+        weights=np.concatenate(
+            [beats.weight_beats(parameters, block, job.weight_bits) for block in job.weights]
+        ),
+        activations=np.concatenate(
+            [beats.activation_beats(parameters, block) for block in job.activations]
+        ),
+        results=vectors,
+        patience=1000 + 2 * cycles,
     )

@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import distributed
+from distributed.comm.core import CommClosedError
 
 from adq.verif.parallel.pools import Pool, Task
 from adq.verif.parallel.worker import (
@@ -47,7 +48,8 @@ class ClusterPool(Pool):
     @property
     def workers(self) -> int:  # type: ignore[override]  # workers come and go
         """Threads of all workers that are there now."""
-        return max(1, sum(self.client.nthreads().values()))
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
 
     def begin(self, task: Task) -> Future[Any]:
         if task.away is None:
@@ -71,7 +73,7 @@ class ClusterPool(Pool):
                     f"{error}: install the same version of adq on every machine"
                 ) from None
             raise
-        except (CancelledError, distributed.comm.CommClosedError):
+        except (CancelledError, CommClosedError):
             raise ParallelError(
                 "the Dask scheduler is no longer there: what has finished is kept; start it again, "
                 "and give the same command"

@@ -62,9 +62,9 @@ def insert_buffers(
                 driven = netlist.new_net()
                 for end in cluster:
                     end.instance.pins[end.pin] = driven
-                pins = {source: net, output: driven}
+                buffered: dict[str, Net] = {source: net, output: driven}
                 owner = block.get(net, pins_on[0].instance.block)
-                instance = Instance(f"buffer_{driven}", cell.name, pins, owner)
+                instance = Instance(f"buffer_{driven}", cell.name, buffered, owner)
                 x, y = (float(np.median([getattr(end, axis) for end in cluster])) for axis in "xy")
                 level.append(_End(x, y, instance, source))
             added += level

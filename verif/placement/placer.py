@@ -192,7 +192,7 @@ def _circuit(netlist: Netlist, floorplan: Floorplan, weights: Mapping[Net, float
                 x, y = geometry.pin_offset(*key)
                 offsets[key] = round(x * across), round(y * up)
             ends.setdefault(net, []).append((number, *offsets[key]))
-    fixed = []  # x, y, width, height
+    fixed: list[tuple[int, int, int, int]] = []  # x, y, width, height
     for name, (_, bits) in netlist.ports.items():
         for bit, net in enumerate(bits):
             if isinstance(net, int):

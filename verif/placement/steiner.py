@@ -48,7 +48,8 @@ class SteinerTrees:
     @property
     def length(self) -> np.ndarray:
         """Total length of each tree: (nets,)."""
-        return self.edges.sum(axis=1)
+        length: np.ndarray = self.edges.sum(axis=1)
+        return length
 
 
 def steiner_trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:

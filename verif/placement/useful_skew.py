@@ -43,7 +43,7 @@ def clock_advance(
         cell = graph.library.cells[instance.cell]
         if cell.sequential != "ff":
             continue
-        nets = [graph.number[net] for p in cell.outputs if (net := instance.pins.get(p.name))]
+        nets = [net for p in cell.outputs if (net := graph.net_on(instance, p.name)) >= 0]
         launched = min((float(slack[2 * net : 2 * net + 2].min()) for net in nets), default=np.inf)
         arrives = float(captured[number])
         sooner = 0.0

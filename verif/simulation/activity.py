@@ -22,11 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.back import rtlil
-from amaranth.lib import wiring
-
 from adq.golden.files.directory import temporary_directory
-from adq.rtl.verilog import ELABORATION
+from adq.golden.files.json_reader import JsonObject
+from adq.rtl.port_types import Component
+from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.net_classes import BLOCKS, ClassCounts, NetClass, named_nets
 from adq.verif.simulation.net_counters import INPUTS, NetCounters, NetWord, escaped, runs, split
@@ -55,6 +54,19 @@ class CountedDesign:
     """Nets of the design that have a name, inputs but the clock among them."""
     nets: NetCounters | None = None
     """Counters of every net, where the design has them."""
+
+    @property
+    def net_counters(self) -> NetCounters:
+        """The counters of every net.
+
+        Raises
+        ------
+        ValueError
+            The design was made without them.
+        """
+        if self.nets is None:
+            raise ValueError("the design counts classes of nets alone: make it with nets=True")
+        return self.nets
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -89,14 +101,14 @@ class CountedDesign:
         )
 
 
-def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
+def flatten(component: Component, name: str) -> tuple[JsonObject, str]:
     """Return the netlist and the Verilog of the flattened design, in which registers have their
     clock enables.
     """
     with temporary_directory() as folder:
         source, netlist, flat = (folder / f for f in ("design.il", "flat.json", "flat.v"))
         with ELABORATION:
-            source.write_text(rtlil.convert(component, name=name, emit_src=False))
+            source.write_text(to_rtlil(component, name=name))
         # Yosys' WebAssembly sees the folder that it runs in, and no other by its path.
         script = (
             f"read_rtlil {source.name}; proc; flatten; opt_expr; opt_clean; opt_dff; opt_clean; "
@@ -112,7 +124,7 @@ def flatten(component: wiring.Component, name: str) -> tuple[dict, str]:
 
 
 def count_activity(
-    component: wiring.Component,
+    component: Component,
     *,
     name: str,
     nets: bool = False,
@@ -203,7 +215,7 @@ def _sum(found: Mapping[NetClass, Sequence[tuple[str, int]]], block: str) -> int
     return sum(width for each, words in found.items() if each.block == block for _, width in words)
 
 
-def _named(netlist: dict) -> int:
+def _named(netlist: JsonObject) -> int:
     """Return the number of nets with a public name, without the clock."""
     bits = {
         bit

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from adq.golden.files.json_reader import JsonObject
+from adq.verif.operands.jobs import Job
+
 __all__ = [
     "DENSITIES",
     "GROUPS",
@@ -66,15 +69,15 @@ class Group:
     """Of a bin's name, an axis a pair of braces."""
 
     def bins(self) -> list[str]:
-        """Names of all bins of the group."""
+        """Return the names of all bins of the group."""
         return [self.bin(*values) for values in itertools.product(*self.axes)]
 
-    def bin(self, *values) -> str:
+    def bin(self, *values: object) -> str:
         """Return the name of a bin."""
         return f"{self.name} {self.pattern.format(*values)}"
 
 
-def _group(name: str, promise: str, pattern: str, *axes: Iterable) -> Group:
+def _group(name: str, promise: str, pattern: str, *axes: Iterable[object]) -> Group:
     return Group(name, promise, tuple(tuple(map(str, axis)) for axis in axes), pattern)
 
 
@@ -161,8 +164,10 @@ class JobSample:
     """Weight bits of the good job before it, since reset."""
 
     @classmethod
-    def of(cls, job, **met) -> "JobSample":
-        """Create the sample of a :class:`adq.verif.operands.jobs.Job` and its circumstances."""
+    def of(
+        cls, job: Job, *, late: bool = False, waiting: bool = False, before: int | None = None
+    ) -> "JobSample":
+        """Create the sample of a job and its circumstances."""
         row_blocks, vectors, _ = job.activations.shape
         return cls(
             weight_bits=job.weight_bits,
@@ -171,7 +176,9 @@ class JobSample:
             nonzero=float((job.activations != 0).mean()),
             vectors=vectors,
             row_blocks=row_blocks,
-            **met,
+            late=late,
+            waiting=waiting,
+            before=before,
         )
 
     def bins(self) -> list[str]:
@@ -204,7 +211,7 @@ def reset_bin(moment: str, weight_bits: int) -> str:
     return GROUPS["reset"].bin(moment, WIDTHS[weight_bits == 16])
 
 
-def report(hits: Mapping[str, int]) -> list[dict]:
+def report(hits: Mapping[str, int]) -> list[JsonObject]:
     """Return for each group the number of bins reached, the number of all bins, and the names of
     missing bins.
     """

@@ -7,13 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from adq.golden.artifact import Artifact
+from adq.golden.files.stored_arrays import Array, chunks, head
 from adq.golden.formats import ActivationFormat
 from adq.golden.im2col import WindowMatrix
 from adq.golden.mapper import LayerPlan, operands, plan_layer
 from adq.golden.network import INPUT, MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
-from adq.verif.operands.jobs import Job, layer_jobs
+from adq.verif.operands.jobs import LayerJobs
 
 __all__ = ["LayerWork", "network_work", "sample_input"]
 
@@ -42,7 +43,7 @@ class LayerWork:
     images: int
     input_density: float
     plan: LayerPlan
-    matrix: np.ndarray | WindowMatrix
+    matrix: Array | WindowMatrix
     weights: np.ndarray
 
     @property
@@ -50,10 +51,10 @@ class LayerWork:
         """Name of the layer."""
         return self.layer.name
 
-    @cached_property
-    def jobs(self) -> list[Job]:
+    @property
+    def jobs(self) -> LayerJobs:
         """Jobs of the plan with their operands."""
-        return list(layer_jobs(self.plan, self.matrix, self.weights))
+        return LayerJobs(self.plan, self.matrix, self.weights)
 
     @cached_property
     def features(self) -> dict[str, float]:
@@ -66,10 +67,10 @@ class LayerWork:
         return int(self.features["cycles"])
 
 
-def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> np.ndarray:
+def sample_input(artifact: Artifact, layer: MatrixLayer, images: int) -> Array:
     """Return the input of a layer for the first samples."""
     samples = artifact.samples
-    return (samples.inputs if layer.input == INPUT else samples.outputs[layer.input])[:images]
+    return head(samples.inputs if layer.input == INPUT else samples.outputs[layer.input], images)
 
 
 def network_work(artifact: Artifact, tile: TileParameters, images: int) -> Iterator[LayerWork]:
@@ -91,7 +92,7 @@ def network_work(artifact: Artifact, tile: TileParameters, images: int) -> Itera
             format=network.formats[layer.input],
             macs=network.macs(layer.name),
             images=images,
-            input_density=float(np.count_nonzero(layer_input) / layer_input.size),
+            input_density=sum(map(np.count_nonzero, chunks(layer_input))) / layer_input.size,
             plan=plan,
             matrix=matrix,
             weights=weights,

@@ -72,7 +72,7 @@ def runs(name: str, indices: Sequence[int], width: int) -> str:
     """Return a net, or the selected parts of it, as a Verilog expression."""
     if len(indices) == width:
         return escaped(name)
-    parts = []
+    parts: list[list[int]] = []
     for index in indices:
         if parts and parts[-1][1] == index - 1:
             parts[-1][1] = index
@@ -199,8 +199,9 @@ class NetCounters:
         for window, title in enumerate(WINDOWS):
             toggles, high = counts[window].tolist()
             clocked: dict[str, int] = {}
-            for group, cycles in zip(self._enable_words(), high[len(self.words) :], strict=False):
-                for (block, _, width), times in zip(group, cycles, strict=False):
+            enables = zip(self._enable_words(), high[len(self.words) :], strict=False)
+            for registers, cycles in enables:
+                for (block, _, width), times in zip(registers, cycles, strict=False):
                     clocked[block] = clocked.get(block, 0) + width * times
             windows[title] = WindowCounts(
                 cycles=high[-1][0],

@@ -1,6 +1,5 @@
 """Simulation of a golden artifact on the tile's Verilator model, under cocotb."""
 
-import itertools
 import json
 import threading
 from collections import Counter
@@ -15,10 +14,12 @@ import numpy as np
 from adq.golden import integer_network, mapper
 from adq.golden.artifact import Artifact
 from adq.golden.files.directory import replace_directory, staged_directory
+from adq.golden.files.json_reader import JsonObject
+from adq.golden.network import Network
 from adq.golden.nodes import MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import results_of
-from adq.verif.operands.jobs import streams_of
+from adq.verif.operands.jobs import write_streams
 from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.functional_coverage import JobSample
 from adq.verif.simulation.harness import build_harness
@@ -248,9 +249,8 @@ def _simulate(
     layers = []
     for work in network_work(artifact, tile, images):
         progress(f"planning {work.name}")
-        streams = streams_of(tile, work.jobs)
-        streams.write(directory / LAYERS / work.name)
-        layers.append((work, streams.results, streams.patience))
+        results, patience = write_streams(tile, work.jobs, directory / LAYERS / work.name)
+        layers.append((work, results, patience))
     progress(f"building the {tile.rows}x{tile.columns} tile")
     model, design = build_harness(tile, cache, nets=windows)
     plays, failure = _play(
@@ -265,22 +265,29 @@ def _simulate(
             failure = str(error)
             break
         runs.append(run)
-    counted = {"counted_bits": design.bits, "registers": design.registers}
-    common = {"artifact": str(path), "tile": tile, "images": images, **counted}
+    ended = NetworkRun(
+        artifact=str(path),
+        tile=tile,
+        images=images,
+        counted_bits=design.bits,
+        registers=design.registers,
+        layers=(),
+        failure=failure,
+        classes_that_differ=0,
+        correct=0,
+        bins={},
+    )
     if failure:
-        return NetworkRun(
-            **common, layers=(), failure=failure, classes_that_differ=0, correct=0, bins={}
-        )
+        return ended
     sums = None
     if windows:
         progress("writing SAIF")
         runs, sums = _windows(design, runs, directory)
     classes = _classes(artifact, images, accumulators)
     samples = artifact.samples
-    return NetworkRun(
-        **common,
+    return replace(
+        ended,
         layers=tuple(runs),
-        failure="",
         classes_that_differ=int((classes != samples.classes[:images]).sum()),
         correct=int((classes == samples.labels[:images]).sum()),
         bins=_bins(runs),
@@ -298,7 +305,7 @@ def _play(
     seed: int,
     windows: bool,
     progress: Callable[[str], None],
-) -> tuple[list[dict], str]:
+) -> tuple[list[JsonObject], str]:
     """Play the streams of the layers. Return cycles and switching of each layer, and the reason if
     the simulation ended early.
     """
@@ -337,7 +344,7 @@ def _watched(stage: Path, progress: Callable[[str], None]) -> Iterator[None]:
     """Report the layers that a simulation has finished."""
     finished = threading.Event()
 
-    def watch():
+    def watch() -> None:
         seen = ""
         while not finished.wait(0.2):
             now = stage.read_text() if stage.exists() else ""
@@ -395,7 +402,7 @@ def _layer_run(
 def _classes(artifact: Artifact, images: int, accumulators: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the classes that follow from the tile's accumulators."""
 
-    def compute(network, name, layer_input):
+    def compute(network: Network, name: str, layer_input: np.ndarray) -> np.ndarray:
         if isinstance(network[name], MatrixLayer):
             return accumulators[name]
         return integer_network.accumulate(network, name, layer_input)
@@ -408,8 +415,10 @@ def _bins(runs: Sequence[LayerRun]) -> dict[str, int]:
     hits: Counter[str] = Counter()
     for run in runs:
         if not run.mismatches:
-            for before, job in itertools.pairwise([None, *run.work.jobs]):
-                hits.update(JobSample.of(job, before=before and before.weight_bits).bins())
+            before: int | None = None
+            for job in run.work.jobs:
+                hits.update(JobSample.of(job, before=before).bins())
+                before = job.weight_bits
     return dict(hits)
 
 
@@ -420,7 +429,7 @@ def _windows(
     their windows, and a dict with the sums of the reset and the number of named nets in the files.
     """
 
-    def write(folder: Path, name: str, counts: Path) -> dict[str, dict]:
+    def write(folder: Path, name: str, counts: Path) -> dict[str, JsonObject]:
         windows = write_windows(
             design, counts.read_text(), directory=folder, name=name, design_name="tile"
         )
@@ -434,9 +443,9 @@ def _windows(
         folder = directory / LAYERS / run.name
         windows = write(folder, run.name, folder / COUNTS)
         check_sums(run.name, windows, run.counts.blocks)
-        found.append(LayerRun(**{**vars(run), "windows": windows}))
+        found.append(replace(run, windows=windows))
     return found, {
         "reset": write(directory, "reset", directory / COUNTS)["reset"],
         "named_nets": design.named,
-        "annotated_nets": len(design.nets.blocks),
+        "annotated_nets": len(design.net_counters.blocks),
     }

@@ -5,23 +5,18 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from amaranth.back import rtlil
-from amaranth.lib import wiring
-
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component
 from adq.rtl.tile import Tile
-from adq.rtl.verilog import ELABORATION
+from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.simulation.net_classes import BLOCKS, block_of
 
 __all__ = ["REFERENCES", "block_revisions", "tile_revisions"]
 
-REFERENCES = tuple(
-    TileParameters(rows=rows, columns=columns, row_blocks=1, partial_sums=0)
-    for rows, columns in ((16, 16), (34, 32))
-)
-"""Tiles whose blocks are compared, whatever the size of the tile at hand: the revision is that of
-the source. The second has what the first has not: several rows in a beat, several groups of
-columns, adders of odd counts."""
+REFERENCES = ((16, 16), (34, 32))
+"""Rows and columns of tiles whose blocks are compared, whatever the size of the tile at hand: the
+revision is that of the source. The second has what the first has not: several rows in a beat,
+several groups of columns, adders of odd counts."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\bport\$\d+\$\d+")
@@ -29,7 +24,7 @@ _WIRE = re.compile(r"^  wire .*\\(\S+)$", re.MULTILINE)
 
 
 def block_revisions(
-    component: wiring.Component, name: str, blocks: Mapping[str, str] = BLOCKS
+    component: Component, name: str, blocks: Mapping[str, str] = BLOCKS
 ) -> dict[str, str]:
     """Return the sha256 of the modules in which each block of a design has nets, as Amaranth's
     RTLIL.
@@ -38,7 +33,7 @@ def block_revisions(
     for each of them; for the last block, which takes what no other has, only modules of its own do.
     """
     with ELABORATION:
-        text = rtlil.convert(component, name=name, emit_src=False)
+        text = to_rtlil(component, name=name)
     last = list(blocks)[-1]
     modules: dict[str, list[str]] = {block: [] for block in blocks}
     for path, body in _MODULE.findall(text):
@@ -63,11 +58,17 @@ def _numbered(body: str) -> str:
 
 
 @functools.cache
-def tile_revisions() -> Mapping[str, str]:
-    """Revisions of the tile's blocks as the source has them now, at all of ``REFERENCES``; see
-    :func:`block_revisions`.
+def tile_revisions(arithmetic: str = TileParameters.arithmetic) -> Mapping[str, str]:
+    """Return the revisions of the tile's blocks as the source has them now, at all of
+    ``REFERENCES``, with one of the ``ARITHMETICS``; see :func:`block_revisions`.
     """
-    found = [block_revisions(Tile(each), "tile") for each in REFERENCES]
+    tiles = (
+        TileParameters(
+            rows=rows, columns=columns, row_blocks=1, partial_sums=0, arithmetic=arithmetic
+        )
+        for rows, columns in REFERENCES
+    )
+    found = [block_revisions(Tile(each), "tile") for each in tiles]
     return {
         block: hashlib.sha256("".join(each[block] for each in found).encode()).hexdigest()
         for block in found[0]

@@ -9,7 +9,7 @@ Source: IEEE 1801, annex I, backward SAIF.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -70,8 +70,10 @@ class Saif:
     @property
     def seconds(self) -> float:
         """Length of the window in seconds."""
-        number, unit = _TIMESCALE.fullmatch(self.timescale.replace(" ", "")).groups()
-        return self.duration * int(number) * _SECONDS[unit]
+        match = _TIMESCALE.fullmatch(self.timescale.replace(" ", ""))
+        if match is None:
+            raise SaifError(f"time scale {self.timescale[:40]!r}: write it as 1 ns")
+        return self.duration * int(match[1]) * _SECONDS[match[2]]
 
 
 def write_saif(path: Path, saif: Saif) -> None:
@@ -95,22 +97,30 @@ def write_saif(path: Path, saif: Saif) -> None:
         f"(DURATION {saif.duration})",
         f"(INSTANCE {_escaped(saif.design)}",
     ]
-    tree: dict = {}
+    tree = _Instance()
     for net in saif.nets:
         place = tree
         for instance in net[:-1]:
-            place = place.setdefault(instance, {})
-        place.setdefault(None, []).append(net)
+            place = place.instances.setdefault(instance, _Instance())
+        place.nets.append(net)
     lines += _instance(saif, tree, " ")
     lines += [")", ")", ""]
     write_text(path, "\n".join(lines))
 
 
-def _instance(saif: Saif, tree: dict, indent: str) -> Iterator[str]:
-    """Lines of what an instance holds: its nets, and the instances in it."""
-    if tree.get(None):
+@dataclass
+class _Instance:
+    """Nets of an instance, and the instances in it."""
+
+    nets: list[Path_] = field(default_factory=list)
+    instances: dict[str, "_Instance"] = field(default_factory=dict)
+
+
+def _instance(saif: Saif, tree: _Instance, indent: str) -> Iterator[str]:
+    """Yield the lines of an instance: its nets, and the instances in it."""
+    if tree.nets:
         yield f"{indent}(NET"
-        for net in tree[None]:
+        for net in tree.nets:
             activity = saif.nets[net]
             low = saif.duration - activity.high
             yield (
@@ -118,11 +128,10 @@ def _instance(saif: Saif, tree: dict, indent: str) -> Iterator[str]:
                 f"(TC {activity.toggles}) (IG 0))"
             )
         yield f"{indent})"
-    for instance, below in tree.items():
-        if instance is not None:
-            yield f"{indent}(INSTANCE {_escaped(instance)}"
-            yield from _instance(saif, below, indent + " ")
-            yield f"{indent})"
+    for instance, below in tree.instances.items():
+        yield f"{indent}(INSTANCE {_escaped(instance)}"
+        yield from _instance(saif, below, indent + " ")
+        yield f"{indent})"
 
 
 def _escaped(name: str) -> str:
@@ -205,8 +214,8 @@ class _Reader:
         return Saif(design, duration, self.nets, timescale)
 
     def _instance(self, path: Path_) -> str:
-        """An instance whose nets are below ``path``; its name. The outermost one is no part of
-        paths.
+        """Return an instance whose nets are below ``path``; its name. The outermost one is no part
+        of paths.
         """
         name = self._next()
         # As in (INSTANCE "module" name ...).
@@ -249,7 +258,7 @@ class _Reader:
         self.nets[net] = NetActivity(high=values["T1"], toggles=values["TC"])
 
     def _open(self) -> bool:
-        """Whether another group begins; otherwise the one around it has ended."""
+        """Return whether another group begins; otherwise the one around it has ended."""
         token = self._next()
         if token not in ("(", ")"):
             raise self._error(f"{token[:40]!r} stands where a group must begin or end")
@@ -262,7 +271,8 @@ class _Reader:
 
     def _skip(self) -> list[str]:
         """Go behind the end of the group; what stood in it."""
-        depth, tokens = 1, []
+        depth = 1
+        tokens: list[str] = []
         while True:
             token = self._next()
             depth += {"(": 1, ")": -1}.get(token, 0)

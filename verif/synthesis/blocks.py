@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.activity import BLOCKS
-from adq.verif.synthesis.netlist import Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["name_cells"]
 
@@ -15,7 +15,7 @@ def _rank(name: str) -> int:
     return next(i for i, start in enumerate(BLOCKS.values()) if re.match(start, name))
 
 
-def name_cells(netlist: Netlist, library: Library, *, prefix: str = ""):
+def name_cells(netlist: Netlist, library: Library, *, prefix: str = "") -> None:
     """Give each cell its block and a legal name.
 
     A cell belongs to the block of the net that it drives, by the name that the net has in the
@@ -28,13 +28,13 @@ def name_cells(netlist: Netlist, library: Library, *, prefix: str = ""):
         Where the netlist stands in the tile, ending with a dot.
     """
     order = list(BLOCKS)
-    rank: dict[int, int] = {}
+    rank: dict[Net, int] = {}
     for name, nets in netlist.names.items():
         named = _rank(prefix + name)
         for net in nets:
             if isinstance(net, int) and (name not in netlist.ports or net not in rank):
                 rank[net] = min(named, rank.get(net, named))
-    driven = defaultdict(list)  # net -> cells that it goes to
+    driven: dict[Net, list[Instance]] = defaultdict(list)  # net -> cells that it goes to
     outputs = {}
     for instance in netlist.instances:
         pins = library.cells[instance.cell].pins
@@ -45,7 +45,7 @@ def name_cells(netlist: Netlist, library: Library, *, prefix: str = ""):
             if pins[pin].direction == "input":
                 driven[net].append(instance)
 
-    def block_of(instance) -> int | None:
+    def block_of(instance: Instance) -> int | None:
         ranks = [rank[net] for net in outputs[id(instance)] if net in rank]
         return min(ranks, default=None)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class ClockGating:
     """Of each register: the gated clocks that reach it, and its flip-flops without one."""
 
 
-def _word_of(netlist: Netlist, net) -> str:
+def _word_of(netlist: Netlist, net: Net) -> str:
     return re.sub(r"\[\d+\]$", "", netlist.name_of(net))
 
 
@@ -34,7 +35,7 @@ def _role(instance: Instance, library: Library, role: str) -> str:
     return next(pin.name for pin in pins if pin.role == role)
 
 
-def _gates(netlist: Netlist, library: Library) -> dict[int, Instance]:
+def _gates(netlist: Netlist, library: Library) -> dict[Net, Instance]:
     """Return the gated clocks and their gates."""
     return {
         instance.pins[_role(instance, library, "output")]: instance
@@ -43,7 +44,7 @@ def _gates(netlist: Netlist, library: Library) -> dict[int, Instance]:
     }
 
 
-def _flip_flops(netlist: Netlist, library: Library):
+def _flip_flops(netlist: Netlist, library: Library) -> Iterator[tuple[Instance, str, Net]]:
     """Return flip-flops, their clock pins and their output nets."""
     for instance in netlist.instances:
         cell = library.cells[instance.cell]
@@ -51,14 +52,16 @@ def _flip_flops(netlist: Netlist, library: Library):
             yield instance, cell.clocked_on, instance.pins[cell.outputs[0].name]
 
 
-def split_clock_gates(netlist: Netlist, library: Library):
+def split_clock_gates(netlist: Netlist, library: Library) -> None:
     """Give every word of the weight storage its own clock gate, even if words load in the same
     cycle, so that a gate stands beside its row. In other blocks, split gates that drive more
     flip-flops than the strongest gate can.
     """
     gates = _gates(netlist, library)
     most = _most_driven(library)
-    words = defaultdict(lambda: defaultdict(list))  # clock -> word -> flip-flops
+    words: dict[Net, dict[str, list[tuple[Instance, str]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )  # flip-flops by clock and word
     for instance, clock_pin, output in _flip_flops(netlist, library):
         clock = instance.pins[clock_pin]
         if clock in gates:
@@ -96,7 +99,9 @@ def clock_gating(netlist: Netlist, library: Library) -> dict[str, ClockGating]:
     """Return clock gates and flip-flops of each block that has any."""
     gates = _gates(netlist, library)
     placed = Counter(gate.block for gate in gates.values())
-    found = defaultdict(lambda: defaultdict(list))  # block -> word -> clocks
+    found: dict[str, dict[str, list[Net]]] = defaultdict(
+        lambda: defaultdict(list)
+    )  # clocks by block and word
     for instance, clock_pin, output in _flip_flops(netlist, library):
         found[instance.block][_word_of(netlist, output)].append(instance.pins[clock_pin])
     blocks = {}

@@ -8,9 +8,10 @@ the words of the weight storage, say, while no weights come.
 
 from collections import Counter, defaultdict
 
+from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["stage_clock_gates"]
 
@@ -24,7 +25,7 @@ Literal = tuple[int, bool]
 """A net, and its value."""
 
 
-def stage_clock_gates(netlist: Netlist, library: Library):
+def stage_clock_gates(netlist: Netlist, library: Library) -> None:
     """Put the clock gates of each block behind common ones, where their enables share a condition
     other than that the pipeline advances.
 
@@ -40,7 +41,14 @@ def stage_clock_gates(netlist: Netlist, library: Library):
         _stage(netlist, library, implied, block, members, frozenset())
 
 
-def _stage(netlist, library, implied, block: str, members: list[Instance], known: frozenset):
+def _stage(
+    netlist: Netlist,
+    library: Library,
+    implied: "_Implications",
+    block: str,
+    members: list[Instance],
+    known: frozenset[Literal],
+) -> None:
     """Add stages in front of gates whose clocks already imply the known conditions."""
     while True:
         found = _most_common(members, implied, library, known)
@@ -58,28 +66,42 @@ def _pin(instance: Instance, library: Library, role: str) -> str:
     return next(pin.name for pin in pins if pin.role == role)
 
 
-def _most_common(gates, implied, library, known) -> tuple[Literal, list[Instance]] | None:
+def _most_common(
+    gates: list[Instance],
+    implied: "_Implications",
+    library: Library,
+    known: frozenset[Literal],
+) -> tuple[Literal, list[Instance]] | None:
     """Return the signal that most enables imply, and the gates concerned."""
-    of_gate = {
-        id(gate): implied.by((gate.pins[_pin(gate, library, "enable")], True)) for gate in gates
-    }
+    of_gate: dict[int, frozenset[Literal]] = {}
+    for gate in gates:
+        enable = gate.pins[_pin(gate, library, "enable")]
+        if isinstance(enable, int):
+            of_gate[id(gate)] = implied.by((enable, True))
     count = Counter(literal for literals in of_gate.values() for literal in literals - known)
     most = max(count.values(), default=0)
     if most < LEAST_GATES:
         return None
     common = [literal for literal, number in count.items() if number == most]
     chosen = max(common, key=lambda literal: (len(implied.by(literal)), literal))
-    return chosen, [gate for gate in gates if chosen in of_gate[id(gate)]]
+    return chosen, [gate for gate in gates if chosen in of_gate.get(id(gate), ())]
 
 
-def _insert(netlist, library, block, net: int, value: bool, behind: list[Instance]):
+def _insert(
+    netlist: Netlist,
+    library: Library,
+    block: str,
+    net: Net,
+    value: bool,
+    behind: list[Instance],
+) -> None:
     """Insert a gate in front of others."""
     clock, output = _pin(behind[0], library, "clock"), _pin(behind[0], library, "output")
     enable = _pin(behind[0], library, "enable")
     if not value:
         inverter = _inverter(library)
         inverted = netlist.new_net()
-        pins = {inverter.inputs[0].name: net, inverter.outputs[0].name: inverted}
+        pins: dict[str, Net] = {inverter.inputs[0].name: net, inverter.outputs[0].name: inverted}
         netlist.instances.append(Instance(f"not_{inverted}", inverter.name, pins, block))
         net = inverted
     gated = netlist.new_net()
@@ -90,7 +112,7 @@ def _insert(netlist, library, block, net: int, value: bool, behind: list[Instanc
         gate.pins[clock] = gated
 
 
-def _inverter(library: Library):
+def _inverter(library: Library) -> Cell:
     return min(
         (
             cell
@@ -133,7 +155,7 @@ class _Implications:
         return self.known[literal]
 
 
-def _forced_inputs(cell) -> list[tuple[str, bool, str, bool]]:
+def _forced_inputs(cell: Cell) -> list[tuple[str, bool, str, bool]]:
     """Return output pin and value, with an input pin and the value that it must then have."""
     inputs = [pin.name for pin in cell.inputs]
     size = 2 ** len(inputs)

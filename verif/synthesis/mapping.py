@@ -85,7 +85,7 @@ BITWISE = "t:$and t:$or t:$xor t:$xnor t:$not"
 """Operators that bit-sliced arithmetic is made of."""
 
 
-def yosys(folder: Path, script: str, what: str):
+def yosys(folder: Path, script: str, what: str) -> None:
     """Run a Yosys script in a folder. Yosys is compiled to WebAssembly, and sees files of this
     folder only.
 

@@ -4,13 +4,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from adq.golden.files.json_reader import JsonObject
 from adq.verif.liberty.library import Library
 from adq.verif.synthesis.parasitics import Parasitics
 
-__all__ = ["Instance", "Net", "Netlist"]
+__all__ = ["Instance", "Net", "Netlist", "wired"]
 
 Net = int | str
 """A number, or the constant ``"0"``, ``"1"`` or ``"x"``."""
+
+
+def wired(net: Net) -> int:
+    """Return the number of a net that is no constant."""
+    if isinstance(net, str):
+        raise ValueError(f"the constant {net} is no net")
+    return net
 
 
 @dataclass
@@ -36,11 +44,11 @@ class Netlist:
     parasitics: Parasitics | None = field(default=None, repr=False)
     """Wires of a placed netlist; None for those of the library's wire load model."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Names of nets that mapping has removed still have their numbers.
         named = (net for nets in self.names.values() for net in nets if isinstance(net, int))
         self._last = max((*self.nets(), *named), default=0)
-        self._name_of = {}
+        self._name_of: dict[Net, str] = {}
         for name, nets in [
             *self.names.items(),
             *((n, bits) for n, (_, bits) in self.ports.items()),
@@ -49,7 +57,7 @@ class Netlist:
                 self._name_of[net] = f"{name}[{i}]" if len(nets) > 1 else name
 
     @classmethod
-    def from_json(cls, document: dict) -> "Netlist":
+    def from_json(cls, document: JsonObject) -> "Netlist":
         """Read the only module of a file written by Yosys' ``write_json``."""
         [(name, module)] = document["modules"].items()
         return cls(
@@ -68,7 +76,7 @@ class Netlist:
             names={n: net["bits"] for n, net in module["netnames"].items() if not net["hide_name"]},
         )
 
-    def to_json(self, library: Library) -> dict:
+    def to_json(self, library: Library) -> JsonObject:
         """Return the netlist for Yosys' ``read_json``, with the block of each cell as an
         attribute.
         """
@@ -86,6 +94,11 @@ class Netlist:
         ports = {n: {"direction": d, "bits": bits} for n, (d, bits) in self.ports.items()}
         names = {n: {"hide_name": 0, "bits": bits} for n, bits in self.names.items()}
         return {"modules": {self.name: {"ports": ports, "cells": cells, "netnames": names}}}
+
+    def clock_net(self, clock: str) -> int:
+        """Return the net on the port of the clock, which has one bit."""
+        [net] = self.ports[clock][1]
+        return wired(net)
 
     def net_words(self) -> dict[Net, str]:
         """Return the expression of each net and constant in ``to_verilog``: a port or a bit of one,
@@ -130,7 +143,7 @@ class Netlist:
             lines.append(f"  {instance.cell} {instance.name} ({pins});")
         return "\n".join([*lines, "endmodule", ""])
 
-    def connect_outputs(self, library: Library):
+    def connect_outputs(self, library: Library) -> None:
         """Connect each open output to a new net, since it toggles as well."""
         for instance in self.instances:
             for pin in library.cells[instance.cell].outputs:

@@ -48,7 +48,7 @@ class Path:
         spent: dict[str, float] = {}
         for stage in self.stages:
             spent[stage.block] = spent.get(stage.block, 0.0) + stage.delay
-        return max(spent, key=spent.get, default="")
+        return max(spent, key=spent.__getitem__, default="")
 
     def __str__(self) -> str:
         lines = [f"{self.delay:.3f} ns from {self.start} to {self.end}"]
@@ -63,7 +63,8 @@ class Path:
 
 def longest_paths(timing: Timing, count: int = 1) -> list[Path]:
     """Return the longest path to each of the ``count`` latest endpoints."""
-    found, seen = [], set()
+    found: list[Path] = []
+    seen = set()
     for end in np.argsort(-timing.path_delays, kind="stable"):
         if len(found) == count:
             break

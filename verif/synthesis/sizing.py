@@ -1,13 +1,14 @@
 """Sizing: buffers and drive strengths that meet a clock period with little area."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
-from adq.verif.liberty.cells import Cell
+from adq.verif.liberty.cells import Cell, Pin
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.netlist import Instance, Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["buffer_nets", "drive_strengths", "size_cells"]
@@ -26,21 +27,21 @@ def drive_strengths(library: Library) -> dict[str, list[str]]:
     """Return the cells that can replace each cell, including itself, weakest first: those with the
     same pins, functions and state.
     """
-    families: dict[tuple, list[Cell]] = {}
+    families: dict[tuple[object, ...], list[Cell]] = {}
     for cell in library.cells.values():
         if cell.usable and cell.outputs:
             inputs = sorted(pin.name for pin in cell.inputs)
             outputs = []
             for pin in cell.outputs:
                 try:
-                    function = truth_table(pin.function, inputs)
+                    function = str(truth_table(pin.function, inputs))
                 except ValueError:  # of a state, or none
                     function = pin.function
                 outputs.append((pin.name, function))
             state = (cell.next_state, cell.clocked_on, cell.clear, cell.preset)
             key = (*inputs, *sorted(outputs), cell.sequential, *state)
             families.setdefault(key, []).append(cell)
-    strengths = {}
+    strengths: dict[str, list[str]] = {}
     for family in families.values():
         family.sort(key=lambda cell: (min(p.max_capacitance for p in cell.outputs), cell.area))
         names = [cell.name for cell in family]
@@ -61,7 +62,7 @@ def _buffer(library: Library) -> Cell | None:
     return min(buffers, key=lambda cell: cell.area, default=None)
 
 
-def buffer_nets(netlist: Netlist, library: Library):
+def buffer_nets(netlist: Netlist, library: Library) -> None:
     """Insert a buffer tree on every net with more than ``MAX_FANOUT`` pins, except clocks.
 
     Pins that are about as urgent share a buffer.
@@ -75,38 +76,41 @@ def buffer_nets(netlist: Netlist, library: Library):
     timing = graph.analyse(most_load=usual)
     required = timing.required(timing.delay)
 
-    sinks, drivers = defaultdict(list), {}
+    sinks: dict[Net, list[tuple[float, Instance, str]]] = defaultdict(list)
+    drivers: dict[Net, Instance] = {}
     for instance in netlist.instances:
         pins = library.cells[instance.cell].pins
-        nets = [graph.number[instance.pins[p]] for p in pins if _drives(instance, pins, p)]
+        driven = [net for net in map(instance.pins.get, _outputs(pins)) if isinstance(net, int)]
+        nets = [graph.number[net] for net in driven]
         urgency = min((required[2 * n + e] for n in nets for e in (0, 1)), default=np.inf)
-        drivers.update((instance.pins[p], instance) for p in pins if _drives(instance, pins, p))
+        drivers.update((net, instance) for net in driven)
         for pin, net in instance.pins.items():
             if pins[pin].direction == "input":
                 sinks[net].append((min(urgency, timing.delay), instance, pin))
-    for net, pins in sinks.items():
-        is_clock = any(_is_clock(library.cells[i.cell], pin) for _, i, pin in pins)
-        if isinstance(net, str) or len(pins) <= MAX_FANOUT or is_clock:
+    for net, reached in sinks.items():
+        is_clock = any(_is_clock(library.cells[i.cell], pin) for _, i, pin in reached)
+        if isinstance(net, str) or len(reached) <= MAX_FANOUT or is_clock:
             continue
-        block = (drivers[net] if net in drivers else pins[0][1]).block
+        block = (drivers[net] if net in drivers else reached[0][1]).block
         # As few buffers as can be, and so few levels: all pins are about as far from the driver.
-        ends = [(i, pin) for _, i, pin in sorted(pins, key=lambda end: end[0])]
+        ends = [(i, pin) for _, i, pin in sorted(reached, key=lambda end: end[0])]
         while len(ends) > MAX_FANOUT:
             groups = -(-len(ends) // MAX_FANOUT)
             added = []
             for group in range(groups):
                 output = netlist.new_net()
                 first, last = (n * len(ends) // groups for n in (group, group + 1))
-                for instance, pin in ends[first:last]:
-                    instance.pins[pin] = output
-                buffer_pins = {input_pin.name: net, output_pin.name: output}
+                for instance, pin_name in ends[first:last]:
+                    instance.pins[pin_name] = output
+                buffer_pins: dict[str, Net] = {input_pin.name: net, output_pin.name: output}
                 added.append(Instance(f"buffer_{output}", cell.name, buffer_pins, block))
             netlist.instances += added
             ends = [(instance, input_pin.name) for instance in added]
 
 
-def _drives(instance: Instance, pins, pin: str) -> bool:
-    return pins[pin].direction == "output" and isinstance(instance.pins.get(pin), int)
+def _outputs(pins: Mapping[str, Pin]) -> list[str]:
+    """Return the names of a cell's output pins."""
+    return [name for name, pin in pins.items() if pin.direction == "output"]
 
 
 def _is_clock(cell: Cell, pin: str) -> bool:
@@ -197,12 +201,18 @@ class _Sizer:
             cells[owner] = gains[owner][1]
         return cells
 
-    def _gains(self, timing, stronger, cost, critical_node) -> dict[int, float]:
+    def _gains(
+        self,
+        timing: Timing,
+        stronger: dict[int, str],
+        cost: np.ndarray,
+        critical_node: np.ndarray,
+    ) -> dict[int, float]:
         """Return by how many ns a replacement makes the latest critical output of each instance
         earlier, minus the loss of the cell that drives it.
         """
         graph = self.graph
-        gains = {}
+        gains: dict[int, float] = {}
         for tables, owners, nets in graph.by_cell(stronger):
             earlier = np.full(len(owners), np.inf)
             arrival: dict[tuple[int, int], np.ndarray] = {}

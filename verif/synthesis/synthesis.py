@@ -3,18 +3,17 @@
 import gzip
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from amaranth.back import rtlil
-from amaranth.lib import wiring
-
 from adq.golden.files.directory import scratch_directory
 from adq.rtl.parameters import TileParameters
+from adq.rtl.port_types import Component
 from adq.rtl.tile import Tile
+from adq.rtl.verilog import to_rtlil
 from adq.verif.liberty.library import Library
 from adq.verif.synthesis.blocks import name_cells
 from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
@@ -46,7 +45,7 @@ class Synthesis:
     @property
     def area(self) -> dict[str, float]:
         """Cell area of each block, in um2."""
-        area = Counter()
+        area: defaultdict[str, float] = defaultdict(float)
         for instance in self.netlist.instances:
             area[instance.block] += self.library.cells[instance.cell].area
         return dict(area)
@@ -100,7 +99,7 @@ class SizeAndSpeed:
 
 
 def synthesize(
-    component: wiring.Component,
+    component: Component,
     library: Library,
     *,
     name: str,
@@ -128,7 +127,7 @@ def synthesize(
     TimingError
         If the library's cells cannot be timed.
     """
-    source = rtlil.convert(component, name=name, emit_src=False)
+    source = to_rtlil(component, name=name)
     directory = None
     if cache is not None:
         digest = hashlib.sha256()
@@ -157,7 +156,7 @@ def synthesize(
     return Synthesis(netlist, library)
 
 
-def _keep(netlist: Netlist, library: Library, directory: Path):
+def _keep(netlist: Netlist, library: Library, directory: Path) -> None:
     with scratch_directory(directory.parent, directory.name) as scratch:
         with gzip.open(scratch / "netlist.json.gz", "wt", compresslevel=1) as file:
             json.dump(netlist.to_json(library), file)

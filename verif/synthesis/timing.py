@@ -1,12 +1,13 @@
 """Static timing analysis: arrival times over a mapped netlist, level by level."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from adq.verif.liberty.library import Library
-from adq.verif.liberty.timing_tables import TimingError, TimingTables
-from adq.verif.synthesis.netlist import Netlist
+from adq.verif.liberty.timing_tables import CellTiming, TimingError, TimingTables
+from adq.verif.synthesis.netlist import Instance, Netlist
 
 __all__ = ["Timing", "TimingError", "TimingGraph"]
 
@@ -62,8 +63,8 @@ class TimingGraph:
         self.cells = [instance.cell for instance in netlist.instances]
 
         self.port_load = np.zeros(self.nets)
-        self.port_of = {}  # output net -> name
-        self.inputs = []
+        self.port_of: dict[int, str] = {}  # output net -> name
+        self.inputs: list[int] = []
         for name, (direction, bits) in netlist.ports.items():
             for i, bit in enumerate(bits):
                 if bit not in self.number:
@@ -80,8 +81,8 @@ class TimingGraph:
         self._connect()
         self._sort_nets()
 
-    def by_cell(self, cells: dict[int, str]):
-        """For each kind of cell: its timing, its instances, and the nets on their pins."""
+    def by_cell(self, cells: dict[int, str]) -> Iterator[tuple[CellTiming, np.ndarray, np.ndarray]]:
+        """Yield for each kind of cell: its timing, its instances, and the nets on their pins."""
         members: dict[str, list[int]] = {}
         for i, cell in cells.items():
             members.setdefault(cell, []).append(i)
@@ -89,10 +90,10 @@ class TimingGraph:
             nets = [self.pin_nets[i] for i in indices]
             yield self.tables.of(cell), np.array(indices), np.array(nets)
 
-    def _connect(self):
+    def _connect(self) -> None:
         """Compute fanouts, wire loads, and the order of nets."""
         self.pin_nets = [
-            [self.number.get(i.pins.get(pin), NO_NET) for pin in self.tables.of(i.cell).pins]
+            [self.net_on(i, pin) for pin in self.tables.of(i.cell).pins]
             for i in self.netlist.instances
         ]
         edges = [np.zeros((0, 2), int)]
@@ -116,7 +117,12 @@ class TimingGraph:
         balanced = np.maximum(self.fanout, 1) ** 2
         self.wire_resistance = length * model.resistance / balanced
 
-    def _sort_nets(self):
+    def net_on(self, instance: Instance, pin: str) -> int:
+        """Return the number of the net on a pin; an open one, or one on a constant, has none."""
+        net = instance.pins.get(pin)
+        return self.number.get(net, NO_NET) if isinstance(net, int) else NO_NET
+
+    def _sort_nets(self) -> None:
         """Compute the level of each net: the maximum number of cells between it and a register or
         an input.
         """
@@ -169,18 +175,23 @@ class Timing:
 
     def __init__(self, graph: TimingGraph, cells: list[str], most_load: float):
         self.graph, self.cells = graph, cells
-        self._collect()
-        self.load = np.minimum(self.load, most_load)
+        self._collect(most_load)
         self._propagate()
         self._finish()
 
-    def _collect(self):
+    def _collect(self, most_load: float) -> None:
         """Compute loads, timing arcs and path endpoints from the tables of the cells."""
         graph = self.graph
         self.clock_node = 2 * graph.nets  # the clock's rise, and after it its fall
         pin_load = np.zeros(graph.nets)
-        sources, targets, delays, slews, owners = [], [], [], [], []
-        end_nodes, end_tables, end_owners = [], [], []
+        sources: list[np.ndarray] = []
+        targets: list[np.ndarray] = []
+        delays: list[np.ndarray] = []
+        slews: list[np.ndarray] = []
+        owners: list[np.ndarray] = []
+        end_nodes: list[np.ndarray] = []
+        end_tables: list[np.ndarray] = []
+        end_owners: list[np.ndarray] = []
         for timing, indices, nets in graph.by_cell(dict(enumerate(self.cells))):
             for pin, capacitance in enumerate(timing.capacitance):
                 used = nets[:, pin] >= 0
@@ -199,11 +210,12 @@ class Timing:
                 end_tables.append(np.full(used.sum(), table))
                 end_owners.append(indices[used])
 
-        def joined(parts):
+        def joined(parts: list[np.ndarray]) -> np.ndarray:
             return np.concatenate(parts) if parts else np.zeros(0, int)
 
-        self.load = pin_load + graph.port_load + graph.wire_load
-        self.wire_delay = graph.wire_resistance * self.load * 1e-3
+        load = pin_load + graph.port_load + graph.wire_load
+        self.wire_delay = graph.wire_resistance * load * 1e-3
+        self.load = np.minimum(load, most_load)
         arrays = [joined(parts) for parts in (sources, targets, delays, slews, owners)]
         order = np.lexsort((arrays[1], graph.level[arrays[1] // 2]))
         self.sources, self.targets, self.delays, self.slews, self.owners = (
@@ -215,7 +227,7 @@ class Timing:
             joined, (end_nodes, end_tables, end_owners)
         )
 
-    def _propagate(self):
+    def _propagate(self) -> None:
         """Compute the latest arrival and the worst slew at every node, level by level."""
         graph = self.graph
         lookup = graph.tables.at
@@ -228,14 +240,14 @@ class Timing:
         levels = graph.level[self.targets // 2]
         bounds = np.searchsorted(levels, np.arange(levels.max(initial=0) + 2))
         self.bounds = bounds
-        for low, high in itertools.pairwise(bounds):
+        for low, high in itertools.pairwise(bounds.tolist()):
             if low == high:
                 continue
             part = slice(low, high)
             source, target = self.sources[part], self.targets[part]
-            net = target // 2
-            load, slew = self.load[net], self.slew[source]
-            delay = lookup(self.delays[part], slew, load) + self.wire_delay[net]
+            nets = target // 2
+            load, slew = self.load[nets], self.slew[source]
+            delay = lookup(self.delays[part], slew, load) + self.wire_delay[nets]
             delay += self.launch[part]
             self.arc_delay[part] = delay
             first = np.flatnonzero(np.diff(target, prepend=-1))
@@ -246,7 +258,7 @@ class Timing:
             slews = np.where(np.isfinite(self.arrival[source]), slews, 0.0)
             self.slew[reached] = np.maximum.reduceat(slews, first)
 
-    def _finish(self):
+    def _finish(self) -> None:
         """Compute setup times and the path delay of each endpoint."""
         graph = self.graph
         slew = self.slew[self.end_nodes]

@@ -4,10 +4,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
-
 from adq.rtl.port_types import Component
-from adq.rtl.verilog import ELABORATION
+from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.synthesis.mapping import yosys
 
 __all__ = ["WAIVERS", "portable_verilog"]
@@ -53,7 +51,7 @@ def portable_verilog(component: Component, *, name: str) -> str:
 
     """
     with ELABORATION:
-        source = rtlil.convert(component, name=name, emit_src=False)
+        source = to_rtlil(component, name=name)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "design.il").write_text(source)

@@ -26,7 +26,7 @@ VECTORS = np.array([[5, 2, 7, 1], [1, 0, 2, 3], [4, 5, 1, 0]])
 
 
 def wire(name: str, levels: Sequence[int], node: str = "") -> dict:
-    """A wire of a diagram: its level in each cycle, and nodes to which edges refer."""
+    """Return a wire of a diagram: its level in each cycle, and nodes to which edges refer."""
     wave = "".join(
         f"{level}{'.' * (len([*same]) - 1)}" for level, same in groupby(map(int, levels))
     )
@@ -34,7 +34,7 @@ def wire(name: str, levels: Sequence[int], node: str = "") -> dict:
 
 
 def bus(name: str, values: Sequence[str | None], *, beats: bool = False) -> dict:
-    """A bus of a diagram: its value in each cycle, None where it means nothing.
+    """Return a bus of a diagram: its value in each cycle, None where it means nothing.
 
     Equal values next to each other are one, unless each is a beat of its own.
     """
@@ -132,11 +132,11 @@ class _Observed:
         return len(self.values["take"])
 
     def cycles_with(self, name: str) -> list[int]:
-        """Cycles in which a wire is high."""
+        """Return the cycles in which a wire is high."""
         return [cycle for cycle, level in enumerate(self.values[name]) if level]
 
     def beats(self, stream: str, texts: list[str]) -> dict:
-        """Payloads of a stream, one after the other."""
+        """Return the payloads of a stream, one after the other."""
         offered, taken = [], 0
         for valid, ready in zip(
             self.values[f"{stream} valid"], self.values[f"{stream} ready"], strict=True
@@ -151,7 +151,9 @@ class _Observed:
         return [name, *wires, self.beats(name, texts)]
 
     def lane(self, name: str, width: int) -> list[str]:
-        """The signed number of ``width`` bits in the lowest lane of a bit slice, in each cycle."""
+        """Return the signed number of ``width`` bits in the lowest lane of a bit slice, in each
+        cycle.
+        """
         numbers = []
         for words in self.values[name]:
             bits = [word & 1 for word in list(words)[:width]]
@@ -160,7 +162,7 @@ class _Observed:
 
 
 def job_waves() -> dict:
-    """WaveJSON of a job from its first beat to its last result.
+    """Return the WaveJSON of a job from its first beat to its last result.
 
     Raises
     ------

@@ -11,26 +11,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.samples import Artifact
 from adq.quantization.assembly import assemble
-from adq.quantization.reading import Read
+from adq.quantization.reading.network import Read
+from adq.quantization.reading.tracing import Graph, PrepareError, evaluating, trace
 from adq.quantization.stages import Dropping, InputStage, Stage, Step
-from adq.quantization.tracing import Graph, PrepareError, evaluating, trace
 
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """How a layer's integers, as real numbers, differ from the network's own tensor."""
+    """Difference of a layer's integers, as real numbers, from the network's own tensor."""
 
     node: str
     operation: str
     error: float
     """Root mean square of the difference, relative to that of the network's own tensor."""
 
-    def to_json(self) -> dict:
-        """All fields."""
+    def to_json(self) -> JsonObject:
+        """Return all fields as JSON values."""
         return asdict(self)
 
 
@@ -98,7 +99,7 @@ def parting(differences: list[LayerDifference], tolerance: float) -> LayerDiffer
 def _images(artifact: Artifact, network: nn.Module) -> torch.Tensor:
     """Return the samples as real numbers, in the shape that the network takes."""
     scale = artifact.network.input_format.scale
-    images = torch.from_numpy(artifact.samples.inputs.astype(np.float32) * np.float32(scale))
+    images = torch.from_numpy(artifact.samples.inputs[:].astype(np.float32) * np.float32(scale))
     device = next((each.device for each in network.parameters()), torch.device("cpu"))
     images = images.to(device)
     if images.dim() == 4 and images.shape[2] == 1:
@@ -110,9 +111,12 @@ def _images(artifact: Artifact, network: nn.Module) -> torch.Tensor:
     return images
 
 
-def _run(graph: Graph, images: torch.Tensor, nodes: list) -> dict:
-    """Tensors of nodes for all images, computed by as many as the graph takes at a time."""
-    size, found = len(graph.probe), {node: [] for node in nodes}
+def _run(graph: Graph, images: torch.Tensor, nodes: list[fx.Node]) -> dict[fx.Node, np.ndarray]:
+    """Return the tensors of nodes for all images, computed by as many as the graph takes at a
+    time.
+    """
+    size = len(graph.probe)
+    found: dict[fx.Node, list[torch.Tensor]] = {node: [] for node in nodes}
     for first in range(0, len(images), size):
         batch = images[first : first + size]
         whole = torch.cat([batch, batch[-1:].expand(size - len(batch), *batch.shape[1:])])
@@ -120,6 +124,8 @@ def _run(graph: Graph, images: torch.Tensor, nodes: list) -> dict:
         for node in nodes:
             value = values[node]
             value = value[0] if isinstance(value, tuple | list) else value
+            if not isinstance(value, torch.Tensor):
+                raise AssertionError(f"{node.name} gives no tensor")
             found[node].append(value[: len(batch)].cpu())
     return {node: torch.cat(parts).numpy() for node, parts in found.items()}
 
@@ -137,7 +143,7 @@ def _difference(artifact: Artifact, step: Step, expected: np.ndarray) -> LayerDi
             f"{name}: the network gives {expected.shape}, the artifact holds {integers.shape}: "
             "name the network as it was exported, pruned where that was"
         )
-    found = integers.reshape(expected.shape).astype(np.float64)
+    found = np.asarray(integers).reshape(expected.shape).astype(np.float64)
     expected = expected.astype(np.float64)
     if name in network.formats:
         found *= network.formats[name].scale

@@ -6,9 +6,9 @@ from rich.markup import escape
 
 from adq.console import Console
 from adq.files import write_bytes
-from adq.golden.artifact import GRAPHS, read_artifact
+from adq.golden.artifact import GRAPHS, Dialect, read_artifact
 from adq.golden.onnx.check import OnnxError
-from adq.golden.onnx.graph import Dialect, add_graphs
+from adq.golden.onnx.graph import add_graphs
 from adq.golden.onnx.scaled import build_scaled
 
 __all__ = ["write_graphs", "write_scaled"]

@@ -2,16 +2,16 @@
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from adq.golden import integer_network
 from adq.golden.artifact import GRAPHS, read_stored
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.network import Network
-from adq.golden.samples import Artifact
-from adq.golden.verify import NodeAgreement, compare, verify_artifact
+from adq.golden.verify import NodeAgreement, compare, summed, verify_artifact
 
 __all__ = ["IMPLEMENTATIONS", "Verification", "Verified", "missing_package", "verify_onnx"]
 
@@ -29,7 +29,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Verified:
-    """How one implementation agrees with integers that another gave."""
+    """Agreement of one implementation with integers that another gave."""
 
     implementation: str
     against: str
@@ -42,8 +42,8 @@ class Verified:
         """Whether not one integer differs."""
         return all(node.agrees for node in self.nodes)
 
-    def to_json(self) -> dict:
-        """Everything, as JSON values."""
+    def to_json(self) -> JsonObject:
+        """Return everything as JSON values."""
         return asdict(self) | {"agrees": self.agrees}
 
 
@@ -88,11 +88,11 @@ class Verification:
 
     def samples(self, implementation: str) -> Verified:
         """Hold an implementation against the artifact's samples."""
-        artifact = self.artifact
+        images = len(self.artifact.samples)
         if implementation == "qonnx":
-            artifact = _first_images(artifact, QONNX_IMAGES)
-        nodes = verify_artifact(artifact, self._run(implementation))
-        return Verified(implementation, "samples", len(artifact.samples), nodes)
+            images = min(images, QONNX_IMAGES)
+        nodes = verify_artifact(self.artifact, self._run(implementation), images=images)
+        return Verified(implementation, "samples", images, nodes)
 
     def random(self, images: int, seed: int) -> Iterator[Verified]:
         """Hold ONNX Runtime against NumPy on random images; yields the sum after each batch."""
@@ -103,26 +103,26 @@ class Verification:
         if implementation == "numpy":
             return integer_network.run
         from adq.golden.onnx.graph import build_model
-        from adq.golden.onnx.session import run_onnx, run_qonnx
+        from adq.golden.onnx.session import OnnxRun, QonnxRun
 
         # Always the graph of the network as it was read: a file's graph is compared, never run.
+        network = self.artifact.network
         if implementation == "onnx":
-            model, execute = build_model(self.artifact.network), run_onnx
+            executed: OnnxRun | QonnxRun = OnnxRun(network, build_model(network))
         else:
             batch = min(len(self.artifact.samples), QONNX_IMAGES)
-            model = build_model(self.artifact.network, "qonnx", batch=batch)
-            execute = run_qonnx
-        return lambda network, inputs: execute(network, model, inputs)
+            executed = QonnxRun(network, build_model(network, "qonnx", batch=batch))
+        return lambda network, inputs: executed(inputs)
 
 
 def verify_onnx(network: Network, inputs: np.ndarray) -> Iterator[Verified]:
     """Hold ONNX Runtime against NumPy on images (N, C, H, W); yields the sum after each batch."""
     from adq.golden.onnx.graph import build_model
-    from adq.golden.onnx.session import run_onnx
+    from adq.golden.onnx.session import OnnxRun
 
-    model = build_model(network)
+    executed = OnnxRun(network, build_model(network))
     batches = (inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH))
-    return hold_against_numpy(network, lambda *batch: run_onnx(batch[0], model, batch[1]), batches)
+    return hold_against_numpy(network, lambda network, inputs: executed(inputs), batches)
 
 
 def hold_against_numpy(
@@ -131,8 +131,10 @@ def hold_against_numpy(
     """Compare every integer of another implementation with NumPy's, batch by batch."""
     nodes, done = None, 0
     for inputs in batches:
-        found = compare(network, integer_network.run(network, inputs), run(network, inputs))
-        nodes = found if nodes is None else list(map(_sum, nodes, found))
+        found = compare(
+            network, integer_network.run(network, inputs), run(network, inputs), first_image=done
+        )
+        nodes = found if nodes is None else summed([nodes, found])
         done += len(inputs)
         yield Verified("onnx", "numpy", done, nodes)
 
@@ -144,26 +146,3 @@ def random_images(network: Network, images: int, seed: int) -> Iterator[np.ndarr
     for first in range(0, images, BATCH):
         count = min(BATCH, images - first)
         yield rng.integers(lo, hi + 1, (count, *network.input_shape))
-
-
-def _first_images(artifact: Artifact, count: int) -> Artifact:
-    samples = artifact.samples
-    short = replace(
-        samples,
-        inputs=samples.inputs[:count],
-        labels=samples.labels[:count],
-        accumulators={name: array[:count] for name, array in samples.accumulators.items()},
-        outputs={name: array[:count] for name, array in samples.outputs.items()},
-        logits=samples.logits[:count],
-        classes=samples.classes[:count],
-    )
-    return replace(artifact, samples=short)
-
-
-def _sum(one: NodeAgreement, other: NodeAgreement) -> NodeAgreement:
-    return replace(
-        one,
-        integers=one.integers + other.integers,
-        differing=one.differing + other.differing,
-        first_difference=one.first_difference or other.first_difference,
-    )

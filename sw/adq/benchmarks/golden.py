@@ -56,7 +56,7 @@ class Speed:
     """Between NumPy and ONNX Runtime."""
 
     def to_json(self) -> dict:
-        """What was measured, as JSON values."""
+        """Return what was measured as JSON values."""
         return asdict(self)
 
 
@@ -76,7 +76,7 @@ class ExportCost:
     """Integers at the widths at which they are stored."""
 
     def to_json(self) -> dict:
-        """What was measured, as JSON values."""
+        """Return what was measured as JSON values."""
         return asdict(self)
 
 
@@ -104,7 +104,7 @@ class FloatNetwork(nn.Module):
             self.layers[node.name] = layer
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) of images (N, C, H, W)."""
+        """Return logits (N, classes) of images (N, C, H, W)."""
         tensors = {INPUT: images}
         for node in self.network.nodes:
             output = self._output(node, tensors[node.input])
@@ -200,7 +200,7 @@ def measure_export(name: str, directory: Path, *, images: int) -> ExportCost:
 
 
 def _stored(directory: Path) -> Iterator[int]:
-    """Bytes of each tensor of an artifact."""
+    """Yield the bytes of each tensor of an artifact."""
     for array in safetensors.numpy.load_file(directory / "tensors.safetensors").values():
         yield array.nbytes
 

@@ -28,7 +28,7 @@ INNER_BITS = (4, 5, 3, 6, 4, 3, 5, 4)
 
 
 def vgg19(classes: int = 10, seed: int = 0) -> Network:
-    """VGG19 on 32x32 images: 16 convolutions and one linear layer."""
+    """Return VGG19 on 32x32 images: 16 convolutions and one linear layer."""
     builder = _Builder(seed)
     for outputs in VGG19:
         if outputs == "M":
@@ -39,7 +39,7 @@ def vgg19(classes: int = 10, seed: int = 0) -> Network:
 
 
 def resnet18(classes: int = 100, seed: int = 0) -> Network:
-    """ResNet18 on 32x32 images: 1x1 convolutions on skips where the shape changes."""
+    """Return ResNet18 on 32x32 images: 1x1 convolutions on skips where the shape changes."""
     builder = _Builder(seed)
     builder.convolution(64)
     for outputs, stride in RESNET18:
@@ -53,7 +53,7 @@ def resnet18(classes: int = 100, seed: int = 0) -> Network:
 
 
 def chain(layers: int, channels: int, side: int, classes: int = 10, seed: int = 0) -> Network:
-    """3x3 convolutions of as many channels each, on square images of as many."""
+    """Return 3x3 convolutions of as many channels each, on square images of as many."""
     builder = _Builder(seed, (channels, side, side))
     for _ in range(layers):
         builder.convolution(channels)
@@ -84,7 +84,7 @@ class _Builder:
         return self.rng.integers(1 - limit, limit, shape)  # without a mean that adds up
 
     def _next_bits(self) -> int:
-        """Precision of the layer that reads: the one that is appended after this."""
+        """Return the precision of the layer that reads: the one that is appended after this."""
         self.layers += 1
         return INNER_BITS[self.layers % len(INNER_BITS)]
 

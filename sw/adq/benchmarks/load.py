@@ -37,14 +37,14 @@ class Workload:
 WORKLOADS = (
     *(Workload(f"{layers} layers", layers, 16, 8, 4) for layers in (10, 100, 1000)),
     *(Workload(f"{channels} channels", 2, channels, 8, 2) for channels in (64, 128, 256, 512)),
-    *(Workload(f"{images} images", 4, 16, 8, images) for images in (10, 100, 1000)),
+    *(Workload(f"{images} images", 4, 16, 8, images) for images in (10, 100, 1000, 10_000)),
     Workload("vgg19", 17, 512, 32, 1),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What a command took for a workload."""
+    """CPU time and memory of a command for a workload."""
 
     workload: str
     command: str
@@ -54,7 +54,7 @@ class Load:
     """Largest resident memory."""
 
     def to_json(self) -> dict:
-        """The same as JSON values."""
+        """Return the figures as JSON values."""
         return dataclasses.asdict(self)
 
 
@@ -91,7 +91,8 @@ def _write(workload: Workload, folder: Path) -> None:
     """Write a workload's artifact with both graphs."""
     network, rng = workload.network(), np.random.default_rng(1)
     lo, hi = network.input_format.lo, network.input_format.hi
-    inputs = rng.integers(lo, hi + 1, (workload.images, *network.input_shape))
+    shape = (workload.images, *network.input_shape)
+    inputs = rng.integers(lo, hi + 1, shape, dtype=network.input_format.dtype)
     samples = Samples.record(network, inputs, np.zeros(workload.images, np.int64))
     generator = {"name": "adq dev bench-load", "version": "1"}
     artifact = Artifact(network=network, samples=samples, generator=generator)

@@ -16,7 +16,7 @@ from torch.nn import functional
 def conv_norm(
     inputs: int, outputs: int, kernel=3, stride=1, groups: int = 1, activation=nn.ReLU
 ) -> nn.Sequential:
-    """A convolution, its batch norm and an activation function."""
+    """Return a convolution, its batch norm and an activation function."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     layers = [
         nn.Conv2d(

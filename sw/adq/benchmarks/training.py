@@ -39,7 +39,7 @@ def _bits(layers: int) -> list[int]:
 
 
 def adq_model(name: str) -> nn.Module:
-    """The network with this project's quantizers and density counting."""
+    """Return the network with this project's quantizers and density counting."""
     prepared = adq.prepare(build(name, SHAPE, CLASSES), torch.zeros(1, *SHAPE))
     layers = prepared.layers
     prepared.set_bits(dict(zip(layers, _bits(len(layers)), strict=True)))
@@ -47,7 +47,7 @@ def adq_model(name: str) -> nn.Module:
 
 
 def brevitas_model(name: str) -> nn.Module:
-    """The same plain network with Brevitas' layers in the place of its own.
+    """Return the same plain network with Brevitas' layers in the place of its own.
 
     A layer's bits are those of its weights and of the activations that it reads.
     """
@@ -119,7 +119,7 @@ def measure_speed(
     steps: int,
     progress: Callable[[str], None],
 ) -> dict[str, list[float]]:
-    """Images a second of each kind, a value a round."""
+    """Return images a second of each kind, a value a round."""
     trained = {kind: make_step(kind, name, batch, device) for kind in KINDS}
     for step in trained.values():
         for _ in range(2):
@@ -138,7 +138,7 @@ def measure_speed(
 
 
 def measure_memory(kind: str, name: str, batch: int, device: torch.device) -> int:
-    """Bytes that three steps add at their peak, in this process."""
+    """Return the bytes that three steps add at their peak, in this process."""
     step = make_step(kind, name, batch, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -166,7 +166,7 @@ def _wait(device: torch.device) -> None:
 
 
 def measure_memory_apart(kind: str, name: str, batch: int, device: str, threads: int) -> int:
-    """Bytes that three steps add at their peak, in a fresh process."""
+    """Return the bytes that three steps add at their peak, in a fresh process."""
     # Freed tensors go back to the system at once, so that resident memory is live memory.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, "-m", "adq.benchmarks.training"]
@@ -181,7 +181,7 @@ def measure_memory_apart(kind: str, name: str, batch: int, device: str, threads:
 
 
 def ratios(speeds: Mapping[str, Sequence[float]], memory: Mapping[str, int]) -> dict[str, float]:
-    """Ours against the others: speeds as medians over the rounds, and peak memory."""
+    """Compare ours with the others: speeds as medians over the rounds, and peak memory."""
 
     def speed(kind: str) -> float:
         pairs = zip(speeds["adq"], speeds[kind], strict=True)

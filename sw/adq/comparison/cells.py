@@ -40,12 +40,12 @@ class Cell:
 
         Two cells that have it in common share that iteration.
         """
-        neutral = {"policy": POLICIES[0], "budget": "1 bits", "uniform_bits": 4}
         if self.policy == BASELINE:
             return self.recipe
-        return dataclasses.replace(
-            self.recipe, controller=dataclasses.replace(self.recipe.controller, **neutral)
+        neutral = dataclasses.replace(
+            self.recipe.controller, policy=POLICIES[0], budget="1 bits", uniform_bits=4
         )
+        return dataclasses.replace(self.recipe, controller=neutral)
 
 
 def plan(

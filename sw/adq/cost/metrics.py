@@ -9,8 +9,11 @@ from adq.cost.models import BASELINE_BITS, pim_energy
 class Epoch(Protocol):
     """Bits and MACs per image of each layer in one epoch."""
 
-    bits: Mapping[str, int]
-    macs: Mapping[str, int]
+    @property
+    def bits(self) -> Mapping[str, int]: ...
+
+    @property
+    def macs(self) -> Mapping[str, int]: ...
 
 
 def cost_metrics(history: Sequence[Epoch]) -> dict[str, float]:

@@ -59,7 +59,7 @@ class JobEnergy:
     leakage: float
 
     def scaled(self, factor: float) -> "JobEnergy":
-        """So many times as much."""
+        """Multiply the energy."""
         return JobEnergy(
             {block: energy * factor for block, energy in self.compute.items()},
             {block: energy * factor for block, energy in self.load.items()},
@@ -69,7 +69,7 @@ class JobEnergy:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coefficients:
-    """What a tile takes in a library's cells: of counted switching, and of jobs' features.
+    """Coefficients of a tile in a library's cells: of counted switching, and of jobs' features.
 
     ``windows`` holds, for ``compute`` and ``load``, by weight bits and block, the fJ of each term.
     """
@@ -109,11 +109,11 @@ class Coefficients:
         """Blocks whose RTL is no longer that which was characterized."""
         from adq.verif.simulation.rtl_revision import tile_revisions
 
-        now = tile_revisions()
+        now = tile_revisions(self.tile.arithmetic)
         return [block for block, revision in now.items() if self.revisions.get(block) != revision]
 
     def energy(self, features: Mapping[str, float], weight_bits: int) -> JobEnergy:
-        """Energy of jobs at one weight precision, from their features.
+        """Return the energy of jobs at one weight precision, from their features.
 
         Raises
         ------
@@ -146,20 +146,20 @@ class Coefficients:
         compute_cycles: int,
         load_cycles: int,
     ) -> tuple[float, float]:
-        """Energy in fJ of computing and of loading where these take turns, as they do at gate
-        level: a load then takes cycles of its own.
+        """Return the energy in fJ of computing and of loading where these take turns, as they do at
+        gate level: a load then takes cycles of its own.
         """
-        energy = self.energy(features | {"cycles": compute_cycles}, weight_bits)
+        energy = self.energy({**features, "cycles": compute_cycles}, weight_bits)
         every = self.windows["compute"][weight_bits].values()
         idle = load_cycles * sum(terms.get("cycles", 0.0) for terms in every)
         return sum(energy.compute.values()), sum(energy.load.values()) + idle
 
     def for_tile(self, tile: TileParameters) -> "Coefficients":
-        """The same for another tile, by this size alone."""
+        """Return coefficients for another tile, by this size alone."""
         return blended([self], tile)
 
     def to_json(self) -> dict[str, Any]:
-        """What a file holds."""
+        """Return what a file holds."""
         return {
             "format": FORMAT,
             "library": self.library,
@@ -208,7 +208,7 @@ class Coefficients:
 
 
 def _energies(found: Mapping[str, Any]) -> dict[str, float]:
-    """Energy of each term of a block."""
+    """Return the energy of each term of a block."""
     for term in found.keys() - TERMS:
         raise ValueError(f"{term!r:.40} is no term of the model")
     return {term: _finite(energy) for term, energy in found.items()}
@@ -249,7 +249,7 @@ def reading(
 
 
 def checked_in() -> list[Coefficients]:
-    """All coefficients that come with the package."""
+    """Return all coefficients that come with the package."""
     folder = resources.files("adq.energy") / FOLDER
     return [Coefficients.read(Path(str(file))) for file in sorted(
         (each for each in folder.iterdir() if each.name.endswith(".json")), key=lambda f: f.name
@@ -257,15 +257,15 @@ def checked_in() -> list[Coefficients]:
 
 
 def libraries() -> list[str]:
-    """Names of the libraries that have coefficients."""
+    """Return the names of the libraries that have coefficients."""
     return sorted({each.library for each in checked_in()})
 
 
 def coefficients_for(
     library: str, tile: TileParameters, known: list[Coefficients] | None = None
 ) -> Coefficients:
-    """Coefficients of a library's tile, or a mean of those around it that were characterized, which
-    then is marked as an estimate.
+    """Return the coefficients of a library's tile, or a mean of those around it that were
+    characterized, which then is marked as an estimate.
 
     Raises
     ------
@@ -285,9 +285,18 @@ def coefficients_for(
 
 
 def blended(known: Sequence[Coefficients], tile: TileParameters) -> Coefficients:
-    """Coefficients of a tile from those of characterized sizes of one library: its own, or a mean
-    of those around it, see :mod:`adq.energy.fitting.sizes`.
+    """Return the coefficients of a tile from those of characterized sizes of one library: its own,
+    or a mean of those around it, see :mod:`adq.energy.fitting.sizes`.
+
+    Tiles with the tile's arithmetic are preferred. Where there are none, no error was measured, and
+    the column adders are of another revision.
     """
+    alike = [each for each in known if each.tile.arithmetic == tile.arithmetic]
+    if not alike:
+        found = blended(known, dataclasses.replace(tile, arithmetic=known[0].tile.arithmetic))
+        unknown = {"bound": None, "predictor_bound": None, "leakage_bound": None}
+        return dataclasses.replace(found, tile=tile, **unknown)
+    known = alike
     target = tile.rows, tile.columns
     sizes = [(each.tile.rows, each.tile.columns) for each in known]
     if target in sizes:
@@ -340,10 +349,10 @@ def _ratios(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str
     return {name: value / before[name] for name, value in after.items()}
 
 
-def _mean(parts: Sequence[tuple[Mapping, float]]) -> dict:
-    """The mean of mappings of the same form, each with its weight."""
+def _mean(parts: Sequence[tuple[Mapping[Any, Any], float]]) -> dict[Any, Any]:
+    """Return the mean of mappings of the same form, each with its weight."""
     names = dict.fromkeys(name for part, _ in parts for name in part)
-    found: dict = {}
+    found: dict[Any, Any] = {}
     for name in names:
         values = [(part[name], weight) for part, weight in parts if name in part]
         if isinstance(values[0][0], Mapping):
@@ -356,7 +365,9 @@ def _mean(parts: Sequence[tuple[Mapping, float]]) -> dict:
 def coefficients_of(
     liberty_sha256: str, tile: TileParameters, known: list[Coefficients] | None = None
 ) -> Coefficients | None:
-    """The same by the sha256 of a library's file; None where it was not characterized."""
+    """Return coefficients by the sha256 of a library's file; None where it was not
+    characterized.
+    """
     known = checked_in() if known is None else known
     of_file = [each for each in known if each.provenance["liberty"]["sha256"] == liberty_sha256]
     return coefficients_for(of_file[0].library, tile, of_file) if of_file else None

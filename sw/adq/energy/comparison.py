@@ -6,6 +6,7 @@ from rich.table import Table
 
 from adq.energy.glitches import glitch_notes
 from adq.energy.simulated import OF_NETWORK, NetworkEnergies
+from adq.golden.files.json_reader import JsonObject
 from adq.verif.simulation.network_run import NetworkRun
 
 __all__ = ["LayerCost", "NetworkCost", "comparison_table", "cost_of"]
@@ -61,15 +62,15 @@ class NetworkCost:
 
     def total(self, field: str) -> float:
         """Sum over the layers."""
-        return sum(getattr(layer, field) for layer in self.layers)
+        return float(sum(getattr(layer, field) for layer in self.layers))
 
     @property
     def fj_per_mac(self) -> float:
         """Compute energy of a useful MAC, in fJ."""
         return 1000 * self.total("compute_pj") / self.total("macs")
 
-    def to_json(self) -> dict:
-        """Layers and totals as numbers."""
+    def to_json(self) -> JsonObject:
+        """Return layers and totals as numbers."""
         fields = ("macs", "cycles", "toggles", "compute_pj", "load_pj", "predicted_pj")
         return {
             "name": self.name,
@@ -86,7 +87,7 @@ class NetworkCost:
 
 
 def cost_of(run: NetworkRun, energies: NetworkEnergies, *, name: str) -> NetworkCost:
-    """Cost of a simulated network."""
+    """Return the cost of a simulated network."""
     images, left_out = run.images, energies.left_out
     layers = []
     for energy in energies.layers:
@@ -112,7 +113,7 @@ def cost_of(run: NetworkRun, energies: NetworkEnergies, *, name: str) -> Network
 
 
 def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> Table:
-    """Layers of each network, its totals, and how many times less the first one takes.
+    """Return the layers of each network, its totals, and how many times less the first one takes.
 
     The first, that is, of those whose layers have the same names: costs of one network at several
     precisions compare, those of different networks do not.
@@ -185,7 +186,7 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
 
 
 def _is_beyond(layer: LayerCost, network: NetworkCost, tolerance: float) -> bool:
-    """Whether a layer's prediction is further from what was counted than a failure takes."""
+    """Return whether a layer's prediction is further from what was counted than a failure takes."""
     counted = layer.compute_pj + layer.load_pj
     total = sum(each.compute_pj + each.load_pj for each in network.layers)
     return abs(layer.difference) * counted > max(tolerance * counted, OF_NETWORK * total)

@@ -4,10 +4,12 @@ Counts come from a simulation of the RTL, see ``activity``. Nothing here knows w
 computes, or from which operands: a change of the RTL that changes its switching changes the energy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from adq.energy.terms import LOADING
+from adq.golden.files.json_reader import JsonObject
 from adq.verif.simulation.net_classes import ClassCounts, NetClass
 
 __all__ = [
@@ -25,12 +27,14 @@ CYCLES = "cycles"
 KINDS = ("toggles", "clocked", "enabled")
 """Counts of a class, see :class:`adq.verif.simulation.net_classes.ClassCounts`."""
 
+_Name = TypeVar("_Name")
+
 Term = tuple[str, str]
 """A kind of count and the class, or ``CYCLES`` with an empty class."""
 
 
 def terms_of_counts(counts: ClassCounts, cycles: int) -> dict[Term, float]:
-    """Counts of a run as terms of the model."""
+    """Return the counts of a run as terms of the model."""
     terms: dict[Term, float] = {(CYCLES, ""): cycles}
     for kind in KINDS:
         for net_class, count in getattr(counts, kind).items():
@@ -57,17 +61,17 @@ class CountedEnergy:
 
     @property
     def load(self) -> float:
-        """Of loading weights."""
+        """Energy of loading weights."""
         return sum(self.blocks.get(block, 0.0) for block in LOADING)
 
     @property
     def compute(self) -> float:
-        """Of all else."""
+        """Energy of all else."""
         return self.total - self.load
 
     @property
     def total(self) -> float:
-        """Of everything that was characterized."""
+        """Energy of everything that was characterized."""
         return sum(self.blocks.values())
 
 
@@ -91,7 +95,7 @@ class CountedModel:
     classes: frozenset[NetClass]
 
     def energy(self, counts: ClassCounts, cycles: int) -> CountedEnergy:
-        """Energy of counts over so many cycles."""
+        """Return the energy of counts over so many cycles."""
         values = terms_of_counts(counts, cycles)
         blocks = {
             block: sum(energy * values.get(term, 0.0) for term, energy in of_block.items())
@@ -109,8 +113,8 @@ class CountedModel:
                     blocks[net_class.block] += energy
         return CountedEnergy(blocks, estimated, tuple(left_out))
 
-    def to_json(self) -> dict:
-        """What a file holds."""
+    def to_json(self) -> JsonObject:
+        """Return what a file holds."""
         return {
             "terms": {
                 block: {" ".join(term).strip(): energy for term, energy in of_block.items()}
@@ -121,8 +125,8 @@ class CountedModel:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping) -> "CountedModel":
-        """What :meth:`to_json` gave.
+    def from_json(cls, content: JsonObject) -> "CountedModel":
+        """Read what ``to_json`` gave.
 
         Raises
         ------
@@ -139,7 +143,7 @@ class CountedModel:
         )
 
     def scaled(self, factors: Mapping[str, float]) -> "CountedModel":
-        """The same with the energy of a toggle of some classes multiplied."""
+        """Return the model with the energy of a toggle of some classes multiplied."""
         terms = {
             block: {
                 (kind, name): energy * (factors.get(name, 1.0) if kind == "toggles" else 1.0)
@@ -151,16 +155,25 @@ class CountedModel:
 
     @classmethod
     def blend(cls, parts: Sequence[tuple["CountedModel", float]]) -> "CountedModel":
-        """The mean of models, each with its weight."""
-        terms: dict[str, dict[Term, float]] = {}
-        means: dict[str, dict[str, float]] = {}
-        for model, weight in parts:
-            for into, of_model in ((terms, model.terms), (means, model.means)):
-                for block, found in of_model.items():
-                    sums = into.setdefault(block, {})
-                    for name, energy in found.items():
-                        sums[name] = sums.get(name, 0.0) + weight * energy
-        return cls(terms, means, frozenset().union(*(model.classes for model, _ in parts)))
+        """Return the mean of models, each with its weight."""
+        return cls(
+            terms=_weighted((model.terms, weight) for model, weight in parts),
+            means=_weighted((model.means, weight) for model, weight in parts),
+            classes=frozenset().union(*(model.classes for model, _ in parts)),
+        )
+
+
+def _weighted(
+    parts: Iterable[tuple[Mapping[str, Mapping[_Name, float]], float]],
+) -> dict[str, dict[_Name, float]]:
+    """Sum of energies by block and name, each times its weight."""
+    total: dict[str, dict[_Name, float]] = {}
+    for of_model, weight in parts:
+        for block, found in of_model.items():
+            sums = total.setdefault(block, {})
+            for name, energy in found.items():
+                sums[name] = sums.get(name, 0.0) + weight * energy
+    return total
 
 
 def _terms(content: Mapping[str, float]) -> Iterator[tuple[Term, float]]:

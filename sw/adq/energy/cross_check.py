@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.switching import Counts
 from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.operands.jobs import Job
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.saif import Saif, write_saif
 from adq.verif.synthesis.timing import TimingGraph
@@ -53,7 +54,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """What both say of a tile at 8x8 bits, half of the words zero.
+    """Figures of both programs for a tile at 8x8 bits, half of the words zero.
 
     Attributes
     ----------
@@ -77,12 +78,12 @@ class CrossCheck:
     message: str
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "CrossCheck":
-        """What :meth:`to_json` gave."""
+        """Read what ``to_json`` gave."""
         fields = dict(content)
         fields["longest_path_ns"] = Pair(**fields["longest_path_ns"])
         for name in ("net_mw", "internal_mw"):
@@ -92,14 +93,14 @@ class CrossCheck:
 
 
 def opensta_version() -> str | None:
-    """Version of the OpenSTA on this machine, or None where there is none."""
+    """Return the version of the OpenSTA on this machine, or None where there is none."""
     if shutil.which(STA) is None:
         return None
     return run_to_end([STA, "-version"]).stdout.strip() or None
 
 
 def cross_check(
-    tile: GateLevelTile, jobs, *, name: str, directory: Path, spef: str | None = None
+    tile: GateLevelTile, jobs: Sequence[Job], *, name: str, directory: Path, spef: str | None = None
 ) -> CrossCheck:
     """Run jobs on a tile's netlist, and ask OpenSTA for its longest path and its power.
 
@@ -135,7 +136,9 @@ def cross_check(
     setup = [*_setup(tile, placed=spef is not None)]
     if spef is not None:
         (directory / SPEF).write_text(spef)
-    path, nets, internal, pins = None, {}, {}, 0
+    nets: dict[str, Pair] = {}
+    internal: dict[str, Pair] = {}
+    path, pins = 0.0, 0
     for window, counts in run.counts.items():
         saif = pin_activity(tile.switching, counts, period_ns=tile.period)
         activities = _activities(saif, counts)
@@ -182,7 +185,7 @@ def cross_check(
 
 
 def _setup(tile: GateLevelTile, *, placed: bool) -> Iterator[str]:
-    """The assumptions of our own static timing."""
+    """Yield the assumptions of our own static timing."""
     graph = TimingGraph(tile.netlist, tile.library)
     flip_flop = tile.library.flip_flops()[0]
     load = flip_flop.pins[flip_flop.next_state].capacitance
@@ -212,7 +215,7 @@ def _activities(saif: Saif, counts: Counts) -> Iterator[str]:
 
 
 def _own(tile: GateLevelTile, counts: Counts, gates: set[str]) -> tuple[float, float]:
-    """FJ of nets that cells but clock gates drive, and inside all cells."""
+    """Return the fJ of nets that cells but clock gates drive, and inside all cells."""
     switching, power = tile.switching, tile.power
     driven = [
         switching.row[instance.pins[pin.name]]

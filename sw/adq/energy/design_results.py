@@ -69,8 +69,8 @@ def counted_result(run: NetworkRun, energies: NetworkEnergies) -> DesignResult:
         tile=asdict(model.tile),
         library=model.library,
         images=images,
-        compute_pj=sum(layer.compute_pj for layer in layers),
-        load_pj=sum(layer.load_pj for layer in layers),
+        compute_pj=sum(layer.compute_pj or 0.0 for layer in layers),
+        load_pj=sum(layer.load_pj or 0.0 for layer in layers),
         cycles=sum(layer.cycles for layer in layers),
         layers=layers,
         labels=(

@@ -20,7 +20,7 @@ DENSITIES = tuple(float(density) for density in np.linspace(0, 1, 11))
 
 @styled
 def draw(model: Coefficients, networks: Sequence[NetworkEnergy]) -> dict[str, Figure]:
-    """Figures by name: ``mac``, ``density``, and ``layers`` of these networks."""
+    """Return the figures by name: ``mac``, ``density``, and ``layers`` of these networks."""
     said = f"{model.tile.rows}x{model.tile.columns} tile, {model.library}, {model.conditions}" + (
         f", from tiles of {model.scaled_from}" if model.scaled_from else ""
     )
@@ -32,7 +32,7 @@ def draw(model: Coefficients, networks: Sequence[NetworkEnergy]) -> dict[str, Fi
 
 
 def _draw_mac(model: Coefficients, said: str) -> Figure:
-    """FJ a MAC over bits, beside the paper's table and silicon."""
+    """Return the fJ a MAC over bits, beside the paper's table and silicon."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     colours = scale()(np.linspace(0, 1, 4))
@@ -59,7 +59,7 @@ def _draw_mac(model: Coefficients, said: str) -> Figure:
 
 
 def _draw_density(model: Coefficients, said: str) -> Figure:
-    """FJ a bit product over activation density."""
+    """Return the fJ a bit product over activation density."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for bits, colour, style in zip(
@@ -81,7 +81,7 @@ def _draw_density(model: Coefficients, said: str) -> Figure:
 
 
 def _draw_layers(networks: Sequence[NetworkEnergy], said: str) -> Figure:
-    """Energy of each layer, stacked by block, a panel a network."""
+    """Return the energy of each layer, stacked by block, a panel a network."""
     blocks = list(dict.fromkeys(b for n in networks for each in n.layers for b in each.blocks_pj))
     colours = matplotlib.colormaps["tab20"](np.arange(len(blocks)))
     hatches = ("", "//", "..", "xx")

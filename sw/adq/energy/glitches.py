@@ -1,10 +1,11 @@
 """Glitch factors: energy of a tile's netlist with delays over its energy without."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -13,12 +14,17 @@ from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
 
+if TYPE_CHECKING:
+    from adq.verif.gate_level.event_simulation import EventSimulation
+    from adq.verif.gate_level.tile import GateLevelTile
+
 __all__ = [
     "GlitchFactors",
     "GlitchFigure",
     "glitch_factors",
     "glitch_notes",
     "glitch_table",
+    "kept_factors",
     "measure_glitches",
 ]
 
@@ -61,7 +67,7 @@ class GlitchFigure:
 
     @property
     def bit_products(self) -> int:
-        """Of a MAC."""
+        """Bit products of a MAC."""
         return self.weight_bits * self.activation_bits
 
     @property
@@ -70,7 +76,7 @@ class GlitchFigure:
         return sum(self.delayed.values()) / sum(self.zero_delay.values())
 
     def block_factor(self, block: str) -> float:
-        """The same of one block."""
+        """Return the factor of one block."""
         return self.delayed[block] / self.zero_delay[block]
 
 
@@ -87,20 +93,25 @@ class GlitchFactors:
     rows: int
     columns: int
     figures: tuple[GlitchFigure, ...]
+    arithmetic: str = TileParameters.arithmetic
+    area_um2: float | None = None
+    """Of the mapped netlist's cells."""
+    longest_path_ns: float | None = None
+    """By static timing; ``period_ns`` is what cells were sized for."""
     icarus: str | None = None
     """Version of the Icarus Verilog that confirmed them."""
     clock_tree: Mapping[str, Any] | None = None
     """An estimate that no figure has in it; see :mod:`adq.verif.gate_level.clock_tree`."""
 
     def at(self, weight_bits: int, activation_bits: int) -> GlitchFigure | None:
-        """Figure of a precision; None where it was not measured."""
+        """Return the figure of a precision; None where it was not measured."""
         for figure in self.figures:
             if (figure.weight_bits, figure.activation_bits) == (weight_bits, activation_bits):
                 return figure
         return None
 
     def nearest(self, weight_bits: int, activation_bits: int) -> GlitchFigure:
-        """Figure of the measured precision whose number of bit products is nearest."""
+        """Return the figure of the measured precision whose number of bit products is nearest."""
         wanted = weight_bits * activation_bits
         return min(
             self.figures,
@@ -108,7 +119,7 @@ class GlitchFactors:
         )
 
     def ratio(self, *, delayed: bool) -> float:
-        """Energy of a MAC at the most bits over that at the fewest."""
+        """Return the energy of a MAC at the most bits over that at the fewest."""
         energies = [
             sum((figure.delayed if delayed else figure.zero_delay).values())
             for figure in sorted(self.figures, key=lambda each: each.bit_products)
@@ -116,7 +127,7 @@ class GlitchFactors:
         return energies[-1] / energies[0]
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
@@ -136,10 +147,10 @@ class GlitchFactors:
 
 
 def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
-    """Kept factors of a library's cells: of the tile's size, or of the nearest one; None where the
-    library has none.
+    """Return the kept factors of a library's cells: of the tile's arithmetic, and of its size or
+    the nearest one; None where the library has none.
     """
-    kept = [GlitchFactors.read(path) for path in sorted(FOLDER.glob(f"{library}-*.json"))]
+    kept = [each for each in kept_factors(library) if each.arithmetic == tile.arithmetic]
 
     def distance(factors: GlitchFactors) -> float:
         size, wanted = factors.rows * factors.columns, tile.rows * tile.columns
@@ -148,8 +159,15 @@ def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
     return min(kept, key=distance, default=None)
 
 
+def kept_factors(library: str) -> list[GlitchFactors]:
+    """All kept factors of a library's cells."""
+    return [GlitchFactors.read(path) for path in sorted(FOLDER.glob(f"{library}-*.json"))]
+
+
 def glitch_notes(library: str, tile: TileParameters) -> list[str]:
-    """What glitches add to energies of a library's cells, in a line; nothing where none is kept."""
+    """Say what glitches add to energies of a library's cells, in a line; nothing where none is
+    kept.
+    """
     factors = glitch_factors(library, tile)
     if factors is None:
         return []
@@ -170,6 +188,7 @@ def measure_glitches(
     *,
     name: str | None,
     bits: Sequence[int],
+    period: float,
     directory: Path,
     cache: Path,
     confirm: bool,
@@ -183,6 +202,8 @@ def measure_glitches(
         Of the library; its own where it is None.
     bits
         Precisions, of weights and activations alike.
+    period
+        Clock period in ns that cells are sized for.
     directory
         Folder for what simulators write; some 100 MB a precision with ``confirm``.
     confirm
@@ -202,7 +223,7 @@ def measure_glitches(
     from adq.verif.liberty.library import Library
 
     progress("mapping the tile and building its model")
-    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache)
+    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache, period=period)
     simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
     figures = []
     for width in bits:
@@ -217,13 +238,22 @@ def measure_glitches(
         period_ns=tile.period,
         rows=parameters.rows,
         columns=parameters.columns,
+        arithmetic=parameters.arithmetic,
+        area_um2=sum(tile.synthesis.area.values()),
+        longest_path_ns=tile.synthesis.timing.delay,
         figures=tuple(figures),
         icarus=icarus_version() if confirm else None,
         clock_tree=asdict(estimate_clock_tree(tile.netlist, tile.library, clock=tile.CLOCK)),
     )
 
 
-def _figure(tile, simulation, width: int, directory: Path, confirm: bool) -> GlitchFigure:
+def _figure(
+    tile: "GateLevelTile",
+    simulation: "EventSimulation",
+    width: int,
+    directory: Path,
+    confirm: bool,
+) -> GlitchFigure:
     from adq.energy.gate_level.characterization import RandomCase
     from adq.verif.gate_level.glitches import glitch_energy
     from adq.verif.gate_level.icarus import icarus_toggles
@@ -254,12 +284,12 @@ def _figure(tile, simulation, width: int, directory: Path, confirm: bool) -> Gli
 
 
 def glitch_table(factors: GlitchFactors) -> Table:
-    """Energy a bit product without and with glitches, by block."""
+    """Return energy a bit product without and with glitches, by block."""
     confirmed = [figure for figure in factors.figures if figure.confirmed_nets]
     icarus = "Not confirmed by a second simulator."
     if confirmed:
-        nets = sum(figure.confirmed_nets for figure in confirmed)
-        differing = sum(figure.differing_nets for figure in confirmed)
+        nets = sum(figure.confirmed_nets or 0 for figure in confirmed)
+        differing = sum(figure.differing_nets or 0 for figure in confirmed)
         icarus = (
             f"Icarus Verilog {factors.icarus}: toggles of {nets - differing:,} of {nets:,} nets "
             f"in {len(confirmed)} runs are the same."
@@ -280,7 +310,11 @@ def glitch_table(factors: GlitchFactors) -> Table:
     for figure in factors.figures:
         table.add_column(f"{figure.weight_bits}x{figure.activation_bits}", justify="right")
 
-    def row(name: str, energies, style: str | None = None) -> None:
+    def row(
+        name: str,
+        energies: Callable[[GlitchFigure], tuple[float, float]],
+        style: str | None = None,
+    ) -> None:
         cells = []
         for figure in factors.figures:
             zero, delayed = (energy / figure.bit_products for energy in energies(figure))
@@ -290,8 +324,12 @@ def glitch_table(factors: GlitchFactors) -> Table:
 
     row("all", lambda each: (sum(each.zero_delay.values()), sum(each.delayed.values())), "bold")
     order = [*BLOCKS, CLOCK]
+
+    def of_block(block: str, each: GlitchFigure) -> tuple[float, float]:
+        return each.zero_delay[block], each.delayed[block]
+
     for block in sorted(factors.figures[0].zero_delay, key=order.index):
-        row(f"  {block}", lambda each, block=block: (each.zero_delay[block], each.delayed[block]))
+        row(f"  {block}", functools.partial(of_block, block))
     toggles = (f"x{each.toggles_delayed / each.toggles_zero_delay:.2f}" for each in factors.figures)
     table.add_row("toggles", *toggles)
     table.add_row("at rest after, ns", *(f"{each.settled_ns:.2f}" for each in factors.figures))

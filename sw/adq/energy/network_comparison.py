@@ -61,23 +61,23 @@ class Comparison:
     networks: tuple[NetworkSums, ...]
 
     def ratios(self, network: NetworkSums) -> dict[str, float]:
-        """How many times as much as the first a network takes, by energy."""
+        """Return how many times as much as the first a network takes, by energy."""
         return {name: getattr(network, name) / getattr(self.networks[0], name) for name in COLUMNS}
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Comparison":
-        """What :meth:`to_json` gave."""
+        """Read what ``to_json`` gave."""
         networks = tuple(NetworkSums(**network) for network in content["networks"])
         return cls(**{**content, "networks": networks})
 
 
 def compare_networks(architecture: str, hidden_bits: int, tile: TileParameters) -> Comparison:
-    """Energies of an architecture for CIFAR-10's images, its hidden layers at ``hidden_bits`` and
-    its first and last at 16, and of the same at uniform precisions.
+    """Return the energies of an architecture for CIFAR-10's images, its hidden layers at
+    ``hidden_bits`` and its first and last at 16, and of the same at uniform precisions.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _network(
 
 
 def comparison_table(found: Comparison) -> Table:
-    """Energies of the networks, and how many times the first each takes."""
+    """Return the energies of the networks, and how many times the first each takes."""
     table = Table(
         title=f"{found.architecture} on {found.rows}x{found.columns} in {found.library}: "
         "uJ an image, computing"

@@ -35,17 +35,17 @@ class LayerEnergy:
 
     @property
     def compute_pj(self) -> float:
-        """Of computing."""
+        """Energy of computing."""
         return sum(self.energy.compute.values()) / self.layer.images / 1000
 
     @property
     def load_once_pj(self) -> float:
-        """Of loading weights, shared by the images."""
+        """Energy of loading weights, shared by the images."""
         return sum(self.energy.load.values()) / self.layer.images / 1000
 
     @property
     def load_pj(self) -> float:
-        """Of loading weights for every image anew."""
+        """Energy of loading weights for every image anew."""
         return sum(self.energy.load.values()) * self.layer.loads / self.loads / 1000
 
     @property
@@ -55,7 +55,7 @@ class LayerEnergy:
 
     @property
     def leakage_pj(self) -> float:
-        """Of the tile's leakage while it runs."""
+        """Energy of the tile's leakage while it runs."""
         return self.energy.leakage / self.layer.images / 1000
 
     @property
@@ -82,7 +82,7 @@ class LayerEnergy:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         layer = self.layer
         return {
             **{
@@ -112,7 +112,7 @@ class NetworkEnergy:
     def of(
         cls, name: str, layers: Sequence[LayerFeatures], coefficients: Coefficients, operands: str
     ) -> "NetworkEnergy":
-        """Energy of layers by a model's coefficients."""
+        """Return the energy of layers by a model's coefficients."""
         energies = (
             LayerEnergy(
                 layer,
@@ -130,12 +130,12 @@ class NetworkEnergy:
 
     @property
     def macs(self) -> int:
-        """Of all layers."""
+        """MACs of all layers."""
         return sum(each.layer.macs for each in self.layers)
 
     def total(self, quantity: str) -> float:
         """Sum over the layers of one of ``QUANTITIES``."""
-        return sum(getattr(each, quantity) for each in self.layers)
+        return float(sum(getattr(each, quantity) for each in self.layers))
 
     @property
     def fj_per_mac(self) -> float:
@@ -143,7 +143,7 @@ class NetworkEnergy:
         return 1000 * self.total("compute_pj") / self.macs
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return {
             "name": self.name,
             "operands": self.operands,

@@ -14,6 +14,8 @@ COLONNADE_FJ_PER_MAC = {1: 68.1, 2: 161.6, 4: 423.4, 8: 1169.7, 16: 3995.0}
 
 
 def colonnade_energy(macs: int, bits: int) -> float:
-    """Energy of MACs in fJ; bits between those of the table are rounded up to the next."""
+    """Return the energy of MACs in fJ; bits between those of the table are rounded up to the
+    next.
+    """
     width = min(width for width in COLONNADE_FJ_PER_MAC if width >= bits)
     return macs * COLONNADE_FJ_PER_MAC[width]

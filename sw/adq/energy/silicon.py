@@ -45,16 +45,17 @@ class OperatingPoint:
     operands: str = "not known"
 
     def fj_per_bit_product(self, bits: int) -> float:
-        """Energy of a MAC over its bit products, in fJ."""
+        """Return the energy of a MAC over its bit products, in fJ."""
         return self.fj_per_mac[bits] / bits**2
 
     def tops_per_watt(self, bits: int) -> float:
-        """A MAC as two operations."""
+        """Return the efficiency, a MAC counted as two operations."""
         return OPS * 1000 / self.fj_per_mac[bits]
 
     def scaled(self, bits: int, *, node_nm: int, voltage: float) -> float | None:
-        """Energy of a MAC in another node and at another voltage, in fJ: capacitance proportional
-        to the feature size, energy to the voltage's square. None where the voltage is not known.
+        """Return the energy of a MAC in another node and at another voltage, in fJ: capacitance
+        proportional to the feature size, energy to the voltage's square. None where the voltage is
+        not known.
         """
         if self.voltage is None:
             return None
@@ -91,7 +92,7 @@ def read_silicon(path: Path) -> tuple[OperatingPoint, ...]:
 
 @functools.cache
 def silicon() -> tuple[OperatingPoint, ...]:
-    """The points that come with the package."""
+    """Return the points that come with the package."""
     return read_silicon(FILE)
 
 
@@ -105,7 +106,7 @@ class TilePoint:
 
 
 def tile_points(factors: GlitchFactors) -> tuple[TilePoint, ...]:
-    """The tile at its library's voltage, and by the voltage's square at others."""
+    """Return the tile at its library's voltage, and by the voltage's square at others."""
     energies = {each.weight_bits: sum(each.delayed.values()) for each in factors.figures}
     return tuple(
         TilePoint(

@@ -151,7 +151,7 @@ class NetworkEnergies:
 def energies_of(
     run: NetworkRun, tile: TileParameters, model: Coefficients | None = None
 ) -> NetworkEnergies:
-    """Energies of a simulated network, by the coefficients that come with the package.
+    """Return the energies of a simulated network, by the coefficients that come with the package.
 
     Raises
     ------

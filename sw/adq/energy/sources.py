@@ -33,7 +33,7 @@ def artifact_energy(
     images: int | None,
     progress: Callable[[str], None] = lambda layer: None,
 ) -> NetworkEnergy:
-    """Energy of a golden artifact, from the operands of its sample images.
+    """Return the energy of a golden artifact, from the operands of its sample images.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def artifact_energy(
 
 
 def result_energies(path: Path, coefficients: Coefficients, images: int) -> list[NetworkEnergy]:
-    """Energy of what a training run left in ``results/``: its network and the one at 16 bits.
+    """Return the energy of what a training run left in ``results/``: its network and the one at 16
+    bits.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def result_energies(path: Path, coefficients: Coefficients, images: int) -> list
 def _trained(
     name: str, recipe: Mapping[str, Any], mixed: Mapping[str, Any]
 ) -> tuple[NetworkWork, dict[str, float]]:
-    """Layers of a result's network, and their densities."""
+    """Return the layers of a result's network, and their densities."""
     model, (shape, classes) = recipe["model"]["name"], images_of(recipe["data"]["name"])
     names = [layer.name for layer in listed_work(model, shape, classes)]
     bits = [operator.index(mixed["bits"][layer]) for layer in names]
@@ -111,7 +112,7 @@ def architecture_energies(
     weight_density: float,
     images: int,
 ) -> list[NetworkEnergy]:
-    """Energy of an architecture, and of the same at 16 bits, with random operands.
+    """Return the energy of an architecture, and of the same at 16 bits, with random operands.
 
     ``densities`` are the activation densities of the layers' outputs, one for all but the last, or
     of each of these.
@@ -164,8 +165,8 @@ def _energies(
 
 
 def _input_densities(layers: Sequence[LayerWork], outputs: Mapping[str, float]) -> list[float]:
-    """Density of what each layer reads: the output of the layer before, or on a skip connection
-    what its block reads. Images are taken as dense.
+    """Return the density of what each layer reads: the output of the layer before, or on a skip
+    connection what its block reads. Images are taken as dense.
     """
     found = []
     now = block = 1.0

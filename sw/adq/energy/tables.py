@@ -1,6 +1,7 @@
 """Energy of networks for people and for programs."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
@@ -22,7 +23,7 @@ _UNITS = (("uJ", 1e6), ("nJ", 1e3), ("pJ", 1))
 
 
 def energy_table(network: NetworkEnergy) -> Table:
-    """Layers of a network and their sum, for an image."""
+    """Return the layers of a network and their sum, for an image."""
     unit, size = next(
         (unit, size) for unit, size in _UNITS if network.total("compute_pj") >= size or size == 1
     )
@@ -37,7 +38,7 @@ def energy_table(network: NetworkEnergy) -> Table:
     ):
         table.add_column(heading, justify="right", no_wrap=True)
 
-    def numbers(each: LayerEnergy | NetworkEnergy, value) -> list[str]:
+    def numbers(each: LayerEnergy | NetworkEnergy, value: Callable[[str], float]) -> list[str]:
         loads = ["load_pj", *(["load_once_pj"] if images > 1 else [])]
         return [
             f"{value('compute_pj') / size:,.3f}",
@@ -54,7 +55,7 @@ def energy_table(network: NetworkEnergy) -> Table:
             str(layer.bits),
             f"{layer.weight_bits}x{layer.activation_bits}",
             f"{layer.macs:,}",
-            *numbers(each, lambda quantity, each=each: getattr(each, quantity)),
+            *numbers(each, functools.partial(getattr, each)),
         )
     table.add_section()
     total = numbers(network, network.total)
@@ -63,7 +64,7 @@ def energy_table(network: NetworkEnergy) -> Table:
 
 
 def ratio_table(networks: Sequence[NetworkEnergy]) -> Table:
-    """How many times less the first network takes than each of the others."""
+    """Show how many times less the first network takes than each of the others."""
     table = Table(title=f"Times as much as {networks[0].name}")
     table.add_column("network", overflow="fold")
     headings = ("MACs", "compute", "load,\n1 image", "paper's\nPIM", "Colonnade")
@@ -80,7 +81,7 @@ def ratio_table(networks: Sequence[NetworkEnergy]) -> Table:
 
 
 def mac_table(model: Coefficients) -> Table:
-    """A MAC of random words on a tile that is full, beside published ones."""
+    """Return a MAC of random words on a tile that is full, beside published ones."""
     table = Table(title="Energy of a MAC, fJ, on a tile that is full")
     table.add_column("kw x kx", justify="right")
     headings = [f"this tile,\nAD {density}" for density in DENSITIES]
@@ -116,7 +117,7 @@ def _sampling(networks: Sequence[NetworkEnergy]) -> list[str]:
 
 
 def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
-    """What has to be known of the figures, a line each."""
+    """Return notes on the figures, a line each."""
     tile = coefficients.tile
     characterized = (
         f"estimate: from tiles of {coefficients.scaled_from}, which were characterized"

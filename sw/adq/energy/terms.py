@@ -50,12 +50,12 @@ TERMS = frozenset(
 
 
 def term_of_class(net_class: str) -> str | None:
-    """The term that counts the toggles of a class of nets; None where no feature does."""
+    """Return the term that counts the toggles of a class of nets; None where no feature does."""
     return _OF_CLASS.get(net_class)
 
 
 def terms_of(parameters: TileParameters, features: Mapping[str, float]) -> dict[str, float]:
-    """Features of ``features_of``, and what the terms add to them."""
+    """Return the features of ``features_of``, and what the terms add to them."""
     return dict(features) | {
         # A row line drives a bit cell in every column, a beat's wire one in every row.
         "line_loads": features["line_toggles"] * parameters.columns,

@@ -1,4 +1,4 @@
-"""What a network's layers do on a tile: features of their jobs.
+"""Work of a network's layers on a tile: features of their jobs.
 
 Of a golden artifact they follow from the operands of its sample images. Of an architecture, whose
 operands nobody knows, they are those of random words at stated densities: a few jobs are drawn for
@@ -21,7 +21,7 @@ from adq.golden.mapper import JobPlan, LayerPlan, plan_matrix
 from adq.golden.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
-from adq.verif.operands.jobs import Job, layer_jobs
+from adq.verif.operands.jobs import Job, LayerJobs
 from adq.verif.simulation.layer_work import LayerWork as SimulatedWork
 from adq.verif.simulation.layer_work import network_work, sample_input
 
@@ -163,10 +163,8 @@ def _sample(
     return tuple(
         features_of(
             plan.tile,
-            list(
-                layer_jobs(
-                    dataclasses.replace(plan, jobs=tuple(blocks[place])), work.matrix, work.weights
-                )
+            LayerJobs(
+                dataclasses.replace(plan, jobs=tuple(blocks[place])), work.matrix, work.weights
             ),
         )
         for place in sorted(chosen)
@@ -213,7 +211,9 @@ def require_samples(path: Path, artifact: Artifact, images: int) -> None:
 
 
 def _loads_of_image(plan: LayerPlan, vectors: int) -> int:
-    """Weight blocks loaded for an image of so many vectors, from the plan of several images."""
+    """Return weight blocks loaded for an image of so many vectors, from the plan of several
+    images.
+    """
     chunk = plan.jobs[0].vector_count
     chunks = math.ceil(plan.vectors / chunk)
     return plan.weight_loads // chunks * math.ceil(vectors / chunk)
@@ -244,8 +244,8 @@ def architecture_features(
     signed_images: bool = True,
     seed: int = 1,
 ) -> list[LayerFeatures]:
-    """Features of layers with random operands; ``densities`` are of each layer's inputs and
-    weights. Activations are signed in the first layer alone, with ``signed_images``.
+    """Return the features of layers with random operands; ``densities`` are of each layer's inputs
+    and weights. Activations are signed in the first layer alone, with ``signed_images``.
 
     Raises
     ------
@@ -295,13 +295,13 @@ class _Drawn:
     def __init__(self, tile: TileParameters, seed: int):
         self.tile = tile
         self.seed = seed
-        self.known: dict[tuple, dict[str, float]] = {}
+        self.known: dict[tuple[object, ...], dict[str, float]] = {}
 
     def of_plan(self, plan: LayerPlan, weight_bits: int, density: Density) -> dict[str, float]:
-        """Features of a layer's jobs whose weights have ``weight_bits`` of their own."""
+        """Return the features of a layer's jobs whose weights have ``weight_bits`` of their own."""
         # Jobs of one shape differ only in which outputs and vectors they take.
-        shapes: Counter[tuple] = Counter()
-        first: dict[tuple, JobPlan] = {}
+        shapes: Counter[tuple[int, int, int]] = Counter()
+        first: dict[tuple[int, int, int], JobPlan] = {}
         for job in plan.jobs:
             shape = (job.outputs.stop - job.outputs.start, job.vector_count, job.blocks.start)
             shapes[shape] += 1
@@ -315,7 +315,7 @@ class _Drawn:
     def _job(
         self, plan: LayerPlan, job: JobPlan, weight_bits: int, density: Density
     ) -> dict[str, float]:
-        """Features of a job among many of its shape."""
+        """Return the features of a job among many of its shape."""
         tile, vectors = self.tile, job.vector_count
         total = dict.fromkeys(FEATURES, 0.0)
         cycles = []
@@ -333,7 +333,7 @@ class _Drawn:
     def _block(
         self, job: JobPlan, rows: int, weight_bits: int, density: Density
     ) -> dict[str, float]:
-        """Features of a row block, those of computing for a vector."""
+        """Return the features of a row block, those of computing for a vector."""
         vectors = min(VECTORS, job.vector_count)
         outputs = job.outputs.stop - job.outputs.start
         # Results of several row blocks have more bits than those of one.
@@ -367,7 +367,7 @@ class _Drawn:
         weight_bits: int,
         density: Density,
     ) -> Job:
-        """A job of so many (row blocks, rows, outputs); the others are zeros."""
+        """Return a job of so many (row blocks, rows, outputs); the others are zeros."""
         tile, bits = self.tile, job.activation_bits
         blocks, rows, outputs = shape
         weights = np.zeros((blocks, tile.rows, tile.outputs(job.weight_bits)), np.int64)

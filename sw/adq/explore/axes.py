@@ -62,6 +62,7 @@ AXES = {
         Axis("row_blocks", "tile", _integer, "an integer", 256),
         Axis("partial_sums", "tile", _integer, "an integer", 64),
         Axis("vectors", "tile", _integer, "an integer", 65535),
+        Axis("arithmetic", "tile", _text, "an adder tree's name", "ripple_carry"),
         Axis("library", "model", _text, "a library's name, or a file of coefficients", "nangate45"),
         Axis("images", "network", _integer, "an integer", 1),
         Axis("bits", "architecture", _bits, "an integer, or one for each layer", 16),

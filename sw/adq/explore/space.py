@@ -50,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """How a space is searched.
+    """Settings of the search of a space.
 
     Attributes
     ----------

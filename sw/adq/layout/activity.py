@@ -63,7 +63,7 @@ def weigh_by_activity(
     SimulationError
         If a simulation fails, or a result is wrong.
     """
-    activities = []
+    activities: list[dict[Net, float]] = []
     for width in bits:
         progress(f"counting switching at {width}x{width} bits")
         recording, spans, _ = record_case(tile, width, directory / f"activity-{width}")

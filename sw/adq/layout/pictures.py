@@ -1,21 +1,31 @@
 """Pictures of a placed design: its blocks, its power density, its longest path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
 from adq.files import replacing
 from adq.verif.placement.placed import PlacedDesign
 from adq.verif.synthesis.paths import longest_paths
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 __all__ = ["draw_blocks", "draw_power", "save_picture"]
 
-STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "svg.hashsalt": "adq"}
+STYLE: "dict[RcKeyType, Any]" = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "svg.hashsalt": "adq",
+}
 
 EMPTY = "#f2f2f2"
 """Rows without a cell."""
@@ -95,7 +105,7 @@ def _shape(design: PlacedDesign) -> tuple[int, int]:
     return plan.rows, plan.sites
 
 
-def _cells(design: PlacedDesign, values: np.ndarray):
+def _cells(design: PlacedDesign, values: np.ndarray) -> Iterator[tuple[int, int, int, Any]]:
     """Site, row, width and value of each cell."""
     placement = design.placement
     widths = placement.floorplan.geometry.widths(i.cell for i in design.full.instances)
@@ -119,7 +129,7 @@ def _die(design: PlacedDesign, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _show(axes: Axes, design: PlacedDesign, image: np.ndarray, **options):
+def _show(axes: Axes, design: PlacedDesign, image: np.ndarray, **options: Any) -> AxesImage:
     plan = design.placement.floorplan
     extent = (0, plan.width, 0, plan.height)
     return axes.imshow(

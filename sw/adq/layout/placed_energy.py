@@ -1,5 +1,6 @@
 """Energy of a tile as placed, step by step from the wire load model on."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from adq.verif.gate_level.switching import Counts, Switching
+    from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.placement.placed import PlacedDesign
+    from adq.verif.synthesis.netlist import Net
+    from adq.verif.synthesis.synthesis import Synthesis
 
 __all__ = [
     "Layout",
@@ -222,7 +226,7 @@ def measure_placed(
     progress("wire load model: building the model")
     tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped)
     recordings = {}
-    activities = []
+    activities: list[dict[Net, float]] = []
     for width in bits:
         progress(f"wire load model: {width}x{width} bits")
         found = record_case(tile, width, directory / f"mapped-{width}")
@@ -232,6 +236,10 @@ def measure_placed(
 
     weights = activity_weights(activities) if activity else None
     as_mapped = PlaceOptions(period=PERIOD, buffered=False, resized=False, useful_skew=False)
+
+    def staged(step: str, stage: str) -> None:
+        progress(f"{step}: {stage}")
+
     designs = {
         step: place_cached(
             mapped.netlist,
@@ -241,7 +249,7 @@ def measure_placed(
             cache=cache / "placement",
             options=options,
             weights=weighted,
-            progress=lambda stage, step=step: progress(f"{step}: {stage}"),
+            progress=functools.partial(staged, step),
         )
         for step, options, weighted in (
             ("plain", as_mapped, None),
@@ -329,7 +337,9 @@ def _each(blocks: Mapping[str, float], macs: int) -> dict[str, float]:
     return {block: energy / macs for block, energy in blocks.items()}
 
 
-def _power_map(design: "PlacedDesign", tile, counts: "Counts", tree: float, bits: int) -> PowerMap:
+def _power_map(
+    design: "PlacedDesign", tile: "GateLevelTile", counts: "Counts", tree: float, bits: int
+) -> PowerMap:
     import numpy as np
 
     found = tile.power.of_cells(counts)
@@ -340,7 +350,7 @@ def _power_map(design: "PlacedDesign", tile, counts: "Counts", tree: float, bits
     return PowerMap(design, bits, spent / (counts.cycles * tile.period) / 1000)
 
 
-def _mapped_layout(mapped) -> Layout:
+def _mapped_layout(mapped: "Synthesis") -> Layout:
     timing = mapped.timing
     return Layout(mapped.area, timing.delay, float(timing.graph.wire_load.mean()))
 

@@ -1,4 +1,4 @@
-"""What a machine needs for simulation and training: a table of checks, each with its remedy."""
+"""Needs of a machine for simulation and training: a table of checks, each with its remedy."""
 
 import importlib.metadata
 import importlib.util
@@ -148,7 +148,7 @@ def _package(name: str, oldest: str) -> str:
 
 
 def _release(version: str) -> list[int]:
-    """Leading numbers of a version."""
+    """Return the leading numbers of a version."""
     found = re.match(r"\d+(\.\d+)*", version)
     return [int(part) for part in found[0].split(".")] if found else []
 

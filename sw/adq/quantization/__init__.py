@@ -1,9 +1,9 @@
-"""Quantization in training: a network of anyone's, on the integers' grid.
+"""Quantization in training: a user's network on the grid of the integers.
 
 - ``quantizers``: from real numbers to integers, with gradients
 - ``multipliers``: what multiplies integers, as integers have it
 - ``remembering``: what is kept for the gradient
-- ``operations``, ``tracing``: what a PyTorch module computes, as a list
+- ``reading``: what a PyTorch module computes, as a list of operations
 - ``stages``, ``layers``: operations that become a node of the integer network, and how they train
 - ``assembly``: which operations make a stage
 - ``network``: the stages in order, and the precision of every tensor between them

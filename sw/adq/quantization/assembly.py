@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from adq.quantization.layers import LayerStage, LogitsStage
-from adq.quantization.operations import (
+from adq.quantization.reading.operations import (
     Activation,
     Add,
     AveragePool,
@@ -21,7 +21,7 @@ from adq.quantization.operations import (
     Relu,
     Reshape,
 )
-from adq.quantization.reading import INPUT
+from adq.quantization.reading.tensors import INPUT
 from adq.quantization.stages import (
     AffineStage,
     AverageStage,
@@ -116,11 +116,11 @@ class _Assembly:
             case Concat():
                 return ConcatStage(name, inputs)
             case MaxPool():
-                stage = self._stage_before(operation.inputs[0])
-                if stage is None or stage.pool is not None:
+                before = self._stage_before(operation.inputs[0])
+                if before is None or before.pool is not None:
                     return Pooling(name, inputs, operation)
-                stage.pool = operation
-                return stage
+                before.pool = operation
+                return before
             case AveragePool():
                 return AverageStage(name, inputs, operation)
             case Flatten():
@@ -136,14 +136,16 @@ class _Assembly:
     def _stage_before(self, tensor: str) -> Stage | None:
         """Return the stage that a tensor comes from, if nothing else reads the tensor."""
         step = self.step_of[tensor]
-        sole = self.uses[tensor] == 1 and isinstance(step, Stage)
-        return step if sole and not isinstance(step, InputStage) else None
+        if self.uses[tensor] != 1 or not isinstance(step, Stage) or isinstance(step, InputStage):
+            return None
+        return step
 
     def _raw_stage(self, tensor: str) -> Stage | None:
         """Return the stage before a tensor, if so far it only accumulates."""
         stage = self._stage_before(tensor)
-        raw = stage and not stage.relu and stage.pool is None and stage.skip is None
-        return stage if raw else None
+        if stage is None or stage.relu or stage.pool is not None or stage.skip is not None:
+            return None
+        return stage
 
     def _normalize(self, operation: Norm, inputs: tuple[str, ...]) -> Stage:
         stage = self._raw_stage(operation.inputs[0])

@@ -6,8 +6,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from adq.quantization.quantized_network import QuantizedNetwork, real_numbers
-from adq.quantization.reading import Read
-from adq.quantization.tracing import PrepareError, evaluating, first_line
+from adq.quantization.reading.network import Read
+from adq.quantization.reading.tracing import PrepareError, evaluating, first_line
 
 TOLERANCE = 1e-4
 """Largest difference that counts as float32's noise, as a share of the largest value."""
@@ -33,6 +33,8 @@ def check_steps(model: QuantizedNetwork, read: Read, last: Mapping[str, str]) ->
                 continue
             own = expected[node]
             own = own[0] if isinstance(own, tuple | list) else own
+            if not isinstance(own, torch.Tensor):
+                raise AssertionError(f"{node.name} gives no tensor")
             found = real_numbers(value)
             where = step.name if step.name in model.layers else graph.where(node)
             if not own.isfinite().all():

@@ -44,8 +44,8 @@ from adq.golden.network import (
 from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
 from adq.quantization.layers import LayerStage, LogitsStage, as_images, pair
 from adq.quantization.multipliers import on_multiplier_grid
-from adq.quantization.operations import MaxPool
 from adq.quantization.quantizers import ActivationQuantizer
+from adq.quantization.reading.operations import MaxPool
 from adq.quantization.stages import (
     AffineStage,
     AverageStage,
@@ -101,7 +101,7 @@ def integer_network(
         A width could overflow.
 
     """
-    for tensor, quantizer in prepared.model.quantizers.items():
+    for tensor, quantizer in prepared.model.activation_quantizers.items():
         if quantizer.range_has_vanished:
             warnings.warn(
                 f"the learned range of {tensor} has fallen to nothing, so that the layer gives "
@@ -149,47 +149,39 @@ class _Export:
         }
         source = tensors[step.input]
         skips = [] if step.skip is None else [tensors[step.skip]]
-        common = {"name": step.name, "input": source}
         match step:
             case LogitsStage():
-                self._append(self._logits(step, common), None)
+                self._append(self._logits(step, source), None)
             case LayerStage():
-                self._append(self._layer(step, common, skips), step.quantizer)
+                self._append(self._layer(step, source, skips), step.quantizer)
             case AverageStage():
                 requantize = self._scaled(step, source, skips, 1 / step.average.divisor)
-                kernel = {"kernel": step.average.kernel, "stride": step.average.stride}
-                self._append(
-                    AveragePool2d(requantize=requantize, **kernel, **common), step.quantizer
-                )
+                average = AveragePool2d(
+                    name=step.name, input=source, requantize=requantize,
+                    kernel=step.average.kernel, stride=step.average.stride,
+                )  # fmt: skip
+                self._append(average, step.quantizer)
             case RescaleStage():
                 requantize = self._scaled(step, source, skips, 1.0)
-                self._append(Rescale(requantize=requantize, **common), step.quantizer)
+                rescale = Rescale(name=step.name, input=source, requantize=requantize)
+                self._append(rescale, step.quantizer)
             case AffineStage():
-                self._append(self._affine(step, common, skips), step.quantizer)
+                self._append(self._affine(step, source, skips), step.quantizer)
             case ProductStage():
                 other = tensors[step.operands[1]]
                 requantize = self._scaled(step, source, skips, self.formats[other].scale)
-                node = Multiply(other=other, requantize=requantize, **common)
-                self._append(node, step.quantizer)
+                product = Multiply(name=step.name, input=source, other=other, requantize=requantize)
+                self._append(product, step.quantizer)
             case TableStage():
-                self._append(self._lookup(step, common), step.quantizer)
+                self._append(self._lookup(step, source), step.quantizer)
             case Flattening():
-                self._append(Flatten(**common), None)
+                self._append(Flatten(name=step.name, input=source), None)
             case Reshaping():
-                self._append(Reshape(to=step.shape, **common), None)
+                self._append(Reshape(name=step.name, input=source, to=step.shape), None)
             case Gathering():
-                gather = step.gather
-                channels = gather.channels
-                if step.keeps_channels:  # as many as pruning has left
-                    channels = np.arange(self.shapes[source][0])
-                sides = {
-                    "channels": np.array(channels),
-                    "rows": None if gather.rows is None else np.array(gather.rows),
-                    "columns": None if gather.columns is None else np.array(gather.columns),
-                }
-                self._append(Gather(**sides, **common), None)
+                self._append(self._gather(step, source), None)
             case Pooling():
-                self._append(_max_pool(step.pool, **common), None)
+                self._append(_max_pool(step.pool, name=step.name, input=source), None)
             case Dropping():
                 self.tensors[step.name] = source
                 return
@@ -245,92 +237,105 @@ class _Export:
         self._append(node, step.quantizer)
         self._finish(step)
 
-    def _affine(self, stage: AffineStage, common: dict[str, str], skips: list[str]) -> Rescale:
+    def _gather(self, stage: Gathering, source: str) -> Gather:
+        gather = stage.gather
+        # Where channels stay as they are, as many as pruning has left.
+        kept = self.shapes[source][0]
+        return Gather(
+            name=stage.name,
+            input=source,
+            channels=np.arange(kept) if stage.keeps_channels else np.array(gather.channels),
+            rows=None if gather.rows is None else np.array(gather.rows),
+            columns=None if gather.columns is None else np.array(gather.columns),
+        )
+
+    def _affine(self, stage: AffineStage, source: str, skips: list[str]) -> Rescale:
         target = _format(stage.quantizer)
         factor, offset = (tensor.cpu().numpy() for tensor in stage.fold())
-        real = factor * self.formats[common["input"]].scale / target.scale
+        real = factor * self.formats[source].scale / target.scale
         if not (np.isfinite(real).all() and np.isfinite(offset).all()):
             raise NetworkError("its batch norm is no finite numbers: train again")
-        requantize = _requantize(real, target, **self._skip(skips, target))
+        requantize = _requantize(real, target, self._skip(skips, target))
         units = np.rint(np.ldexp(offset / target.scale, requantize.shift))
         if np.abs(units).max() >= 2.0**62:
             raise NetworkError("its offsets are beyond int64 beside its factors: train again")
-        return Rescale(
-            requantize=dataclasses.replace(requantize, offset=units.astype(np.int64)), **common
-        )
+        with_offset = dataclasses.replace(requantize, offset=units.astype(np.int64))
+        return Rescale(name=stage.name, input=source, requantize=with_offset)
 
-    def _lookup(self, stage: TableStage, common: dict[str, str]) -> Lookup:
-        source, target = self.formats[common["input"]], _format(stage.quantizer)
+    def _lookup(self, stage: TableStage, source: str) -> Lookup:
+        read, target = self.formats[source], _format(stage.quantizer)
         # In float32, as the stage computes it.
-        entries = torch.arange(source.lo, source.hi + 1, dtype=torch.float32)
-        real = stage.function(entries * torch.tensor(source.scale))
+        entries = torch.arange(read.lo, read.hi + 1, dtype=torch.float32)
+        real = stage.function(entries * torch.tensor(read.scale))
         if not real.isfinite().all():
             raise NetworkError("its function gives values that are no finite numbers")
         steps = torch.floor(real / torch.tensor(target.scale) + 0.5)
         table = steps.clamp(target.lo, target.hi).to(torch.int64).numpy()
-        return Lookup(table=table, format=target, **common)
+        return Lookup(name=stage.name, input=source, table=table, format=target)
 
-    def _skip(self, skips: list[str], target: ActivationFormat) -> dict[str, object]:
-        """Real multiplier of a skip connection, if there is one."""
-        if not skips:
-            return {}
-        return {"skip": skips[0], "skip_ratio": self.formats[skips[0]].scale / target.scale}
+    def _skip(self, skips: list[str], target: ActivationFormat) -> tuple[str, float] | None:
+        """Return the tensor and real multiplier of a skip connection, if there is one."""
+        return (skips[0], self.formats[skips[0]].scale / target.scale) if skips else None
 
     def _scaled(self, stage: Stage, source: str, skips: list[str], factor: float) -> Requantize:
-        """Requantization of integers as they are, times a factor."""
+        """Return the requantization of integers as they are, times a factor."""
         target = _format(stage.quantizer)
         ratio = factor * self.formats[source].scale / target.scale
         real = np.full(self.shapes[source][0], ratio)
-        return _requantize(real, target, **self._skip(skips, target))
+        return _requantize(real, target, self._skip(skips, target))
 
-    def _layer(self, stage: LayerStage, common: dict[str, str], skips: list[str]) -> Node:
+    def _layer(self, stage: LayerStage, source: str, skips: list[str]) -> Linear | Conv2d:
         target = _format(stage.quantizer)
         factor, offset = (tensor.cpu().numpy() for tensor in stage.fold())
-        real = factor * self._accumulator_scale(stage, common["input"]) / target.scale
+        real = factor * self._accumulator_scale(stage, source) / target.scale
         if not (np.isfinite(real).all() and np.isfinite(offset).all()):
             raise NetworkError("its weights or its batch norm are no finite numbers: train again")
-        requantize = _requantize(real, target, **self._skip(skips, target))
+        requantize = _requantize(real, target, self._skip(skips, target))
         weight = _integers(stage)
         silent = requantize.multiplier == 0
         weight[silent] = 0
         multiplier = np.where(silent, 1, requantize.multiplier)
         units = np.ldexp(offset / target.scale, requantize.shift)
-        fields = {
-            "weight": weight,
-            "weight_bits": stage.bits,
-            "bias": np.rint(units / multiplier).astype(np.int64),
-            "requantize": Requantize(
-                multiplier=multiplier,
-                shift=requantize.shift,
-                format=target,
-                skip=requantize.skip,
-                skip_multiplier=requantize.skip_multiplier,
-                skip_shift=requantize.skip_shift,
-            ),
-            "density": self.densities.get(stage.name),
-            **common,
-        }
-        module = stage.module
-        if isinstance(module, nn.Linear):
-            return Linear(**fields)
-        return Conv2d(**_geometry(stage), **fields)
+        return self._multiplied(
+            stage,
+            source,
+            weight,
+            bias=np.rint(units / multiplier).astype(np.int64),
+            requantize=dataclasses.replace(requantize, multiplier=multiplier),
+        )
 
-    def _logits(self, stage: LogitsStage, common: dict[str, str]) -> Linear | Conv2d:
-        bias = stage.module.bias
-        bias = np.zeros(stage.channels) if bias is None else bias.double().cpu().numpy()
-        unit = self._accumulator_scale(stage, common["input"])
+    def _logits(self, stage: LogitsStage, source: str) -> Linear | Conv2d:
+        own = stage.module.bias
+        bias = np.zeros(stage.channels) if own is None else own.double().cpu().numpy()
+        unit = self._accumulator_scale(stage, source)
         if not (np.isfinite(unit).all() and np.isfinite(bias).all()):
             raise NetworkError("its weights are no finite numbers: train again")
-        fields = {
-            "weight": _integers(stage),
-            "weight_bits": stage.bits,
-            "bias": np.floor(bias / unit + 0.5).astype(np.int64),
-            "requantize": None,
-            **common,
-        }
-        if isinstance(stage.module, nn.Linear):
-            return Linear(**fields)
-        return Conv2d(**_geometry(stage), **fields)
+        rounded = np.floor(bias / unit + 0.5).astype(np.int64)
+        return self._multiplied(stage, source, _integers(stage), bias=rounded, requantize=None)
+
+    def _multiplied(
+        self,
+        stage: LayerStage,
+        source: str,
+        weight: np.ndarray,
+        *,
+        bias: np.ndarray,
+        requantize: Requantize | None,
+    ) -> Linear | Conv2d:
+        """Make the node of a layer."""
+        module, density = stage.module, None
+        if requantize is not None:
+            density = self.densities.get(stage.name)
+        if isinstance(module, nn.Linear):
+            return Linear(
+                name=stage.name, input=source, weight=weight, weight_bits=stage.bits, bias=bias,
+                requantize=requantize, density=density,
+            )  # fmt: skip
+        return Conv2d(
+            name=stage.name, input=source, weight=weight, weight_bits=stage.bits, bias=bias,
+            requantize=requantize, density=density, stride=pair(module.stride, 1),
+            padding=stage.padding, groups=module.groups, dilation=pair(module.dilation, 1),
+        )  # fmt: skip
 
     def _accumulator_scale(self, stage: LayerStage, source: str) -> np.ndarray:
         # In float32, as the stage computes it: the same product, rounded the same way.
@@ -339,13 +344,12 @@ class _Export:
 
 
 def _requantize(
-    real: np.ndarray,
-    target: ActivationFormat,
-    *,
-    skip: str | None = None,
-    skip_ratio: float = 0.0,
+    real: np.ndarray, target: ActivationFormat, skip: tuple[str, float] | None = None
 ) -> Requantize:
-    """Express real multipliers, and that of a skip connection, over one power of two."""
+    """Express real multipliers, and that of a skip connection, over one power of two.
+
+    ``skip`` is the tensor of the skip connection and its real multiplier.
+    """
     real = on_multiplier_grid(torch.from_numpy(real)).values.numpy()
     multiplier, shift = multiplier_and_shift(real)
     if not multiplier.any() or (skip is not None and shift > _LARGEST_SHIFT):
@@ -354,13 +358,13 @@ def _requantize(
         multiplier = np.rint(np.ldexp(real, shift)).astype(np.int16)
     skip_multiplier, skip_shift = None, 0
     if skip is not None:
-        ratios = np.full(real.shape, skip_ratio)
+        ratios = np.full(real.shape, skip[1])
         skip_multiplier, skip_shift = skip_multiplier_and_shift(ratios, shift)
     return Requantize(
         multiplier=multiplier,
         shift=shift,
         format=target,
-        skip=skip,
+        skip=None if skip is None else skip[0],
         skip_multiplier=skip_multiplier,
         skip_shift=skip_shift,
     )
@@ -369,17 +373,6 @@ def _requantize(
 def _integers(stage: LayerStage) -> np.ndarray:
     weight = as_images(stage.weight_quantizer.integers(stage.module.weight))
     return weight.to(torch.int64).cpu().numpy()
-
-
-def _geometry(stage: LayerStage) -> dict[str, object]:
-    """Fields of a convolution that say which elements it multiplies."""
-    module = stage.module
-    return {
-        "stride": pair(module.stride, 1),
-        "padding": stage.padding,
-        "groups": module.groups,
-        "dilation": pair(module.dilation, 1),
-    }
 
 
 def _end(step: Step, reading: Reading, position: int) -> str:

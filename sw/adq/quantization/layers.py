@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional
 
 from adq.quantization.multipliers import Multipliers, on_multiplier_grid, straight_through
-from adq.quantization.operations import Layer
 from adq.quantization.quantizers import Activation, WeightQuantizer, round_half_up
+from adq.quantization.reading.operations import Layer
 from adq.quantization.remembering import remembering
-from adq.quantization.stages import Accumulated, Stage, affine, folded, normalized
+from adq.quantization.stages import Accumulated, Stage, affine, folded, normalized, statistics
 
 
 class LayerStage(Stage):
@@ -64,7 +64,7 @@ class LayerStage(Stage):
         return self.module.weight.numel() * self.positions
 
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset that follow the products, in evaluation: float64 (O,) both."""
+        """Return factor and offset that follow the products, in evaluation: float64 (O,) both."""
         bias = self.module.bias
         offset = torch.zeros(self.channels) if bias is None else bias
         offset = offset.detach().to(self.module.weight.device, torch.float64)
@@ -74,11 +74,11 @@ class LayerStage(Stage):
         return factor, shift + factor * offset
 
     def accumulator_scale(self, input_scale: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1 in the accumulator: (O,)."""
+        """Return the real value of an integer 1 in the accumulator: (O,)."""
         return input_scale * self.weight_quantizer.scale(self.module.weight)
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
-        """(N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
+        """Map (N, I, H, W) to (N, O, OH, OW), or (N, I) to (N, O)."""
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale
         factor, bias, shift = grid, self.module.bias, None
@@ -92,7 +92,7 @@ class LayerStage(Stage):
             return products, shift
         gamma, beta = affine(self.norm)
         if unit is not None:
-            exact = self._exact_affine(multipliers / grid.double(), offset)
+            exact = self._exact_affine(self.norm, multipliers / grid.double(), offset)
             gamma = straight_through(gamma / unit, exact[0])
             beta = straight_through(beta / unit, exact[1])
         return normalized(self.norm, products, gamma, beta), shift
@@ -101,7 +101,7 @@ class LayerStage(Stage):
     def _requantization(
         self, grid: torch.Tensor, unit: torch.Tensor
     ) -> tuple[Multipliers, torch.Tensor]:
-        """What follows the accumulator as integers have it.
+        """Return what follows the accumulator, as integers have it.
 
         Multipliers M / 2^S, and offsets that are multiples of them: float64 (O,) both.
         """
@@ -116,16 +116,25 @@ class LayerStage(Stage):
 
     @torch.no_grad()
     def _exact_affine(
-        self, factor: torch.Tensor, offset: torch.Tensor
+        self, norm: nn.BatchNorm1d | nn.BatchNorm2d, factor: torch.Tensor, offset: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gamma and beta that fold into a factor and an offset by the running statistics: (O,)."""
-        norm, bias = self.norm, self.module.bias
-        mean = norm.running_mean - (0.0 if bias is None else bias)
-        gamma = factor * (norm.running_var.double() + norm.eps).sqrt()
-        return gamma, offset + factor * mean.double()
+        """Return gamma and beta that fold into a factor and an offset by the running statistics:
+        (O,).
+        """
+        mean, deviation = statistics(norm)
+        bias = self.module.bias
+        if bias is not None:
+            mean = (mean.float() - bias).double()
+        return factor * deviation, offset + factor * mean
 
-    def _products(self, x: Activation, scale, factor, bias) -> torch.Tensor:
-        """Sums of products of integers, times a factor a channel, plus a bias."""
+    def _products(
+        self,
+        x: Activation,
+        scale: torch.Tensor,
+        factor: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the sums of products of integers, times a factor a channel, plus a bias."""
         module = self.module
 
         def again() -> torch.Tensor:
@@ -153,8 +162,8 @@ class LogitsStage(LayerStage):
         super().__init__(name, inputs, operation, bits=bits)
         self.weight_quantizer.per_channel = False
 
-    def run(self, values: Mapping[str, Activation]) -> torch.Tensor:
-        """(N, I) to (N, O) or (N, I, H, W) to (N, O, OH, OW), in real numbers."""
+    def run(self, values: Mapping[str, Activation]) -> Activation:
+        """Map (N, I) to (N, O) or (N, I, H, W) to (N, O, OH, OW): sums, and their scale."""
         x = self.input(values)
         scale = self.weight_quantizer.scale(self.module.weight)
         grid = x.scale * scale  # (O,), all equal
@@ -162,14 +171,16 @@ class LogitsStage(LayerStage):
         if bias is not None:
             bias = bias / grid if self.weight_quantizer.real else round_half_up(bias / grid)
         products = self._products(x, scale, torch.ones_like(scale), bias)
-        return products * grid.reshape(-1, *[1] * (products.dim() - 2))
+        return Activation(products, grid.reshape(-1, *[1] * (products.dim() - 2)))
 
 
 def as_images(weight: torch.Tensor) -> torch.Tensor:
-    """Weights (O, I, K) of a convolution over a length as (O, I, 1, K); others as they are."""
+    """Return weights (O, I, K) of a convolution over a length as (O, I, 1, K); others as they
+    are.
+    """
     return weight.unsqueeze(2) if weight.dim() == 3 else weight
 
 
 def pair(value: tuple[int, ...], other: int) -> tuple[int, int]:
-    """(vertical, horizontal) of a convolution, with ``other`` beside that of a length."""
-    return (other, *value) if len(value) == 1 else tuple(value)
+    """Return (vertical, horizontal) of a convolution, with ``other`` beside that of a length."""
+    return (other, value[0]) if len(value) == 1 else (value[0], value[1])

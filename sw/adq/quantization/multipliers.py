@@ -68,12 +68,14 @@ def skip_ratio(
         return x.scale
     exact = x.scale / unit
     real = exact.detach().double()
-    places = torch.minimum(_finest_shift(real.abs()), shift)  # S - E, which may be negative
+    places = _finest_shift(real.abs())
+    if shift is not None:
+        places = torch.minimum(places, shift)  # S - E, which may be negative
     rounded = torch.ldexp(torch.ldexp(real, places).round(), -places)
     return straight_through(exact, rounded)
 
 
 def _finest_shift(largest: torch.Tensor) -> torch.Tensor:
-    """S with which the largest |M| uses all of 16 bits: integer ()."""
+    """Return the S with which the largest |M| uses all of 16 bits: integer ()."""
     shift = 15 - torch.frexp(largest).exponent
     return shift - (torch.ldexp(largest, shift).round() > _MOST).int()

@@ -11,9 +11,10 @@ from adq.quantization.checking import check_example, check_steps
 from adq.quantization.integers import ExportError, integer_network
 from adq.quantization.prepared_network import Prepared, check_bits, check_integers
 from adq.quantization.quantized_network import Outputs, QuantizedNetwork
-from adq.quantization.reading import INPUT, LONGEST_NAME, Read
+from adq.quantization.reading.network import Read
+from adq.quantization.reading.tensors import INPUT, LONGEST_NAME
+from adq.quantization.reading.tracing import PrepareError, trace
 from adq.quantization.stages import Step
-from adq.quantization.tracing import PrepareError, trace
 from adq.training.config import QuantizationConfig
 
 __all__ = ["Prepared", "prepare"]
@@ -85,7 +86,7 @@ def prepare(
     check_steps(model, read, assembled.last)
     check_example(model, example)
     _check_limits(prepared)
-    for quantizer in model.quantizers.values():
+    for quantizer in model.activation_quantizers.values():
         quantizer.forget()
     return prepared
 

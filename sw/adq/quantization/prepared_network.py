@@ -10,8 +10,8 @@ from adq.quantization import pruning
 from adq.quantization.checking import check_example
 from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
+from adq.quantization.reading.tracing import PrepareError
 from adq.quantization.stages import Passive
-from adq.quantization.tracing import PrepareError
 
 __all__ = ["Prepared", "Reduce", "check_bits", "check_integers"]
 
@@ -63,7 +63,7 @@ class Prepared:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(C, H, W) of an image, or (F,) of a vector, as the integer network takes it."""
-        return self.model.steps[0].shape
+        return self.model.input_stage.shape
 
     @property
     def bits(self) -> dict[str, int]:
@@ -137,7 +137,7 @@ class Prepared:
         pruning.prune(self.model, self._example, channels, optimizer)
         with contextlib.ExitStack() as kept:
             # The check sees the example alone: ranges stay those of the training batches.
-            for quantizer in self.model.quantizers.values():
+            for quantizer in self.model.activation_quantizers.values():
                 kept.enter_context(quantizer.range_kept())
             check_example(self.model, self._example)
 
@@ -186,7 +186,7 @@ class Prepared:
         }
 
     def density_counts(self, reduce: Reduce | None = None) -> dict[str, tuple[int, int]]:
-        """Non-zero activations and all activations of each layer with a ReLU, so far."""
+        """Return non-zero activations and all activations of each layer with a ReLU, so far."""
         counted = {name: layer for name, layer in self.model.layers.items() if layer.relu}
         device = next(self.model.parameters()).device
         counts = torch.tensor(
@@ -206,7 +206,8 @@ class Prepared:
 
     @torch.no_grad()
     def input_integers(self, images: torch.Tensor) -> torch.Tensor:
-        """Integers of images (N, C, H, W), as the network's first layer reads them: int16.
+        """Return the integers of images (N, C, H, W), as the network's first layer reads them:
+        int16.
 
         Raises
         ------
@@ -225,7 +226,7 @@ class Prepared:
             )
         training = self.model.training
         self.model.eval()
-        integers = self.model.steps[0].quantize(images).integers.to(torch.int16)
+        integers = self.model.input_stage.quantize(images).integers.to(torch.int16)
         self.model.train(training)
         return integers
 
@@ -237,8 +238,7 @@ class Prepared:
         ((step, reading),) = readers
         if isinstance(step, Passive):
             return self._joined(step.name)
-        joins = isinstance(step, LayerStage) and reading is step.skip
-        return step if joins else None
+        return step if isinstance(step, LayerStage) and reading is step.skip else None
 
     def _check_names(self, named: Mapping[str, Any]) -> None:
         for name in named:

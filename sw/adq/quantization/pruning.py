@@ -11,7 +11,7 @@ channels, each counts relative to its mean.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 import torch_pruning
@@ -19,12 +19,17 @@ from torch import nn
 
 from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
+from adq.quantization.reading.tracing import PrepareError, first_line
 from adq.quantization.stages import Gathering, Reshaping, Step
-from adq.quantization.tracing import PrepareError, first_line
+
+_Pruner = Callable[[nn.Module, Sequence[int]], nn.Module]
+"""Takes output channels out of a layer."""
 
 
 def groups(model: QuantizedNetwork, example: torch.Tensor) -> tuple[tuple[str, ...], ...]:
-    """Names of layers that share their output channels, of those whose channels can leave."""
+    """Return the names of layers that share their output channels, of those whose channels can
+    leave.
+    """
     graph = _dependencies(model, example)
     found: list[tuple[str, ...]] = []
     seen: set[str] = set()
@@ -88,23 +93,24 @@ def _dependencies(model: QuantizedNetwork, example: torch.Tensor) -> torch_pruni
     return graph
 
 
-def _pruner(layer: LayerStage) -> Callable:
-    """Torch-Pruning's function that takes output channels out of a layer."""
+def _pruner(layer: LayerStage) -> _Pruner:
+    """Return Torch-Pruning's function that takes output channels out of a layer."""
+    pruner: _Pruner = torch_pruning.prune_conv_out_channels
     if isinstance(layer.module, nn.Linear):
-        return torch_pruning.prune_linear_out_channels
-    if _depthwise(layer.module):
-        return torch_pruning.prune_depthwise_conv_out_channels
-    return torch_pruning.prune_conv_out_channels
+        pruner = torch_pruning.prune_linear_out_channels
+    elif _depthwise(layer.module):
+        pruner = torch_pruning.prune_depthwise_conv_out_channels
+    return pruner
 
 
-def _depthwise(module: nn.Conv2d) -> bool:
+def _depthwise(module: nn.Conv1d | nn.Conv2d) -> bool:
     return module.groups == module.out_channels == module.in_channels
 
 
 def _sharing(
     graph: torch_pruning.DependencyGraph, model: QuantizedNetwork, name: str
 ) -> tuple[tuple[str, ...], str | None]:
-    """Layers that lose an output channel with a layer, and why they cannot, if so."""
+    """Return the layers that lose an output channel with a layer, and why they cannot, if so."""
     names = {layer.module: name for name, layer in model.layers.items()}
     layer = model.layers[name]
     kept = _kept(model)
@@ -122,7 +128,9 @@ def _sharing(
 
 
 def _kept(model: QuantizedNetwork) -> dict[str, str]:
-    """Layers whose channels must stay, and why: what reads them counts on their positions."""
+    """Return the layers whose channels must stay, and why: what reads them counts on their
+    positions.
+    """
     kept = {}
     for name, layer in model.layers.items():
         seen: set[Step] = set()
@@ -143,7 +151,7 @@ def _kept(model: QuantizedNetwork) -> dict[str, str]:
 
 
 def _importance(layer: LayerStage) -> torch.Tensor:
-    """How much each output channel matters, 1 in the mean: (O,)."""
+    """Return how much each output channel matters, 1 in the mean: (O,)."""
     if layer.norm is not None and layer.norm.affine:
         importance = layer.norm.weight.detach().abs().double()
     else:

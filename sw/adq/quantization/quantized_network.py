@@ -17,7 +17,6 @@ from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.quantizers import Activation, ActivationQuantizer, LevelQuantizer
 from adq.quantization.stages import (
     InputStage,
-    Passive,
     Reading,
     Stage,
     Step,
@@ -29,7 +28,7 @@ OUTPUT_BITS = 16
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network returns, and how."""
+    """Tensors that a network returns, and their structure."""
 
     steps: tuple[str, ...]
     """Steps that give the tensors, in order."""
@@ -37,7 +36,7 @@ class Outputs:
     """Of the tensors as the network returns them, without N."""
     structure: pytree.TreeSpec
 
-    def __deepcopy__(self, memo: dict) -> "Outputs":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Outputs":
         return self  # immutable, and its structure does not copy itself without a warning
 
 
@@ -97,7 +96,7 @@ class QuantizedNetwork(nn.Module):
         self.quantizers.to(device)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, O), or to whatever the given network returns.
+        """Map (N, C, H, W) to (N, O), or to whatever the given network returns.
 
         Under autocast to bfloat16, convolutions and linear layers compute in bfloat16. Under
         autocast to float16 everything stays in float32: integers of 16 bits and their sums overflow
@@ -113,11 +112,12 @@ class QuantizedNetwork(nn.Module):
             real_numbers(values[name]).reshape(-1, *shape)
             for name, shape in zip(self.outputs.steps, self.outputs.shapes, strict=True)
         ]
-        return pytree.tree_unflatten(tensors, self.outputs.structure)
+        returned: torch.Tensor = pytree.tree_unflatten(tensors, self.outputs.structure)
+        return returned
 
-    def run(self, images: torch.Tensor) -> Iterator[tuple[Step, Activation | torch.Tensor]]:
+    def run(self, images: torch.Tensor) -> Iterator[tuple[Step, Activation]]:
         """Yield every step with its tensor, as soon as it is computed."""
-        values: dict[str, Activation | torch.Tensor] = {}
+        values: dict[str, Activation] = {}
         for step in self.steps:
             value = step.quantize(images) if isinstance(step, InputStage) else step.run(values)
             values[step.name] = value
@@ -132,22 +132,41 @@ class QuantizedNetwork(nn.Module):
 
         What ranges see inside they keep, until they are told to forget it.
         """
-        quantizers = [
-            *self.quantizers.values(),
-            *(layer.weight_quantizer for layer in self.layers.values()),
-        ]
-        for each in quantizers:
-            each.real = True
+        self._set_real(True)
         try:
             yield
         finally:
-            for each in quantizers:
-                each.real = False
+            self._set_real(False)
+
+    def _set_real(self, real: bool) -> None:
+        for quantizer in self.activation_quantizers.values():
+            quantizer.real = real
+        for layer in self.layers.values():
+            layer.weight_quantizer.real = real
+
+    @property
+    def input_stage(self) -> InputStage:
+        """The quantizer of the images, which is the first step."""
+        first = self.steps[0]
+        if not isinstance(first, InputStage):
+            raise AssertionError(f"{first.name} stands before the images")
+        return first
+
+    @property
+    def activation_quantizers(self) -> dict[str, ActivationQuantizer]:
+        """Quantizers of activations, by name of their module."""
+        return {
+            name: each
+            for name, each in self.quantizers.items()
+            if isinstance(each, ActivationQuantizer)
+        }
 
     def quantizer(self, name: str) -> ActivationQuantizer:
         """Return the quantizer of a tensor, a maximum pooling or flattening seen through."""
         step = next(each for each in self.steps if each.name == name)
-        return self.quantizer(step.input.tensor) if isinstance(step, Passive) else step.quantizer
+        if isinstance(step, Stage):
+            return step.quantizer
+        return self.quantizer(step.input.tensor)
 
     def set_bits(self, bits: Mapping[str, int], *, keep_ranges: bool = False) -> None:
         """Give layers another precision; tensors that change find a new range, or keep theirs."""
@@ -172,15 +191,16 @@ class QuantizedNetwork(nn.Module):
         name = step.name.replace(".", "/")
         for position, reading in enumerate(step.readings):
             if len(self.readers[reading.tensor]) > 1 or reading.tensor in self.outputs.steps:
-                reading.quantizer = ActivationQuantizer(
+                quantizer = ActivationQuantizer(
                     bits=16,
                     signed=signed[reading.tensor],
                     learned=learned,
                     range_batches=self.range_batches,
                 )
+                reading.own_quantizer = quantizer
                 end = f"{name}:{position}"
-                self.quantizers[f"{reading.tensor.replace('.', '/')}->{end}"] = reading.quantizer
-        if isinstance(step, Passive | LogitsStage):
+                self.quantizers[f"{reading.tensor.replace('.', '/')}->{end}"] = quantizer
+        if not isinstance(step, Stage) or isinstance(step, LogitsStage):
             return input_signed
         if isinstance(step, InputStage) and levels is not None:
             step.quantizer = self.quantizers[name] = LevelQuantizer(levels)
@@ -211,11 +231,10 @@ class QuantizedNetwork(nn.Module):
             tensor_bits[step.name] = widest = step.gives(max([*wanted, given]))
             for (_, reading), bits in zip(self.readers[step.name], wanted, strict=True):
                 reading.narrower = bits < widest
-                if reading.quantizer is not None:
-                    reading.quantizer.change(bits, keep_range=keep_ranges)
-                    reading.quantizer.range.requires_grad_(
-                        reading.narrower and reading.quantizer.learned
-                    )
+                own = reading.own_quantizer
+                if own is not None:
+                    own.change(bits, keep_range=keep_ranges)
+                    own.range.requires_grad_(reading.narrower and own.learned)
             if isinstance(step, Stage) and not isinstance(step, LogitsStage):
                 step.quantizer.change(widest, keep_range=keep_ranges)
 
@@ -226,6 +245,6 @@ def _without_half_precision(device: str) -> contextlib.AbstractContextManager[ob
     return torch.autocast(device, enabled=False) if half else contextlib.nullcontext()
 
 
-def real_numbers(value: Activation | torch.Tensor) -> torch.Tensor:
-    """Real numbers of a step's tensor; the accumulators of an output are real numbers already."""
-    return value if isinstance(value, torch.Tensor) else value.integers * value.scale
+def real_numbers(value: Activation) -> torch.Tensor:
+    """Return the real numbers of a step's tensor."""
+    return value.integers * value.scale

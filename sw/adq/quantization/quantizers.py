@@ -27,7 +27,7 @@ Everything is computed in float32, where integers of 16 bits and their half step
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -47,26 +47,43 @@ class Activation(NamedTuple):
     integers: torch.Tensor
     """As floats, in any shape."""
     scale: torch.Tensor
-    """Real value of an integer 1: ()."""
+    """Real value of an integer 1: (); a network's logits have it as (O,) or (O, 1, 1)."""
     dtype: torch.dtype | None = None
     """A smaller type that holds the integers exactly, if there is one."""
+
+
+class _Context(Protocol):
+    """Context that PyTorch hands to the two halves of an operator."""
+
+    needs_input_grad: tuple[bool, ...]
+    saved_tensors: tuple[torch.Tensor, ...]
+    largest: int
+
+    def save_for_backward(self, *tensors: torch.Tensor) -> None: ...
+
+    def mark_dirty(self, *tensors: torch.Tensor) -> None: ...
+
+
+def _applied(function: type[torch.autograd.Function], *arguments: object) -> torch.Tensor:
+    result: torch.Tensor = function.apply(*arguments)
+    return result
 
 
 class _RoundHalfUp(torch.autograd.Function):
     """floor(x + 1/2) with the gradient of the identity."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: _Context, x: torch.Tensor) -> torch.Tensor:
         return torch.floor(x + 0.5)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(ctx: _Context, gradient: torch.Tensor) -> torch.Tensor:
         return gradient
 
 
 def round_half_up(x: torch.Tensor) -> torch.Tensor:
     """Round to the nearest integer, halves upwards, with a straight-through gradient."""
-    return _RoundHalfUp.apply(x)
+    return _applied(_RoundHalfUp, x)
 
 
 class _ToIntegers(torch.autograd.Function):
@@ -74,7 +91,7 @@ class _ToIntegers(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, steps: torch.Tensor, smallest: int, largest: int, rectifies: bool
+        ctx: _Context, steps: torch.Tensor, smallest: int, largest: int, rectifies: bool
     ) -> torch.Tensor:
         if ctx.needs_input_grad[0]:
             # Where there is no ReLU, a zero is an activation like others and has its gradient.
@@ -86,7 +103,7 @@ class _ToIntegers(torch.autograd.Function):
         return steps.clamp_(smallest, largest).add_(0.5).floor_()
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor):
+    def backward(ctx: _Context, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (inside,) = ctx.saved_tensors
         return gradient * inside, None, None, None
 
@@ -95,13 +112,17 @@ class _QuantizedWeights(torch.autograd.Function):
     """Integers of weights times a factor a channel; integers are found again for the gradient."""
 
     @staticmethod
-    def forward(ctx, weight, scale, factor, largest: int) -> torch.Tensor:
+    def forward(
+        ctx: _Context, weight: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, largest: int
+    ) -> torch.Tensor:
         ctx.save_for_backward(weight, scale, factor)
         ctx.largest = largest
         return _rounded(weight, scale).clamp_(-largest, largest).mul_(factor)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor):
+    def backward(
+        ctx: _Context, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, None, torch.Tensor | None, None]:
         weight, scale, factor = ctx.saved_tensors
         integers = _rounded(weight, scale)
         # Rounded first: the largest weight keeps its gradient where its quotient is 127.00001.
@@ -140,11 +161,11 @@ class WeightQuantizer:
     @property
     def largest(self) -> int:
         """Largest integer of the grid."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     @torch.no_grad()
     def scale(self, weight: torch.Tensor) -> torch.Tensor:
-        """Real value of an integer 1: (O,), also where all channels share it."""
+        """Return the real value of an integer 1: (O,), also where all channels share it."""
         if self.real:
             return weight.new_ones(len(weight))
         rows = weight.flatten(1) if self.per_channel else weight.reshape(1, -1)
@@ -155,19 +176,21 @@ class WeightQuantizer:
         return (limit / self.largest).expand(len(weight))
 
     def integers(self, weight: torch.Tensor) -> torch.Tensor:
-        """Integers of the weights: (O, ...)."""
+        """Return the integers of the weights: (O, ...)."""
         scale = self.scale(weight)
         return self.scaled(weight, scale, torch.ones_like(scale))
 
     def scaled(
         self, weight: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor
     ) -> torch.Tensor:
-        """Integers of weights (O, ...) by a scale (O,), times a factor (O,): (O, ...)."""
+        """Return the integers of weights (O, ...) by a scale (O,), times a factor (O,): (O,
+        ...).
+        """
         shape = (-1,) + (1,) * (weight.dim() - 1)
         if self.real:
             return weight * factor.reshape(shape)
-        return _QuantizedWeights.apply(
-            weight, scale.reshape(shape), factor.reshape(shape), self.largest
+        return _applied(
+            _QuantizedWeights, weight, scale.reshape(shape), factor.reshape(shape), self.largest
         )
 
 
@@ -224,12 +247,12 @@ class ActivationQuantizer(nn.Module):
     @property
     def smallest(self) -> int:
         """Smallest integer of the grid."""
-        return -(2 ** (self.bits - 1)) if self.signed else 0
+        return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def largest(self) -> int:
         """Largest integer of the grid."""
-        return 2 ** (self.bits - 1 if self.signed else self.bits) - 1
+        return (1 << (self.bits - 1 if self.signed else self.bits)) - 1
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -263,7 +286,7 @@ class ActivationQuantizer(nn.Module):
         return None if observes or self.real else self.scale
 
     def at_most(self, bits: int) -> int:
-        """Precision that it takes where ``bits`` are asked for."""
+        """Return the precision that it takes where ``bits`` are asked for."""
         return bits
 
     def change(self, bits: int, *, keep_range: bool = False) -> None:
@@ -299,7 +322,7 @@ class ActivationQuantizer(nn.Module):
         if unit is None:
             unit = self.scale
             x = x / unit
-        integers = _ToIntegers.apply(x, self.smallest, self.largest, self.rectifies)
+        integers = _applied(_ToIntegers, x, self.smallest, self.largest, self.rectifies)
         return Activation(integers, unit, self.dtype)
 
     def get_extra_state(self) -> dict[str, bool | int]:

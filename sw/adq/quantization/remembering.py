@@ -1,4 +1,4 @@
-"""What is kept for the gradient: bytes in place of floats, and no weight that is found again."""
+"""Memory of the gradient: bytes in place of floats, and no weight that is found again."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def remembering(
         if small is not None and tensor.data_ptr() == place:
             kept = tensor.to(small)
             return lambda: kept.to(full)
-        return again if _layout(tensor) == weight_layout else tensor
+        return tensor if again is None or _layout(tensor) != weight_layout else again
 
     def unpack(kept: torch.Tensor | Callable[[], torch.Tensor]) -> torch.Tensor:
         return kept if isinstance(kept, torch.Tensor) else kept()
@@ -35,6 +35,6 @@ def remembering(
         yield
 
 
-def _layout(tensor: torch.Tensor) -> tuple:
+def _layout(tensor: torch.Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
     """Tell a tensor from all others that are there, and from itself transposed."""
     return tensor.data_ptr(), tensor.shape, tensor.stride()

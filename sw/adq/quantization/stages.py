@@ -23,8 +23,8 @@ from adq.quantization.multipliers import (
     skip_ratio,
     straight_through,
 )
-from adq.quantization.operations import AveragePool, Gather, MaxPool
 from adq.quantization.quantizers import LEAST_ACTIVE, Activation, ActivationQuantizer
+from adq.quantization.reading.operations import AveragePool, Gather, MaxPool
 from adq.quantization.remembering import remembering
 
 Accumulated = tuple[torch.Tensor, torch.Tensor | None]
@@ -39,10 +39,17 @@ class Reading:
 
     def __init__(self, tensor: str):
         self.tensor = tensor
-        self.quantizer: ActivationQuantizer | None = None
+        self.own_quantizer: ActivationQuantizer | None = None
         """Where the tensor has several readers."""
         self.narrower = False
         """Whether the reader needs fewer bits than the tensor has."""
+
+    @property
+    def quantizer(self) -> ActivationQuantizer:
+        """The quantizer of a narrower reader."""
+        if self.own_quantizer is None:
+            raise AssertionError(f"{self.tensor}: a sole reader is never narrower")
+        return self.own_quantizer
 
     def __call__(self, values: Mapping[str, Activation]) -> Activation:
         """Return the tensor as the reader wants it."""
@@ -52,11 +59,12 @@ class Reading:
         unit = self.quantizer.unit
         with remembering(activation):
             x = activation.integers * ratio(activation, unit)[0]
-        return self.quantizer(x, unit)
+        result: Activation = self.quantizer(x, unit)
+        return result
 
 
 class Step:
-    """What a network runs: it reads tensors and gives the tensor of its name."""
+    """Step of a network: it reads tensors and gives the tensor of its name."""
 
     bits: int | None = None
     """Precision k of its operands; None where it follows its own readers."""
@@ -71,15 +79,17 @@ class Step:
         """The tensor that it adds to what it computes, one of the readings."""
 
     def wants(self, own: int) -> int:
-        """Precision at which it reads, given that at which its output is read."""
+        """Return the precision at which it reads, given that at which its output is read."""
         return self.bits or own
 
     def gives(self, wanted: int) -> int:
-        """Precision that its output has, given the largest that a reader wants."""
+        """Return the precision that its output has, given the largest that a reader wants."""
         return wanted
 
     def gives_signed(self, reads_signed: bool) -> bool:
-        """Whether its output has negative numbers, given whether any tensor that it reads has."""
+        """Return whether its output has negative numbers, given whether any tensor that it reads
+        has.
+        """
         return reads_signed
 
     @property
@@ -93,7 +103,7 @@ class Step:
 
 
 class Passive(Step):
-    """What leaves the format of its tensor as it is."""
+    """Step that leaves the format of its tensor as it is."""
 
 
 class Flattening(Passive):
@@ -206,7 +216,7 @@ class Stage(Step):
         self.readings.append(self.skip)
 
     def run(self, values: Mapping[str, Activation]) -> Activation:
-        """(N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
+        """Map (N, C, H, W) or (N, C), to the same or to what the stage's layer makes of it."""
         unit = self.quantizer.unit
         x, shift = self.combine([reading(values) for reading in self.operands], unit)
         if self.skip is not None:
@@ -219,7 +229,8 @@ class Stage(Step):
             self.elements += x.numel()
         if self.pool is not None:
             x = _max_pool(x, self.pool)
-        return self.quantizer(x, unit)
+        result: Activation = self.quantizer(x, unit)
+        return result
 
     @property
     def operands(self) -> list[Reading]:
@@ -251,10 +262,11 @@ class InputStage(Stage):
         return True
 
     def quantize(self, images: torch.Tensor) -> Activation:
-        """(N, C, H, W), (N, C, L) or (N, F) in real numbers to (N, C, H, W) or (N, F)."""
+        """Map (N, C, H, W), (N, C, L) or (N, F) in real numbers to (N, C, H, W) or (N, F)."""
         images = images.reshape(-1, *self.shape)
         unit = self.quantizer.unit
-        return self.quantizer(images if unit is None else images / unit, unit)
+        result: Activation = self.quantizer(images if unit is None else images / unit, unit)
+        return result
 
 
 class RescaleStage(Stage):
@@ -284,7 +296,7 @@ class AffineStage(Stage):
         return True
 
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset in evaluation: float64 (C,) both."""
+        """Return factor and offset in evaluation: float64 (C,) both."""
         return folded(self.norm)
 
     def accumulate(self, x: Activation, unit: torch.Tensor | None) -> Accumulated:
@@ -298,9 +310,9 @@ class AffineStage(Stage):
             multipliers = on_multiplier_grid(factor * x.scale.double() / unit.double())
             shift = multipliers.shift
             grid = torch.ldexp(torch.ldexp(offset / unit.double(), shift).round(), -shift)
-            deviation = (self.norm.running_var.double() + self.norm.eps).sqrt()
+            mean, deviation = statistics(self.norm)
             exact = multipliers.values / x.scale.double() * deviation
-            shifted = grid + multipliers.values / x.scale.double() * self.norm.running_mean.double()
+            shifted = grid + multipliers.values / x.scale.double() * mean
             gamma = straight_through(gamma / unit, exact)
             beta = straight_through(beta / unit, shifted)
         return normalized(self.norm, real, gamma, beta), shift
@@ -383,7 +395,7 @@ def _max_pool(x: torch.Tensor, pool: MaxPool) -> torch.Tensor:
 
 
 def _taken(x: torch.Tensor, axis: int, chosen: tuple[int, ...]) -> torch.Tensor:
-    """Positions along an axis, and zeros where a position is -1."""
+    """Return positions along an axis, and zeros where a position is -1."""
     index = torch.tensor(chosen, device=x.device)
     taken = x.index_select(axis, index.clamp_min(0))
     there = (index >= 0).to(x.dtype)
@@ -393,17 +405,27 @@ def _taken(x: torch.Tensor, axis: int, chosen: tuple[int, ...]) -> torch.Tensor:
 
 
 def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gamma and beta: (C,) both."""
+    """Return gamma and beta: (C,) both."""
     if norm.affine:
         return norm.weight, norm.bias
-    return torch.ones_like(norm.running_var), torch.zeros_like(norm.running_mean)
+    mean, deviation = statistics(norm)
+    return torch.ones_like(deviation).float(), torch.zeros_like(mean).float()
+
+
+def statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return running mean, and square root of the running variance plus eps: float64 (C,) both."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise AssertionError("a batch norm without running statistics is refused when it is read")
+    return mean.double(), (variance.double() + norm.eps).sqrt()
 
 
 def folded(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factor and offset of a batch norm in evaluation: float64 (C,) both."""
+    """Return the factor and offset of a batch norm in evaluation: float64 (C,) both."""
     factor, shift = (each.detach().double() for each in affine(norm))
-    factor = factor / (norm.running_var.double() + norm.eps).sqrt()
-    return factor, shift - factor * norm.running_mean.double()
+    mean, deviation = statistics(norm)
+    factor = factor / deviation
+    return factor, shift - factor * mean
 
 
 def normalized(
@@ -412,12 +434,12 @@ def normalized(
     gamma: torch.Tensor,
     beta: torch.Tensor,
 ) -> torch.Tensor:
-    """Batch norm, as the norm's own module would do it, with another gamma and beta."""
+    """Return batch norm, as the norm's own module would do it, with another gamma and beta."""
     momentum = norm.momentum
-    if norm.training:
+    if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
         if momentum is None:
-            momentum = 1 / norm.num_batches_tracked.item()
+            momentum = 1 / int(norm.num_batches_tracked)
     return functional.batch_norm(
         x, norm.running_mean, norm.running_var, gamma, beta, norm.training,
         momentum or 0.0, norm.eps,

@@ -150,7 +150,7 @@ class Checkpoint:
 
         """
         try:
-            recipe = Recipe.from_table(self.recipe, source=self.path)
+            recipe = Recipe.from_table(self.recipe, source=self.path or Path("checkpoint"))
         except ConfigError as error:
             raise self._of_another_network(error) from None
         name = recipe.model.name

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -22,7 +22,10 @@ from adq.files import replacing
 from adq.runs.results import ResultError, read_result
 from adq.runs.run import Run, RunError
 
-_STYLE = {
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+_STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -39,11 +42,15 @@ class FigureError(ValueError):
     """A history of which no figure can be made; the message says what it lacks."""
 
 
-def styled(draw: Callable[..., Any]) -> Callable[..., Any]:
+_Arguments = ParamSpec("_Arguments")
+_Drawn = TypeVar("_Drawn")
+
+
+def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
     """Draw in the style that all figures share."""
 
     @functools.wraps(draw)
-    def in_style(*arguments, **options):
+    def in_style(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Drawn:
         with matplotlib.rc_context(_STYLE):
             return draw(*arguments, **options)
 
@@ -192,7 +199,9 @@ def _draw_density(layers: Layers, title: str) -> Figure:
 def _name_lines(axes: Axes, ends: Mapping[str, float], colours: np.ndarray) -> None:
     """Write each line's name right of its end, moved apart where lines end close together."""
     low, high = axes.get_ylim()
-    height = axes.figure.get_size_inches()[1] * 0.8
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # the axes are drawn
+    height = figure.get_size_inches()[1] * 0.8
     gap = 0.16 * (high - low) / height
     order = sorted(ends, key=ends.__getitem__)
     places = _apart([ends[name] for name in order], gap)
@@ -267,7 +276,9 @@ def _draw_fields(axes: Axes, layers: Layers, rows: Mapping[str, np.ndarray]) -> 
     axes.spines[:].set_visible(False)
     places = _epochs().tick_values(1, len(layers.epochs))
     shown = [int(place) for place in places if 1 <= place <= len(layers.epochs)]
-    axes.set_xticks([place - 1 for place in shown], [layers.epochs[place - 1] for place in shown])
+    axes.set_xticks(
+        [place - 1 for place in shown], [str(layers.epochs[place - 1]) for place in shown]
+    )
     axes.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
     axes.grid(axis="y", which="minor", color="white", linewidth=1)
     axes.tick_params(which="minor", length=0)

@@ -15,6 +15,6 @@ def classify(model: nn.Module, images: Images, part: slice = slice(None)) -> tor
     training = model.training
     model.eval()
     indices = torch.arange(len(images.test_labels), device=images.device)[part]
-    classes = [model(images.test_batch(batch)).argmax(1) for batch in indices.split(BATCH)]
+    classes = [model(images.test_batch(batch)).argmax(1) for batch in torch.split(indices, BATCH)]
     model.train(training)
     return torch.cat(classes)

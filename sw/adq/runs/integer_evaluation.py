@@ -10,6 +10,7 @@ import torch
 import adq.data
 from adq.data.images import Images
 from adq.data.provenance import TrainingData
+from adq.golden.files.json_reader import JsonObject
 from adq.golden.integer_network import logits
 from adq.golden.network import Network
 from adq.quantization.integers import ExportError, integer_network
@@ -46,7 +47,7 @@ class Evaluation:
         """Of the network as trained."""
         return float((self.trained_classes == self.labels).mean())
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """The figures."""
         figures = {"test_images": len(self), "accuracy": self.accuracy}
         return figures | {"data": self.data.to_json(), "other_data": list(self.other_data)}
@@ -72,7 +73,7 @@ class IntegerEvaluation(Evaluation):
         """Test images that integers and trained network classify differently."""
         return int((self.trained_classes != self.integer_classes).sum())
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """The figures."""
         return super().to_json() | {
             "integer_accuracy": self.integer_accuracy,
@@ -128,7 +129,7 @@ def evaluate_integers(
     """
     evaluation, checkpoint, prepared, data = _trained(run, bits, iteration)
     network = integer_network(prepared, name=evaluation.name, densities=checkpoint.densities)
-    batches = torch.arange(len(evaluation)).split(BATCH)
+    batches = torch.split(torch.arange(len(evaluation)), BATCH)
     inputs = np.concatenate(
         [prepared.input_integers(data.test_batch(batch)).cpu().numpy() for batch in batches]
     )
@@ -144,18 +145,17 @@ def _trained(
     run: Run, bits: int | None, iteration: int | None
 ) -> tuple[Evaluation, Checkpoint, Prepared, Images]:
     recipe = run.read_recipe()
-    uniform = bits is not None
-    if uniform and not 2 <= bits <= 16:
+    if bits is not None and not 2 <= bits <= 16:
         raise ExportError(f"bits is {bits}: it must be 2 to 16")
-    if uniform and iteration is not None:
+    if bits is not None and iteration is not None:
         raise ExportError("bits and iteration exclude each other: give one of them")
     if iteration is not None:
         source = _of_iteration(run, iteration)
     else:
-        source = run.baseline if uniform and recipe.training.baseline else run.mixed
+        source = run.mixed if bits is None or not recipe.training.baseline else run.baseline
     checkpoint = Checkpoint.load(source, recipe=recipe)
     prepared = checkpoint.build()
-    if uniform:
+    if bits is not None:
         prepared.set_bits(dict.fromkeys(prepared.layers, bits), keep_ranges=True)
     data = checkpoint.normalized(
         adq.data.load(recipe.data, seed=recipe.training.seed, device="cpu")

@@ -44,7 +44,8 @@ class Result:
     @property
     def mixed(self) -> Mapping[str, Any]:
         """Summary of the network whose bits fell."""
-        return self.content["mixed"]
+        mixed: Mapping[str, Any] = self.content["mixed"]
+        return mixed
 
     @property
     def baseline(self) -> Mapping[str, Any] | None:
@@ -54,7 +55,8 @@ class Result:
     @property
     def recipe(self) -> Mapping[str, Any]:
         """Tables of the recipe."""
-        return self.content["recipe"]
+        recipe: Mapping[str, Any] = self.content["recipe"]
+        return recipe
 
 
 def keep(run: Run, name: str, folder: Path) -> Path:

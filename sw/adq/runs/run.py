@@ -179,7 +179,7 @@ class Run:
         """
         try:
             text = read_file(self.metrics, MAXIMUM_BYTES, links=False)
-            metrics = parse(text)
+            metrics: dict[str, Any] = parse(text)
             METRICS.check(metrics)
             check_signature(text)
         except JsonError as error:

@@ -84,7 +84,7 @@ _POINT = {
 }
 """A row of the table of operating points."""
 
-_METRICS = {
+_METRICS: dict[str, Any] = {
     "type": "object",
     "required": ["recipe", "versions", "device", "mixed"],
     "properties": {
@@ -118,6 +118,11 @@ METRICS = Schema(_METRICS)
 
 RESULT = Schema(
     _METRICS
-    | {"properties": _METRICS["properties"] | {"history": {"type": "array", "items": EPOCH_SCHEMA}}}
+    | {
+        "properties": {
+            **_METRICS["properties"],
+            "history": {"type": "array", "items": EPOCH_SCHEMA},
+        }
+    }
 )
 """A file of ``results/``."""

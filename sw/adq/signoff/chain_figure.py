@@ -27,7 +27,7 @@ PICOJOULES = 1000
 
 @dataclass(frozen=True)
 class ChainResult:
-    """What the chain gave for one network, and for the same network at uniform precision."""
+    """Result of the chain for one network, and for the same network at uniform precision."""
 
     bits: Sequence[Mapping[str, int]]
     """Bits of each layer, by iteration."""

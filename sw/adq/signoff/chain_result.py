@@ -1,4 +1,4 @@
-"""What the picture of the chain shows, from a kept result and checked-in artifacts."""
+"""Figures for the picture of the chain, from a kept result and checked-in artifacts."""
 
 from pathlib import Path
 

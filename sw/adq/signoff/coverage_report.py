@@ -19,7 +19,7 @@ SHOWN = 40
 
 
 def coverage_of(regression: Regression, models: Models, plan: TestPlan) -> dict:
-    """Coverage of all runs of a regression; its shape stands in docs/verification.md."""
+    """Return the coverage of all runs of a regression; its shape stands in docs/verification.md."""
     of_model = defaultdict(list)
     for record in regression.records:
         if (record.directory / "coverage.dat").exists():

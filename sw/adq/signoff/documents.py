@@ -35,12 +35,12 @@ class DocumentError(ValueError):
 
 
 def documents(root: Path) -> list[Path]:
-    """The documents that are held to their data: README and the pages of ``docs/``."""
+    """Return the documents that are held to their data: README and the pages of ``docs/``."""
     return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
 
 
 def written(path: Path, sections: Mapping[str, Callable[[], Sequence[str]]]) -> str:
-    """Text of a document with its generated sections as their data have them now.
+    """Return the text of a document with its generated sections as their data have them now.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def written(path: Path, sections: Mapping[str, Callable[[], Sequence[str]]]) -> 
 def missing_names(
     path: Path, root: Path, *, commands: Sequence[str], targets: Sequence[str]
 ) -> Iterator[str]:
-    """What a document names and is not there, a line each: modules and what they define, paths,
-    links, commands of ``adq`` and targets of ``make``.
+    """Yield what a document names and is not there, a line each: modules and what they define,
+    paths, links, commands of ``adq`` and targets of ``make``.
     """
     text = path.read_text(encoding="utf-8")
     for name in dict.fromkeys(MODULE.findall(text)):
@@ -97,7 +97,7 @@ def missing_names(
 
 
 def make_targets(makefile: Path) -> list[str]:
-    """Targets of a makefile that are no files."""
+    """Return the targets of a makefile that are no files."""
     text = makefile.read_text(encoding="utf-8").replace("\\\n", " ")
     return [
         name for line in re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE) for name in line.split()
@@ -105,7 +105,7 @@ def make_targets(makefile: Path) -> list[str]:
 
 
 def _defined(name: str, root: Path) -> bool:
-    """Whether a dotted name is a module, or is defined in one."""
+    """Return whether a dotted name is a module, or is defined in one."""
     parts = name.split(".")[1:]
     place = root / "sw" / "adq"
     while parts and (place / parts[0]).is_dir():

@@ -1,9 +1,12 @@
 """Generated sections of docs/energy.md that follow from coefficients and glitch factors."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adq.signoff.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from adq.energy.glitches import GlitchFigure
 
 __all__ = ["ENERGY_SECTIONS"]
 
@@ -17,7 +20,7 @@ def _coefficients():
 
 
 def _energy_errors() -> list[str]:
-    """Errors of counted and of predicted energy against gate level, by tile."""
+    """Return the errors of counted and of predicted energy against gate level, by tile."""
     rows = []
     for each in _coefficients():
         found = each.provenance
@@ -46,7 +49,7 @@ def _energy_errors() -> list[str]:
 
 
 def _sizes_left_out() -> list[str]:
-    """Errors of sizes that were left out and estimated from the others."""
+    """Return the errors of sizes that were left out and estimated from the others."""
     rows = []
     for each in _coefficients():
         found = each.provenance
@@ -72,7 +75,7 @@ def _sizes_left_out() -> list[str]:
 
 
 def _gate_level() -> list[str]:
-    """Energy of computing at gate level, by precision and block."""
+    """Return the energy of computing at gate level, by precision and block."""
     from adq.energy.glitches import glitch_factors
     from adq.rtl.parameters import TileParameters
 
@@ -100,8 +103,45 @@ def _gate_level() -> list[str]:
     return markdown_table(headings, rows)
 
 
+def _arithmetics() -> list[str]:
+    """Energy a bit product, area and longest path of each size and arithmetic."""
+    from adq.energy.glitches import kept_factors
+
+    rows = []
+    for each in sorted(kept_factors("nangate45"), key=lambda each: each.rows * each.columns):
+        figures = {figure.weight_bits: figure for figure in each.figures}
+        cells = each.rows * each.columns
+        rows.append(
+            [
+                f"{each.rows}x{each.columns}",
+                f"`{each.arithmetic}`",
+                "" if each.area_um2 is None else f"{each.area_um2 / cells:.1f}",
+                "" if each.longest_path_ns is None else f"{each.longest_path_ns:.2f}",
+                *(_with_glitches(figures.get(bits)) for bits in (2, 4, 8, 16)),
+            ]
+        )
+    headings = (
+        *("tile", "arithmetic", "um2 a bit cell", "longest path, ns"),
+        *("2x2", "4x4", "8x8", "16x16"),
+    )
+    return markdown_table(headings, rows)
+
+
+def _with_glitches(figure: "GlitchFigure | None") -> str:
+    """Energy in fJ a bit product without and with glitches, and the factor between."""
+    if figure is None:
+        return ""
+    zero, delayed = (
+        sum(energies.values()) / figure.bit_products
+        for energies in (figure.zero_delay, figure.delayed)
+    )
+    return f"{zero:.2f} / {delayed:.2f} (x{figure.factor:.2f})"
+
+
 def _words() -> list[str]:
-    """Energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are set."""
+    """Return the energy of a MAC at 16x16 bits over one at 2x2 bits, by the share of bits that are
+    set.
+    """
     from adq.energy.glitches import glitch_factors
     from adq.rtl.parameters import TileParameters
 
@@ -133,7 +173,7 @@ def _words() -> list[str]:
 
 
 def _libraries() -> list[str]:
-    """Energy of computing with words of any value, by library and tile."""
+    """Return the energy of computing with words of any value, by library and tile."""
     rows = []
     for each in _coefficients():
         energies = each.provenance["mac_fj"]["any_value"]
@@ -151,7 +191,7 @@ def _libraries() -> list[str]:
 
 
 def _macs() -> list[str]:
-    """A MAC of random words by the predictor, beside published ones."""
+    """Return a MAC of random words by the predictor, beside published ones."""
     from adq.cost.models import PIM_FJ_PER_MAC
     from adq.energy.coefficients import coefficients_for
     from adq.energy.network_energy import BITS, mac_energy
@@ -183,6 +223,7 @@ ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "sizes-left-out": _sizes_left_out,
     "gate-level": _gate_level,
     "gate-level-words": _words,
+    "arithmetics": _arithmetics,
     "libraries": _libraries,
     "macs": _macs,
 }

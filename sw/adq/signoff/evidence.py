@@ -1,4 +1,4 @@
-"""What regressions, proofs, tests and coverage left behind, joined to the test plan."""
+"""Results of regressions, proofs, tests and coverage, joined to the test plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.NOT_RUN: "yell
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Failed if any has; passed if one has and none failed."""
+    """Return the worst outcome: failed if any has; passed if one has and none failed."""
     seen = set(outcomes)
     if Outcome.FAILED in seen:
         return Outcome.FAILED
@@ -36,7 +36,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def by_name(results: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
-    """Outcomes of what was run several times."""
+    """Return the outcomes of what was run several times."""
     outcomes: dict[str, list[Outcome]] = {}
     for name, outcome in results:
         outcomes.setdefault(name, []).append(outcome)
@@ -108,7 +108,9 @@ def _passed(good: bool) -> Outcome:
 
 
 def _pytest_outcomes(path: Path) -> list[tuple[str, Outcome]]:
-    """Of a JUnit file, by file and by ``file::test``, parameters of a test together."""
+    """Return outcomes of a JUnit file, by file and by ``file::test``, parameters of a test
+    together.
+    """
     results = []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         outcome = Outcome.PASSED

@@ -10,7 +10,7 @@ __all__ = ["HARDWARE_SECTIONS"]
 
 
 def _verilog_fields() -> list[str]:
-    """Bit offsets of the fields of every stream of the default tile, as Verilog."""
+    """Return the bit offsets of the fields of every stream of the default tile, as Verilog."""
     from adq.rtl.axi_stream import PREFIXES, stream_bits, stream_fields
     from adq.rtl.parameters import TileParameters
 
@@ -34,7 +34,7 @@ def _verilog_fields() -> list[str]:
 
 
 def _descriptors() -> list[str]:
-    """Fields of every descriptor of the platform."""
+    """Return the fields of every descriptor of the platform."""
     from adq.signoff.platform_sections import FIELD_HEADINGS, descriptor_tables
 
     lines = []
@@ -45,14 +45,14 @@ def _descriptors() -> list[str]:
 
 
 def _platform_cycles() -> list[str]:
-    """Cycles of networks on platforms, by the planner."""
+    """Return the cycles of networks on platforms, by the planner."""
     from adq.signoff.platform_sections import CYCLE_HEADINGS, cycle_rows
 
     return markdown_table(CYCLE_HEADINGS, cycle_rows())
 
 
 def _placement() -> list[str]:
-    """Energy by steps, area and timing of every placed tile that was measured."""
+    """Return the energy by steps, area and timing of every placed tile that was measured."""
     from adq.layout.placed_energy import PlacedFigures
     from adq.layout.placed_energy_table import conditions, layout_rows, placed_rows, summary
 
@@ -75,7 +75,7 @@ def _placement() -> list[str]:
 
 
 def _placed_tile() -> list[str]:
-    """Result of `adq place` for the 64x64 tile."""
+    """Return the result of `adq place` for the 64x64 tile."""
     placed = read_kept(Path("placed", "nangate45-64x64.json"))
     clock, (width, height) = placed["clock"], placed["die_um"]
     rows = [

@@ -16,7 +16,7 @@ def _factors():
 
 
 def _glitches() -> list[str]:
-    """Glitch factors of every tile that was measured."""
+    """Return the glitch factors of every tile that was measured."""
     lines = []
     for factors in _factors():
         bits = [f"{each.weight_bits}x{each.activation_bits}" for each in factors.figures]
@@ -50,7 +50,7 @@ def _glitches() -> list[str]:
 
 
 def _clock_tree() -> list[str]:
-    """The estimate of the clock tree of every tile that was measured."""
+    """Return the estimate of the clock tree of every tile that was measured."""
     rows = []
     for factors in _factors():
         tree = factors.clock_tree
@@ -69,7 +69,7 @@ def _clock_tree() -> list[str]:
 
 
 def _equivalence() -> list[str]:
-    """Netlists that were compared with their RTL."""
+    """Return the netlists that were compared with their RTL."""
     paths = (RESULTS / "equivalence").glob("*.json")
     kept = [read_kept(path.relative_to(RESULTS)) for path in paths]
     rows = []
@@ -83,7 +83,7 @@ def _equivalence() -> list[str]:
 
 
 def _left_out() -> list[str]:
-    """How much the headline's figures leave out."""
+    """Say how much the headline's figures leave out."""
     from adq.energy.glitches import glitch_factors
     from adq.energy.network_comparison import Comparison
     from adq.rtl.parameters import TileParameters
@@ -124,7 +124,7 @@ def _left_out() -> list[str]:
 
 
 def _placed_ratio() -> list[str]:
-    """The row of the placed tile: a MAC at 16x16 bits over one at 2x2, fJ a bit product."""
+    """Return the row of the placed tile: a MAC at 16x16 bits over one at 2x2, fJ a bit product."""
     from adq.layout.placed_energy import PlacedFigures
 
     placed = PlacedFigures.read(RESULTS / "placement" / "nangate45-64x64.json")
@@ -141,7 +141,7 @@ def _placed_ratio() -> list[str]:
 
 
 def _partial_sums() -> list[str]:
-    """The partial sum buffer in flip-flops and in SRAM."""
+    """Return the partial sum buffer in flip-flops and in SRAM."""
     from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer, sram_pj
     from adq.rtl.parameters import TileParameters
 
@@ -176,7 +176,7 @@ def _partial_sums() -> list[str]:
 
 
 def _networks() -> list[str]:
-    """Networks with and without partial sums."""
+    """Return the networks with and without partial sums."""
     from adq.energy.network_comparison import COLUMNS, Comparison
 
     found = Comparison.from_json(read_kept("partial-sums.json"))
@@ -193,7 +193,7 @@ def _networks() -> list[str]:
 
 
 def _cross_check() -> list[str]:
-    """OpenSTA beside this project's timing and power."""
+    """Return OpenSTA beside this project's timing and power."""
     from adq.energy.cross_check import CrossCheck
 
     lines = []
@@ -221,7 +221,7 @@ def _cross_check() -> list[str]:
 
 
 def _planted_faults() -> list[str]:
-    """How gate level and counted energy move with faults that are planted in the RTL."""
+    """Show how gate level and counted energy move with faults that are planted in the RTL."""
     rows = []
     for fault, runs in read_kept("planted-faults.json").items():
         gate = [run["gate_after"] / run["gate"] - 1 for run in runs]

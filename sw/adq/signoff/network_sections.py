@@ -12,7 +12,7 @@ __all__ = ["NETWORK_SECTIONS"]
 
 
 def _demo() -> list[str]:
-    """Cost of an image of each network of `make demo`, layer by layer."""
+    """Return the cost of an image of each network of `make demo`, layer by layer."""
     kept = json.loads((RESULTS / "demo.json").read_text(encoding="utf-8"))
     headings = (
         *("network", "layer", "AD", "k", "kw x kx", "MACs", "cycles", "toggles"),
@@ -51,7 +51,7 @@ def _costs(cost: Mapping[str, float]) -> list[str]:
 
 
 def _networks_simulated() -> list[str]:
-    """Named networks on the RTL, and their energy."""
+    """Return named networks on the RTL, and their energy."""
     rows = []
     for network in read_kept("named-networks.json")["networks"]:
         layers = network["layers"]
@@ -78,7 +78,7 @@ def _networks_simulated() -> list[str]:
 
 
 def _networks_predicted() -> list[str]:
-    """How far predictions of named networks' layers are from what was counted."""
+    """Show how far predictions of named networks' layers are from what was counted."""
     networks = [each["layers"] for each in read_kept("named-networks.json")["networks"]]
 
     def off(layers: Sequence[Mapping[str, float]]) -> float:
@@ -99,7 +99,7 @@ def _networks_predicted() -> list[str]:
 
 
 def _exchange() -> list[str]:
-    """Imported networks beside their files."""
+    """Return imported networks beside their files."""
     rows = [
         [
             f"`{each['file']}`",
@@ -120,7 +120,7 @@ def _exchange() -> list[str]:
 
 
 def _exploration() -> list[str]:
-    """Points of the worked example's front, and what their simulations counted."""
+    """Return the points of the worked example's front, and what their simulations counted."""
     from adq.design_result import DesignResult
     from adq.explore.tables import figure_of, short
 
@@ -155,7 +155,7 @@ def _exploration() -> list[str]:
 
 
 def _comparisons() -> list[str]:
-    """Policies compared at equal cost, a table for each comparison that is kept."""
+    """Return policies compared at equal cost, a table for each comparison that is kept."""
     from adq.comparison.outcome import Outcome
     from adq.console import markdown_code
 
@@ -172,7 +172,7 @@ def _comparisons() -> list[str]:
 
 
 def _load() -> list[str]:
-    """CPU seconds and memory of commands, by workload."""
+    """Return CPU seconds and memory of commands, by workload."""
     loads = read_kept("load.json")["loads"]
     commands = list(dict.fromkeys(each["command"] for each in loads))
     rows: dict[str, list[str]] = {}

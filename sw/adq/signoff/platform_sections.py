@@ -6,9 +6,9 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 
-from adq.golden.platform.descriptors import OPERATIONS, Descriptor
 from adq.golden.platform.planner import plan
 from adq.golden.platform.shapes import resnet18, vgg19
+from adq.rtl.platform.descriptors import OPERATIONS, Descriptor
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 

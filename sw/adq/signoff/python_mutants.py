@@ -138,7 +138,7 @@ def _mutmut(program: Path, folder: Path, processes: int, names: Sequence[str]) -
 
 
 def _to_try_again(program: Path, folder: Path) -> list[str]:
-    """Mutants that lived under other tests than those that there are now."""
+    """Return the mutants that lived under other tests than those that there are now."""
     try:
         before = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
     except OSError:
@@ -156,7 +156,7 @@ def _remember(folder: Path, again: list[str]) -> None:
 
 
 def _digest(folder: Path) -> str:
-    """Of all tests in a folder."""
+    """Return the digest of all tests in a folder."""
     digest = hashlib.sha256()
     for file in sorted((folder / "tests").glob("*.py")):
         digest.update(file.name.encode() + file.read_bytes())
@@ -164,7 +164,7 @@ def _digest(folder: Path) -> str:
 
 
 def read_results(program: Path, folder: Path) -> list[PythonMutant]:
-    """Fates of all mutants, as mutmut tells them."""
+    """Return the fates of all mutants, as mutmut tells them."""
     told = run_to_end([program, "results", "--all", "true"], directory=folder)
     mutants = []
     for line in told.stdout.splitlines():
@@ -175,7 +175,7 @@ def read_results(program: Path, folder: Path) -> list[PythonMutant]:
 
 
 def by_module(mutants: Sequence[PythonMutant]) -> dict[str, Counter]:
-    """Of each module, how many met each fate."""
+    """Count for each module how many mutants met each fate."""
     counts: dict[str, Counter] = {}
     for mutant in mutants:
         counts.setdefault(mutant.module, Counter())[mutant.fate] += 1

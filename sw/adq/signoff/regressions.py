@@ -41,7 +41,7 @@ SHRINKING = 60
 
 
 def seconds_of(budget: str) -> float:
-    """Seconds of ``90s``, ``30m`` or ``2h``.
+    """Return the seconds of ``90s``, ``30m`` or ``2h``.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def failures_small(
 
 @contextmanager
 def models_in(cache: Path, **options) -> Iterator[Models]:
-    """Models, whose simulators and compilers end with the command."""
+    """Yield the models, whose simulators and compilers end with the command."""
     models = Models(cache, Processes(), **options)
     try:
         yield models
@@ -204,8 +204,8 @@ def run_or_collect(
 
 
 def network_tests(simulated: list[dict], plan: TestPlan) -> list[dict]:
-    """Simulated networks as tests, for programs: one that differs from its integers has failed, and
-    so has a shipped one that does not reach what the plan asks of it.
+    """Return simulated networks as tests, for programs: one that differs from its integers has
+    failed, and so has a shipped one that does not reach what the plan asks of it.
     """
     tests = []
     for run in simulated:
@@ -253,7 +253,7 @@ def print_failed_testpoints(assessments: list[Assessment], console: Console) -> 
 
 
 def under_way() -> dict:
-    """What stands in place of a regression's results until it has ended."""
+    """Return what stands in place of a regression's results until it has ended."""
     lists = ("runs", "not_run", "tests", "testpoints", "functional")
     return {"state": "under way, or cut off", "passed": 0, "failed": 0, "seed": None} | {
         name: [] for name in lists
@@ -263,7 +263,7 @@ def under_way() -> dict:
 def summary_of(
     regression: Regression, assessments: list[Assessment], networks: list[dict], tests: list[dict]
 ) -> dict:
-    """What every regression leaves for programs; shapes stand in docs/verification.md."""
+    """Return what every regression leaves for programs; shapes stand in docs/verification.md."""
     bins = regression.bins()
     for run in networks:
         bins.update(run["bins"])

@@ -8,7 +8,7 @@ __all__ = ["SILICON_SECTIONS"]
 
 
 def _silicon() -> list[str]:
-    """Published chips, by node, and the tile at several voltages."""
+    """Return published chips, by node, and the tile at several voltages."""
     from adq.energy.glitches import glitch_factors
     from adq.energy.silicon import silicon, tile_points
     from adq.rtl.parameters import TileParameters
@@ -61,7 +61,7 @@ def _efficiency(bits: int, energy: float) -> list[str]:
 
 
 def _losses() -> list[str]:
-    """Where others take less, in words."""
+    """Say in words where others take less."""
     from adq.energy.glitches import glitch_factors
     from adq.energy.silicon import silicon, tile_points
     from adq.rtl.parameters import TileParameters

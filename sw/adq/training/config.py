@@ -53,7 +53,7 @@ class ModelConfig:
     """File of trained weights to start from: a ``state_dict`` by ``torch.save``, or safetensors.
     Empty for new ones."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice_or_own("name", self.name, ARCHITECTURES)
 
     @property
@@ -77,7 +77,7 @@ class QuantizationConfig:
     """Number of training batches from which a learned range starts, after each change of
     precision."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("input", self.input, INPUTS)
         check_choice("activation_range", self.activation_range, ACTIVATION_RANGES)
         check_at_least("range_batches", self.range_batches, 1)
@@ -157,7 +157,7 @@ class ControllerConfig:
     minimum_kept: float = 0.0
     """Minimum share of its channels that a layer keeps in one pruning step."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("policy", self.policy, POLICIES)
         check_between("initial_bits", self.initial_bits, 2, 16, inclusive=True)
         check_between("minimum_bits", self.minimum_bits, 2, self.initial_bits, inclusive=True)
@@ -237,7 +237,7 @@ class TrainingConfig:
     """Number of CPU threads. It is part of the recipe because it affects the rounding of sums. The
     digits network is too small to profit from two threads."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_between("seed", self.seed, 0, 2**32 - 1, inclusive=True)
         check_at_least("epochs", self.epochs, 1)
         check_at_least("batch_size", self.batch_size, 2)
@@ -300,9 +300,10 @@ class Recipe:
     def from_table(cls, table: dict[str, Any], *, source: Path) -> "Recipe":
         """Build a recipe from a parsed TOML or JSON file. ``source`` names the file in errors."""
         try:
-            return _from_table(cls, table, "")
+            recipe: Recipe = _from_table(cls, table, "")
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
+        return recipe
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, including defaults."""
@@ -372,9 +373,9 @@ def _from_table(cls: type, table: dict[str, Any], section: str) -> Any:
         raise ConfigError(f"[{section}] {error}") from None
 
 
-def _convert(expected: type, value: Any, where: str) -> Any:
+def _convert(expected: Any, value: Any, where: str) -> Any:
     """Check a TOML value against the type of a field. Integers are accepted as floats."""
-    if dataclasses.is_dataclass(expected):
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
         if not isinstance(value, dict):
             raise ConfigError(f"{where} is {value!r}: it must be a table, written [{where}]")
         return _from_table(expected, value, where)

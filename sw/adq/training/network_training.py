@@ -101,12 +101,13 @@ class NetworkTraining:
         self.prepared.model.to(images.device)
         training = recipe.training
         parameters = list(self.prepared.model.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [each for each in parameters if each.dim() > 1]},
+            # No weight decay for batch norm, biases and quantizer ranges.
+            {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
+        ]
         self.optimizer = torch.optim.AdamW(
-            [
-                {"params": [each for each in parameters if each.dim() > 1]},
-                # No weight decay for batch norm, biases and quantizer ranges.
-                {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
-            ],
+            groups,
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
         )
@@ -210,7 +211,8 @@ class NetworkTraining:
 
     def _set_up(self) -> None:
         """Set the memory layout and wrap the model for Fabric; repeated when shapes change."""
-        self.prepared.model.to(memory_format=torch.channels_last)
+        layout = torch.channels_last
+        self.prepared.model.to(memory_format=layout)  # type: ignore[call-overload]  # stubs lack it
         self.parallel = self.fabric.setup_module(self.prepared.model)
 
     def _begin_epoch(self, iteration_done: Callable[[Checkpoint], None]) -> None:
@@ -293,7 +295,10 @@ class NetworkTraining:
 
     def _summed(self, value: torch.Tensor) -> torch.Tensor:
         """Return a new tensor, summed over all processes."""
-        return self.fabric.all_reduce(value.clone(), reduce_op="sum")
+        summed = self.fabric.all_reduce(value.clone(), reduce_op="sum")
+        if not isinstance(summed, torch.Tensor):
+            raise AssertionError("the sum of tensors is a tensor")
+        return summed
 
     def _check_finite(self) -> None:
         """Raise an error before a diverged network replaces the last good checkpoint."""

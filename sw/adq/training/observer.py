@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from adq.runs.history import Epoch
 
 if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
     from adq.training.network_training import NetworkTraining
 
 
@@ -50,7 +52,7 @@ class TensorBoardObserver(Observer):
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._writers = {}
+        self._writers: dict[str, SummaryWriter] = {}
 
     def epoch(self, epoch: Epoch) -> None:
         from torch.utils.tensorboard import SummaryWriter

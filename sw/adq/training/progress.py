@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from adq.console import Console
@@ -30,7 +37,7 @@ class TrainingProgress(Observer):
             TextColumn("{task.fields[result]}"),
             console=console,
         )
-        self._tasks = {}
+        self._tasks: dict[str, TaskID] = {}
         self._live = Live(self._bars, console=console)
 
     def __enter__(self) -> "TrainingProgress":

@@ -49,7 +49,7 @@ def train(
     """
     with reproducible(recipe.training):
         fabric = start_processes(recipe.training)
-        path = fabric.broadcast(None if run is None else run.path)
+        path: Path = fabric.broadcast(Path() if run is None else run.path)
         images = adq.data.load(recipe.data, seed=recipe.training.seed, device=fabric.device)
         session = _Session(recipe, run or Run(path), observer or Observer(), fabric, other_data)
         return session.train(images)
@@ -129,7 +129,8 @@ class _Session:
             )
 
     def _path(self, network: str) -> Path:
-        return getattr(self.run, network)
+        path: Path = getattr(self.run, network)
+        return path
 
     def _save(self, name: str, checkpoint: Checkpoint) -> None:
         if self.fabric.is_global_zero:

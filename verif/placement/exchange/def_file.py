@@ -1,6 +1,6 @@
 """DEF of a placed design, and a LEF of its cells' outlines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from adq.verif.liberty.library import Library
 from adq.verif.placement.errors import PlacementError
@@ -140,7 +140,13 @@ def to_lef(netlist: Netlist, library: Library, placement: Placement) -> str:
         f"END {geometry.site}",
     ]
 
-    def macro(name: str, kind: str, width: float, height: float, pins) -> None:
+    def macro(
+        name: str,
+        kind: str,
+        width: float,
+        height: float,
+        pins: Iterable[tuple[str, str, tuple[float, float]]],
+    ) -> None:
         lines.append(f"MACRO {name}\n  CLASS {kind} ;\n  ORIGIN 0 0 ;")
         lines.append(f"  SIZE {width:.6g} BY {height:.6g} ;\n  SYMMETRY X Y ;")
         if kind == "CORE":

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from adq.rtl.adder_trees import ARITHMETICS
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
 from adq.rtl.pim_tile.counters import PerformanceCounters
 from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.fuser import Fuser
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
@@ -15,6 +18,7 @@ from adq.rtl.shift_add.result_register import ResultRegister
 from adq.rtl.shift_add.shift_add import ShiftAdd
 from adq.rtl.tile import Tile
 from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
+from adq.verif.signoff.formal.accumulator_memory import KeepsSums
 from adq.verif.signoff.formal.column_counter import CountsOnes
 from adq.verif.signoff.formal.counters import CountsEachCycle
 from adq.verif.signoff.formal.feeder import GivesPlanes
@@ -31,9 +35,9 @@ from adq.verif.signoff.formal.weight_array import KeepsWeights
 __all__ = ["PROOFS", "select"]
 
 
-def tile(rows: int, **sizes) -> TileParameters:
+def tile(rows: int, **others) -> TileParameters:
     """Return a tile with the minimum number of columns."""
-    return TileParameters(rows=rows, columns=16, **sizes)
+    return TileParameters(rows=rows, columns=16, **others)
 
 
 class TwoBeats(TileParameters):
@@ -80,12 +84,15 @@ def job(*, weight_bits: int, most_bits: int, rows: int = 1, row_blocks: int = 1)
 PROOFS = (
     *(
         Proof(
-            name=f"column_counter.{rows}_rows",
+            name=f"column_counter.{arithmetic}_{rows}_rows",
             claim=f"of {rows} rows, a column's count is the number of products that are 1",
-            design=lambda rows=rows: CountsOnes(ColumnCounter(tile(rows))),
+            design=lambda rows=rows, arithmetic=arithmetic: CountsOnes(
+                ColumnCounter(tile(rows, arithmetic=arithmetic))
+            ),
             mode="prove",
             depth=1,
         )
+        for arithmetic in ARITHMETICS
         for rows in (1, 2, 3, 7, 8)
     ),
     *(
@@ -193,6 +200,20 @@ PROOFS = (
     job(weight_bits=8, most_bits=2),
     job(weight_bits=16, most_bits=1),
     job(weight_bits=2, most_bits=2, row_blocks=2),
+    Proof(
+        name="accumulator_memory.sums",
+        claim="a read gives the sum of a vector over the row blocks of its job; halves never mix",
+        design=lambda: KeepsSums(
+            AccumulatorMemory(
+                PlatformParameters(
+                    rows=16, columns=16, accumulator_vectors=2, accumulator_bits=16, requantizers=1
+                )
+            )
+        ),
+        mode="prove",
+        depth=2,
+        cover_depth=8,
+    ),
     Proof(
         name="tile.contracts",
         claim="the tile keeps the stream rules, and uses its parts as their proofs assume",

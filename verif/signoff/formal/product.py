@@ -40,7 +40,7 @@ class SumsProducts(Elaboratable):
 
     @staticmethod
     def cycles(parameters: TileParameters, *, weight_bits: int, most_bits: int) -> int:
-        """Cycles from reset to the cycle after the result."""
+        """Return the cycles from reset to the cycle after the result."""
         # The first stage of the tile's latency, the row lines, lies before the column counter.
         return most_bits + parameters.latency(weight_bits) + 1
 

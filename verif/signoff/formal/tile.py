@@ -90,7 +90,7 @@ class RunsJob(Elaboratable):
 
     @staticmethod
     def cycles(parameters: TileParameters, *, weight_bits: int, most_bits: int) -> int:
-        """Cycles from reset to the cycle after the result, by the tile's own formula."""
+        """Return the cycles from reset to the cycle after the result, by the tile's own formula."""
         blocks = [parameters.block_cycles([most_bits])] * parameters.row_blocks
         return parameters.sequence_cycles([(weight_bits, blocks)]) + 1
 

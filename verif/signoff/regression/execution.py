@@ -88,7 +88,9 @@ def execute(
 
 
 def away(run: Run, models: Models, directory: Path) -> Away:
-    """Execution of a run by a worker elsewhere, whose files then are written to ``directory``."""
+    """Return the execution of a run by a worker elsewhere, whose files then are written to
+    ``directory``.
+    """
     directory = directory.resolve()
     return Away(
         _execute_away,

@@ -97,7 +97,7 @@ class Models:
         return f"{model.directory.name}-{self.sources}"
 
     def fingerprint_of(self, run: Run) -> str:
-        """The same for the model of a run, which need not be built."""
+        """Return the fingerprint of the model of a run, which need not be built."""
         if run.model not in self._fingerprints:
             directory = model_directory(self.cache, **self._recipe(run))
             self._fingerprints[run.model] = f"{directory.name}-{self.sources}"

@@ -29,8 +29,15 @@ one word that wrap soon."""
 
 BLOCK_TILES = (
     SMALL_TILE,
-    # Two rows a beat and half a beat too many; no partial sums.
-    TileParameters(rows=33, columns=32, row_blocks=1, partial_sums=0, vectors=300),
+    # Two rows a beat and half a beat too many; no partial sums; another adder tree.
+    TileParameters(
+        rows=33,
+        columns=32,
+        row_blocks=1,
+        partial_sums=0,
+        vectors=300,
+        arithmetic="three_greedy",
+    ),
 )
 """Tiles whose blocks are tested every time."""
 
@@ -64,30 +71,38 @@ NIGHTLY_TILES = (
     (Bench.BLOCKS, BLOCK_TILES[1]),
     (Bench.TILE, TileParameters(rows=16, columns=16, row_blocks=4, partial_sums=8, vectors=40)),
     (Bench.TILE, TileParameters(rows=2, columns=32, row_blocks=1, partial_sums=0, vectors=17)),
-    (Bench.TILE, TileParameters(rows=33, columns=48, row_blocks=5, partial_sums=3)),
+    (
+        Bench.TILE,
+        TileParameters(
+            rows=33, columns=48, row_blocks=5, partial_sums=3, arithmetic="three_greedy"
+        ),
+    ),
 )
 """Tiles that the nightly regression runs from every tenth seed; the small tile runs from all."""
 
 
 _EDGES = """
-rows columns row_blocks partial_sums  vectors counter_bits
-   1      16          1            0        1           64
-   1      48          1            5        1           64
-   1      48          2            5 16777216            8
-   1      48      65536            1 16777216           64
-   5      16          1            0 16777216           64
-   5      16          2            1        1            8
-   5      16      65536            5        1            8
-   5      48          1            1 16777216            8
-  33      16          2            1        1           64
-  33      16      65536            5 16777216           64
-  33      48          1            0        1            8
+rows columns row_blocks partial_sums  vectors counter_bits   arithmetic
+   1      16          1            0        1           64 ripple_carry
+   1      48          1            5        1           64 ripple_carry
+   1      48          2            5 16777216            8 three_greedy
+   1      48      65536            1 16777216           64 three_greedy
+   5      16          1            0 16777216           64 three_greedy
+   5      16          2            1        1            8 ripple_carry
+   5      16      65536            5        1            8 ripple_carry
+   5      48          1            1 16777216            8 ripple_carry
+  33      16          2            1        1           64 three_greedy
+  33      16      65536            5 16777216           64 ripple_carry
+  33      48          1            0        1            8 ripple_carry
 """
 
 
 def _tiles(table: str) -> tuple[TileParameters, ...]:
     names, *rows = (line.split() for line in table.strip().splitlines())
-    return tuple(TileParameters(**dict(zip(names, map(int, row), strict=True))) for row in rows)
+    return tuple(
+        TileParameters(**dict(zip(names, (*map(int, sizes), arithmetic), strict=True)))
+        for *sizes, arithmetic in rows
+    )
 
 
 EDGE_TILES = _tiles(_EDGES)

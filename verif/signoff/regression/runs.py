@@ -18,6 +18,8 @@ BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
     *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
     *("plane_tile", "requantizer", "maximum_pool"),
+    *("plane_memory", "walker", "plane_aligner", "conductor"),
+    *("accumulator_memory", "plane_writer", "drain"),
 )
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 
@@ -48,7 +50,7 @@ class Bench(StrEnum):
 
 
 def module(folder: str) -> str:
-    """Module of a folder's tests."""
+    """Return the module of a folder's tests."""
     return f"adq.verif.cocotb.{folder}.test_{folder}"
 
 
@@ -69,7 +71,7 @@ class Run:
         """
         t = self.tile
         others = "".join(
-            f"-{field.name}{getattr(t, field.name)}"
+            f"-{field.name}{'.' * (field.type is str)}{getattr(t, field.name)}"
             for field in dataclasses.fields(t)
             if field.name not in SIZES and getattr(t, field.name) != field.default
         )
@@ -91,7 +93,8 @@ class Run:
             If it is none.
         """
         found = re.fullmatch(
-            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+\d+)*)-seed(\d+)", name
+            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)",
+            name,
         )
         if not found:
             raise SimulationError(
@@ -99,11 +102,11 @@ class Run:
                 "tile-4x16-3x4-6-seed1"
             )
         bench, *numbers, others, seed = found.groups()
-        sizes = dict(zip(SIZES, numbers, strict=True)) | dict(
-            re.findall(r"-([a-z_]+)(\d+)", others)
-        )
+        sizes = {name: int(size) for name, size in zip(SIZES, numbers, strict=True)}
+        sizes |= {name: int(size) for name, size in re.findall(r"-([a-z_]+)(\d+)", others)}
+        names = dict(re.findall(r"-([a-z_]+)\.(\w+)", others))
         try:
-            tile = TileParameters(**{name: int(size) for name, size in sizes.items()})
+            tile = TileParameters(**sizes, **names)
         except (ParameterError, TypeError) as error:
             raise SimulationError(f"{name} is no run: {error}") from None
         return cls(bench=Bench(bench), tile=tile, seed=int(seed))

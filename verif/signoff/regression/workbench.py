@@ -12,14 +12,24 @@ from adq.rtl.pim_tile.counters import PerformanceCounters
 from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.conductor import Conductor
+from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.maximum import MaximumPool
+from adq.rtl.platform.plane_aligner import PlaneAligner
+from adq.rtl.platform.plane_memory import PlaneMemory
 from adq.rtl.platform.plane_tile import PlaneTile
+from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.requantizer import Requantizer
+from adq.rtl.platform.walker import Walker
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
 from adq.rtl.shift_add.fuser import Fuser
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.shift_add import ShiftAdd
+from adq.verif.cocotb.accumulator_memory.sizes import ACCUMULATOR_MEMORIES
+from adq.verif.cocotb.drain.sizes import DRAINS, WRITERS
+from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 
 __all__ = ["Workbench"]
@@ -59,6 +69,13 @@ class Workbench(wiring.Component):
                 for each in (WIDE, NARROW)
             },
             "maximum_pool": MaximumPool(),
+            "plane_memory": PlaneMemory(SMALL),
+            "walker": Walker(SMALL),
+            "conductor": Conductor(SMALL),
+            "plane_aligner": PlaneAligner(SMALL.rows),
+            **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
+            **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
+            **{name: Drain(sizes) for name, sizes in DRAINS.items()},
         }
         if p.partial_sums:
             self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cocotb
 
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.drivers.player import Dut, Player
 from adq.verif.simulation.results import COUNTS, LAYERS
 from adq.verif.simulation.testpoints import shows
 
@@ -28,7 +28,7 @@ def place(folder: Path) -> None:
 
 @shows("networks.on_the_tile")
 @cocotb.test()
-async def every_layer(dut):
+async def every_layer(dut: Dut) -> None:
     """Every layer gives all of its results; cycles and switching are left in ``plays.json``."""
     specification = json.loads(os.environ["ADQ_NETWORK"])
     # With every net counted, in windows that do not overlap.

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cocotb.triggers import RisingEdge, Timer
@@ -12,7 +13,10 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import Results, results_of
 from adq.verif.operands.jobs import Streams
 
-__all__ = ["Played", "Player"]
+__all__ = ["Dut", "Played", "Player"]
+
+Dut = Any
+"""The design under test; which ports it has, only the simulation knows."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,21 @@ class Player:
     With ``separate``, blocks of weights load while nothing computes.
     """
 
-    def __init__(self, dut, parameters: TileParameters, words: int, *, separate: bool = False):
+    def __init__(
+        self,
+        dut: Dut,
+        parameters: TileParameters,
+        words: int,
+        *,
+        separate: bool = False,
+    ) -> None:
         self.dut = dut
         self.separate = separate
         self.dumped = 0
         self.parameters = parameters
         self.words = words
 
-    async def reset(self):
+    async def reset(self) -> None:
         """Reset the tile."""
         self.dut.start.value = 0
         self.dut.noise.value = 0
@@ -71,7 +82,7 @@ class Player:
         return np.frombuffer(value.to_bytes(8 * self.words, "little"), "<u8").astype(object)
 
     async def dump(self) -> str:
-        """What every net did since the dump before, or from the start; see
+        """Return what every net did since the dump before, or from the start; see
         :mod:`adq.verif.simulation.net_counters`.
         """
         self.dut.dump.value = 1

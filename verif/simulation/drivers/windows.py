@@ -7,13 +7,13 @@ from pathlib import Path
 import cocotb
 
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.drivers.player import Player
+from adq.verif.simulation.drivers.player import Dut, Player
 from adq.verif.simulation.testpoints import shows
 
 
 @shows(reason="Switching, how it is counted and what it takes: figures about the design.")
 @cocotb.test()
-async def counted_jobs(dut):
+async def counted_jobs(dut: Dut) -> None:
     """Reset, then the jobs; counts of both are left in ``reset.counts`` and ``jobs.counts``."""
     specification = json.loads(os.environ["ADQ_WINDOWS"])
     tile = TileParameters(**specification["tile"])

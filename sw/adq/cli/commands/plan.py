@@ -109,8 +109,8 @@ def _summary(made: "Plan", program_bytes: int) -> str:
         f"{program_bytes:,} bytes. Bus: {made.bus_bytes / made.batch:,.0f} bytes an image.\n"
         "Useful and lost: shares of the bit products of all tiles in the step's cycles. sign: "
         "columns that repeat a weight's sign. rows, columns: without a weight. pooling: pixels "
-        "that windows share. tiles: uneven splits. weights, bus: waits for weights. jobs: starts. "
-        "drains: waits for requantizers. fill: start and end of the step."
+        "that windows share. tiles: uneven splits. weights, bus: waits for weights. drains: "
+        "waits for results before. fill: start and end of the step."
     )
 
 

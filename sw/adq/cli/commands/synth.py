@@ -96,7 +96,7 @@ def synth(
 
 
 def _table(synthesis: "Synthesis", worst: "dict[str, TimingPath]") -> "Table":
-    """One row per block, the largest first."""
+    """Return one row per block, the largest first."""
     from rich.table import Table
 
     table = Table("block", title="Area, clock gates, and the longest path that ends in the block")

@@ -150,7 +150,7 @@ def verify(
 
 
 def _float_table(module: str, differences: "list[LayerDifference]", tolerance: float) -> "Table":
-    """One row a layer."""
+    """Return one row a layer."""
     from rich.table import Table
 
     table = Table(title=f"Integers beside {module} in floating point")

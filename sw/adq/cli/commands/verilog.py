@@ -49,6 +49,8 @@ def verilog(
     core file. With --vectors it also holds a testbench in Verilog that runs on Icarus Verilog and
     Verilator.
     """
+    from itertools import islice
+
     from adq.console import Console
     from adq.files import write_text
     from adq.golden.artifact import read_artifact
@@ -64,7 +66,9 @@ def verilog(
             artifact = read_artifact(vectors)
             count = min(images, len(artifact.samples))
             works = network_work(artifact, parameters, count)
-            played = vectors_of(parameters, [job for work in works for job in work.jobs[:jobs]])
+            played = vectors_of(
+                parameters, [job for work in works for job in islice(work.jobs, jobs)]
+            )
         files = package_files(parameters, played, version=adq.__version__)
         for name, text in files.items():
             path = out / name

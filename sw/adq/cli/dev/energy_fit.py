@@ -124,7 +124,7 @@ def _worst(found: Sequence["Error"], *, held_out: bool) -> float | None:
 
 
 def _told(found: Sequence["Error"]) -> list[dict]:
-    """Errors of the runs that were held out."""
+    """Return the errors of the runs that were held out."""
     return [
         {"run": e.run, "window": e.window, "simulated_fj": e.simulated, "error": e.relative}
         for e in found
@@ -133,7 +133,7 @@ def _told(found: Sequence["Error"]) -> list[dict]:
 
 
 def _table(title: str, found: list["Error"]) -> "Table":
-    """The runs that were held out, and the worst of the others."""
+    """Return the runs that were held out, and the worst of the others."""
     from rich.table import Table
 
     table = Table(title=title)

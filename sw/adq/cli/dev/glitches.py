@@ -20,6 +20,9 @@ def glitches(
         str | None,
         typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
     ] = None,
+    period: Annotated[
+        float, typer.Option(metavar="NS", min=0.1, help="Clock period that cells are sized for.")
+    ] = 2.0,
     confirm: Annotated[
         bool,
         typer.Option("--confirm", help="Count toggles by Icarus Verilog, too, net by net."),
@@ -57,6 +60,7 @@ def glitches(
             liberty,
             name=name,
             bits=widths,
+            period=period,
             directory=scratch,
             cache=CACHE.parent,
             confirm=confirm,
@@ -64,7 +68,9 @@ def glitches(
         )
     print_whole(glitch_table(factors), console)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{factors.library}-{factors.rows}x{factors.columns}.json"
+    usual = factors.arithmetic == type(parameters).arithmetic
+    variant = "" if usual else f"-{factors.arithmetic}"
+    path = out / f"{factors.library}-{factors.rows}x{factors.columns}{variant}.json"
     write_json(path, factors.to_json())
     console.print(f"Written: {path}", highlight=False)
     if any(figure.differing_nets for figure in factors.figures):

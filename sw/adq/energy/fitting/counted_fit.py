@@ -30,12 +30,12 @@ LEAST_SHARE = 1e-5
 
 
 def cycles_of(run: Mapping[str, Any]) -> int:
-    """Cycles of a run, loading and computing."""
+    """Return the cycles of a run, loading and computing."""
     return sum(window["cycles"] for window in run["windows"].values())
 
 
 def gate_energies(run: Mapping[str, Any]) -> dict[str, float]:
-    """Energy in fJ by block that a run took at gate level."""
+    """Return the energy in fJ by block that a run took at gate level."""
     blocks: dict[str, float] = {}
     for net_class, parts in run["classes"].items():
         block = NetClass.parse(net_class).block
@@ -90,9 +90,9 @@ def fit_counted(
 def near(
     group: NetClass, around: set[NetClass], known: set[NetClass], lost: set[NetClass]
 ) -> list[NetClass]:
-    """Classes whose toggles may move the energy of a class of cells: the block's own ones and those
-    of the nets that the cells read or drive, and in their blocks those that mapping has taken the
-    nets of.
+    """Return the classes whose toggles may move the energy of a class of cells: the block's own
+    ones and those of the nets that the cells read or drive, and in their blocks those that mapping
+    has taken the nets of.
     """
     blocks = {each.block for each in around} | {group.block}
     return sorted(
@@ -103,8 +103,8 @@ def near(
 
 
 def _clocks(group: NetClass, names: Sequence[Term]) -> list[Term]:
-    """Terms of the clock: those of the class's registers; of gates in front of several classes'
-    registers the cycles in which each of the block is clocked.
+    """Return the terms of the clock: those of the class's registers; of gates in front of several
+    classes' registers the cycles in which each of the block is clocked.
     """
     own = [(CLOCKED, str(group)), (ENABLED, str(group))]
     if own[0] not in names:
@@ -119,7 +119,8 @@ def _clocks(group: NetClass, names: Sequence[Term]) -> list[Term]:
 def solve(
     energy: np.ndarray, terms: list[np.ndarray], own: Sequence[bool], weights: np.ndarray
 ) -> np.ndarray:
-    """Coefficients by least squares that are not negative, relative to each run's whole energy.
+    """Return the coefficients by least squares that are not negative, relative to each run's whole
+    energy.
 
     Where counts go together, as bits of a word and cycles in which it is clocked, the energy is
     that of the block's ``own`` terms.
@@ -149,7 +150,7 @@ def solve(
 def _means(
     runs: Sequence[Mapping[str, Any]], terms: Mapping[str, Mapping[Term, float]]
 ) -> dict[str, dict[str, float]]:
-    """Mean energy of a block's toggle and of its clocked bit, over all runs."""
+    """Return the mean energy of a block's toggle and of its clocked bit, over all runs."""
     means = {}
     for block in terms:
         sums = dict.fromkeys((DATA, CLOCK, "toggles", "clocked"), 0.0)

@@ -42,7 +42,7 @@ _Windows = dict[str, dict[str, dict[str, float]]]
 
 @dataclass(frozen=True)
 class Error:
-    """How far the model is from gate level in a run's window.
+    """Error of the model against gate level in a run's window.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Records:
 
 
 def is_held_out(run: Mapping[str, Any]) -> bool:
-    """Whether a run's operands are a trained network's, or its words of any value."""
+    """Return whether a run's operands are a trained network's, or its words of any value."""
     return str(run["weights"]).startswith("real:") or run.get("words") == "any"
 
 
@@ -200,8 +200,8 @@ def counted_errors(
 
 
 def largest_difference(predicted: Sequence[Error], counted: Sequence[Error]) -> float | None:
-    """Largest share by which the energy of features differs from the counted energy, both windows
-    of a run together, among the runs that were held out.
+    """Return the largest share by which the energy of features differs from the counted energy,
+    both windows of a run together, among the runs that were held out.
     """
     sums: dict[str, list[float]] = {}
     for place, found in enumerate((predicted, counted)):
@@ -219,7 +219,7 @@ def _name(run: Mapping[str, Any]) -> str:
 
 
 def _energies(blocks: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Energy in fJ by block, the clock's apart."""
+    """Return the energy in fJ by block, the clock's apart."""
     energies = {
         block: parts["internal_fj"] + parts["switching_fj"] for block, parts in blocks.items()
     }
@@ -228,7 +228,7 @@ def _energies(blocks: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _fit_windows(records: Records, runs: Sequence[Mapping[str, Any]]) -> _Windows:
-    """Coefficients of each block's terms, while computing and while weights load."""
+    """Return the coefficients of each block's terms, while computing and while weights load."""
     found: _Windows = {"compute": {}, "load": {}}
     for block, terms in _fit_classes(records, runs).items():
         found["load" if block in LOADING else "compute"][block] = terms
@@ -241,7 +241,9 @@ def _fit_windows(records: Records, runs: Sequence[Mapping[str, Any]]) -> _Window
 def _fit_classes(
     records: Records, runs: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, float]]:
-    """Coefficients of the blocks whose classes switch with the operands, each class apart."""
+    """Return the coefficients of the blocks whose classes switch with the operands, each class
+    apart.
+    """
     terms = [terms_of(records.tile, run["features"]) for run in runs]
     weights = np.array([1 / sum(gate_energies(run).values()) for run in runs])
     known = {NetClass.parse(each) for found in CLASSES.values() for each in found}
@@ -270,7 +272,9 @@ def _fit_classes(
 def _fit_in_turns(
     tile: TileParameters, runs: Sequence[Mapping[str, Any]], block: str
 ) -> dict[str, dict[str, float]]:
-    """Coefficients of a block that switches in every cycle, from both windows of all runs."""
+    """Return the coefficients of a block that switches in every cycle, from both windows of all
+    runs.
+    """
     names = [(window, name) for window, found in IN_TURNS[block].items() for name in found]
     seen = [(run, window) for run in runs for window in IN_TURNS[block] if window in run["windows"]]
     energies = [_energies(run["windows"][window]["blocks"]) for run, window in seen]

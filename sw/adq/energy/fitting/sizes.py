@@ -22,9 +22,9 @@ SLACK = 1e-9
 
 
 def blend_weights(sizes: Sequence[Size], target: Size) -> list[float]:
-    """Weights of sizes, 0 to 1, whose sum is 1: those around the target, the nearest ones, with its
-    rows and columns as their mean. Of a target that lies outside of all sizes, the mean that comes
-    nearest to it.
+    """Return the weights of sizes, 0 to 1, whose sum is 1: those around the target, the nearest
+    ones, with its rows and columns as their mean. Of a target that lies outside of all sizes, the
+    mean that comes nearest to it.
     """
     best: tuple[float, float, dict[int, float]] | None = None
     for count in (1, 2, 3):
@@ -41,36 +41,41 @@ def blend_weights(sizes: Sequence[Size], target: Size) -> list[float]:
             found = (round(missed, 6), spread, dict(zip(chosen, weights.tolist(), strict=True)))
             if best is None or found[:2] < best[:2]:
                 best = found
+    if best is None:
+        raise ValueError("no size is known")
     return [best[2].get(i, 0.0) for i in range(len(sizes))]
 
 
 def _mean(points: np.ndarray, target: np.ndarray) -> np.ndarray | None:
-    """Weights of points whose mean is as near to the target as may be; None if one is negative."""
+    """Return the weights of points whose mean is as near to the target as may be; None if one is
+    negative.
+    """
     # Relative to the target, so that rows and columns count alike; the sum of weights is exact.
     rows = np.vstack([(points / target).T, 1e3 * np.ones(len(points))])
     weights = np.linalg.lstsq(rows, np.array([1.0, 1.0, 1e3]), rcond=None)[0]
     if (weights < -SLACK).any():
         return None
-    weights = np.clip(weights, 0, None)
-    return weights / weights.sum()
+    positive: np.ndarray = np.clip(weights, 0, None)
+    shares: np.ndarray = positive / positive.sum()
+    return shares
 
 
 def driven(tile: TileParameters) -> dict[str, float]:
-    """Cells that a net of a class drives, of classes whose number is in proportion to neither rows
-    nor columns.
+    """Return the cells that a net of a class drives, of classes whose number is in proportion to
+    neither rows nor columns.
     """
     return {"storage/beat": float(tile.weight_beats)}
 
 
 def is_inside(sizes: Sequence[Size], target: Size) -> bool:
-    """Whether a mean of sizes has the target's rows and columns."""
+    """Return whether a mean of sizes has the target's rows and columns."""
     mean = np.array(blend_weights(sizes, target)) @ np.array(sizes, float)
     return bool(np.allclose(mean, target))
 
 
 def distance_to(sizes: Sequence[Size], target: Size) -> float:
-    """Distance from a target to the nearest size: the doublings of rows and of columns between
-    them.
+    """Return the distance from a target to the nearest size: the doublings of rows and of columns
+    between them.
     """
     return min(_distance(size, target) for size in sizes) / math.log(2)
 
@@ -80,8 +85,8 @@ def _distance(size: Size, target: Size) -> float:
 
 
 def leakage_at(sizes: Sequence[Size], leakages: Sequence[float], target: Size) -> float:
-    """Leakage of a tile from those of synthesized ones: of bit cells, of rows and columns, and of
-    what every tile has once, as far as there are sizes to tell these apart.
+    """Return the leakage of a tile from those of synthesized ones: of bit cells, of rows and
+    columns, and of what every tile has once, as far as there are sizes to tell these apart.
     """
 
     def terms(size: Size) -> list[float]:

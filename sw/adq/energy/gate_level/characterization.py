@@ -110,7 +110,7 @@ class RandomCase:
         return json.dumps(asdict(self) | {"vectors": self.vectors}, sort_keys=True)
 
     def absolute(self) -> "RandomCase":
-        """The same for a process in another folder."""
+        """Return the case for a process in another folder."""
         return self
 
     @property
@@ -119,7 +119,7 @@ class RandomCase:
         return max(LEAST_VECTORS, VECTORS * 8 // max(8, self.activation_bits) // self.loads)
 
     def jobs(self, tile: TileParameters) -> list[Job]:
-        """The jobs, of one row block each."""
+        """Return the jobs, of one row block each."""
         rng = np.random.default_rng([self.seed, self.weight_bits, self.activation_bits])
         return [self._job(tile, rng) for _ in range(self.loads)]
 
@@ -152,11 +152,11 @@ class RandomCase:
 
 
 def random_cases(every: int = 1) -> list[RandomCase]:
-    """Every pair of precisions at every density, with both kinds of weights; signed, and on few
-    rows, as first layers are; short jobs that overwrite each other's weights; words of which some
-    planes are emptier than others; and words of any value. ``every`` takes one case of so many,
-    and all of the widest weights and activations, which most energy is spent on, and those that
-    tables tell: as many weight as activation bits, and half of the words zero.
+    """Return every pair of precisions at every density, with both kinds of weights; signed, and on
+    few rows, as first layers are; short jobs that overwrite each other's weights; words of which
+    some planes are emptier than others; and words of any value. ``every`` takes one case of so
+    many, and all of the widest weights and activations, which most energy is spent on, and those
+    that tables tell: as many weight as activation bits, and half of the words zero.
     """
     cases = []
     for weight_bits, activation_bits in itertools.product(BITS, BITS):
@@ -257,7 +257,7 @@ def characterize(
             "sha256": library.digest,
         },
         "netlist_sha256": netlist_sha256,
-        "revisions": dict(tile_revisions()),
+        "revisions": dict(tile_revisions(parameters.arithmetic)),
         "area_um2": sum(tile.synthesis.area.values()),
         # Classes of nets that the cells of each class read or drive, and those that mapping has
         # left no net of.
@@ -278,8 +278,8 @@ def _with_counts(
     directory: Path,
     cache: Path,
 ) -> list[dict[str, Any]]:
-    """Records of runs, with the features that the model has now and with what the RTL counts now,
-    whenever the netlist ran.
+    """Return the records of runs, with the features that the model has now and with what the RTL
+    counts now, whenever the netlist ran.
     """
     model, design = build_harness(parameters, cache / "models")
     found = []
@@ -306,7 +306,7 @@ def _open(parameters: TileParameters, liberty: Path, cache: Path) -> GateLevelTi
     return GateLevelTile(parameters, Library.read(liberty), cache=cache)
 
 
-_opened: dict[tuple, GateLevelTile] = {}
+_opened: dict[tuple[object, ...], GateLevelTile] = {}
 """The tile of this process."""
 
 

@@ -47,7 +47,9 @@ def characterize_with_bar(
 
 
 def characterization_table(found: Mapping[str, Any]) -> Table:
-    """Energy of a MAC at gate level where half of the activation words are zero, by block."""
+    """Return the energy of a MAC at gate level where half of the activation words are zero, by
+    block.
+    """
     library, tile = found["library"], found["tile"]
     energies, any_value, leakage = mac_energies(found["runs"], found["period_ns"])
     table = Table(
@@ -74,15 +76,17 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     )
     if any_value.keys() >= totals.keys():
         table.add_section()
-        shares = (f"{any_value[bits] / bits**2:.2f}" for bits in totals)
-        table.add_row("words of any value", *shares)
+        table.add_row(
+            "words of any value", *(f"{any_value[bits] / bits**2:.2f}" for bits in totals)
+        )
     for what, energy in (
         ("A MAC", totals),
         ("Of words of any value, half of whose bits are set, one", any_value),
     ):
         if {2, 16} <= energy.keys():
-            table.caption += (
-                f"\n{what} of 16x16 bits takes {energy[16] / energy[2]:.1f}x one of 2x2."
+            table.caption = (
+                f"{table.caption}\n{what} of 16x16 bits takes "
+                f"{energy[16] / energy[2]:.1f}x one of 2x2."
             )
     return table
 
@@ -90,8 +94,9 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
 def mac_energies(
     runs: Sequence[Mapping[str, Any]], period_ns: float
 ) -> tuple[dict[int, dict[str, float]], dict[int, float], dict[int, float]]:
-    """Energy in fJ of a MAC of as many weight as activation bits, by these: by block where half of
-    the words are zero, in all where words are of any value, and the leakage of the former.
+    """Return the energy in fJ of a MAC of as many weight as activation bits, by these: by block
+    where half of the words are zero, in all where words are of any value, and the leakage of the
+    former.
     """
     runs = [
         run
@@ -114,6 +119,6 @@ def mac_energies(
 
 
 def _energy_by_block(run: Mapping[str, Any]) -> dict[str, float]:
-    """Of computing a MAC, in fJ."""
+    """Return the energy of computing a MAC by block, in fJ."""
     blocks = run["windows"]["compute"]["blocks"]
     return {block: sum(parts.values()) / run["macs"] for block, parts in blocks.items()}

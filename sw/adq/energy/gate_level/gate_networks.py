@@ -105,7 +105,9 @@ def gate_table(
     images: int,
     model: Coefficients | None,
 ) -> Table:
-    """Energy of networks at gate level and by the model, and of the last to the first."""
+    """Return the energy of networks at gate level and by the model, and of the last to the
+    first.
+    """
     library, tile = found["library"], found["tile"]
     plural = "s" if images > 1 else ""
     table = Table(

@@ -75,11 +75,11 @@ class LayerCase:
         return json.dumps(asdict(self), sort_keys=True) + hashlib.sha256(manifest).hexdigest()
 
     def absolute(self) -> "LayerCase":
-        """The same for a process in another folder."""
+        """Return the case for a process in another folder."""
         return replace(self, artifact=str(Path(self.artifact).resolve()))
 
     def jobs(self, tile: TileParameters) -> list[Job]:
-        """The jobs, of one row block each."""
+        """Return the jobs, of one row block each."""
         planned = replace(tile, row_blocks=self.row_blocks, partial_sums=self.partial_sums)
         jobs = _single_blocks(self.artifact, self.layer, self.images, planned)
         return [
@@ -89,13 +89,15 @@ class LayerCase:
 
 
 def real_cases(artifact: Path) -> list[LayerCase]:
-    """Of each matrix layer of an artifact the first row block of its first job, on some vectors."""
+    """Return of each matrix layer of an artifact the first row block of its first job, on some
+    vectors.
+    """
     return list(_layers(artifact, read_artifact(artifact)))
 
 
 def network_cases(artifact: Path, tile: TileParameters, images: int) -> list[LayerCase]:
-    """All jobs of all matrix layers of an artifact, planned for a tile, in runs of about as many
-    cycles.
+    """Return all jobs of all matrix layers of an artifact, planned for a tile, in runs of about as
+    many cycles.
 
     Raises
     ------
@@ -134,10 +136,14 @@ def _layers(path: Path, artifact: Artifact) -> Iterator[LayerCase]:
 
 @functools.lru_cache(maxsize=1)
 def _single_blocks(artifact: str, name: str, images: int, tile: TileParameters) -> list[Job]:
-    """Jobs of a layer, those of several row blocks cut into jobs of one, in the plan's order."""
+    """Return the jobs of a layer, those of several row blocks cut into jobs of one, in the plan's
+    order.
+    """
     whole = read_artifact(Path(artifact))
     network = whole.network
-    matrix, weights = operands(network, name, sample_input(whole, network[name], images))
+    matrix, weights = operands(
+        network, name, sample_input(whole, network.matrix_layer(name), images)
+    )
     plan = plan_layer(network, name, len(matrix), tile)
     return [
         replace(job, weights=job.weights[block, None], activations=job.activations[block, None])

@@ -53,7 +53,7 @@ class Sram:
 
 @functools.cache
 def sram_table() -> tuple[Sram, ...]:
-    """All memories of the table.
+    """Return all memories of the table.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def sram_table() -> tuple[Sram, ...]:
 
 
 def nearest_sram(words: int, *, ports: str) -> Sram:
-    """The memory whose number of words is nearest, of these the one that takes least a bit.
+    """Return the memory whose number of words is nearest, of these the one that takes least a bit.
 
     Raises
     ------

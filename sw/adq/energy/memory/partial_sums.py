@@ -30,13 +30,15 @@ BLOCK = "partial sum buffer"
 
 
 def entry_bits(tile: TileParameters) -> int:
-    """Bits of an entry: those of a result of each lane, at the widest weights that use the lane."""
+    """Return the bits of an entry: those of a result of each lane, at the widest weights that use
+    the lane.
+    """
     return sum(tile.result_width(tile.lane_weight_bits(lane)) for lane in range(tile.lanes))
 
 
 def accesses(layer: LayerWork, tile: TileParameters) -> int:
-    """Entries that an image's jobs of a layer read, each of which was written before: all vectors
-    of all row blocks but one.
+    """Return the entries that an image's jobs of a layer read, each of which was written before:
+    all vectors of all row blocks but one.
     """
     vectors = layer.macs // layer.weights
     plan = plan_matrix(
@@ -82,12 +84,12 @@ class FlipFlopBuffer:
         return self.area_um2 / (self.entries * self.bits)
 
     def pj(self, bits: int, weight_bits: int, *, delayed: bool = True) -> float:
-        """Energy of reading and writing an entry of ``bits``, in proportion to them."""
+        """Return the energy of reading and writing an entry of ``bits``, in proportion to them."""
         energies = self.delayed_fj if delayed else self.zero_delay_fj
         return energies[weight_bits] / self.bits * bits / 1000
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
@@ -111,12 +113,14 @@ class FlipFlopBuffer:
 
 
 def flip_flop_buffer() -> FlipFlopBuffer:
-    """The buffer that comes with the package: 64 entries, NanGate 45 nm."""
+    """Return the buffer that comes with the package: 64 entries, NanGate 45 nm."""
     return FlipFlopBuffer.read(FILE)
 
 
 def sram_pj(tile: TileParameters) -> tuple[Sram, float]:
-    """The nearest memory that reads and writes in one cycle, and what an entry takes in it."""
+    """Return the nearest memory that reads and writes in one cycle, and what an entry takes in
+    it.
+    """
     memory = nearest_sram(tile.partial_sums, ports="1R1W")
     return memory, memory.pj_per_bit * entry_bits(tile)
 
@@ -124,8 +128,8 @@ def sram_pj(tile: TileParameters) -> tuple[Sram, float]:
 def layer_pj(
     layers: Sequence[LayerWork], tile: TileParameters, buffer: FlipFlopBuffer | None
 ) -> list[float]:
-    """Energy of partial sums of each layer, an image, in pJ: in flip-flops, or, with no ``buffer``,
-    in SRAM, whose entries are accessed whole at every precision.
+    """Return the energy of partial sums of each layer, an image, in pJ: in flip-flops, or, with no
+    ``buffer``, in SRAM, whose entries are accessed whole at every precision.
     """
     bits = entry_bits(tile)
     found = []

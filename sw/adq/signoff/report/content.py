@@ -1,4 +1,4 @@
-"""What the report says, as numbers and text; the page shows it."""
+"""Content of the report, as numbers and text; the page shows it."""
 
 import platform
 import shutil
@@ -249,7 +249,9 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The commit that is checked out, with a mark where files differ; None outside of git."""
+    """Return the commit that is checked out, with a mark where files differ; None outside of
+    git.
+    """
     git = shutil.which("git")
     if git is None:
         return None

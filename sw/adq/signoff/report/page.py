@@ -8,7 +8,7 @@ __all__ = ["render"]
 
 
 def render(content: dict) -> str:
-    """The page of what ``gather`` gives; every text in it is escaped."""
+    """Return the page of what ``gather`` gives; every text in it is escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -47,7 +47,7 @@ class Source:
     modified: str = ""
 
     def as_dict(self) -> dict:
-        """The same for programs, without what it holds."""
+        """Return the same for programs, without what it holds."""
         state = "read" if self.document is not None else "unreadable" if self.problem else "not run"
         return {
             "name": self.name,
@@ -61,7 +61,7 @@ class Source:
 
 
 def read_sources(folder: Path) -> dict[str, Source]:
-    """Every file of results below a folder of builds."""
+    """Return every file of results below a folder of builds."""
     return {name: _read(name, folder / file, command) for name, (file, command) in SOURCES.items()}
 
 

@@ -28,7 +28,8 @@ class Trial(Prepared):
     @torch.no_grad()
     def find_ranges(self, images: torch.Tensor) -> None:
         """Find the ranges of tensors whose precision has changed, from images (N, C, H, W)."""
-        unknown = [each for each in self.model.quantizers.values() if not each.range_is_known]
+        quantizers = self.model.activation_quantizers.values()
+        unknown = [each for each in quantizers if not each.range_is_known]
         for quantizer in unknown:
             quantizer.train()
         self.model(images)

@@ -15,7 +15,7 @@ def _constant(operator: Operator, values: list[np.ndarray], opset: int) -> np.nd
             return np.array(found, dtype)
     if value is None:
         raise operator.error("holds no numbers")
-    return value
+    return np.asarray(value)
 
 
 def _cast(operator: Operator, values: list[np.ndarray], opset: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The state of reading a graph: values by name, and the network that grows from them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from adq.golden.exchange.building import Builder
@@ -31,7 +33,7 @@ class Context:
         self.values[graph.input] = Source(shape=self.builder.shapes[INPUT])
         self.quantizer: Quantizer | None = None
         self.zero = 0
-        self.prelude: tuple = ()
+        self.prelude: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
         self.notes: list[str] = []
 
     def rank(self, shape: tuple[int, ...]) -> int:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from adq.golden.exchange import quantizers
-from adq.golden.exchange.context import Context
 from adq.golden.exchange.opening import Operator
+from adq.golden.exchange.operators import quantizers
+from adq.golden.exchange.operators.context import Context
 from adq.golden.exchange.values import (
     Codes,
     Grid,
@@ -41,11 +41,11 @@ def quantize_linear(context: Context, operator: Operator) -> Value:
     parameters = quantizers.linear_parameters(operator, scale, zero, None)
     value = context.value(operator, 0)
     if isinstance(value, np.ndarray):
-        axis = operator.attributes.get("axis", 1)
         scale, zero, lo, hi = parameters
-        scale, zero = quantizers.both_beside(operator, (scale, zero), axis, value.ndim)
-        weights = quantizers.quantized(operator, value, scale, zero, lo, hi)
-        return (weights.integers + zero).astype(quantizers.integer_type(lo, hi))
+        both = quantizers.both_beside(operator, (scale, zero), _axis(operator), value.ndim)
+        weights = quantizers.quantized(operator, value, *both, lo, hi)
+        integers: np.ndarray = weights.integers + both[1]
+        return integers.astype(quantizers.integer_type(lo, hi))
     codes = quantize(context, operator, value, quantizers.activations(operator, *parameters))
     context.builder.codes.setdefault(codes.tensor, (operator.output, codes.base))
     return codes
@@ -61,11 +61,10 @@ def dequantize_linear(context: Context, operator: Operator) -> Value:
         if limits is None:
             raise operator.error(f"reads constants of {value.dtype}: integers are understood")
         scale, zero, lo, hi = quantizers.linear_parameters(operator, scale, zero, value.dtype)
-        axis = operator.attributes.get("axis", 1)
-        scale, zero = quantizers.both_beside(operator, (scale, zero), axis, value.ndim)
+        both = quantizers.both_beside(operator, (scale, zero), _axis(operator), value.ndim)
         if not value.size:
             raise operator.error("reads a constant of no elements")
-        return quantizers.centred(value.astype(np.int64), scale, zero, (hi - lo).bit_length())
+        return quantizers.centred(value.astype(np.int64), *both, (hi - lo).bit_length())
     quantizer = quantizers.activations(
         operator, *quantizers.linear_parameters(operator, scale, zero, None)
     )
@@ -94,6 +93,12 @@ def dequantized(context: Context, operator: Operator, codes: Codes, quantizer: Q
         zero=quantizer.zero - codes.base,
     )
     return context.builder.know(grid, operator.output)
+
+
+def _axis(operator: Operator) -> int:
+    """Return the axis of scales, whose type ``take`` has checked."""
+    axis = operator.attributes.get("axis", 1)
+    return axis if isinstance(axis, int) else 1
 
 
 def _integer_input(

@@ -6,6 +6,7 @@ QOperator form.
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from adq.golden.exchange.opening import Operator
 
@@ -82,13 +83,13 @@ class _Expansion:
         inputs = self.operator.inputs
         return inputs[place] if place < len(inputs) else ""
 
-    def _attributes(self) -> dict[str, object]:
+    def _attributes(self) -> dict[str, Any]:
         attributes = dict(self.operator.attributes)
         if attributes.pop("channels_last", 0):
             raise self.operator.error("reads images whose channels are last")
         return attributes
 
-    def _add(self, kind: str, *inputs: str, output: str | None = None, **attributes) -> str:
+    def _add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         self.number += 1
         output = output or f"{self.mark}{self.operator.output}/{self.number}"
         self.made.append(
@@ -98,7 +99,7 @@ class _Expansion:
         )
         return output
 
-    def _real(self, place: int, **attributes: int) -> str:
+    def _real(self, place: int, **attributes: Any) -> str:
         """Dequantize a tensor whose scale and zero point follow it."""
         parts = [self._input(each) for each in range(place, place + 3)]
         if not all(parts[:2]):

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from adq.golden.exchange.context import Context
 from adq.golden.exchange.integers import bounded
 from adq.golden.exchange.opening import Operator
-from adq.golden.exchange.shapes import flattening, padded, window
-from adq.golden.exchange.values import Grid, Pending, Value, Weights
+from adq.golden.exchange.operators.context import Context
+from adq.golden.exchange.operators.shapes import flattening
+from adq.golden.exchange.operators.windows import padded, window
+from adq.golden.exchange.values import Grid, Pending, Value, Weights, making
 from adq.golden.im2col import output_size
-from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply
+from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply, Node
 
 
 def convolution(context: Context, operator: Operator) -> Pending:
@@ -41,7 +42,7 @@ def convolution(context: Context, operator: Operator) -> Pending:
         grid,
         weights,
         bias,
-        functools.partial(Conv2d, stride=stride, padding=padding, groups=groups, dilation=dilation),
+        making(Conv2d, stride=stride, padding=padding, groups=groups, dilation=dilation),
     )
 
 
@@ -84,7 +85,8 @@ def average(context: Context, operator: Operator) -> Pending:
             raise operator.error("is dilated: average pooling is understood without dilation")
         grid = padded(context, operator, grid, pads)
     else:
-        kernel = stride = grid.shape[1:]
+        _, height, width = grid.shape
+        kernel = stride = (height, width)
         if operator.kind == "ReduceMean":
             flat = _reduces(context, operator, grid)
         else:
@@ -96,7 +98,7 @@ def average(context: Context, operator: Operator) -> Pending:
     bound = count * (context.builder.formats[grid.tensor].magnitude + abs(grid.zero))
     pending = Pending(
         name=operator.name,
-        make=functools.partial(AveragePool2d, input=grid.tensor, kernel=kernel, stride=stride),
+        make=making(AveragePool2d, input=grid.tensor, kernel=kernel, stride=stride),
         shape=(channels, *sides),
         unit=unit,
         factor=unit,
@@ -120,7 +122,7 @@ def product(context: Context, operator: Operator) -> Pending:
     bound = formats[one.tensor].magnitude * formats[other.tensor].magnitude
     return Pending(
         name=operator.name,
-        make=functools.partial(Multiply, input=one.tensor, other=other.tensor),
+        make=making(Multiply, input=one.tensor, other=other.tensor),
         shape=one.shape,
         unit=unit,
         factor=unit,
@@ -138,7 +140,7 @@ def _linear(
 ) -> Pending:
     if len(grid.shape) != 1:
         raise operator.error(f"reads a tensor of shape {grid.shape}: flatten it before")
-    return _layer(context, operator, grid, weights, bias, functools.partial(Linear))
+    return _layer(context, operator, grid, weights, bias, making(Linear))
 
 
 def _layer(
@@ -147,7 +149,7 @@ def _layer(
     grid: Grid,
     weights: Weights,
     bias: np.ndarray | Weights | None,
-    make: functools.partial,
+    make: functools.partial[Node],
 ) -> Pending:
     """Return a layer's sums of products, whose zero point will be in its bias."""
     if weights.bits > 16:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from adq.golden.exchange.context import Context
-from adq.golden.exchange.layers import product
 from adq.golden.exchange.opening import Operator
+from adq.golden.exchange.operators.context import Context
+from adq.golden.exchange.operators.layers import product
 from adq.golden.exchange.values import Grid, Pending, Source, Tabled, Value, Weights
 
 
@@ -88,7 +88,9 @@ def multiply(context: Context, operator: Operator) -> Value:
     return _affine(operator, value, _by_channel(context, operator, factor, value), 0.0)
 
 
-def _table(function: Callable, **attributes: float) -> Callable[[Context, Operator], Tabled]:
+def _table(
+    function: Callable[..., np.ndarray], **attributes: float
+) -> Callable[[Context, Operator], Tabled]:
     """Return the reader of a function of single elements, with its attributes' defaults."""
 
     def read(context: Context, operator: Operator) -> Tabled:
@@ -96,18 +98,19 @@ def _table(function: Callable, **attributes: float) -> Callable[[Context, Operat
         return Tabled(
             name=operator.name,
             grid=context.grid(operator),
-            function=lambda real: function(real, *map(np.float32, values)).astype(np.float32),
+            function=lambda real: np.asarray(function(real, *map(np.float32, values)), np.float32),
         )
 
     return read
 
 
-def _sigmoid(x):
-    return 1 / (1 + np.exp(-x.astype(np.float64)))
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-x.astype(np.float64))))
 
 
-def _hard_sigmoid(x, alpha, beta):
-    return np.clip(alpha * x + beta, np.float32(0), np.float32(1))
+def _hard_sigmoid(x: np.ndarray, alpha: np.float32, beta: np.float32) -> np.ndarray:
+    limited: np.ndarray = np.clip(alpha * x + beta, np.float32(0), np.float32(1))
+    return limited
 
 
 def _limited(context: Context, operator: Operator, least: float, most: float) -> Pending:
@@ -138,7 +141,9 @@ def _open(context: Context, operator: Operator, value: Value | None = None) -> P
     return context.builder.rescaled(value, operator.name)
 
 
-def _affine(operator: Operator, value: Pending, factor: np.ndarray, offset) -> Pending:
+def _affine(
+    operator: Operator, value: Pending, factor: np.ndarray, offset: np.ndarray | float
+) -> Pending:
     """Multiply and add, a number a channel."""
     channels = len(value.factor)
     factor, offset = (np.broadcast_to(each, (channels,)) for each in (factor, offset))
@@ -180,7 +185,7 @@ def _add_tensor(context: Context, operator: Operator, value: Pending, place: int
     return dataclasses.replace(value, skip=skip)
 
 
-def _before(operator: Operator, source: Source, step: Callable) -> Source:
+def _before(operator: Operator, source: Source, step: Callable[[np.ndarray], np.ndarray]) -> Source:
     """Do something to the images before they are quantized."""
     return dataclasses.replace(source, prelude=(*source.prelude, step))
 

@@ -4,6 +4,8 @@ A program is a list of descriptors, taken in order; ``LOOP`` goes back to the fi
 operation in its lowest four bits, and fields of fixed places. ``docs/platform.md`` has the table
 of all fields, which is made from the classes here.
 
+Software and hardware take the places of fields from here; it does not import Amaranth.
+
 Bits that belong to no field are 0. Every field has a range, and the platform checks it: a
 descriptor with a field out of range stops the program, and the error names its index and the
 field. What holds between fields and the platform's sizes is checked by
@@ -12,7 +14,7 @@ field. What holds between fields and the platform's sizes is checked by
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "DESCRIPTOR_BYTES",
@@ -76,7 +78,7 @@ class When:
     was begun before ends first."""
 
 
-def number(word: int, bit: int, bits: int, least: int, most: int | None = None):
+def number(word: int, bit: int, bits: int, least: int, most: int | None = None) -> Any:
     """Declare a field: ``bits`` bits from ``bit`` of the 32-bit word ``word``, with its range."""
     most = (1 << bits) - 1 if most is None else most
     return dataclasses.field(

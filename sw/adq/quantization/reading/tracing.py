@@ -10,12 +10,14 @@ import contextlib
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import fx, nn
-from torch.nn.modules.lazy import LazyModuleMixin
+from torch.fx.node import Argument
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize, prune
 from torch.utils import _pytree as pytree
 
@@ -39,7 +41,7 @@ def _(x: torch.Tensor, name: str) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a network computes, on its own parameters and buffers."""
+    """Graph of a network's operators, on its own parameters and buffers."""
 
     network: nn.Module
     graph: fx.Graph
@@ -60,7 +62,7 @@ class Graph:
         return node.name if path is None else path
 
     def module_of(self, node: fx.Node) -> str | None:
-        """Path of the module of ``torch.nn`` that ran a node, if one did."""
+        """Return the path of the module of ``torch.nn`` that ran a node, if one did."""
         stack = list((node.meta.get("nn_module_stack") or {}).values())
         if not stack:
             return None
@@ -85,9 +87,22 @@ class Graph:
                 else:
                     values[node] = state[self.tensors[node]]
             elif node.op == "call_function":
-                args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-                values[node] = node.target(*args, **kwargs)
+                values[node] = computed(node, values.__getitem__)
         return values
+
+
+def computed(node: fx.Node, value: Callable[[fx.Node], object]) -> object:
+    """Run a node's operator on the values of the nodes that it reads."""
+    arguments = cast("Callable[[fx.Node], Argument]", value)
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), arguments)
+    return operator_of(node)(*args, **kwargs)
+
+
+def operator_of(node: fx.Node) -> Callable[..., object]:
+    """Return what a node calls, which is no name in the graph of a function."""
+    if not callable(node.target):
+        raise AssertionError(f"{node.name} calls {node.target}")
+    return node.target
 
 
 def trace(network: nn.Module, example: torch.Tensor) -> Graph:
@@ -204,10 +219,11 @@ def _marked_dropouts(network: nn.Module) -> Iterator[list[str]]:
     ran: list[str] = []
     marked = [(name, each) for name, each in network.named_modules() if isinstance(each, DROPOUTS)]
 
-    def marking(name: str):
+    def marking(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
         def forward(x: torch.Tensor) -> torch.Tensor:
             ran.append(name)
-            return marked_dropout(x, name)
+            marked: torch.Tensor = marked_dropout(x, name)
+            return marked
 
         return forward
 
@@ -247,7 +263,7 @@ def _check_outside_forward(network: nn.Module) -> None:
     """Refuse what changes a module's work without standing in any ``forward``."""
     for name, module in network.named_modules():
         where = name or type(network).__name__
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        if any(is_lazy(each) for each in itertools.chain(module.parameters(), module.buffers())):
             raise PrepareError(
                 f"{where}: it has no parameters yet: run the network on an example first"
             )
@@ -286,7 +302,7 @@ def _refuse_hook(where: str, hook: object) -> None:
         kind, call = "torch.nn.utils.prune", f'prune.remove(m, "{hook._tensor_name}")'
     elif kind in ("WeightNorm", "SpectralNorm"):
         function = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_norm"}[kind]
-        call = f'remove_{function}(m, "{hook.name}")'
+        call = f'remove_{function}(m, "{getattr(hook, "name", "weight")}")'
     if call is not None:
         raise PrepareError(
             f"{where}: its weights are computed by {kind} in a hook, which quantized training "

@@ -44,7 +44,7 @@ class Moved:
     """Shapes on the way."""
 
     def where(self) -> torch.Tensor:
-        """Positions, made where there are none yet."""
+        """Return positions, made where there are none yet."""
         if self.positions is not None:
             return self.positions
         return torch.arange(1, self.shape.numel() + 1, dtype=torch.float64).reshape(self.shape)
@@ -64,13 +64,13 @@ class Chosen:
     columns: tuple[int, ...]
 
     def changes(self, shape: tuple[int, int, int]) -> bool:
-        """Whether an image of ``shape`` becomes another one."""
+        """Return whether an image of ``shape`` becomes another one."""
         sides = (self.channels, self.rows, self.columns)
         return any(list(side) != list(range(size)) for side, size in zip(sides, shape, strict=True))
 
 
 def canonical(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...] | None:
-    """(N, ...) as (C, H, W) or (F,); None for what is neither."""
+    """Return (N, ...) as (C, H, W) or (F,); None for what is neither."""
     match tuple(shape[1:]):
         case (features,):
             return (features,)
@@ -82,7 +82,7 @@ def canonical(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...] | None:
 
 
 def of_one_image(positions: torch.Tensor, size: int) -> torch.Tensor | None:
-    """Positions within an image, from 0 on and -1 for zeros: int64 (...) without N.
+    """Return positions within an image, from 0 on and -1 for zeros: int64 (...) without N.
 
     None where an image's elements are not its own, or images differ.
     """
@@ -95,7 +95,7 @@ def of_one_image(positions: torch.Tensor, size: int) -> torch.Tensor | None:
     return first
 
 
-def choose(positions: torch.Tensor, shape: tuple[int, int, int]) -> Chosen | None:
+def choose(positions: torch.Tensor, shape: tuple[int, ...]) -> Chosen | None:
     """Say (C', H', W') positions in an image (C, H, W) by channel, row and column, if possible."""
     _, height, width = shape
     there = positions >= 0

@@ -1,0 +1,1 @@
+"""Readers of a file's operators, a table of them by kind."""

@@ -1,0 +1,275 @@
+"""Accumulator memory: sums of the vectors of a job, over all its row blocks."""
+
+import functools
+import itertools
+import operator
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, memory
+from amaranth.lib.wiring import In, Out
+
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.port_types import Aggregate, Component, Words
+from adq.rtl.shift_add.result_register import sums_layout
+
+__all__ = ["AccumulatorMemory", "read_layout"]
+
+SLICES = (16, 24, 32)
+"""Bits of a sum at which another memory begins. Layers of narrow sums do not access the upper
+ones."""
+
+
+def read_layout(parameters: PlatformParameters) -> data.StructLayout:
+    """Return the layout of a read: some outputs of a vector, ``requantizers`` at a time."""
+    return data.StructLayout(
+        {
+            "enable": 1,
+            "vector": range(parameters.accumulator_vectors),
+            "slice": range(parameters.slices(TileParameters.weight_widths[0])),
+        }
+    )
+
+
+class AccumulatorMemory(Component):
+    """Adds the sums of a job's row blocks in one half, while the other half is read::
+
+        sums -> register -> + -> half 0, half 1 -> results
+                            ^------------'
+
+    A job fills a half; jobs alternate, beginning with half 0. The first row block of a job starts
+    from 0. When the last vector of the last row block is stored, the half is finished: it is read
+    until it is released.
+
+    A lane has the bits that the widest weights which use it need, ``parameters.lane_bits``. It
+    lies in several memories, of ``SLICES``; those beyond the layer's bits and those of lanes that
+    the layer's weights do not use are not clocked. Lanes that are read together share memories.
+
+    Each memory reads and writes a word in a cycle. A vector's sums are read while its own are
+    registered, and are stored in the cycle behind. Where a row block has one vector, what is about
+    to be stored is passed on.
+
+    Latency: results follow a cycle behind their read. Throughput: a vector and a read per cycle.
+
+    Members
+    -------
+    sums : :func:`adq.rtl.shift_add.result_register.sums_layout`, In
+        Sums of a vector; lane ``j * weight_bits / 2`` has output ``j``.
+    ended : :class:`adq.rtl.plane_tag.PlaneTag`, In
+        Tag of the vector. It is taken in each cycle in which the tag is valid. Its half must be
+        free when its job begins.
+    weight_bits : In
+        One-hot weight width of the layer. It changes only while no half is in use, and so do the
+        others.
+    accumulator_bits : In
+        Bits of the layer's sums: results are taken modulo 2 to their power.
+    free : Out
+        One bit per half: it holds nothing that is needed.
+    finished : Out
+        The half that is read next holds the sums of a job.
+    read : :func:`read_layout`, In
+        Read of a finished half.
+    release : In
+        Free the half that is read. A read in the same cycle is still of that half.
+    results : array of signed numbers, Out
+        Outputs of the last read.
+    """
+
+    sums: Aggregate
+    ended: PlaneTag
+    weight_bits: Signal
+    accumulator_bits: Signal
+    free: Signal
+    finished: Signal
+    read: Aggregate
+    release: Signal
+    results: Words
+
+    def __init__(self, parameters: PlatformParameters):
+        self.parameters = p = parameters
+        self.widest = p.lane_bits(p.tile.weight_widths[-1])
+        super().__init__(
+            {
+                "sums": In(sums_layout(p.tile)),
+                "ended": In(PlaneTag),
+                "weight_bits": In(len(p.tile.weight_widths)),
+                "accumulator_bits": In(7),
+                "free": Out(2),
+                "finished": Out(1),
+                "read": In(read_layout(p)),
+                "release": In(1),
+                "results": Out(data.ArrayLayout(signed(self.widest), p.requantizers)),
+            }
+        )
+
+    def elements(self) -> Iterator[tuple[int, int, list[int], int, int]]:
+        """Yield the memories of a half: place among lanes, weight width, lanes, first and last bit.
+
+        The lanes of a memory are neighbours, of one width. The last bit is exclusive.
+        """
+        p = self.parameters
+        for first in range(0, p.tile.lanes, p.requantizers):
+            near = range(first, min(first + p.requantizers, p.tile.lanes))
+            for width in p.tile.weight_widths:
+                lanes = [lane for lane in near if p.tile.lane_weight_bits(lane) == width]
+                bits = p.lane_bits(width)
+                ends = [0, *(end for end in SLICES if end < bits), bits]
+                if lanes:
+                    for low, high in itertools.pairwise(ends):
+                        yield first // p.requantizers, width, lanes, low, high
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        widths = p.tile.weight_widths
+
+        # ---- Halves: the one that is filled, the one that is read, and what they hold.
+
+        filling = Signal()
+        draining = Signal()
+        in_use = Signal(2)
+        done = Signal(2)
+        address = Signal(range(p.accumulator_vectors))
+        ended = self.ended
+        ends_job = ended.last_vector & ended.last_block
+        with m.If(ended.valid):
+            m.d.sync += address.eq(Mux(ended.last_vector, 0, address + 1))
+            m.d.sync += filling.eq(filling ^ ends_job)
+
+        stored = Signal()  # the registered vector is stored in this cycle
+        stored_address = Signal.like(address)
+        stored_half = Signal()
+        stored_first = Signal()
+        stored_end = Signal()
+        m.d.sync += stored.eq(ended.valid)
+        with m.If(ended.valid):
+            m.d.sync += [
+                stored_address.eq(address),
+                stored_half.eq(filling),
+                stored_first.eq(ended.first_block),
+                stored_end.eq(ends_job),
+            ]
+        begun = Mux(ended.valid, 1 << filling, 0)
+        finishes = Mux(stored & stored_end, 1 << stored_half, 0)
+        released = Mux(self.release, 1 << draining, 0)
+        m.d.sync += [
+            in_use.eq((in_use & ~released) | begun),
+            done.eq((done & ~released) | finishes),
+            draining.eq(draining ^ self.release),
+        ]
+        m.d.comb += [
+            self.free.eq(~in_use),
+            self.finished.eq(done.bit_select(draining, 1)),
+        ]
+
+        # ---- Sums: read of what is stored, register, addition.
+
+        passes_on = Signal()  # what is stored in this cycle is the vector's own
+        passed_on = Signal()
+        reads_old = Signal()
+        m.d.comb += passes_on.eq(
+            ended.valid & ~ended.first_block & stored & (address == stored_address)
+        )
+        m.d.comb += reads_old.eq(ended.valid & ~ended.first_block & ~passes_on)
+        m.d.sync += passed_on.eq(passes_on)
+
+        # Memories that the layer uses, and those that a read needs.
+        uses_lanes = {
+            width: Cat(self.weight_bits[place] for place in range(index + 1)).any()
+            for index, width in enumerate(widths)
+        }
+        uses_bits = {low: Signal(name=f"uses_{low}") for low in (0, *SLICES)}
+        m.d.comb += [uses.eq(self.accumulator_bits > low) for low, uses in uses_bits.items()]
+        read_slice = Signal.like(self.read.slice)
+        read_half = Signal()
+        with m.If(self.read.enable):
+            m.d.sync += [read_slice.eq(self.read.slice), read_half.eq(draining)]
+
+        sums = {}  # by lane: the sum that is given, as wide as the lane
+        totals = {}  # by lane: the sum that is stored
+        new: dict[int, list[Value]] = {}  # by lane, low bits first: the sum that is registered
+        old: dict[int, list[Value]] = {}  # and what is added to it
+        words: dict[int, tuple[list[Value], list[Value]]] = {}  # and what was read, by half
+        for lane in range(p.tile.lanes):
+            shape = signed(p.lane_bits(p.tile.lane_weight_bits(lane)))
+            sums[lane] = Signal(shape, name=f"sum_{lane}")
+            totals[lane] = Signal(shape, name=f"total_{lane}")
+            new[lane], old[lane], words[lane] = [], [], ([], [])
+            m.d.comb += sums[lane].eq(self.sums[str(lane)])
+        for group, width, lanes, low, high in self.elements():
+            bits = high - low
+            name = f"{lanes[0]}_{low}"
+            uses = Signal(name=f"uses_{name}")
+            m.d.comb += uses.eq(uses_lanes[width] & uses_bits[low])
+            wanted = Cat(
+                self.weight_bits[widths.index(n)] & (self.read.slice == place)
+                for n in widths
+                if n <= width
+                for place in range(p.slices(n))
+                if group in self.groups(n, place)
+            ).any()
+            registered = Signal(bits * len(lanes), name=f"new_{name}")
+            kept = Signal(bits * len(lanes), name=f"kept_{name}")
+            total = Cat(totals[lane][low:high] for lane in lanes)
+            with m.If(ended.valid & uses):
+                m.d.sync += registered.eq(Cat(sums[lane][low:high] for lane in lanes))
+            with m.If(passes_on & uses):
+                m.d.sync += kept.eq(total)
+            halves = []
+            for half in range(2):
+                storage: memory.Memory[Shape, Value] = memory.Memory(
+                    shape=unsigned(bits * len(lanes)), depth=p.accumulator_vectors, init=[]
+                )
+                m.submodules[f"half_{half}_{name}"] = storage
+                port, write = storage.read_port(), storage.write_port()
+                drains = Signal(name=f"drains_{half}_{name}")
+                m.d.comb += [
+                    drains.eq(self.read.enable & (draining == half) & wanted & uses),
+                    port.en.eq(drains | (reads_old & uses & (filling == half))),
+                    port.addr.eq(Mux(drains, self.read.vector, address)),
+                    write.en.eq(stored & uses & (stored_half == half)),
+                    write.addr.eq(stored_address),
+                    write.data.eq(total),
+                ]
+                halves.append(port.data)
+            before = Mux(stored_half, halves[1], halves[0])
+            for place, lane in enumerate(lanes):
+                part = slice(place * bits, (place + 1) * bits)
+                new[lane].append(registered[part])
+                old[lane].append(Mux(passed_on, kept[part], before[part]))
+                for half, word in enumerate(halves):
+                    words[lane][half].append(word[part])
+        for lane, whole in totals.items():
+            m.d.comb += whole.eq(Cat(new[lane]) + Mux(stored_first, 0, Cat(old[lane])))
+
+        # ---- Results of a read.
+
+        below = Signal(self.widest)
+        top = below & ~(below >> 1)
+        m.d.comb += below.eq(Cat(self.accumulator_bits > bit for bit in range(self.widest)))
+        for place in range(p.requantizers):
+            found = Signal(signed(self.widest), name=f"found_{place}")
+            choices: list[Value] = []
+            for index, n in enumerate(widths):
+                for which in range(p.slices(n)):
+                    output = which * p.requantizers + place
+                    if output < p.tile.outputs(n):
+                        lane = output * n // 2
+                        word = Signal(sums[lane].shape(), name=f"word_{place}_{n}_{which}")
+                        halves = [Cat(each) for each in words[lane]]
+                        m.d.comb += word.eq(Mux(read_half, halves[1], halves[0]))
+                        chosen = self.weight_bits[index] & (read_slice == which)
+                        choices.append(Mux(chosen, word, 0))
+            m.d.comb += found.eq(functools.reduce(operator.or_, choices, Const(0)))
+            sign = (found & top).any()
+            m.d.comb += self.results[place].eq(Mux(sign, found | ~below, found & below))
+        return m
+
+    def groups(self, weight_bits: int, place: int) -> set[int]:
+        """Return the groups of lanes that a slice of the outputs of a vector lies in."""
+        p = self.parameters
+        first = place * p.requantizers
+        outputs = range(first, min(first + p.requantizers, p.tile.outputs(weight_bits)))
+        return {output * weight_bits // 2 // p.requantizers for output in outputs}

@@ -1,0 +1,266 @@
+"""Drain: from the sums of jobs to activations in the plane memory, or to raw results."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from adq.rtl.platform.accumulator_memory import read_layout
+from adq.rtl.platform.companion import Companion
+from adq.rtl.platform.drain_settings import RECORD_BITS, drain_layout
+from adq.rtl.platform.maximum import MaximumPool
+from adq.rtl.platform.parameter_memory import ParameterMemory
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.plane_writer import PlaneWriter
+from adq.rtl.platform.raw_writer import RawWriter, raw_layout
+from adq.rtl.platform.requantizer import ACTIVATION_BITS, Requantizer
+from adq.rtl.platform.result_order import ResultOrder, step_layout
+from adq.rtl.platform.skip_reader import SkipReader
+from adq.rtl.platform.table import Table
+from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
+
+__all__ = ["Drain"]
+
+
+class Drain(Component):
+    """Turns the sums of a layer's jobs into results, while the next job is computed::
+
+        order -+-> accumulator memory -+-> requantizers -+-> maximum -> plane writer
+               +-> skip reader --------+                 +-> raw writer
+               +-> parameter memory ---+-> table --------+
+
+    Each step takes some outputs of a vector, ``requantizers`` of them. Steps come in the order of
+    pooling windows, so that maximum pooling needs one register a lane.
+
+    Throughput: a step per cycle. With a skip connection, a step takes a cycle for each of its
+    planes, twice that where its channels lie in two words; pixels of a pooling window that lie
+    outside of the convolution's output take one. With a table, it takes two cycles more than it has
+    outputs; in mode ``RAW``, as many as it has outputs. The plane writer takes a cycle for each
+    word of each plane of a pixel.
+
+    Members
+    -------
+    settings : :func:`adq.rtl.platform.drain_settings.drain_layout`, In
+        They stand while the drain is active.
+    start : In
+        Begin a layer. The drain must not be active.
+    active : Out
+        Results of the layer are still to be written, or its records to come.
+    records : stream, In
+        From ``start`` on: parameters of the outputs, in order, or the table.
+    finished, read, release, sums : as of :class:`adq.rtl.platform.accumulator_memory
+        .AccumulatorMemory`, whose ``results`` the sums are
+    reads : stream of addresses, Out
+        Reads of the plane memory, for the skip connection.
+    read_word : word, In
+        Word of the read that was taken in the cycle before.
+    write_enable, address, word, mask : Out
+        Write of some bits of a word into the plane memory.
+    raw : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
+        Raw results, in mode ``RAW``.
+    """
+
+    settings: Aggregate
+    start: Signal
+    active: Signal
+    records: Stream
+    finished: Signal
+    read: Aggregate
+    release: Signal
+    sums: Words
+    reads: Stream
+    read_word: Signal
+    write_enable: Signal
+    address: Signal
+    word: Signal
+    mask: Signal
+    raw: Stream
+
+    def __init__(self, parameters: PlatformParameters):
+        self.parameters = p = parameters
+        self.sum_bits = p.lane_bits(p.tile.weight_widths[-1])
+        super().__init__(
+            {
+                "settings": In(drain_layout(p)),
+                "start": In(1),
+                "active": Out(1),
+                "records": In(stream.Signature(RECORD_BITS)),
+                "finished": In(1),
+                "read": Out(read_layout(p)),
+                "release": Out(1),
+                "sums": In(data.ArrayLayout(signed(self.sum_bits), p.requantizers)),
+                "reads": Out(stream.Signature(p.address_bits)),
+                "read_word": In(p.rows),
+                "write_enable": Out(1),
+                "address": Out(p.address_bits),
+                "word": Out(p.rows),
+                "mask": Out(p.rows),
+                "raw": Out(stream.Signature(raw_layout())),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        s = self.settings
+        m = Module()
+        m.submodules.order = order = ResultOrder(p)
+        m.submodules.parameters = parameters = ParameterMemory(p)
+        m.submodules.table = table = Table(p.requantizers)
+        m.submodules.writer = writer = PlaneWriter(p)
+        m.submodules.raw_writer = raw_writer = RawWriter(p.requantizers)
+        m.submodules.companion = companion = Companion(step_layout(p))
+        connect(m, raw_writer.results, flipped(self.raw))
+
+        m.d.comb += [
+            order.settings.eq(s),
+            order.start.eq(self.start),
+            parameters.start.eq(self.start & ~s.table),
+            parameters.weight_bits.eq(s.weight_bits),
+            parameters.outputs.eq(s.outputs),
+            parameters.records.valid.eq(self.records.valid & ~s.table),
+            parameters.records.payload.eq(self.records.payload),
+            table.start.eq(self.start & s.table),
+            table.planes.eq(s.table_planes),
+            table.signed.eq(s.table_signed),
+            table.entry_planes.eq(s.planes),
+            table.entry_signed.eq(s.signed),
+            table.records.valid.eq(self.records.valid & s.table),
+            table.records.payload.eq(self.records.payload),
+            self.records.ready.eq(Mux(s.table, table.records.ready, parameters.records.ready)),
+        ]
+
+        # ---- A step is read: its skip connection plane by plane, its sums with the last of them.
+        m.submodules.skips = skips = SkipReader(p)
+        connect(m, skips.reads, flipped(self.reads))
+        asked: Aggregate = order.steps.payload
+        read_valid = Signal()
+        read_moves = Signal()
+        read_step = structure(step_layout(p))
+        asks = Signal()
+        ends = Signal()
+        skipping = s.skips & asked.inside
+        m.d.comb += [
+            asks.eq(order.steps.valid & self.finished & (~read_valid | read_moves)),
+            skips.request.eq(asks & skipping),
+            skips.address.eq(asked.skip_address),
+            skips.offset.eq(asked.skip_offset),
+            skips.count.eq(asked.count),
+            skips.planes.eq(s.skip.planes),
+            skips.signed.eq(s.skip.signed),
+            skips.plane_step.eq(s.skip.plane),
+            skips.read_word.eq(self.read_word),
+            ends.eq(asks & (~skipping | skips.done)),
+            order.steps.ready.eq(ends),
+            self.read.enable.eq(ends),
+            self.read.vector.eq(asked.vector),
+            self.read.slice.eq(asked.slice),
+            self.release.eq(ends & asked.ends_job),
+        ]
+        with m.If(~read_valid | read_moves):
+            m.d.sync += read_valid.eq(ends)
+        with m.If(ends):
+            m.d.sync += read_step.eq(asked)
+
+        # ---- Sums and skip connection are registered; parameters are read, and stand beside them.
+        step_valid = Signal()
+        step_ready = Signal()
+        step = structure(step_layout(p))
+        sums = Signal.like(self.sums)
+        numbers = Signal.like(skips.numbers)
+        loaded = Mux(s.table, 1, parameters.loaded)
+        m.d.comb += [
+            read_moves.eq(read_valid & loaded & (~step_valid | step_ready)),
+            parameters.enable.eq(read_moves & ~s.table),
+            parameters.slice.eq(read_step.slice),
+            parameters.release.eq(read_moves & ~s.table & read_step.ends_group),
+        ]
+        with m.If(~step_valid | step_ready):
+            m.d.sync += step_valid.eq(read_moves)
+        with m.If(read_moves):
+            m.d.sync += [step.eq(read_step), sums.eq(self.sums)]
+            with m.If(s.skips):
+                m.d.sync += numbers.eq(skips.numbers)
+
+        # ---- Results: of the requantizers, or of the table.
+        requantized = []
+        for lane in range(p.requantizers):
+            m.submodules[f"requantizer_{lane}"] = requantizer = Requantizer(self.sum_bits)
+            given: Aggregate = requantizer.accumulators.payload
+            m.d.comb += [
+                requantizer.accumulators.valid.eq(step_valid & ~s.table),
+                given.sum.eq(sums[lane]),
+                given.skip.eq(Mux(s.skips, numbers[lane], 0)),
+                given.multiplier.eq(parameters.parameters[lane].multiplier),
+                given.skip_multiplier.eq(parameters.parameters[lane].skip_multiplier),
+                given.constant.eq(parameters.parameters[lane].constant),
+                requantizer.shift.eq(s.shift),
+                requantizer.skip_shift.eq(s.skip_shift),
+                requantizer.planes.eq(s.planes),
+                requantizer.signed.eq(s.signed),
+                requantizer.raw.eq(s.raw),
+                requantizer.results.ready.eq(companion.results.ready),
+                table.steps.payload.numbers[lane].eq(sums[lane]),
+            ]
+            requantized.append(requantizer.results.payload)
+        m.d.comb += [
+            companion.given.valid.eq(step_valid & ~s.table),
+            companion.given.payload.eq(step),
+            table.steps.valid.eq(step_valid & s.table),
+            table.steps.payload.count.eq(step.count),
+            step_ready.eq(Mux(s.table, table.steps.ready, companion.given.ready)),
+        ]
+
+        # ---- Raw results leave one by one; others go into the maximum of their window.
+        result = structure(step_layout(p))
+        taken = Signal()
+        pools = [MaximumPool() for _ in range(p.requantizers)]
+        pooled = pools[0].windows.valid
+        m.d.comb += [
+            result.eq(Mux(s.table, step, companion.results.payload)),
+            raw_writer.steps.valid.eq(companion.results.valid & s.raw),
+            raw_writer.steps.payload.count.eq(result.count),
+            raw_writer.steps.payload.place.eq(result.place),
+            companion.results.ready.eq(Mux(s.raw, raw_writer.steps.ready, pools[0].pixels.ready)),
+            table.entries.ready.eq(pools[0].pixels.ready),
+            taken.eq(pools[0].pixels.valid & pools[0].pixels.ready),
+        ]
+        least = Cat(s.signed & (s.planes <= bit + 1) for bit in range(ACTIVATION_BITS + 1))
+        for lane, pool in enumerate(pools):
+            m.submodules[f"pool_{lane}"] = pool
+            m.d.comb += [
+                raw_writer.steps.payload["values"][lane].eq(requantized[lane]),
+                pool.least.eq(least.as_signed()),
+                pool.pixels.valid.eq(
+                    Mux(s.table, table.entries.valid, companion.results.valid & ~s.raw)
+                ),
+                pool.pixels.payload.value.eq(
+                    Mux(s.table, table.entries.payload[lane], requantized[lane])
+                ),
+                pool.pixels.payload.inside.eq(result.inside),
+                pool.pixels.payload.last.eq(result.last_pixel),
+                pool.windows.ready.eq(writer.slices.ready),
+                writer.slices.payload["values"][lane].eq(pool.windows.payload),
+            ]
+        pixel: Aggregate = writer.slices.payload
+        word_log = exact_log2(p.rows)
+        window = structure(step_layout(p))  # the last step of the window that is offered
+        with m.If(taken & result.last_pixel):
+            m.d.sync += window.eq(result)
+        m.d.comb += [
+            pixel.slice.eq(window.slice),
+            pixel.last.eq(window.last_slice),
+            pixel.address.eq(window.row + window.place[word_log:]),
+            pixel.offset.eq(window.place),
+            pixel.outputs.eq(window.outputs),
+            writer.slices.valid.eq(pooled),
+            writer.planes.eq(s.planes),
+            writer.plane_step.eq(s.target.plane),
+            self.write_enable.eq(writer.write_enable),
+            self.address.eq(writer.address),
+            self.word.eq(writer.word),
+            self.mask.eq(writer.mask),
+        ]
+        m.d.comb += self.active.eq(
+            order.active | read_valid | step_valid | companion.busy | pooled | writer.busy
+        )
+        return m

@@ -1,0 +1,439 @@
+"""Walker: where in the plane memory the planes of a layer's windows lie, in the order of jobs."""
+
+from typing import cast
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from adq.rtl.interface import Status
+from adq.rtl.parameters import TileParameters
+from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.plane_memory import fetch_layout
+from adq.rtl.port_types import Aggregate, Component
+
+__all__ = ["COORDINATE_BITS", "Walker", "part_layout", "walk_layout"]
+
+COORDINATE_BITS = 24
+"""Bits of a row or a column of the source, which also counts what lies outside of it: every
+descriptor whose fields are in their ranges stays within them."""
+
+
+def _axis_layout(place_bits: int) -> data.StructLayout:
+    """Return the layout of a position along an axis: pixels, and its part of an address."""
+    return data.StructLayout({"pixel": signed(COORDINATE_BITS), "place": place_bits})
+
+
+def walk_layout(parameters: PlatformParameters) -> data.StructLayout:
+    """Return the layout of a layer's settings.
+
+    Counts are one less than what they count. Places along y are words, places along x bits; both
+    are taken modulo the size of the memory.
+    """
+    address, place = parameters.address_bits, parameters.address_bits + _word_log(parameters)
+    steps_y = {name: _axis_layout(address) for name in ("origin", "pixel", "window", "kernel")}
+    steps_x = {name: _axis_layout(place) for name in ("origin", "pixel", "window", "kernel")}
+    return data.StructLayout(
+        {
+            "weight_bits": len(TileParameters.weight_widths),  # one-hot
+            "outputs": 16,
+            "lanes": range(parameters.columns),  # outputs of a job
+            "planes": 4,
+            "signed": 1,
+            "plane_step": address,
+            "slot": 15,  # slot of the first image
+            "slots": 15,
+            "slot_zero": address,  # place of the origin in slot 0; that of `slot` is in `y`
+            "image_step": address,
+            "images": 15,
+            "height": 16,  # of the source; not one less
+            "width": 16,
+            "pitch_log": range(_word_log(parameters) + 1),  # bits of a pixel in a word
+            "y": data.StructLayout(steps_y),
+            "x": data.StructLayout(steps_x),
+            "windows_y": 17,
+            "windows_x": 17,
+            "pool_y": 6,
+            "pool_x": 6,
+            "window": range(parameters.accumulator_vectors + 1),  # pixels of a pooling window
+            "kernel_y": 10,
+            "kernel_x": 17,
+            "kernel_words": 16,
+        }
+    )
+
+
+def part_layout(word_bits: int) -> data.StructLayout:
+    """Return the layout of the part of two words that a plane is: ``word_bits`` bits of them from
+    bit ``offset``, of which those from ``begin`` to ``end`` are within the source.
+    """
+    return data.StructLayout(
+        {
+            "offset": range(word_bits),
+            "begin": range(word_bits + 1),
+            "end": range(word_bits + 1),
+        }
+    )
+
+
+def _record(layout: data.StructLayout, name: str) -> Aggregate:
+    """Return a signal of a structure."""
+    return cast(Aggregate, Signal(layout, name=name))
+
+
+def _word_log(parameters: PlatformParameters) -> int:
+    return exact_log2(parameters.rows)
+
+
+class Walker(Component):
+    """Gives, in each cycle, the words that hold a plane, and the plane's tag::
+
+        for group of outputs:
+            for chunk of pooling windows:                        # a job
+                for row block: kernel row, kernel column, word:
+                    for window of the chunk: image, y, x:
+                        for pixel of the window: y, x:           # a vector
+                            for plane:
+
+    A chunk has as many windows as half of the accumulator memory holds. Where pixels share words,
+    a step along the kernel's columns is a word's worth of pixels.
+
+    Coordinates and addresses are added up step by step: there is no multiplier. A window that
+    reaches outside of the source is told by its coordinates; nothing is fetched of what lies
+    outside.
+
+    A job begins when its half of the accumulator memory is free: halves alternate. A row block
+    begins when its weights are there: banks alternate.
+
+    Latency: the first plane is fetched two cycles behind ``start``. Throughput: one plane per
+    cycle, without gaps between vectors, row blocks and jobs.
+
+    Members
+    -------
+    settings : :func:`walk_layout`, In
+        They stand while the walker is active.
+    start : In
+        Begin a layer with the settings. The walker must not be active.
+    full : In
+        One bit per bank: the bank holds weights.
+    free : In
+        One bit per half of the accumulator memory: a job may begin in it. After a job begins, the
+        bit must fall, and rise when the half is free again.
+    fetch : :func:`adq.rtl.platform.plane_memory.fetch_layout`, Out
+    part : :func:`part_layout`, Out
+        The part of the words that is the plane.
+    tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out
+        Tag of the plane that is fetched in this cycle. ``zero`` is not known yet.
+    active : Out
+        Planes of the layer are still to be fetched.
+    """
+
+    settings: Aggregate
+    start: Signal
+    full: Signal
+    free: Signal
+    fetch: Aggregate
+    part: Aggregate
+    tag: PlaneTag
+    active: Signal
+
+    def __init__(self, parameters: PlatformParameters):
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "settings": In(walk_layout(p)),
+                "start": In(1),
+                "full": In(p.tile.banks),
+                "free": In(2),
+                "fetch": Out(fetch_layout(p.address_bits)),
+                "part": Out(part_layout(p.rows)),
+                "tag": Out(PlaneTag),
+                "active": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        s = self.settings
+
+        # ---- The next vector: loops, and the sums of their steps.
+
+        y_layout, x_layout = (_axis_layout(s[axis].origin.place.shape().width) for axis in "yx")
+        window_layout = data.StructLayout(
+            {
+                "image": 15,
+                "slot": 15,
+                "image_place": p.address_bits,  # of the origin in the image's slot
+                "top": 17,
+                "left": 17,
+                "y": y_layout,
+                "x": x_layout,
+            }
+        )
+        first_window = _record(window_layout, "first_window")  # first of the layer
+        chunk = _record(window_layout, "chunk")  # first of the chunk
+        window = _record(window_layout, "window")  # that of the vector
+        next_window = _record(window_layout, "next_window")  # that behind it
+        y, x = _record(y_layout, "y"), _record(x_layout, "x")  # the vector's pixel
+        down, right = Signal(6), Signal(6)  # and its place in the window
+        m.d.comb += [
+            first_window.slot.eq(s.slot),
+            first_window.image_place.eq(s.y.origin.place),
+            first_window.y.eq(s.y.origin),
+            first_window.x.eq(s.x.origin),
+        ]
+
+        def moved(axis: Aggregate, step: Aggregate) -> Value:
+            return Cat(
+                (axis.pixel + step.pixel)[:COORDINATE_BITS],
+                (axis.place + step.place)[: len(axis.place)],
+            )
+
+        last_image = Signal()
+        last_row, last_column = Signal(), Signal()
+        m.d.comb += [
+            last_image.eq(window.image == s.images),
+            last_row.eq(window.top == s.windows_y),
+            last_column.eq(window.left == s.windows_x),
+            next_window.eq(window),
+        ]
+        with m.If(~last_column):
+            m.d.comb += [
+                next_window.left.eq(window.left + 1),
+                next_window.x.eq(moved(window.x, s.x.window)),
+            ]
+        with m.Else():
+            m.d.comb += [next_window.left.eq(0), next_window.x.eq(s.x.origin)]
+            with m.If(~last_row):
+                m.d.comb += [
+                    next_window.top.eq(window.top + 1),
+                    next_window.y.eq(moved(window.y, s.y.window)),
+                ]
+            with m.Else():
+                wraps = window.slot == s.slots
+                place = Signal(p.address_bits)
+                m.d.comb += [
+                    place.eq(Mux(wraps, s.slot_zero, window.image_place + s.image_step)),
+                    next_window.top.eq(0),
+                    next_window.image.eq(window.image + 1),
+                    next_window.slot.eq(Mux(wraps, 0, window.slot + 1)),
+                    next_window.image_place.eq(place),
+                    next_window.y.pixel.eq(s.y.origin.pixel),
+                    next_window.y.place.eq(place),
+                ]
+
+        # The row block: its place in the kernel, and what that adds to the vector's.
+        kernel_row, kernel_column = Signal(10), Signal(17)
+        kernel_word = Signal(16)
+        block_y, column_x = _record(y_layout, "block_y"), _record(x_layout, "column_x")
+        block_place = Signal.like(column_x.place)  # the column's, and that of the word in it
+        outputs = Signal(16)  # that are not computed yet, with those of this group
+        room = Signal(range(p.accumulator_vectors + 1))  # vectors that fit behind this window
+
+        valid = Signal()
+        takes = Signal()  # the vector is taken
+        last_pixel, last_window = Signal(), Signal()  # of the window; of all
+        ends_block, first_block, last_block = Signal(), Signal(), Signal()
+        last_group = Signal()
+        m.d.comb += [
+            last_pixel.eq((down == s.pool_y) & (right == s.pool_x)),
+            last_window.eq(last_column & last_row & last_image),
+            ends_block.eq(last_pixel & ((room < s.window) | last_window)),
+            first_block.eq((kernel_row == 0) & (kernel_column == 0) & (kernel_word == 0)),
+            last_block.eq(
+                (kernel_row == s.kernel_y)
+                & (kernel_column == s.kernel_x)
+                & (kernel_word == s.kernel_words)
+            ),
+            last_group.eq(outputs <= s.lanes),
+        ]
+
+        def enter(to: Aggregate) -> None:
+            m.d.sync += [window.eq(to), y.eq(to.y), x.eq(to.x), down.eq(0), right.eq(0)]
+
+        def begin_chunk() -> None:
+            m.d.sync += room.eq(p.accumulator_vectors - s.window)
+
+        def begin_job(to: Aggregate) -> None:
+            enter(to)
+            begin_chunk()
+            m.d.sync += [
+                chunk.eq(to),
+                kernel_row.eq(0),
+                kernel_column.eq(0),
+                kernel_word.eq(0),
+                block_y.eq(0),
+                column_x.eq(0),
+                block_place.eq(0),
+            ]
+
+        with m.If(takes):
+            with m.If(~last_pixel):
+                with m.If(right != s.pool_x):
+                    m.d.sync += [right.eq(right + 1), x.eq(moved(x, s.x.pixel))]
+                with m.Else():
+                    m.d.sync += [
+                        right.eq(0),
+                        x.eq(window.x),
+                        down.eq(down + 1),
+                        y.eq(moved(y, s.y.pixel)),
+                    ]
+            with m.Elif(~ends_block):
+                enter(next_window)
+                m.d.sync += room.eq(room - s.window)
+            with m.Elif(~last_block):
+                enter(chunk)
+                begin_chunk()
+                m.d.sync += [
+                    kernel_word.eq(kernel_word + 1),
+                    block_place.eq(block_place + p.rows),
+                ]
+                with m.If(kernel_word == s.kernel_words):
+                    m.d.sync += [
+                        kernel_word.eq(0),
+                        kernel_column.eq(kernel_column + 1),
+                        column_x.eq(moved(column_x, s.x.kernel)),
+                        block_place.eq(column_x.place + s.x.kernel.place),
+                    ]
+                    with m.If(kernel_column == s.kernel_x):
+                        m.d.sync += [
+                            kernel_column.eq(0),
+                            column_x.eq(0),
+                            block_place.eq(0),
+                            kernel_row.eq(kernel_row + 1),
+                            block_y.eq(moved(block_y, s.y.kernel)),
+                        ]
+            with m.Elif(~last_window):
+                begin_job(next_window)
+            with m.Else():
+                begin_job(first_window)
+                m.d.sync += [outputs.eq(outputs - s.lanes), valid.eq(~last_group)]
+        with m.If(self.start):
+            begin_job(first_window)
+            m.d.sync += [outputs.eq(s.outputs), valid.eq(1)]
+
+        # ---- The vector whose planes are fetched.
+
+        now = _record(
+            data.StructLayout(
+                {
+                    "address": p.address_bits,
+                    "first": 1,
+                    "second": 1,
+                    "part": part_layout(p.rows),
+                    "begins_job": 1,
+                    "first_block": 1,
+                    "last_block": 1,
+                    "last_vector": 1,
+                }
+            ),
+            "now",
+        )
+        fetching = Signal()
+        begins_job = Signal(init=1)  # the next vector is the first one of a job
+        plane = Signal(4)
+        last_plane = Signal()
+        issues = Signal()
+        m.d.comb += [
+            last_plane.eq(plane == s.planes),
+            takes.eq(valid & (~fetching | (issues & last_plane))),
+            self.active.eq(valid | fetching),
+        ]
+        with m.If(issues):
+            m.d.sync += plane.eq(plane + 1)
+            m.d.sync += now.address.eq(now.address + s.plane_step)
+            m.d.sync += now.begins_job.eq(0)
+            with m.If(last_plane):
+                m.d.sync += [plane.eq(0), fetching.eq(0)]
+        with m.If(takes):
+            m.d.sync += [fetching.eq(1), begins_job.eq(ends_block & last_block)]
+            m.d.sync += [
+                now.begins_job.eq(begins_job),
+                now.first_block.eq(first_block),
+                now.last_block.eq(last_block),
+                now.last_vector.eq(ends_block),
+            ]
+            self.locate(m, now, y=y, block_y=block_y, x=x, column_x=column_x, block=block_place)
+
+        # A bank or a half that has been used counts as such until its bit has fallen.
+        bank, half = Signal(), Signal()
+        spent, taken = Signal(p.tile.banks), Signal(2)
+        ends_bank = issues & last_plane & now.last_vector
+        begins = issues & now.begins_job
+        m.d.comb += issues.eq(
+            fetching
+            & (self.full & ~spent).bit_select(bank, 1)
+            & (~now.begins_job | (self.free & ~taken).bit_select(half, 1))
+        )
+        m.d.sync += [
+            spent.eq((spent & self.full) | Mux(ends_bank, 1 << bank, 0)),
+            taken.eq((taken & self.free) | Mux(begins, 1 << half, 0)),
+            bank.eq(bank ^ ends_bank),
+            half.eq(half ^ begins),
+        ]
+
+        m.d.comb += [
+            self.fetch.address.eq(now.address),
+            self.fetch.first.eq(issues & now.first),
+            self.fetch.second.eq(issues & now.second),
+            self.part.eq(now.part),
+            self.tag.valid.eq(issues),
+            self.tag.first.eq(plane == 0),
+            self.tag.last.eq(last_plane),
+            self.tag.negative.eq(s.signed & last_plane),
+            self.tag.first_block.eq(now.first_block),
+            self.tag.last_block.eq(now.last_block),
+            self.tag.last_vector.eq(now.last_vector),
+            self.tag.bank.eq(bank),
+            self.tag.weight_bits.eq(s.weight_bits),
+            self.tag["status"].eq(Status.OK),  # type checkers take `.status` for a `Status`
+        ]
+        return m
+
+    def locate(
+        self,
+        m: Module,
+        now: Aggregate,
+        *,
+        y: Aggregate,
+        block_y: Aggregate,
+        x: Aggregate,
+        column_x: Aggregate,
+        block: Value,
+    ) -> None:
+        """Register the words of a vector's first plane, and the part of them that is the plane."""
+        p, s = self.parameters, self.settings
+        bits, log = p.rows, _word_log(p)
+        row = Signal(signed(COORDINATE_BITS))
+        column = Signal(signed(COORDINATE_BITS))
+        place = Signal.like(x.place)
+        m.d.comb += [
+            row.eq(y.pixel + block_y.pixel),
+            column.eq(x.pixel + column_x.pixel),
+            place.eq(x.place + block),
+        ]
+        offset = place[:log]
+
+        # Bits before the source's first column, and up to its last one.
+        before = Signal(COORDINATE_BITS + log)
+        up_to = Signal(signed(COORDINATE_BITS + log + 1))
+        begin, end = Signal(range(bits + 1)), Signal(range(bits + 1))
+        inside = (row >= 0) & (row < s.height)
+        m.d.comb += [
+            before.eq((-column)[:COORDINATE_BITS] << s.pitch_log),
+            up_to.eq((s.width - column) << s.pitch_log),
+            begin.eq(Mux(column >= 0, 0, Mux(before[log:].any(), bits, before[:log]))),
+            end.eq(Mux(~inside | (up_to <= 0), 0, Mux(up_to[log:-1].any(), bits, up_to[:log]))),
+        ]
+        some = begin < end
+        m.d.sync += [
+            now.address.eq(y.place + block_y.place + place[log:]),
+            now.first.eq(some & (offset + begin < bits)),
+            now.second.eq(some & (offset + end > bits)),
+            now.part.offset.eq(offset),
+            now.part.begin.eq(begin),
+            now.part.end.eq(end),
+        ]

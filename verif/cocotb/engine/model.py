@@ -1,0 +1,32 @@
+"""Simulation model of the engine."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from adq.rtl.platform.engine import Engine
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.verilog import to_verilog
+from adq.verif.simulation.simulator import Build, build
+
+__all__ = ["build_engine", "environment_of"]
+
+
+def build_engine(platform: PlatformParameters, cache: Path) -> Build:
+    """Compile an engine, or find it in ``cache``."""
+    engine = Engine(platform)
+    paths = (path for path, _, _ in engine.signature.flatten(engine))
+    return build(
+        cache,
+        top="engine",
+        ports=["clk", "rst", *("__".join(map(str, path)) for path in paths)],
+        sources={"engine.v": to_verilog(engine, name="engine")},
+    )
+
+
+def environment_of(platform: PlatformParameters) -> dict[str, str]:
+    """Return the environment variables that tell tests about the engine."""
+    return {
+        "ADQ_TILE": json.dumps(asdict(platform.tile)),
+        "ADQ_PLATFORM": json.dumps(asdict(platform)),
+    }

@@ -1,0 +1,45 @@
+"""Tests of the engine: random layers against the interpreter."""
+
+import cocotb
+
+from adq.golden.platform.timeline import engine_cycles
+from adq.rtl.platform.descriptors import Mode
+from adq.verif.cocotb.engine.bench import PLATFORM, EngineBench, random_program
+from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.simulation.testpoints import shows
+
+
+async def run(bench: EngineBench, layers: list) -> None:
+    """Run layers, and compare the whole plane memory behind each."""
+    program = random_program(bench.rng, layers, PLATFORM.plane_memory_words)
+    await bench.run(*program, whole=True)
+    assert bench.integers
+
+
+@shows("platform.engine")
+@cocotb.test()
+@cocotb.parametrize(mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE], idle=["often", "bursts"])
+async def any_layers(dut, mode, idle):
+    """Run random layers one after another, with weights and records that come late."""
+    stall = {"often": "lazy", "bursts": "bursts"}[idle]
+    bench = EngineBench(dut, idle=idle, stall=stall)
+    await bench.start()
+    fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
+    layers = [random_layer(bench.random, PLATFORM, work=400, mode=mode, **fixed) for _ in range(4)]
+    await run(bench, layers)
+
+
+@shows("platform.engine", "platform.cycles")
+@cocotb.test()
+@cocotb.parametrize(mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE])
+async def cycles(dut, mode):
+    """A layer takes the cycles of its timeline, whatever it waits for."""
+    bench = EngineBench(dut)
+    await bench.start()
+    fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
+    layers = [
+        random_layer(bench.random, PLATFORM, work=600, mode=mode, skip=0, **fixed) for _ in range(6)
+    ]
+    await run(bench, layers)
+    for layer, (first, last) in zip(layers, bench.spans, strict=True):
+        assert last - first == engine_cycles(layer, PLATFORM), layer
