@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from adq.comparison.outcome import Group, Outcome, Row
+from adq.comparison.outcome import Group, Outcome
+from adq.comparison.rows import Row
 from adq.runs.density_figures import FigureError, scale, styled
 
 __all__ = ["draw_comparison"]
