@@ -22,10 +22,14 @@ VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 RESIDUAL_VECTORS := golden/vectors/resnet8
 RESIDUAL_RECIPE := digits32-resnet8
 
+# Recipes of the paper's networks, each with all seeds; CHANGES are more options of adq train.
+REPRODUCED := cifar10-vgg19 cifar100-resnet18 cifar10-vgg19-pruned cifar100-resnet18-pruned
+SEEDS      ?= 0 1 2
+
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
   testplan mutate mutate-python inject report bench-rtl cross-check waveform golden bench-golden \
-  bench-train lint docs picture clean
+  bench-train reproduce lint docs picture clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -163,6 +167,12 @@ $(VENV)/.bench: $(VENV)/.train
 
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
 	@$(ADQ) dev bench-train
+
+reproduce: $(VENV)/.train  ## train the paper's networks on a GPU, or go on with it
+	@for seed in $(SEEDS); do for recipe in $(REPRODUCED); do \
+	  $(ADQ) train $$recipe --out runs/$$recipe-$$seed --resume --set training.seed=$$seed \
+	    $(CHANGES) || exit; \
+	done; done
 
 lint: $(VENV)/.test  ## check style, format and types, the test plan, and docs against their data
 	@$(VENV)/bin/ruff check .

@@ -47,8 +47,8 @@ def compare(
 
     The first table gives the mean and standard deviation of the accuracy, a paired t-test against
     activation-density, and how often the bits are the same as there; the second one holds
-    energy-aware against each other policy. The outcome is written to comparison.json, and drawn as
-    comparison.svg if Matplotlib is installed.
+    energy-aware against each other policy. The outcome so far is written to comparison.json
+    before each run, and drawn as comparison.svg at the end if Matplotlib is installed.
     """
     from rich.table import Table
 
@@ -64,11 +64,14 @@ def compare(
 
     from adq.comparison.outcome import collect
     from adq.comparison.running import train_cells
+    from adq.runs.run import Run
     from adq.training.observer import Observer
 
-    console = Console(markup=False)
+    console, path = Console(markup=False), out / "comparison.json"
 
     def begin(cell: Cell) -> Observer:
+        if any(Run(out / each.name).finished for each in cells):
+            write_json(path, collect(out.resolve().name, cells, out).to_json())
         console.print(f"{out / cell.name}: training", highlight=False, soft_wrap=True)
         return Observer()
 
@@ -79,7 +82,6 @@ def compare(
         for row in rows:
             table.add_row(*row)
         print_whole(table, console)
-    path = out / "comparison.json"
     write_json(path, outcome.to_json())
     console.print(f"Written: {path}", highlight=False)
     if importlib.util.find_spec("matplotlib"):
