@@ -24,7 +24,7 @@ NETWORKS = (("VGG19", vgg19, 2), ("VGG19", vgg19, 4), ("VGG19", vgg19, 16),
 
 CYCLE_HEADINGS = ("network, bits of hidden layers", *PLATFORMS)
 ENGINE_HEADINGS = (
-    *("artifact, images at a time", "layer", "kw x kx", "vectors x outputs"),
+    *("artifact, images", "layer", "kw x kx", "vectors x outputs"),
     *("cycles", "timeline", "formulas"),
 )
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")

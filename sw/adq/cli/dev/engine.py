@@ -55,6 +55,7 @@ def engine(
             f"{each.node}: {each.results:,} results, {each.cycles:,} cycles, "
             f"timeline {each.timeline:,}, planned {each.planned:,}",
             highlight=False,
+            soft_wrap=True,
         )
     document = [
         {"node": each.node, "weight_bits": each.layer.weight_bits,
