@@ -134,6 +134,8 @@ def cases(draw):
         elif kind == "max_pool":
             padding = tuple(draw(st.integers(0, side // 2)) for side in kernel)
         slides = kind in ("conv", "depthwise", "max_pool", "average_pool")
+        if kind == "lookup" and builder.formats[builder.last].bits > TILE.table_planes:
+            continue
         if slides and min(builder.slide(kernel, stride, padding, dilation)) < 1:
             continue
         if kind == "conv":
@@ -203,6 +205,19 @@ def test_a_network_that_no_plane_memory_holds_says_what_would_fit():
     assert plan(network, dataclasses.replace(TILE, plane_memory_kib=needed)).batch == 1
     with pytest.raises(PlanError):
         plan(network, dataclasses.replace(TILE, plane_memory_kib=needed - 1))
+
+
+def test_a_table_of_more_integers_than_the_platform_holds_is_refused():
+    for bits in (8, 9):
+        source = ActivationFormat(bits=bits, signed=False, scale=1.0)
+        builder = NetworkBuilder(np.random.default_rng(1), (2, 3, 3), source)
+        builder.lookup()
+        network = builder.network(classes=3)
+        if bits == 8:
+            assert plan(network, TILE, batch=1)
+            continue
+        with pytest.raises(PlanError, match="a table of integers of 9 bits: the platform takes up"):
+            plan(network, TILE, batch=1)
 
 
 def test_more_images_than_a_pass():

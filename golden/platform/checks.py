@@ -83,6 +83,12 @@ class _Checks:
         self.require(
             d.skip == 0 or d.mode == Mode.REQUANTIZE, "skip", "only a requantization adds one"
         )
+        most = platform.table_planes
+        self.require(
+            d.mode != Mode.TABLE or d.source_planes <= most,
+            "source_planes",
+            f"a table takes integers of up to {most} bits",
+        )
         most = platform.accumulator_bits
         self.require(d.accumulator_bits <= most, "accumulator_bits", f"the platform has {most}")
         for name in ("source", "target", "skip"):

@@ -14,7 +14,7 @@ from adq.golden.network import Network
 from adq.golden.platform.cycles import StepCycles, best
 from adq.golden.platform.lowering import lower
 from adq.golden.platform.steps import Buffer, Lowered, PlanError, Step, View
-from adq.rtl.platform.descriptors import Layer, When
+from adq.rtl.platform.descriptors import Layer, Mode, When
 from adq.rtl.platform.parameters import PlatformParameters
 
 BATCH = 32
@@ -159,6 +159,12 @@ def _check(step: Step, platform: PlatformParameters) -> None:
             f"{step.node}: its accumulator needs {step.accumulator_bits} bits, the platform has "
             f"accumulator_bits of {platform.accumulator_bits}: use fewer bits in this layer, or a "
             "wider platform"
+        )
+    planes, most = step.source.buffer.layout.planes, platform.table_planes
+    if step.mode == Mode.TABLE and planes > most:
+        raise PlanError(
+            f"{step.node}: a table of integers of {planes} bits: the platform takes up to {most}; "
+            f"give what it reads {most} bits or fewer"
         )
     for name, value in geometry(step).items():
         field = next(each for each in dataclasses.fields(Layer) if each.name == name)

@@ -19,7 +19,7 @@ PLACE_BITS = 33
 RECORD_BITS = 128
 """Bits of the parameters of an output, or of the entries of a table that come at once."""
 
-TABLE_PLANES = 8
+TABLE_PLANES = PlatformParameters.table_planes
 """Most bits of the numbers that a table takes."""
 
 

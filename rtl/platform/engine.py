@@ -6,15 +6,15 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from adq.rtl.interface import weight_layout
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
-from adq.rtl.platform.conductor import Conductor, layer_layout
+from adq.rtl.platform.conductor.conductor import Conductor, layer_layout
 from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.drain_settings import RECORD_BITS
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.plane_aligner import PlaneAligner
-from adq.rtl.platform.plane_memory import PlaneMemory
 from adq.rtl.platform.plane_tile import PlaneTile
+from adq.rtl.platform.planes.plane_aligner import PlaneAligner
+from adq.rtl.platform.planes.plane_memory import PlaneMemory
+from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.raw_writer import raw_layout
-from adq.rtl.platform.walker import Walker
 from adq.rtl.port_types import Component, Stream
 
 __all__ = ["Engine", "word_layout"]
@@ -45,7 +45,7 @@ class Engine(Component):
 
     Members
     -------
-    layers : stream of :func:`adq.rtl.platform.conductor.layer_layout`, In
+    layers : stream of :func:`adq.rtl.platform.conductor.conductor.layer_layout`, In
     weights : stream of :func:`adq.rtl.interface.weight_layout`, In
         Weight blocks, in the order of the program.
     records : stream, In

@@ -63,6 +63,9 @@ class PlatformParameters:
     largest_descriptors: ClassVar[int] = 4096
     """Largest number of descriptors of a program."""
 
+    table_planes: ClassVar[int] = 8
+    """Most bits of the integers that a table takes."""
+
     loop_levels: ClassVar[int] = 4
     """Largest number of loops of a program, one inside of the other."""
 

@@ -69,6 +69,7 @@ DEVELOPERS_COMMANDS = (
     "named-networks",
     "exchange",
     "bench-rtl",
+    "engine",
     "waveform",
     "chain",
 )
@@ -88,6 +89,7 @@ ALONE = frozenset(
         "characterize",
         "convert",
         "coverage",
+        "engine",
         "export",
         "formal",
         "gate_level",

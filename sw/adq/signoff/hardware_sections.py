@@ -52,6 +52,16 @@ def _platform_cycles() -> list[str]:
     return markdown_table(CYCLE_HEADINGS, cycle_rows())
 
 
+def _engine_cycles() -> list[str]:
+    """Cycles of networks on the engine, by layer."""
+    from adq.signoff.platform_sections import ENGINE_HEADINGS, engine_rows
+
+    kept = [
+        read_kept(path.relative_to(RESULTS)) for path in sorted((RESULTS / "engine").glob("*.json"))
+    ]
+    return markdown_table(ENGINE_HEADINGS, engine_rows(kept))
+
+
 def _placement() -> list[str]:
     """Return the energy by steps, area and timing of every placed tile that was measured."""
     from adq.layout.placed_energy import PlacedFigures
@@ -134,6 +144,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "verilog-fields": _verilog_fields,
     "descriptors": _descriptors,
     "platform-cycles": _platform_cycles,
+    "engine-cycles": _engine_cycles,
     "placement": _placement,
     "placed-tile": _placed_tile,
     "placed-sizes": _placed_sizes,

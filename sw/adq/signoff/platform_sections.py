@@ -4,7 +4,8 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from adq.golden.platform.planner import plan
 from adq.golden.platform.shapes import resnet18, vgg19
@@ -12,13 +13,20 @@ from adq.rtl.platform.descriptors import OPERATIONS, Descriptor
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
-__all__ = ["CYCLE_HEADINGS", "FIELD_HEADINGS", "cycle_rows", "descriptor_tables"]
+__all__ = [
+    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "FIELD_HEADINGS"),
+    *("cycle_rows", "descriptor_tables", "engine_rows"),
+]
 
 PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
 NETWORKS = (("VGG19", vgg19, 2), ("VGG19", vgg19, 4), ("VGG19", vgg19, 16),
             ("ResNet18", resnet18, 2))  # fmt: skip
 
 CYCLE_HEADINGS = ("network, bits of hidden layers", *PLATFORMS)
+ENGINE_HEADINGS = (
+    *("artifact, images", "layer", "kw x kx", "vectors x outputs"),
+    *("cycles", "timeline", "formulas"),
+)
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
 
@@ -65,3 +73,18 @@ def cycle_rows() -> Iterator[list[str]]:
             made = plan(shape, platform)
             row.append(f"{made.cycles_per_image:,.0f} ({made.utilization:.2f})")
         yield row
+
+
+def engine_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield the layers of networks that ``adq dev engine`` ran."""
+    for each in kept:
+        title = f"{each['artifact'].removeprefix('golden/vectors/')}, {each['images']}"
+        for layer in each["layers"]:
+            yield [
+                title,
+                layer["node"],
+                f"{layer['weight_bits']} x {layer['planes']}",
+                f"{layer['vectors']:,} x {layer['outputs']}",
+                *(f"{layer[name]:,}" for name in ("cycles", "timeline", "planned")),
+            ]
+            title = ""

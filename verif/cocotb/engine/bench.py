@@ -11,7 +11,7 @@ from cocotb.triggers import FallingEdge
 
 from adq.golden.platform.checks import UNIT, weight_shape
 from adq.golden.platform.interpreter import Interpreter, Turn
-from adq.rtl.platform.conductor import layer_layout
+from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Load, Mode
 from adq.rtl.platform.engine import word_layout
 from adq.rtl.platform.parameters import PlatformParameters

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from adq.rtl.platform.plane_memory import fetch_layout, write_layout
+from adq.rtl.platform.planes.plane_memory import fetch_layout, write_layout
 from adq.verif.cocotb.bench import Bench, pack
 from adq.verif.cocotb.platform_sizes import SMALL
 

@@ -11,7 +11,7 @@ from adq.rtl.interface import Status
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.plane_memory import fetch_layout
+from adq.rtl.platform.planes.plane_memory import fetch_layout
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["COORDINATE_BITS", "Walker", "part_layout", "walk_layout"]
@@ -121,7 +121,7 @@ class Walker(Component):
     free : In
         One bit per half of the accumulator memory: a job may begin in it. After a job begins, the
         bit must fall, and rise when the half is free again.
-    fetch : :func:`adq.rtl.platform.plane_memory.fetch_layout`, Out
+    fetch : :func:`adq.rtl.platform.planes.plane_memory.fetch_layout`, Out
     part : :func:`part_layout`, Out
         The part of the words that is the plane.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out

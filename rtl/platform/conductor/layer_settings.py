@@ -11,7 +11,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.drain_settings import PLACE_BITS, drain_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.walker import walk_layout
+from adq.rtl.platform.planes.walker import walk_layout
 from adq.rtl.port_types import Aggregate
 
 __all__ = ["COUNT_BITS", "WINDOWS", "LayerSettings", "Product", "scheduled"]
@@ -72,7 +72,7 @@ class LayerSettings:
     parameters
         Sizes of the platform.
     layer
-        Layer, of :func:`adq.rtl.platform.conductor.layer_layout`.
+        Layer, of :func:`adq.rtl.platform.conductor.conductor.layer_layout`.
     windows
         Windows less one along ``y`` and ``x``.
 

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.plane_tag import PlaneTag, follow
-from adq.rtl.platform.walker import part_layout
+from adq.rtl.platform.planes.walker import part_layout
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["PlaneAligner"]
@@ -22,7 +22,7 @@ class PlaneAligner(Component):
 
     Members
     -------
-    part : :func:`adq.rtl.platform.walker.part_layout`, In
+    part : :func:`adq.rtl.platform.planes.walker.part_layout`, In
         Part of the words that are fetched in this cycle.
     fetched : :class:`adq.rtl.plane_tag.PlaneTag`, In
         Tag of the plane that is fetched in this cycle.

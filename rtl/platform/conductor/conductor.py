@@ -6,17 +6,17 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.descriptor_layout import descriptor_layout
-from adq.rtl.platform.descriptors import Layer
-from adq.rtl.platform.drain_settings import PLACE_BITS, drain_layout
-from adq.rtl.platform.layer_settings import (
+from adq.rtl.platform.conductor.descriptor_layout import descriptor_layout
+from adq.rtl.platform.conductor.layer_settings import (
     COUNT_BITS,
     WINDOWS,
     LayerSettings,
     scheduled,
 )
+from adq.rtl.platform.descriptors import Layer
+from adq.rtl.platform.drain_settings import PLACE_BITS, drain_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.walker import walk_layout
+from adq.rtl.platform.planes.walker import walk_layout
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Conductor", "layer_layout"]
@@ -41,7 +41,7 @@ class Conductor(Component):
         Descriptors whose fields are in their ranges and suit the platform.
     start : Out
         A layer begins, with these settings, which stand until it has ended.
-    walk : :func:`adq.rtl.platform.walker.walk_layout`, Out
+    walk : :func:`adq.rtl.platform.planes.walker.walk_layout`, Out
     drain : :func:`adq.rtl.platform.drain_settings.drain_layout`, Out
     busy : In
         The layer is under way. It rises in the cycle behind ``start``.

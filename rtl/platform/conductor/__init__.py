@@ -1,0 +1,1 @@
+"""Control of layers: descriptors, and the settings that follow from them."""

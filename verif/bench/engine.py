@@ -1,0 +1,110 @@
+"""Networks on the engine in RTL: integers compared, and cycles beside those of the formulas."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adq.golden.integer_network import run
+from adq.golden.network import Network
+from adq.golden.platform.emission import emit
+from adq.golden.platform.host import input_memory, run_and_compare
+from adq.golden.platform.planner import plan
+from adq.golden.platform.timeline import engine_cycles
+from adq.rtl.platform.descriptors import Layer
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.verif.cocotb.engine.model import build_engine, environment_of
+from adq.verif.simulation.simulator import SimulationError
+
+__all__ = ["LayerRun", "run_on_engine"]
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """A layer that ran on the engine, in one pass."""
+
+    node: str
+    layer: Layer
+    results: int
+    """Results that were compared."""
+    cycles: int
+    """Cycles from taking its descriptor until the next one could be taken."""
+    timeline: int
+    """The same, by :func:`adq.golden.platform.timeline.engine_cycles`."""
+    planned: int
+    """The same, by the formulas of the planner."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it took the cycles of its timeline.
+
+        Reads of a skip connection wait while the walker takes their bank, which is not in there.
+        """
+        return self.cycles == self.timeline or bool(self.layer.skip and self.cycles > self.timeline)
+
+
+def run_on_engine(
+    network: Network,
+    inputs: np.ndarray,
+    platform: PlatformParameters,
+    directory: Path,
+    cache: Path,
+    *,
+    batch: int = 32,
+) -> Iterator[LayerRun]:
+    """Run a network's program on the engine, and yield its layers in the order of the run.
+
+    Every integer that the interpreter computes is compared with the integer network, and every
+    result that the engine writes with the interpreter. The engine has one tile.
+
+    Parameters
+    ----------
+    inputs
+        Images (N, C, H, W) or (N, F).
+    directory
+        Folder for the program and the log.
+    cache
+        Folder of compiled models.
+    batch
+        Most images at a time.
+
+    Raises
+    ------
+    SimulationError
+        An integer differs, or the simulation broke off.
+
+    """
+    made = plan(network, platform, batch=min(batch, len(inputs)))
+    program = emit(made, len(inputs))
+    _, compared = run_and_compare(network, program, inputs, run(network, inputs))
+    differing = [name for name, each in compared.items() if each.differing]
+    if differing:
+        raise SimulationError(f"the interpreter differs in {', '.join(differing)}")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "network.program").write_bytes(program.to_bytes())
+    (directory / "inputs").write_bytes(input_memory(program, inputs))
+    _, failures = build_engine(platform, cache).run(
+        "adq.verif.cocotb.engine.test_program",
+        directory=directory,
+        environment=environment_of(platform) | {"ADQ_PROGRAM": str(directory.resolve())},
+        seed=1,
+        timeout=3600,
+    )
+    if failures:
+        raise SimulationError(f"the engine differs; see {directory / 'sim.log'}")
+    found = json.loads((directory / "engine.json").read_text(encoding="utf-8"))
+    steps = dict(zip(program.notes["layers"], made.steps, strict=True))
+    for each in found["layers"]:
+        layer = program.descriptor(each["index"])
+        assert isinstance(layer, Layer)
+        step = steps[str(each["index"])]
+        yield LayerRun(
+            node=step.step.node,
+            layer=layer,
+            results=layer.windows * layer.outputs,
+            cycles=each["cycles"],
+            timeline=engine_cycles(layer, platform),
+            planned=step.cycles.compute + step.cycles.fill,
+        )
