@@ -73,6 +73,9 @@ class AccumulatorMemory(Component):
         Read of a finished half.
     release : In
         Free the half that is read. A read in the same cycle is still of that half.
+    held : In
+        The results of the last read are still needed behind this cycle: their half is not free,
+        even if it was released, since its next job reads its own sums.
     results : array of signed numbers, Out
         Outputs of the last read.
     """
@@ -85,6 +88,7 @@ class AccumulatorMemory(Component):
     finished: Signal
     read: Aggregate
     release: Signal
+    held: Signal
     results: Words
 
     def __init__(self, parameters: PlatformParameters):
@@ -100,6 +104,7 @@ class AccumulatorMemory(Component):
                 "finished": Out(1),
                 "read": In(read_layout(p)),
                 "release": In(1),
+                "held": In(1),
                 "results": Out(data.ArrayLayout(signed(self.widest), p.requantizers)),
             }
         )
@@ -129,6 +134,7 @@ class AccumulatorMemory(Component):
 
         filling = Signal()
         draining = Signal()
+        read_half = Signal()  # half of the last read
         in_use = Signal(2)
         done = Signal(2)
         address = Signal(range(p.accumulator_vectors))
@@ -160,7 +166,7 @@ class AccumulatorMemory(Component):
             draining.eq(draining ^ self.release),
         ]
         m.d.comb += [
-            self.free.eq(~in_use),
+            self.free.eq(~(in_use | Mux(self.held, 1 << read_half, 0))),
             self.finished.eq(done.bit_select(draining, 1)),
         ]
 
@@ -183,7 +189,6 @@ class AccumulatorMemory(Component):
         uses_bits = {low: Signal(name=f"uses_{low}") for low in (0, *SLICES)}
         m.d.comb += [uses.eq(self.accumulator_bits > low) for low, uses in uses_bits.items()]
         read_slice = Signal.like(self.read.slice)
-        read_half = Signal()
         with m.If(self.read.enable):
             m.d.sync += [read_slice.eq(self.read.slice), read_half.eq(draining)]
 

@@ -48,7 +48,7 @@ class Drain(Component):
         Results of the layer are still to be written, or its records to come.
     records : stream, In
         From ``start`` on: parameters of the outputs, in order, or the table.
-    finished, read, release, sums : as of :class:`adq.rtl.platform.accumulator_memory
+    finished, read, release, held, sums : as of :class:`adq.rtl.platform.accumulator_memory
         .AccumulatorMemory`, whose ``results`` the sums are
     reads : stream of addresses, Out
         Reads of the plane memory, for the skip connection.
@@ -67,6 +67,7 @@ class Drain(Component):
     finished: Signal
     read: Aggregate
     release: Signal
+    held: Signal
     sums: Words
     reads: Stream
     read_word: Signal
@@ -88,6 +89,7 @@ class Drain(Component):
                 "finished": In(1),
                 "read": Out(read_layout(p)),
                 "release": Out(1),
+                "held": Out(1),
                 "sums": In(data.ArrayLayout(signed(self.sum_bits), p.requantizers)),
                 "reads": Out(stream.Signature(p.address_bits)),
                 "read_word": In(p.rows),
@@ -155,6 +157,7 @@ class Drain(Component):
             self.read.vector.eq(asked.vector),
             self.read.slice.eq(asked.slice),
             self.release.eq(ends & asked.ends_job),
+            self.held.eq(read_valid & ~read_moves),
         ]
         with m.If(~read_valid | read_moves):
             m.d.sync += read_valid.eq(ends)

@@ -31,7 +31,7 @@ class AccumulatorMemoryBench(Bench):
     """Fills halves with random jobs, reads them in any order, and compares every output."""
 
     quiet: ClassVar = {"ended": 0, "sums": 0, "weight_bits": 1, "accumulator_bits": 1, "read": 0,
-                       "release": 0}  # fmt: skip
+                       "release": 0, "held": 0}  # fmt: skip
 
     def __init__(self, dut, block: str, *, idle: str = "never", stall: str = "never"):
         self.block = block  # before ports are looked up
@@ -126,10 +126,12 @@ class AccumulatorMemoryBench(Bench):
         await self.cycle(read=0, release=0)
 
     async def compare(self, job: Job, vector: int, which: int) -> None:
-        """Compare the outputs of a read. They stand as long as nothing else is read."""
+        """Compare the outputs of a read. They stand while they are held."""
         p = self.parameters
-        while True:
-            await self.cycle(read=self.noise("read") & ~1, release=0)
+        waits = True
+        while waits:
+            waits = self.pause_read(False)
+            await self.cycle(read=self.noise("read") & ~1, release=0, held=int(waits))
             found = self.read("results")
             width = len(self.port("results")) // p.requantizers
             first = which * p.requantizers
@@ -138,5 +140,3 @@ class AccumulatorMemoryBench(Bench):
                 number = wrapped(found >> place * width & (2**width - 1), width)
                 wanted = self.expected(job, vector, output)
                 assert number == wanted, (vector, output, self.weight_bits, self.accumulator_bits)
-            if not self.pause_read(False):
-                return

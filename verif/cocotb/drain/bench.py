@@ -80,6 +80,8 @@ class DrainBench(Bench):
                 read_word=word,
             )
             await FallingEdge(self.dut.clk)
+            if not self.read("held"):
+                sums = self.noise("sums")
             word = self.noise("read_word")
             waits = bool(self.read("reads__valid"))
             if self.read("reads__valid") and self.read("reads__ready"):

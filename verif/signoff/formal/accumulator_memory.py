@@ -84,9 +84,12 @@ class KeepsSums(Elaboratable):
                 total.eq(Mux(ended.first_block, given, total + given)),
             ]
         expects = Signal()
-        m.d.sync += expects.eq(
+        reads = Signal()
+        m.d.comb += reads.eq(
             read.enable & (read.slice == 0) & (draining == half) & (read.vector == vector) & known
         )
+        # Results stand while they are held.
+        m.d.sync += expects.eq(reads | (expects & memory.held & ~read.enable))
         result = memory.results[0]
         below = (Const(1, 17) << bits) - 1
         with m.If(expects):
@@ -111,6 +114,13 @@ class KeepsSums(Elaboratable):
         m.d.comb += content.eq(Mux(half, contents[1], contents[0]))
         with m.If(known):
             m.d.comb += Assert(Mux(pending, inside["total_0"].as_unsigned(), content) == total)
+        with m.If(expects):
+            m.d.comb += [
+                Assert(inside["read_half"] == half),
+                Assert(inside["read_slice"] == 0),
+                Assert(~((filling == half) & job_open)),
+                Assert(~(stored & (stored_half == half))),
+            ]
         ending = stored & stored_end
         waiting = done.bit_select(0, 1) + done.bit_select(1, 1) + ending
         m.d.comb += [
