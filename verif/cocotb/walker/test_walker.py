@@ -60,6 +60,22 @@ async def far_outside(dut):
 
 @shows("platform.walker")
 @cocotb.test()
+@cocotb.parametrize(most=[5, 30])
+async def short_jobs(dut, most):
+    """Run jobs of one plane: bits of banks and halves fall only when later jobs have begun."""
+    bench = WalkerBench(dut, most=most)
+    await bench.start()
+    for weight_bits in (4, 8, 16):
+        layer = random_layer(
+            bench.random, SMALL, source_planes=1, kernel_height=1, kernel_width=1, height=1,
+            width=1, source_pitch=16, outputs=30, weight_bits=weight_bits, images_log=0,
+            pool_height=1, pool_width=1, pool_padding_y=0, pool_padding_x=0,
+        )  # fmt: skip
+        await bench.check(layer, 0)
+
+
+@shows("platform.walker")
+@cocotb.test()
 async def throughput(dut):
     """A plane is fetched in every cycle, across vectors, row blocks, jobs and groups."""
     bench = WalkerBench(dut)
