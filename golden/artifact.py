@@ -161,13 +161,11 @@ def read_stored(directory: str | Path) -> StoredArtifact:
     }
     with _errors_in(directory / TENSORS):
         tensors = _listed_tensors(files[TENSORS], manifest["tensors"])
-        arrays = {name: each for name, each in tensors.items() if isinstance(each, np.ndarray)}
-        nodes = manifests.build_nodes(manifest["network"], arrays)
+        nodes = manifests.build_nodes(manifest["network"], tensors)
     with _errors_in(place):
         network = manifests.build_network(manifest["network"], nodes)
     with _errors_in(directory / TENSORS):
-        stored = {name: each for name, each in tensors.items() if name.startswith(SAMPLES)}
-        samples = Samples.from_tensors(network, {**arrays, **stored})
+        samples = Samples.from_tensors(network, tensors)
         if len(samples) != manifest["samples"]["count"]:
             raise ArtifactError(
                 f"tensor samples/inputs has {len(samples)} images, the manifest says "

@@ -100,7 +100,7 @@ class Operator:
         for (name, default), value in zip(defaults.items(), taken, strict=True):
             kind = type(default) if default is not None else _KINDS.get(name, tuple)
             fits = value is None or isinstance(value, kind)
-            if fits and value is not None and kind is tuple:
+            if kind is tuple and isinstance(value, tuple):
                 fits = all(type(each) is int for each in value)
             if not fits:
                 raise self.error(f"has {name!r} as {type(value).__name__}, which it cannot be")

@@ -64,7 +64,8 @@ def _macros(path: Path, words: list[str]) -> dict[str, LefMacro]:
         elif word == "END" and after == macro:
             if not size:
                 raise PlacementError(f"{path}: macro {macro} has no SIZE")
-            macros[macro] = LefMacro(*size, pins)
+            width, height = size
+            macros[macro] = LefMacro(width, height, pins)
             macro = ""
         elif word == "PIN":
             pin = after

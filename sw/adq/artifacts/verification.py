@@ -93,7 +93,9 @@ class Verification:
             nodes = verify_artifact(self.artifact, execute)
             return Verified(implementation, "samples", len(self.artifact.samples), nodes)
         network, few = self.artifact.network, self.artifact.samples[:QONNX_IMAGES]
-        nodes = compare(network, few, execute(network, few.inputs))  # its graph is for so many
+        nodes = compare(
+            network, few, execute(network, np.asarray(few.inputs))
+        )  # its graph is for so many
         return Verified(implementation, "samples", len(few), nodes)
 
     def random(self, images: int, seed: int) -> Iterator[Verified]:

@@ -46,7 +46,7 @@ def columns_of(mapped: Netlist, nets: Sequence[Net], placed: Switching) -> np.nd
     library = placed.library
     strengths = drive_strengths(library)
 
-    def logic(netlist: Netlist) -> list[tuple]:
+    def logic(netlist: Netlist) -> list[tuple[str, str, list[tuple[str, Net]]]]:
         return [
             (i.name, strengths.get(i.cell, [i.cell])[0], sorted(i.pins.items()))
             for i in without_buffers(netlist, library).instances
