@@ -159,8 +159,8 @@ def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
     return min(kept, key=distance, default=None)
 
 
-def kept_factors(library: str) -> list[GlitchFactors]:
-    """All kept factors of a library's cells."""
+def kept_factors(library: str = "*") -> list[GlitchFactors]:
+    """All kept factors of a library's cells, or of all libraries."""
     return [GlitchFactors.read(path) for path in sorted(FOLDER.glob(f"{library}-*.json"))]
 
 

@@ -108,7 +108,8 @@ def _arithmetics() -> list[str]:
     from adq.energy.glitches import kept_factors
 
     rows = []
-    for each in sorted(kept_factors("nangate45"), key=lambda each: each.rows * each.columns):
+    kept = kept_factors("nangate45")
+    for each in sorted(kept, key=lambda each: (each.rows * each.columns, each.arithmetic)):
         figures = {figure.weight_bits: figure for figure in each.figures}
         cells = each.rows * each.columns
         rows.append(

@@ -9,9 +9,11 @@ __all__ = ["MEASURED_SECTIONS"]
 
 
 def _factors():
-    from adq.energy.glitches import FOLDER, GlitchFactors
+    """Kept factors of all libraries, of tiles with the default arithmetic."""
+    from adq.energy.glitches import kept_factors
+    from adq.rtl.parameters import TileParameters
 
-    kept = [GlitchFactors.read(path) for path in FOLDER.glob("*.json")]
+    kept = [each for each in kept_factors() if each.arithmetic == TileParameters.arithmetic]
     return sorted(kept, key=lambda each: (each.library, each.rows * each.columns))
 
 
