@@ -50,7 +50,7 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
     ]
     jobs = chunks * groups
     finished: list[int] = []
-    released: list[int] = []
+    free: list[int] = []  # cycles from which the halves of jobs are free again
     tail = _Tail(layer, p, start)
     steps = _steps(layer, p, [chunk // layer.window for chunk in chunks], groups)
 
@@ -65,7 +65,7 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
                 port = max(port, freed[-2]) + p.tile.weight_beats
                 first = max(first, port - 1 + p.tile.store_latency)
             if block == 0 and job >= 2:
-                first = max(first, released[job - 2] + 1)
+                first = max(first, free[job - 2])
             last = first + vectors * layer.source_planes - 1
             freed.append(last + p.block_latency)
         latency = p.fetch_latency + p.tile.latency(layer.weight_bits) + p.store_latency
@@ -73,9 +73,9 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
         # Results of a job are read before the job after the next one begins.
         while True:
             step = next(steps)
-            read = tail.read(step, finished[job])
+            taken = tail.read(step, finished[job])
             if step.ends_job:
-                released.append(read)
+                free.append(taken)
                 break
     return tail.end
 
@@ -112,7 +112,7 @@ class _Tail:
         return self.loaded[group]
 
     def read(self, step: _Step, finished: int) -> int:
-        """Take a step, and return the cycle in which its sums are read."""
+        """Take a step, and return the cycle in which its sums leave the accumulator memory."""
         before = self.stages
         now: list[int] = []
         table = self.layer.mode == Mode.TABLE
@@ -141,7 +141,7 @@ class _Tail:
                 self.sent = [self.sent[1], max(now[-1], self.sent[1]) + step.writes]
                 self.end = self.sent[1] + self.platform.write_latency
         self.stages = now
-        return now[0]
+        return now[1]
 
 
 def _steps(layer: Layer, p: PlatformParameters, chunks: list[int], groups: int) -> Iterator[_Step]:

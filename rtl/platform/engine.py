@@ -126,6 +126,7 @@ class Engine(Component):
             drain.finished.eq(accumulators.finished),
             accumulators.read.eq(drain.read),
             accumulators.release.eq(drain.release),
+            accumulators.held.eq(drain.held),
             drain.sums.eq(accumulators.results),
             drain.read_word.eq(memory.read_word),
         ]
