@@ -1,7 +1,10 @@
 """Descriptors and program files: every field out of range has its error."""
 
 import dataclasses
+import functools
 import hashlib
+import json
+import operator
 import struct
 
 import numpy as np
@@ -319,13 +322,31 @@ def resigned(data):
     return data[:-32] + hashlib.sha256(data[:-32]).digest()
 
 
-def with_header(data, old, new):
+def with_text(data, change):
     head, (header, memory) = data[:24], struct.unpack_from("<IQ", data, 12)
-    text = data[24 : 24 + header]
-    assert old in text
-    text = text.replace(old, new, 1)
+    text = change(data[24 : 24 + header])
     head = head[:12] + struct.pack("<IQ", len(text), memory)
     return resigned(head + text + data[24 + header :])
+
+
+def with_header(data, old, new):
+    def change(text):
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return with_text(data, change)
+
+
+def with_value(*place_and_value):
+    """Change a value of the header, given by its keys."""
+    *place, last, value = place_and_value
+
+    def change(text):
+        header = json.loads(text)
+        functools.reduce(operator.getitem, place, header)[last] = value
+        return json.dumps(header).encode()
+
+    return lambda data: with_text(data, change)
 
 
 FILE_DAMAGE = [
@@ -346,6 +367,25 @@ FILE_DAMAGE = [
     (lambda d: with_header(d, b'"descriptors"', b'"more": 1, "descriptors"'), "unexpected"),
     (lambda d: with_header(d, b'"descriptors": ', b'"descriptors": 9999'), "do not fit into its"),
     (lambda d: with_header(d, b'"layers"', b'"levels"'), "required property"),
+    (with_value("notes", "input", "shape", [10**8, 8, 8]), "100000000 is greater than the maximum"),
+    (
+        with_value("notes", "input", "shape", [2, 8, 8]),
+        "the shape of its images is not that of what is",
+    ),
+    (
+        with_value("notes", "input", "layout", "width", 10**6),
+        "do not take the bytes of the input memory",
+    ),
+    (
+        with_value("notes", "outputs", "linear", "memory", 10**6),
+        "'linear' lies outside of the output memory",
+    ),
+    (
+        with_value("notes", "outputs", "linear", "shape", [10**6]),
+        "'linear' lies outside of the output",
+    ),
+    (with_value("output_bytes", 2**31), "in part of the output memory"),
+    (with_value("output_bytes", 2**40), "is greater than the maximum"),
 ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from adq.golden.files.json_reader import JsonObject
+from adq.golden.platform.checks import UNIT
 from adq.golden.platform.cycles import PARAMETER_BYTES, Schedule
 from adq.golden.platform.layout import Layout
 from adq.golden.platform.planner import Plan, PlannedStep, geometry
@@ -20,9 +21,6 @@ from adq.rtl.platform.descriptors import (
     When,
 )
 from adq.rtl.platform.parameters import PlatformParameters
-
-_UNIT = 16
-"""Bytes of an address of the program, the input and the output memory."""
 
 
 def emit(plan: Plan, images: int) -> Program:
@@ -128,8 +126,8 @@ class _Emission:
     def _output(self, size: int) -> int:
         """Reserve output memory; returns its address in units."""
         first = self.output_bytes
-        self.output_bytes += -(-size // _UNIT) * _UNIT
-        return first // _UNIT
+        self.output_bytes += -(-size // UNIT) * UNIT
+        return first // UNIT
 
     def _store(self, name: str, view: View, images: int) -> None:
         layout = view.buffer.layout
@@ -148,7 +146,7 @@ class _Emission:
     def _note_output(self, name: str, memory: int, layout: JsonObject | None, channel: int) -> None:
         shape = list(self.plan.lowered.network.shapes[name])
         self.outputs[name] = {
-            "memory": memory * _UNIT,
+            "memory": memory * UNIT,
             "shape": shape,
             "layout": layout,
             "channel": channel,
@@ -191,7 +189,7 @@ class _Emission:
                 size = self.images * channels * int(np.prod(sides, dtype=int)) * 8
                 self._note_output(step.node, self._output(size), None, 0)
             return {
-                "target": self.outputs[step.node]["memory"] // _UNIT,
+                "target": self.outputs[step.node]["memory"] // UNIT,
                 "target_planes": 1,
                 "target_signed": 0,
                 "target_slots_log": 0,
@@ -233,8 +231,8 @@ class _Emission:
     def _append(self, data: bytes) -> int:
         """Append to what the descriptors point to; returns its address in units."""
         first = self.base + len(self.blob)
-        self.blob += data + bytes(-len(data) % _UNIT)
-        return first // _UNIT
+        self.blob += data + bytes(-len(data) % UNIT)
+        return first // UNIT
 
 
 def _parameters(step: Step) -> bytes:

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 
 from adq.golden.files.json_reader import JsonError, Schema, parse
 from adq.golden.files.reading import read_file
+from adq.golden.im2col import output_size
+from adq.golden.platform.checks import UNIT
+from adq.golden.platform.layout import Layout
 from adq.rtl.parameters import ParameterError
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES, Descriptor, unpack
 from adq.rtl.platform.parameters import PlatformParameters
@@ -24,7 +28,7 @@ MAGIC = b"ADQPROG\n"
 VERSION = 1
 
 MAXIMUM_BYTES = 2**32
-"""Largest program that is read."""
+"""Largest program that is read, and largest input and output memory."""
 
 _HEAD = struct.Struct("<8sIIQ")
 """Magic, version, bytes of the header, bytes of the memory image."""
@@ -136,10 +140,61 @@ class Program:
                 f"{path}: {program.descriptors} descriptors do not fit into its memory image of "
                 f"{len(memory)} bytes: {remedy}"
             )
+        try:
+            _check_tensors(program)
+        except ValueError as error:
+            raise ProgramError(f"{path}: {error}: {remedy}") from None
         return program
 
 
-_COUNT = {"type": "integer", "minimum": 1, "maximum": 2**40}
+def _check_tensors(program: Program) -> None:
+    """Check that the tensors which the notes describe lie in the input and the output memory.
+
+    Raises
+    ------
+    ValueError
+        They do not, or a shape is not that of what is stored.
+
+    """
+    notes = program.notes["input"]
+    layout = Layout(word_bits=program.platform.rows, **notes["layout"])
+    if _bytes(program, layout) != program.input_bytes:
+        raise ValueError("its images do not take the bytes of the input memory")
+    channels, height, width = (*notes["shape"], 1, 1)[:3]
+    if notes["windows"] is not None:
+        axes = (notes["windows"][name] for name in ("kernel", "stride", "padding", "dilation"))
+        channels *= math.prod(notes["windows"]["kernel"])
+        height, width = (
+            output_size(size, *of_axis)
+            for size, *of_axis in zip((height, width), *axes, strict=True)
+        )
+    if (channels, height, width) != (layout.channels, layout.height, layout.width):
+        raise ValueError("the shape of its images is not that of what is stored")
+    stored = 0
+    for name, described in program.notes["outputs"].items():
+        shape = described["shape"]
+        size = 8 * program.images * math.prod(shape)
+        if described["layout"] is not None:
+            layout = Layout(word_bits=program.platform.rows, **described["layout"])
+            size = _bytes(program, layout)
+            sides = [layout.height, layout.width]
+            last = described["channel"] + shape[0]
+            fits = last <= layout.channels and shape[1:] == sides
+            if not fits and shape != [layout.channels * math.prod(sides)]:
+                raise ValueError(f"the shape of {name!r} is not that of what is stored")
+        if described["memory"] + size > program.output_bytes:
+            raise ValueError(f"{name!r} lies outside of the output memory")
+        stored += -(-size // UNIT) * UNIT
+    if program.output_bytes > stored:
+        raise ValueError("nothing is stored in part of the output memory")
+
+
+def _bytes(program: Program, layout: Layout) -> int:
+    """Return the bytes of all images of a tensor."""
+    return program.images * layout.image_words * layout.word_bits // 8
+
+
+_COUNT = {"type": "integer", "minimum": 1, "maximum": MAXIMUM_BYTES}
 
 
 @functools.cache
@@ -160,8 +215,10 @@ def _schema() -> Schema:
 
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 256}
-_SIDES = {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3}
-_PAIR = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+_SIDE = {"type": "integer", "minimum": 0, "maximum": 2**24}
+_SIDES = {"type": "array", "items": _SIDE | {"minimum": 1}, "minItems": 1, "maxItems": 3}
+_PAIR = {"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}
+_WINDOWS = ("dilation", "kernel", "padding", "stride")
 _LAYOUT = {
     "type": "object",
     "required": ["channels", "height", "width", "planes", "signed"],
@@ -189,8 +246,14 @@ _NOTES = {
                         {"type": "null"},
                         {
                             "type": "object",
-                            "required": ["kernel", "stride", "padding", "dilation"],
-                            "additionalProperties": _PAIR,
+                            "required": list(_WINDOWS),
+                            "additionalProperties": False,
+                            "properties": {
+                                name: _PAIR
+                                if name == "padding"
+                                else _PAIR | {"items": _SIDE | {"minimum": 1}}
+                                for name in _WINDOWS
+                            },
                         },
                     ]
                 },

@@ -134,7 +134,7 @@ NAMED_ERRORS = frozenset(
         "adq.training.processes.TrainingError",
         "adq.golden.mapper.MappingError",
         "adq.rtl.platform.descriptors.DescriptorError",
-        "adq.golden.platform.lowering.PlanError",
+        "adq.golden.platform.steps.PlanError",
         "adq.golden.platform.program.ProgramError",
         "adq.golden.samples.ArtifactError",
         "adq.golden.formats.NetworkError",
