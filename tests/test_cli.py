@@ -33,7 +33,9 @@ def test_help_answers_without_the_heavy_packages(command):
 @pytest.mark.parametrize("name", sorted(NAMED_ERRORS))
 def test_named_errors_exist(name):
     module, _, error = name.rpartition(".")
-    assert issubclass(getattr(importlib.import_module(module), error), Exception)
+    found = getattr(importlib.import_module(module), error)
+    assert issubclass(found, Exception)
+    assert found.__module__ == module  # errors are looked up by the module that defines them
 
 
 @pytest.mark.parametrize(
