@@ -117,12 +117,13 @@ def _arithmetics() -> list[str]:
                 f"{each.rows}x{each.columns}",
                 f"`{each.arithmetic}`",
                 "" if each.area_um2 is None else f"{each.area_um2 / cells:.1f}",
+                f"{each.period_ns:g}",
                 "" if each.longest_path_ns is None else f"{each.longest_path_ns:.2f}",
                 *(_with_glitches(figures.get(bits)) for bits in (2, 4, 8, 16)),
             ]
         )
     headings = (
-        *("tile", "arithmetic", "um2 a bit cell", "longest path, ns"),
+        *("tile", "arithmetic", "um2 a bit cell", "sized for, ns", "longest path, ns"),
         *("2x2", "4x4", "8x8", "16x16"),
     )
     return markdown_table(headings, rows)

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from adq.golden.platform.descriptors import Layer
 from amaranth.lib import data
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from adq.rtl.platform.accumulator_memory import read_layout
+from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.drain_settings import drain_layout
 from adq.rtl.platform.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields

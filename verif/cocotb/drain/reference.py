@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from random import Random
 
-from adq.golden.platform.descriptors import Layer, Mode
-
+from adq.rtl.platform.descriptors import Layer, Mode
 from adq.rtl.platform.drain_settings import TABLE_PLANES
 from adq.rtl.platform.parameters import PlatformParameters
 

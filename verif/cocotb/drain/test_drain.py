@@ -1,8 +1,8 @@
 """Tests of the drain against results that are computed one by one."""
 
 import cocotb
-from adq.golden.platform.descriptors import Mode
 
+from adq.rtl.platform.descriptors import Mode
 from adq.verif.cocotb.drain.bench import DrainBench
 from adq.verif.cocotb.drain.reference import random_layer
 from adq.verif.cocotb.drain.sizes import DRAINS
