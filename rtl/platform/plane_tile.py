@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from adq.rtl.interface import weight_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
-from adq.rtl.pim_tile.weight_array import WeightArray
+from adq.rtl.pim_tile.weight_array import WeightArray, require_generable
 from adq.rtl.plane_tag import PlaneTag, follow
 from adq.rtl.port_types import Aggregate, Component, Stream
 from adq.rtl.shift_add.fuser import Fuser
@@ -63,6 +63,7 @@ class PlaneTile(Component):
     ended: PlaneTag
 
     def __init__(self, parameters: TileParameters):
+        require_generable(parameters)
         self.parameters = parameters
         super().__init__(
             {
