@@ -45,7 +45,7 @@ def test_reads_values_and_defaults(tmp_path):
         ),
         (
             "[training]\nepochs = 3\n[model]\nzzz = 2",
-            "zzz is not a key of [model]: valid are name",
+            "zzz is not a key of [model]: valid are name, weights",
         ),
         ("", "training is missing: it is a table of a recipe without a default"),
         ("[training]", "epochs is missing: it is a key of [training] without a default"),
@@ -84,7 +84,7 @@ def test_reads_values_and_defaults(tmp_path):
         (
             '[training]\nepochs = 1\n[data]\nname = "mnist"',
             "[data] name is 'mnist': it must be one of digits, digits32, cifar10, cifar100, "
-            "tiny-imagenet, folder",
+            "tiny-imagenet, folder, module:function",
         ),
         (
             '[training]\nepochs = 1\n[quantization]\nactivation_range = "max"',

@@ -9,7 +9,13 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.energy.coefficients import EnergyError
-from adq.energy.glitches import FOLDER, GlitchFactors, GlitchFigure, glitch_factors, glitch_notes
+from adq.energy.glitches import (
+    GlitchFactors,
+    GlitchFigure,
+    glitch_factors,
+    glitch_notes,
+    kept_factors,
+)
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.event_simulation import EventSimulation
 from adq.verif.gate_level.glitches import glitch_energy
@@ -221,13 +227,25 @@ def test_damaged_factors_are_a_named_error(tmp_path):
 
 
 def test_kept_factors_were_confirmed_net_by_net():
-    kept = [GlitchFactors.read(path) for path in sorted(FOLDER.glob("*.json"))]
-    assert {(each.rows, each.columns) for each in kept} >= {(16, 16), (64, 64)}
-    for factors in kept:
+    confirmed = [each for each in kept_factors() if each.icarus]
+    assert {(each.rows, each.columns, each.arithmetic) for each in confirmed} >= {
+        (16, 16, "ripple_carry"),
+        (16, 16, "three_greedy"),
+        (64, 64, "ripple_carry"),
+    }
+    for factors in confirmed:
         assert [figure.weight_bits for figure in factors.figures] == [2, 4, 8, 16]
         for figure in factors.figures:
             assert figure.confirmed_nets
             assert figure.differing_nets == 0
+
+
+def test_factors_are_those_of_the_arithmetic_and_the_nearest_size():
+    near = glitch_factors("nangate45", TileParameters(rows=256, columns=64))
+    assert (near.rows, near.columns) == (64, 64)
+    other = TileParameters(rows=256, columns=64, arithmetic="three_greedy")
+    near = glitch_factors("nangate45", other)
+    assert (near.rows, near.arithmetic) == (256, "three_greedy")
     nearest = glitch_factors("nangate45", TileParameters(rows=64, columns=128))
     assert (nearest.rows, nearest.columns) == (64, 64)
     assert glitch_factors("nowhere", SMALL) is None
