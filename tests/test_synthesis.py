@@ -322,7 +322,7 @@ def synth(out, *options):
 
 def test_the_command_tells_and_writes_the_figures(small, tmp_path, cache, monkeypatch):
     monkeypatch.setattr("adq.cli.commands.synth.CACHE", cache)
-    sizes = "".join(f"{name} = {value}\n" for name, value in asdict(SMALL).items())
+    sizes = "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(SMALL).items())
     (tmp_path / "small.toml").write_text(f"[tile]\n{sizes}")
     result = synth(tmp_path / "out", "--paths", 3, "--buffer", "--tile", tmp_path / "small.toml")
     assert result.exit_code == 0, result.output
