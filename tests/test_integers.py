@@ -256,12 +256,12 @@ def test_a_layer_that_holds_no_numbers_is_named(images, parameter):
 def test_multipliers_beside_that_of_a_skip_connection(
     real, skip_ratio, multiplier, shift, skip_multiplier, skip_shift
 ):
-    skip = {} if skip_ratio is None else {"skip": "block", "skip_ratio": skip_ratio}
+    skip = None if skip_ratio is None else ("block", skip_ratio)
     target = ActivationFormat(bits=8, signed=False, scale=0.5)
-    found = _requantize(np.array(real), target, **skip)
+    found = _requantize(np.array(real), target, skip)
     assert (found.multiplier.tolist(), found.shift) == (multiplier, shift)
     assert found.format == target
-    assert found.skip == skip.get("skip")
+    assert found.skip == (None if skip is None else "block")
     if skip_multiplier is None:
         assert found.skip_multiplier is None
     else:
