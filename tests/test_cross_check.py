@@ -65,6 +65,7 @@ def test_without_opensta_the_command_says_so(monkeypatch):
     assert "skipped: there is no OpenSTA here (sta): sudo apt-get install opensta" in result.output
 
 
+@pytest.mark.slow
 def test_one_that_reads_no_saif_is_told_pin_by_pin(tile, jobs, fake, tmp_path):
     script = fake("echo")
     found = cross_check(tile, jobs, name="tiny", directory=tmp_path / "run")

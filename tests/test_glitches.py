@@ -157,6 +157,7 @@ def tile(tiny, cache) -> GateLevelTile:
 needs_icarus = pytest.mark.skipif(icarus_version() is None, reason="needs iverilog")
 
 
+@pytest.mark.slow
 @needs_icarus
 def test_icarus_counts_the_same_toggles_of_every_net(tile, tmp_path):
     simulation = EventSimulation(tile.power, period=tile.period, cache=tmp_path)
