@@ -1,7 +1,9 @@
 """Recipes that name the user's own functions, and weights to start from."""
 
 import dataclasses
+import io
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +213,33 @@ def test_weights_of_another_network(tmp_path, message):
 def test_files_that_hold_no_weights(tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    message = "is not there" if content is None else "damaged or holds no weights"
+    message = "is not there" if content is None else "is damaged or no file of weights: give"
     with pytest.raises(ModelError, match=message):
         load_weights(build("digits", (1, 8, 8), 10), tmp_path / name)
+
+
+def test_weights_are_held_against_the_files_size_and_checksums(tmp_path):
+    """A part that was packed, and a byte of a weight that was changed."""
+    place = tmp_path / "w.pt"
+    torch.save(build("digits", (1, 8, 8), 10).state_dict(), place)
+    data = bytearray(place.read_bytes())
+    with zipfile.ZipFile(place) as parts:
+        whole = {part.filename: parts.read(part) for part in parts.infolist()}
+        weight = next(content for name, content in whole.items() if name.endswith("data/0"))
+    data[data.index(weight) + 2] ^= 1
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as parts:
+        for name, content in whole.items():
+            parts.writestr(name, content)
+    for damaged in (bytes(data), packed.getvalue()):
+        place.write_bytes(damaged)
+        with pytest.raises(ModelError, match="is damaged or no file of weights"):
+            load_weights(build("digits", (1, 8, 8), 10), place)
+
+
+def test_weights_in_the_older_form_of_torch_save(tmp_path):
+    given, found = (build("digits", (1, 8, 8), 10) for _ in range(2))
+    torch.save(given.state_dict(), tmp_path / "w.pt", _use_new_zipfile_serialization=False)
+    load_weights(found, tmp_path / "w.pt")
+    pairs = zip(given.state_dict().values(), found.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)

@@ -1,6 +1,5 @@
 """Trained weights in floating point, from which a training starts."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
-from adq.golden.files.reading import FileError, open_file, read_file
+from adq.golden.files.reading import FileError, read_file
 from adq.models.architectures import ModelError
+from adq.torch_files import MAXIMUM_BYTES, read_torch
 
 __all__ = ["load_weights"]
 
-MAXIMUM_BYTES = 2**36
-"""Largest file that is read."""
+_REMEDY = "give a state_dict that torch.save wrote, or safetensors"
 
 _WRAPPED = ("state_dict", "model", "model_state_dict")
 """Keys under which checkpoints of other tools hold a network's state."""
@@ -64,26 +63,12 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        if path.suffix == ".safetensors":
-            return load(read_file(path, MAXIMUM_BYTES))
-        with open_file(path, MAXIMUM_BYTES) as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except FileError as error:
-        raise ModelError(f"{error}: give a file of weights") from None
+        if path.suffix != ".safetensors":
+            return read_torch(path, "file of weights", archives_only=False)
+        return load(read_file(path, MAXIMUM_BYTES))
     except FileNotFoundError:
         raise ModelError(f"{path}: is not there: give a file of weights") from None
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        LookupError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        SafetensorError,
-    ):
-        raise ModelError(
-            f"{path}: is damaged or holds no weights: give a state_dict that torch.save wrote, or "
-            "safetensors"
-        ) from None
+    except SafetensorError:
+        raise ModelError(f"{path}: is damaged or no file of weights: {_REMEDY}") from None
+    except FileError as error:
+        raise ModelError(f"{error}: {_REMEDY}") from None

@@ -1,12 +1,9 @@
 """Checkpoints: what a network in training is, in one file."""
 
 import dataclasses
-import os
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,11 +13,12 @@ from adq.data.provenance import TrainingData
 from adq.fields import ConfigError
 from adq.files import replacing
 from adq.golden.files.json_reader import JsonError, Schema
-from adq.golden.files.reading import FileError, open_file
+from adq.golden.files.reading import FileError
 from adq.models import build
 from adq.own_code import is_own
 from adq.quantization.prepared import prepare
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
+from adq.torch_files import read_torch
 from adq.training.config import Recipe
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the file's layout."""
 
-
-MAXIMUM_BYTES = 2**36
-"""Largest checkpoint that is read."""
 
 _NUMBERS = Schema(
     {
@@ -220,27 +215,11 @@ class Checkpoint:
         """
         again = "train again, or point to another run"
         try:
-            with open_file(path, MAXIMUM_BYTES) as file:
-                _check_parts(file)
-                content = torch.load(file, map_location="cpu", weights_only=True)
+            content = read_torch(path, "checkpoint")
         except FileNotFoundError:
             raise CheckpointError(f"{path}: there is no checkpoint: {again}") from None
         except FileError as error:
             raise CheckpointError(f"{error}: {again}") from None
-        except (
-            OSError,
-            RuntimeError,
-            EOFError,
-            pickle.UnpicklingError,
-            LookupError,
-            ValueError,
-            AttributeError,
-            TypeError,
-            MemoryError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-        ):
-            raise CheckpointError(f"{path}: is damaged or no checkpoint: {again}") from None
         version = content.pop("format", None) if isinstance(content, dict) else None
         if version != FORMAT:
             raise CheckpointError(
@@ -259,21 +238,3 @@ class Checkpoint:
                 f"{path}: was trained by another recipe than this run's config.toml: {again}"
             )
         return checkpoint
-
-
-def _check_parts(file: BinaryIO) -> None:
-    """Hold each part of a checkpoint against the file's size and against its checksum.
-
-    PyTorch writes both and looks at neither: a part that claims to be larger than the file would
-    have its memory asked for.
-    """
-    size = file.seek(0, os.SEEK_END)
-    with zipfile.ZipFile(file) as parts:
-        listed = parts.infolist()
-        packed = any(part.compress_type != zipfile.ZIP_STORED for part in listed)
-        if packed or sum(part.file_size for part in listed) > size:
-            raise zipfile.BadZipFile
-        damaged = parts.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(damaged)
-    file.seek(0)
