@@ -52,7 +52,7 @@ class JobPlan:
     activation_bits: int
     """kx: 1 to 16, the bit planes of a vector."""
     signed: bool
-    """Whether the activations are two's complement."""
+    """True if the activations are two's complement."""
     outputs: slice
     """Outputs of the layer that the job computes, at most C/kw."""
     groups: slice

@@ -73,11 +73,11 @@ class Bounds(NamedTuple):
     """Largest absolute values of a node's integers, over all of its channels."""
 
     products: int
-    """Of any partial sum of products, without bias."""
+    """Largest partial sum of products, without bias."""
     accumulator: int
-    """Of the same with bias."""
+    """Largest accumulator: sum of products and bias."""
     requantized: int
-    """Of the accumulator and of everything up to the shift."""
+    """Largest number up to the shift of the requantization, the accumulator included."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

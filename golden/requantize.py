@@ -87,7 +87,7 @@ class Requantize:
 
     @property
     def has_wide_skip(self) -> bool:
-        """Whether M_skip needs more than 16 bits, as format version 3 and older allowed."""
+        """Return whether M_skip needs more than 16 bits, as format version 3 and older allowed."""
         if self.skip_multiplier is None:
             return False
         limits = np.iinfo(np.int16)

@@ -44,13 +44,13 @@ class LayerUse:
     useful: int
     """Products of a trained weight bit and an activation bit."""
     lost_to_sign: int
-    """Of columns that repeat a weight's sign: kw is more than k."""
+    """Bit products of columns that repeat a weight's sign: kw is more than k."""
     lost_to_rows: int
-    """Of rows of the array that hold no weight."""
+    """Bit products of rows of the array that hold no weight."""
     lost_to_columns: int
-    """Of columns that hold no weight in a row that does."""
+    """Bit products of columns that hold no weight in a row that holds some."""
     lost_to_zeros: int
-    """In cycles of vectors that are zero in all rows of a block."""
+    """Bit products in cycles of vectors that are zero in all rows of a block."""
     lost_to_starts: int
     """In cycles between jobs."""
     lost_to_waits: int

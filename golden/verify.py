@@ -31,7 +31,7 @@ class NodeAgreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether not one integer differs."""
+        """Return whether not one integer differs."""
         return self.differing == 0
 
 

@@ -81,7 +81,7 @@ def test_refusals_and_resets_are_bins():
 
 @pytest.mark.parametrize("network", read_plan().networks, ids=lambda network: network.artifact)
 def test_vectors_of_shipped_networks_reach_what_the_plan_asks(network):
-    """As the mapper makes jobs of them, on a tile of another size than the regression's."""
+    """Jobs as the mapper makes them, on a tile of another size than the regression's."""
     artifact = read_artifact(ROOT / network.artifact)
     layers = artifact.network.matrix_layers
     outputs = integer_network.run(artifact.network, artifact.samples.inputs).outputs

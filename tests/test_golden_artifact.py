@@ -39,7 +39,7 @@ def make_artifact(bits=4, images=3, seed=0):
 
 
 def same(left, right):
-    """Whether two artifacts hold the same fields, arrays with dtype and all."""
+    """Return whether two artifacts hold the same fields, arrays with dtype and all."""
     if isinstance(left, np.ndarray | StoredArray):
         return left.dtype == right.dtype and np.array_equal(left, right)
     if dataclasses.is_dataclass(left):

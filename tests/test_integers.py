@@ -31,7 +31,7 @@ from tests.user_networks import Functional, Pooled, Residual
 pytestmark = pytest.mark.testpoint("numbers.training")
 
 PRECISIONS = [(16, 16, 16, 16), (16, 2, 2, 16), (16, 5, 3, 16), (8, 8, 8, 8), (2, 2, 2, 2)]
-"""Of the digits network; other networks repeat the middle ones."""
+"""Precisions of the digits network; other networks repeat the middle ones."""
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +207,7 @@ def test_a_channel_without_gamma_is_its_beta(images):
 
 @pytest.mark.parametrize("name", ["residual", "functional"])
 def test_a_network_in_which_every_gamma_is_zero(images, name):
-    """As residual branches often start."""
+    """A branch whose last batch norm begins at 0, as residual branches often do."""
     prepared = network(name, images, (16, 4, 6, 16))
     with torch.no_grad():
         for module in prepared.model.modules():

@@ -127,7 +127,7 @@ def test_a_checkpoint_rebuilds_the_network(trained):
 
 
 def same(one, other) -> bool:
-    """Whether two nests of plain values and tensors are equal to the last bit."""
+    """Return whether two nests of plain values and tensors are equal to the last bit."""
     if isinstance(one, torch.Tensor):
         return one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, dict):

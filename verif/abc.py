@@ -24,7 +24,7 @@ DECIDE = "lcorr\nssweep\nscorr\nwrite_aiger small.aig\npdr\n"
 
 
 class Answer(StrEnum):
-    """Whether a property of a circuit can fail."""
+    """True if a property of a circuit can fail."""
 
     NEVER = "never"
     FAILS = "fails"

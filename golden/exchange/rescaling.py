@@ -26,11 +26,11 @@ class Rounding:
 
     node: str
     exact: bool
-    """Whether its multipliers and offsets are those of the file, not rounded."""
+    """True if its multipliers and offsets are those of the file, not rounded."""
     error: float
     """Largest error before rounding that follows from them, in steps of its output."""
     halves_up: bool
-    """Whether halves, which the file rounds to even, can occur and are rounded up."""
+    """True if halves, which the file rounds to even, can occur and are rounded up."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

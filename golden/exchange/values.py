@@ -71,7 +71,7 @@ class Quantizer:
     hi: int
     rounding: str = "nearest"
     zero_first: bool = False
-    """Whether the zero is added before it rounds, as QONNX does."""
+    """True if the zero is added before it rounds, as QONNX does."""
 
     def form(self, least: float = -np.inf, most: float = np.inf) -> IntegerForm:
         """Return integers q - zero of real numbers that are clipped to ``least`` and ``most``."""
@@ -195,17 +195,17 @@ class Pending:
 
     @property
     def is_layer(self) -> bool:
-        """Whether its node is a convolution or a linear layer."""
+        """Return whether its node is a convolution or a linear layer."""
         return self.zeros is not None
 
     @property
     def is_open(self) -> bool:
-        """Whether factors and offsets can still be taken in."""
+        """Return whether factors and offsets can still be taken in."""
         return (self.least, self.most) == (-np.inf, np.inf) and not self.moves
 
     @property
     def is_bare(self) -> bool:
-        """Whether nothing but a bias followed the accumulators."""
+        """Return whether nothing but a bias followed the accumulators."""
         plain = self.is_open and self.skip is None and not self.offset.any()
         return plain and np.array_equal(self.unit, self.factor)
 

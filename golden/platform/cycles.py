@@ -31,7 +31,7 @@ class Schedule:
     """How a step is spread over a platform, for a number of images."""
 
     stacked: bool
-    """Whether tiles on top of each other share the row blocks of an output."""
+    """True if tiles on top of each other share the row blocks of an output."""
     split: int
     """Parts of the platform that compute different outputs of the same pixels."""
     parts: int

@@ -26,7 +26,7 @@ class Layout:
     planes: int
     """Bit planes: the bits of an activation."""
     signed: bool
-    """Whether the top plane is negative."""
+    """True if the top plane is negative."""
 
     @property
     def pitch(self) -> int:

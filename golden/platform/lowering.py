@@ -200,7 +200,7 @@ class _Lowering:
                 )
 
     def _follows(self, pool: MaxPool2d) -> bool:
-        """Whether a pooling is computed behind the step that it reads."""
+        """Return whether a pooling is computed behind the step that it reads."""
         if pool.input == INPUT or pool.input in self.network.outputs:
             return False
         before = self.network[pool.input]

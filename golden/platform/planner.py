@@ -222,7 +222,7 @@ class _Life:
         return max(self.users, default=0)
 
     def overlaps(self, other: "_Life") -> bool:
-        """Whether both are in use at the same time."""
+        """Return whether both are in use at the same time."""
         return other.written <= self.read and self.written <= other.read
 
 

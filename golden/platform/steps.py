@@ -39,7 +39,7 @@ class View:
     """First channel."""
     channels: int
     flat: bool = False
-    """Whether the network takes it as a vector, in the order (channel, row, column)."""
+    """True if the network takes it as a vector, in the order (channel, row, column)."""
 
     @property
     def height(self) -> int:

@@ -81,7 +81,7 @@ def engine_cycles(layer: Layer, platform: PlatformParameters) -> int:
 
 
 class _Tail:
-    """What follows the accumulator memory."""
+    """Stages behind the accumulator memory."""
 
     def __init__(self, layer: Layer, platform: PlatformParameters, start: int):
         self.layer = layer

@@ -188,21 +188,21 @@ class Layer(Descriptor):
     source_planes: int = number(0, 9, 5, 1, 16)
     """kx: planes of the source."""
     source_signed: int = number(0, 14, 1, 0)
-    """Whether the top plane of the source is negative."""
+    """True if the top plane of the source is negative."""
     mode: int = number(0, 15, 2, 0, 2)
     """0: requantize; 1: raw accumulators into the output memory; 2: a table."""
     target_planes: int = number(0, 17, 5, 1, 16)
     """Planes of the target."""
     target_signed: int = number(0, 22, 1, 0)
-    """Whether the top plane of the target is negative."""
+    """True if the top plane of the target is negative."""
     stacked: int = number(0, 23, 1, 0)
-    """Whether tiles on top of each other share the row blocks of an output."""
+    """True if tiles on top of each other share the row blocks of an output."""
     skip: int = number(0, 24, 1, 0)
-    """Whether a skip connection is added."""
+    """True if a skip connection is added."""
     skip_planes: int = number(0, 25, 5, 1, 16)
     """Planes of the skip connection."""
     skip_signed: int = number(0, 30, 1, 0)
-    """Whether the top plane of the skip connection is negative."""
+    """True if the top plane of the skip connection is negative."""
     shift: int = number(1, 0, 6, 0, 62)
     """S."""
     skip_shift: int = number(1, 6, 6, 0, 62)

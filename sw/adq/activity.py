@@ -46,8 +46,8 @@ class MeasuredActivity:
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, no net is missing, and each layer's predicted energy is
-        within the tolerance of the counted one.
+        """Return whether no integer differs, no net is missing, and each layer's predicted energy
+        is within the tolerance of the counted one.
         """
         return self.run.integers_agree and self.annotated == 1 and self.energies.agrees
 

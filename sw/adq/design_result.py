@@ -205,9 +205,9 @@ class Objective:
     unit: str
     title: str
     largest: bool = False
-    """Whether more is better."""
+    """True if more is better."""
     from_synthesis: bool = False
-    """Whether it takes a synthesis of the tile."""
+    """True if it takes a synthesis of the tile."""
 
     def better(self, one: float, other: float) -> bool:
         """Return whether one value is strictly better than another."""

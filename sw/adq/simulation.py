@@ -38,8 +38,8 @@ class SimulatedNetwork:
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, each layer takes the planned cycles, and its predicted energy
-        is within the tolerance.
+        """Return whether no integer differs, each layer takes the planned cycles, and its predicted
+        energy is within the tolerance.
         """
         return self.run.agrees and self.energies.agrees
 

@@ -32,13 +32,13 @@ class LayerRun:
     cycles: int
     """Cycles from taking its descriptor until the next one could be taken."""
     timeline: int
-    """The same, by :func:`adq.golden.platform.timeline.engine_cycles`."""
+    """Cycles by :func:`adq.golden.platform.timeline.engine_cycles`."""
     planned: int
-    """The same, by the formulas of the planner."""
+    """Cycles by the formulas of the planner."""
 
     @property
     def agrees(self) -> bool:
-        """Whether it took the cycles of its timeline.
+        """Return whether it took the cycles of its timeline.
 
         Reads of a skip connection wait while the walker takes their bank, which is not in there.
         """

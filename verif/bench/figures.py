@@ -22,7 +22,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is within its target; None where it was not measured or has none."""
+        """Return whether it is within its target; None where it was not measured or has none."""
         if self.value is None or (self.at_least is None and self.at_most is None):
             return None
         above = self.at_least is None or self.value >= self.at_least

@@ -99,7 +99,7 @@ class SimulationSpeed:
 
     @property
     def cpu_ratio(self) -> float:
-        """The same by processor time."""
+        """Return the median ratio of processor times."""
         return statistics.median(a / b for a, b in zip(self.cpu_cocotb, self.cpu_bare, strict=True))
 
 

@@ -17,7 +17,7 @@ from adq.verif.synthesis.synthesis import size_and_speed
 __all__ = ["GROUPS", "RtlBench"]
 
 GROUPS = ("build", "efficiency", "loads", "idle", "simulation", "synthesis")
-"""What can be measured alone. Models that ``build`` has made serve those after it."""
+"""Names of what can be measured alone. Models that ``build`` has made serve those after it."""
 
 TARGET_EFFICIENCY = 0.95
 TARGET_SPEED_RATIO = 0.8

@@ -26,7 +26,7 @@ from adq.verif.synthesis.timing import Timing, TimingGraph
 __all__ = ["FEMTOSECONDS", "EventCounts", "EventSimulation", "arc_delays", "source_delays"]
 
 FEMTOSECONDS = 1_000_000
-"""Of a nanosecond: times are integers, so that two simulators agree on them."""
+"""Femtoseconds in a nanosecond: times are integers, so that two simulators agree on them."""
 
 SPREAD = 997
 """Delays get up to this many fs more, each another number, so that no two inputs of a cell change

@@ -112,18 +112,18 @@ class Cell:
     sequential: str
     """``ff``, ``latch``, ``clock_gate`` or empty."""
     state: tuple[str, ...]
-    """Of a flip-flop: the names that its outputs' functions have for what it stores, and for the
+    """Names that the outputs' functions of a flip-flop have for what it stores, and for the
     complement."""
     next_state: str
-    """Of a flip-flop: what it takes at its clock."""
+    """Function that a flip-flop takes at its clock."""
     clocked_on: str
-    """Of a flip-flop: when it does, or, of a latch, is transparent."""
+    """Function on whose rise a flip-flop does so; a latch is transparent while it is high."""
     clear: str
-    """Of a flip-flop: when it becomes 0, whatever its clock does; empty for never."""
+    """Function that clears a flip-flop, whatever its clock does; empty for none."""
     preset: str
-    """Of a flip-flop: when it becomes 1, whatever its clock does; empty for never."""
+    """Function that presets a flip-flop, whatever its clock does; empty for none."""
     usable: bool
-    """Whether synthesis may take it: not told otherwise, and nothing between power domains."""
+    """True if synthesis may take it: not told otherwise, and nothing between power domains."""
 
     @functools.cached_property
     def tied(self) -> dict[str, bool] | None:

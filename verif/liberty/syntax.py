@@ -51,8 +51,8 @@ class Group:
     offset: int = 0
     """Place of its name in the file's text."""
     attributes: dict[str, list[str]] = field(default_factory=dict)
-    """Of a simple attribute its last value alone; of a complex one its arguments, those of all of
-    its name one after the other."""
+    """Values by name: the last value of a simple attribute; the arguments of all complex attributes
+    of the name, one after the other."""
     offsets: dict[str, int] = field(default_factory=dict, repr=False)
     """Place of the last attribute of each name in the file's text."""
     groups: list["Group"] = field(default_factory=list)

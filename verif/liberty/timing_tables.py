@@ -28,7 +28,7 @@ LEADS: dict[str, dict[int, tuple[int, ...]]] = {
 """Edges of an output that follow on each edge of an input, by the sense of the arc."""
 
 ANY_LEADS: dict[int, tuple[int, ...]] = {RISE: (RISE, FALL), FALL: (RISE, FALL)}
-"""The same of an arc of any other sense."""
+"""Edges of an output that follow, for an arc of any other sense."""
 
 
 class TimingError(ValueError):
@@ -50,7 +50,7 @@ class CellTiming:
     setups: list[tuple[int, int, int]]
     """Input, its edge, number of the table of its setup time."""
     holds: list[tuple[int, int, int]]
-    """The same of its hold time."""
+    """Input, its edge, number of the table of its hold time."""
 
 
 class TimingTables:

@@ -70,7 +70,7 @@ class Pool:
     workers: int
     """How many tasks are done at a time."""
     elsewhere = False
-    """Whether tasks with ``away`` are done without their ``call``."""
+    """True if tasks with ``away`` are done without their ``call``."""
 
     def begin(self, task: Task) -> Future[Any]:
         """Begin a task. :meth:`finish` makes its result of the future, once that is done."""

@@ -187,7 +187,7 @@ class _Builder:
         return last
 
     def _may_stay(self, pins: list[_Pin], most: float | None) -> bool:
-        """Whether what drives a net can drive pins: the port a buffer, a gate ``most`` fF."""
+        """Return whether a net's driver can drive pins: the port a buffer, a gate ``most`` fF."""
         if len(pins) == 1 and pins[0].instance.block == CLOCK_TREE:
             return True
         return most is not None and (len(pins) == 1 or self._capacitance(pins) <= most)

@@ -212,8 +212,8 @@ def place(
 
 
 def _better_holds(one: PlacedDesign, other: PlacedDesign) -> bool:
-    """Whether a design has less negative hold slack than another, and meets the period if that
-    does.
+    """Return whether a design has less negative hold slack than another, and meets the period if
+    that does.
     """
 
     def missing(design: PlacedDesign) -> float:

@@ -43,9 +43,9 @@ class CountedDesign:
 
     verilog: str
     classes: tuple[NetClass, ...]
-    """Those whose toggles are counted."""
+    """Classes whose toggles are counted."""
     register_classes: tuple[NetClass, ...]
-    """Those whose clocked bits are counted."""
+    """Classes whose clocked bits are counted."""
     bits: dict[str, int]
     """Net bits counted, a block."""
     registers: dict[str, int]

@@ -66,7 +66,7 @@ class Group:
     promise: str
     axes: tuple[tuple[str, ...], ...]
     pattern: str
-    """Of a bin's name, an axis a pair of braces."""
+    """Pattern of a bin's name, with a pair of braces for each axis."""
 
     def bins(self) -> list[str]:
         """Return the names of all bins of the group."""

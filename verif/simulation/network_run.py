@@ -139,12 +139,12 @@ class NetworkRun:
 
     @property
     def integers_agree(self) -> bool:
-        """Whether the simulation finished and no integer differs."""
+        """Return whether the simulation finished and no integer differs."""
         return not (self.failure or self.mismatches or self.classes_that_differ)
 
     @property
     def agrees(self) -> bool:
-        """Whether no integer differs, and each layer takes the planned cycles."""
+        """Return whether no integer differs, and each layer takes the planned cycles."""
         return self.integers_agree and all(
             layer.cycles == layer.work.cycles for layer in self.layers
         )

@@ -32,7 +32,7 @@ class TestResult:
 
     @property
     def passed(self) -> bool:
-        """Whether it passed."""
+        """Return whether it passed."""
         return not self.message
 
 

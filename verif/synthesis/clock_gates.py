@@ -23,7 +23,7 @@ class ClockGating:
     gated: int
     ungated: int
     words: dict[str, tuple[frozenset[Net], int]]
-    """Of each register: the gated clocks that reach it, and its flip-flops without one."""
+    """Gated clocks that reach each register, and its flip-flops without one."""
 
 
 def _word_of(netlist: Netlist, net: Net) -> str:

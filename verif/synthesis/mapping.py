@@ -79,7 +79,7 @@ module map_adder (A, B, C, X, Y);
   endgenerate
 endmodule
 """
-"""What ``extract_fa`` finds, full adders and with a third input of 0 half adders."""
+"""Cells for what ``extract_fa`` finds: full adders, and half adders, whose third input is 0."""
 
 
 OPEN_FILES = 64

@@ -18,7 +18,7 @@ __all__ = ["IMPLEMENTATIONS", "Verification", "Verified", "missing_package", "ve
 Run = Callable[[Network, np.ndarray], integer_network.Trace]
 
 IMPLEMENTATIONS = {"numpy": (), "onnx": ("onnx", "onnxruntime"), "qonnx": ("onnx", "qonnx")}
-"""What can compute a network, and the packages that it needs beyond this one's own."""
+"""Implementations that compute a network, and the packages that it needs beyond this one's own."""
 
 QONNX_IMAGES = 4
 """Images for the executor of QONNX, which starts a session a node and image."""
@@ -33,13 +33,13 @@ class Verified:
 
     implementation: str
     against: str
-    """What gave the other integers: ``samples`` of the artifact, or ``numpy``."""
+    """Source of the other integers: ``samples`` of the artifact, or ``numpy``."""
     images: int
     nodes: list[NodeAgreement]
 
     @property
     def agrees(self) -> bool:
-        """Whether not one integer differs."""
+        """Return whether not one integer differs."""
         return all(node.agrees for node in self.nodes)
 
     def to_json(self) -> JsonObject:

@@ -49,7 +49,7 @@ class Load:
     workload: str
     command: str
     cpu_seconds: float
-    """Of the process and its children, on all cores."""
+    """Processor time of the process and its children, on all cores."""
     gibibytes: float
     """Largest resident memory."""
 

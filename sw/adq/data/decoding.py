@@ -33,7 +33,7 @@ import PIL
 from PIL import Image, ImageOps
 
 VERSION = 2
-"""Of these rules: decoded images that were kept by others are decoded anew."""
+"""Version of these rules: images that other versions decoded and kept are decoded anew."""
 
 _PLAIN = ("1", "L", "RGB", "P", "CMYK", "YCbCr", "HSV")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")

@@ -32,9 +32,9 @@ class HubDataSet:
     """(C, H, W) of every image."""
     classes: int
     test: str
-    """What the names of the test images' files begin with."""
+    """Beginning of the names of the test images' files."""
     train: str = "train"
-    """What the names of the training images' files begin with."""
+    """Beginning of the names of the training images' files."""
 
     @property
     def remedy(self) -> str:

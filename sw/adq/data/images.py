@@ -51,7 +51,7 @@ class Images:
     crop: int
     """Pixels by which a crop moves an image at most, in each direction; 0 for no crop."""
     flip: bool
-    """Whether every other image, by chance, is mirrored left to right."""
+    """True if every other image, by chance, is mirrored left to right."""
 
     @classmethod
     def from_splits(

@@ -24,7 +24,7 @@ class TrainingData:
     train_digest: str
     """SHA-256 over the training images' shape, pixels and labels, in their order."""
     test_digest: str
-    """The same of the test images."""
+    """SHA-256 over the test images, likewise."""
     mean: tuple[float, ...]
     """Mean of each channel of the training images, subtracted from every image. 0 where the
     network reads levels."""

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 FORMAT = 3
-"""Of characterizations and coefficients."""
+"""Version of the files of characterizations and coefficients."""
 
 FOLDER = "coefficients"
 
@@ -81,13 +81,13 @@ class Coefficients:
     period_ns: float
     leakage_nw: float
     area_um2: float
-    """Of cells, without the partial sum buffer."""
+    """Area of the cells, without the partial sum buffer."""
     counted: CountedModel
     """Energy of what a simulation of the RTL counts."""
     windows: Mapping[str, Mapping[int, Mapping[str, Mapping[str, float]]]]
     """Energy of what jobs' features predict, where there is no simulation."""
     revisions: Mapping[str, str]
-    """Of each block's RTL; see :func:`adq.verif.simulation.rtl_revision.tile_revisions`."""
+    """Hash of each block's RTL; see :func:`adq.verif.simulation.rtl_revision.tile_revisions`."""
     provenance: Mapping[str, Any]
     """Liberty file, netlist, command and date behind the figures, and their error."""
     scaled_from: str = ""
@@ -97,9 +97,9 @@ class Coefficients:
     this size or, for an estimate, where a size as far from the others was left out; None where none
     was."""
     predictor_bound: float | None = None
-    """The same of the energy that features predict."""
+    """Largest error of the energy that features predict, likewise."""
     leakage_bound: float | None = None
-    """The same of an estimate's leakage."""
+    """Largest error of an estimate's leakage, likewise."""
     difference: float = 0.0
     """Largest share by which the two differed on those layers; where none was measured as far from
     the characterized sizes, the largest of all."""

@@ -95,7 +95,7 @@ class GlitchFactors:
     figures: tuple[GlitchFigure, ...]
     arithmetic: str = TileParameters.arithmetic
     area_um2: float | None = None
-    """Of the mapped netlist's cells."""
+    """Area of the mapped netlist's cells."""
     longest_path_ns: float | None = None
     """By static timing; ``period_ns`` is what cells were sized for."""
     icarus: str | None = None

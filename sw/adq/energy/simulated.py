@@ -65,7 +65,7 @@ class LayerEnergies:
 
     @property
     def agrees(self) -> bool:
-        """Whether the two differ by no more than the tolerance."""
+        """Return whether the two differ by no more than the tolerance."""
         return abs(self.difference) <= self.tolerance
 
 
@@ -86,7 +86,7 @@ class NetworkEnergies:
 
     @property
     def name(self) -> str:
-        """What the figures are."""
+        """Return how the figures were found, in words."""
         scaled = self.model.scaled_from
         estimate = f", an estimate from tiles of {scaled}" if scaled else ""
         return f"counted switching, {self.model.library} at gate level{estimate}"
@@ -100,12 +100,12 @@ class NetworkEnergies:
 
     @property
     def agrees(self) -> bool:
-        """Whether every layer's prediction agrees with what was counted."""
+        """Return whether every layer's prediction agrees with what was counted."""
         return all(layer.agrees for layer in self.layers)
 
     @property
     def problems(self) -> list[str]:
-        """What does not agree, a line a layer."""
+        """Return a line for each layer that does not agree."""
         return [
             f"{layer.run.name}: the operands predict {layer.predicted_total / 1000:,.0f} pJ, the "
             f"RTL's switching takes {layer.counted.total / 1000:,.0f} pJ "

@@ -131,7 +131,7 @@ class PlacedFigures:
     period_ns: float
     seed: int
     activity: bool
-    """Whether nets were weighted by their activity in ``placed``."""
+    """True if nets were weighted by their activity in ``placed``."""
     utilization: float
     rows: int
     columns: int
@@ -140,7 +140,7 @@ class PlacedFigures:
     figures: tuple[PlacedStep, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers."""
+        """Return the figures as JSON values."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod

@@ -38,7 +38,7 @@ class Finding:
     mend: str = ""
     """Command that mends it, where it does not work."""
     optional: bool = False
-    """Whether simulation works without it."""
+    """True if simulation works without it."""
 
 
 class _FaultError(Exception):

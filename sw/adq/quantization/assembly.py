@@ -74,7 +74,7 @@ class _Assembly:
         self.depth: dict[Step, int] = {}
         """Layers on the longest way to a step, itself included."""
         self.position: dict[Step, int] = {}
-        """Of the last operation that belongs to a step: by then all that it reads is there."""
+        """Place of a step's last operation: by then all that the step reads is there."""
         for position, operation in enumerate(operations):
             step = self._step(operation)
             if step not in self.depth:

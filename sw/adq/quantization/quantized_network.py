@@ -33,7 +33,7 @@ class Outputs:
     steps: tuple[str, ...]
     """Steps that give the tensors, in order."""
     shapes: tuple[tuple[int, ...], ...]
-    """Of the tensors as the network returns them, without N."""
+    """Shapes of the tensors as the network returns them, without N."""
     structure: pytree.TreeSpec
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Outputs":

@@ -45,7 +45,7 @@ class Activation(NamedTuple):
     """A tensor between layers: real values are ``integers * scale``."""
 
     integers: torch.Tensor
-    """As floats, in any shape."""
+    """Integers, held as floats, in any shape."""
     scale: torch.Tensor
     """Real value of an integer 1: (); a network's logits have it as (O,) or (O, 1, 1)."""
     dtype: torch.dtype | None = None
@@ -156,7 +156,7 @@ class WeightQuantizer:
         self.bits = bits
         self.per_channel = per_channel
         self.real = False
-        """Whether weights stay real numbers, to hold a network against its own ``forward``."""
+        """True if weights stay real numbers, to hold a network against its own ``forward``."""
 
     @property
     def largest(self) -> int:
@@ -238,7 +238,7 @@ class ActivationQuantizer(nn.Module):
         self.rectifies = rectifies
         self.limit = limit
         self.real = False
-        """Whether activations stay real numbers, to hold a network against its own ``forward``."""
+        """True if activations stay real numbers, to hold a network against its own ``forward``."""
         self.range = nn.Parameter(torch.ones(()), requires_grad=learned)
         """Real value of the largest integer."""
         self._batches = 0
@@ -271,12 +271,12 @@ class ActivationQuantizer(nn.Module):
 
     @property
     def range_is_known(self) -> bool:
-        """Whether a training batch has shown the range at this precision."""
+        """Return whether a training batch has shown the range at this precision."""
         return self._batches > 0
 
     @property
     def range_has_vanished(self) -> bool:
-        """Whether a learned range has fallen to nothing: then the tensor holds nothing either."""
+        """Return whether a learned range has fallen to nothing, and the tensor with it."""
         return self.learned and self.range_is_known and self.range.item() <= _SMALLEST_RANGE
 
     @property

@@ -42,7 +42,7 @@ class Reading:
         self.own_quantizer: ActivationQuantizer | None = None
         """Where the tensor has several readers."""
         self.narrower = False
-        """Whether the reader needs fewer bits than the tensor has."""
+        """True if the reader needs fewer bits than the tensor has."""
 
     @property
     def quantizer(self) -> ActivationQuantizer:
@@ -70,7 +70,7 @@ class Step:
     """Precision k of its operands; None where it follows its own readers."""
 
     keeps_channels = True
-    """Whether its output's channels are those of its inputs, in order."""
+    """True if its output's channels are those of its inputs, in order."""
 
     def __init__(self, name: str, inputs: tuple[str, ...]):
         self.name = name
@@ -115,7 +115,7 @@ class Flattening(Passive):
 
 
 class Reshaping(Passive):
-    """The same elements in the same order, in another shape."""
+    """Gives the same elements in the same order, in another shape."""
 
     keeps_channels = False
 
@@ -202,7 +202,7 @@ class Stage(Step):
         self.elements = 0
 
     joins = True
-    """Whether it can add a skip connection to what it computes."""
+    """True if it can add a skip connection to what it computes."""
 
     def rectify(self, limit: float | None) -> None:
         """Apply a ReLU, clipped at a limit if there is one, to the output."""
@@ -234,7 +234,7 @@ class Stage(Step):
 
     @property
     def operands(self) -> list[Reading]:
-        """What it computes with: its readings but the skip connection."""
+        """Return its readings, but for the skip connection."""
         return [reading for reading in self.readings if reading is not self.skip]
 
     def combine(self, operands: list[Activation], unit: torch.Tensor | None) -> Accumulated:
@@ -253,7 +253,7 @@ class InputStage(Stage):
     def __init__(self, name: str, shape: tuple[int, ...]):
         super().__init__(name, ())
         self.shape = shape
-        """Of an image: (C, H, W), or (F,)."""
+        """Shape of an image: (C, H, W), or (F,)."""
 
     def gives(self, wanted: int) -> int:
         return self.quantizer.at_most(wanted)

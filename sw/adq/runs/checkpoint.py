@@ -95,7 +95,8 @@ class Checkpoint:
     seconds: float
     """Time that training took so far."""
     progress: dict[str, Any] | None
-    """What else decides the future of the training; None once there is none."""
+    """Optimizer, density counts, random numbers and place in the epoch; None once training has
+    ended."""
     data: dict[str, Any] | None = None
     """The images that it was trained on, as ``TrainingData.to_json`` gives them; None in a
     checkpoint that was written before they were kept."""

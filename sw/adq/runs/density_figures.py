@@ -108,7 +108,7 @@ class Layers:
     names: tuple[str, ...]
     epochs: tuple[int, ...]
     iterations: tuple[int, ...]
-    """Of each epoch."""
+    """Iteration of each epoch."""
     history: Sequence[Mapping[str, Any]]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the integers of a trained network do on its whole test set, beside the network itself."""
+"""Evaluation of a trained network on its whole test set, beside its integers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,18 +44,18 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Of the network as trained."""
+        """Return the accuracy of the network as trained."""
         return float((self.trained_classes == self.labels).mean())
 
     def to_json(self) -> JsonObject:
-        """The figures."""
+        """Return the figures as JSON values."""
         figures = {"test_images": len(self), "accuracy": self.accuracy}
         return figures | {"data": self.data.to_json(), "other_data": list(self.other_data)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntegerEvaluation(Evaluation):
-    """The same beside the network in integers."""
+    """Evaluation of a network, and of its integers on the same images."""
 
     network: Network
     inputs: np.ndarray
@@ -65,7 +65,7 @@ class IntegerEvaluation(Evaluation):
 
     @property
     def integer_accuracy(self) -> float:
-        """Of the integers."""
+        """Return the accuracy of the integers."""
         return float((self.integer_classes == self.labels).mean())
 
     @property
@@ -74,7 +74,7 @@ class IntegerEvaluation(Evaluation):
         return int((self.trained_classes != self.integer_classes).sum())
 
     def to_json(self) -> JsonObject:
-        """The figures."""
+        """Return the figures as JSON values."""
         return super().to_json() | {
             "integer_accuracy": self.integer_accuracy,
             "differing_classes": self.differing_classes,

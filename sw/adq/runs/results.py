@@ -35,10 +35,10 @@ class ResultError(ValueError):
 
 @dataclass(frozen=True)
 class Result:
-    """What is kept of a run."""
+    """Figures that are kept of a run."""
 
     name: str
-    """Of the recipe, without its ending."""
+    """Name of the recipe's file, without its ending."""
     content: Mapping[str, Any]
 
     @property

@@ -139,12 +139,12 @@ class Run:
 
     @property
     def started(self) -> bool:
-        """Whether there is something to go on with, or to lose."""
+        """Return whether there is something to go on with, or to lose."""
         return any(each.exists() for each in (self.mixed, self.baseline, self.metrics))
 
     @property
     def finished(self) -> bool:
-        """Whether training has come to its end."""
+        """Return whether training has come to its end."""
         return self.metrics.is_file()
 
     def take_place(self) -> "Run":

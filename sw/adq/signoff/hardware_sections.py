@@ -105,7 +105,7 @@ def _placed_tile() -> list[str]:
 
 
 def _placed_sizes() -> list[str]:
-    """What `adq place` takes and reaches, by size."""
+    """Return time, memory and figures of `adq place`, by size."""
     found = [read_kept(path.relative_to(RESULTS)) for path in (RESULTS / "placed").glob("*.json")]
     measured = sorted((each for each in found if each.get("spent")), key=lambda each: each["cells"])
     first = measured[0]

@@ -31,7 +31,7 @@ MODULES = {
     "adq.quantization.multipliers": "src/adq/quantization/multipliers.py",
     "adq.quantization.quantizers": "src/adq/quantization/quantizers.py",
 }
-"""What is mutated, and where it stands in the folder."""
+"""Modules that are mutated, and their places in the folder."""
 
 TESTS = (
     "golden_integer_network",
@@ -91,7 +91,7 @@ class PythonMutant:
 
     @property
     def killed(self) -> bool:
-        """Whether the tests notice, be it by an endless loop or a crash."""
+        """Return whether the tests notice, be it by an endless loop or a crash."""
         return self.fate in ("killed", "timeout", "segfault")
 
 

@@ -173,7 +173,7 @@ class Controller:
 
     @property
     def is_last(self) -> bool:
-        """Whether no other iteration follows the current one."""
+        """Return whether no other iteration follows the current one."""
         return self.converged or self.iteration == self.config.max_iterations
 
     def check_budget(self) -> None:
@@ -248,7 +248,7 @@ class Controller:
             raise PolicyError(f"the accuracy is {accuracy}: it must be 0 to 1")
 
     def _lost_too_much(self) -> bool:
-        """Whether this iteration lost more accuracy than allowed; the first one sets the mark."""
+        """Return whether this iteration lost more accuracy, against the first, than allowed."""
         if not self._accuracies:
             return False
         now = sum(self._accuracies) / len(self._accuracies)

@@ -31,7 +31,7 @@ class OperatingPoint:
     name: str
     """``iteration 2``, or ``16 bits``."""
     trained: bool
-    """Whether it was trained at these bits."""
+    """True if it was trained at these bits."""
     accuracy: float
     """Share of the test images that are classified correctly."""
     average_bits: float

@@ -18,4 +18,4 @@ DRAINS = {
 """Parameters of the platform, by the name of the ports."""
 
 WRITERS = {name.replace("drain", "plane_writer"): sizes for name, sizes in DRAINS.items()}
-"""The same of their plane writers."""
+"""Parameters of their plane writers, likewise."""

@@ -94,7 +94,7 @@ class NetlistEquivalence:
 
     @property
     def proved(self) -> bool:
-        """Whether all comparisons are proved equal."""
+        """Return whether all comparisons are proved equal."""
         return all(each.verdict is Verdict.EQUAL for each in self.comparisons)
 
 

@@ -79,7 +79,7 @@ class Result(StrEnum):
 
     @property
     def good(self) -> bool:
-        """Whether the claim was proved."""
+        """Return whether the claim was proved."""
         return self in (Result.PROVED, Result.HOLDS)
 
 
@@ -92,7 +92,7 @@ class Outcome:
     seconds: float
     """Processor time of all that was started."""
     detail: str = ""
-    """What failed, and where."""
+    """Property that failed, and its place in the source."""
     trace: Path | None = None
     """Counterexample, as VCD."""
 

@@ -23,7 +23,7 @@ PREPARE = "read_rtlil design.il\nproc\nflatten\npmuxtree\nopt_expr\nopt_clean\n"
 a tree of choices between two: it means something, too, where two of its conditions hold."""
 
 CELLS = "*/t:* */t:$meminit* %d"
-"""What is mutated: all but what a memory holds before it is first written."""
+"""Cells that are mutated: all but the contents of a memory before it is first written."""
 
 CLOCK = "-port CLK "
 """Left alone: whether the clock ticks is not this design's to say."""

@@ -29,7 +29,7 @@ class PytestFile:
 
     tests: frozenset[str]
     of_contract: bool
-    """Whether it imports what holds the contracts."""
+    """True if it imports what holds the contracts."""
     marker: Marker | None = None
     """Marker of all tests of the file."""
     marked: dict[str, Marker] = field(default_factory=dict)

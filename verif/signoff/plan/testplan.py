@@ -58,7 +58,7 @@ class Testpoint:
 
     name: str
     stage: str
-    """Of the chain from training to the tile's results."""
+    """Stage of the chain from training to the tile's results."""
     promise: str
     tests: tuple[str, ...] = ()
     """cocotb tests marked with it: the folder of ``verif/cocotb/``, a dot, and the function."""

@@ -24,7 +24,7 @@ class Regression:
     """In the order of the runs."""
     not_run: list[Run] = field(default_factory=list)
     others: dict[str, object] = field(default_factory=dict)
-    """What other tasks gave, by name."""
+    """Results of other tasks, by name."""
 
     def tests(self) -> list[dict]:
         """Return all tests as plain values for JSON."""

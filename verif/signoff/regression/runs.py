@@ -145,7 +145,7 @@ class State(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether running it again with the same design and tests would give the same results."""
+        """Return whether the same design and tests would give the same results again."""
         return self in (State.PASSED, State.FAILED)
 
 
@@ -156,7 +156,7 @@ class Record:
     run: Run
     directory: Path
     fingerprint: str
-    """Of the design, the tests and the tools."""
+    """Hash of the design, the tests and the tools."""
     state: State = State.RUNNING
     reason: str = ""
     seconds: float = 0.0

@@ -133,7 +133,7 @@ class Twin:
         netlist, _ = flatten(Tile(parameters), "tile")
         driven = _driven(netlist)
         self.nets: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        """Of each block, names of nets with a mask of the bits that are counted."""
+        """Names of each block's nets, with a mask of the bits that are counted."""
         self.unnamed: list[str] = []
         lines, block = [], ""
         for line in counted.verilog.splitlines():

@@ -42,7 +42,7 @@ class Case:
     idle: str
     stall: str
     seed: int
-    """Of the patterns."""
+    """Seed of the patterns."""
     jobs: tuple[Job | Refused, ...]
 
     @property

@@ -20,7 +20,7 @@ from adq.verif.simulation.layer_work import sample_input
 __all__ = ["LayerCase", "network_cases", "real_cases"]
 
 VECTORS = 48
-"""Of a job of which a part is run: enough for its first and last cycles not to matter."""
+"""Vectors of a job of which a part is run: enough for its first and last cycles not to matter."""
 
 STRETCH = 4096
 """Cycles of a run of a whole layer's jobs, or one job where that takes more: a run keeps the value

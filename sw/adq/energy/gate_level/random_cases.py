@@ -25,7 +25,7 @@ FEW = 1 / 7
 """Share of the rows that a first layer uses: those of a 3x3 kernel on a grey image, of 64."""
 
 VECTORS = 48
-"""Of a job of up to 8 activation bits: enough for its first and last cycles not to matter."""
+"""Vectors of a job of up to 8 activation bits: its first and last cycles then do not matter."""
 
 LEAST_VECTORS = 16
 

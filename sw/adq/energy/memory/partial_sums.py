@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 FILE = Path(__file__).with_name("partial_sums_nangate45.json")
-"""What `adq dev partial-sums --liberty` measured."""
+"""File of what `adq dev partial-sums --liberty` measured."""
 
 FORMAT = 1
 

@@ -36,9 +36,9 @@ class Moved:
 
     operation: str
     shape: torch.Size
-    """As PyTorch has it, with N."""
+    """Shape in PyTorch, with N."""
     positions: torch.Tensor | None = None
-    """Of the elements in the operation's tensor, from 1 on, and 0 for a zero; float64 of
+    """Places of the elements in the operation's tensor, from 1 on, and 0 for a zero; float64 of
     ``shape``, which is exact. None where nothing has moved."""
     passed: tuple[torch.Size, ...] = ()
     """Shapes on the way."""

@@ -76,7 +76,7 @@ REMEDIES = {
     "div": "scale the weights of the layer before it instead",
     "sub": "put constants into the bias of the layer before it, and signs into its weights",
 }
-"""What to write instead of operators that have no integer form."""
+"""Remedies: what to write instead of operators that have no integer form."""
 
 
 class Read:

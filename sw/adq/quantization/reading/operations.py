@@ -18,7 +18,7 @@ class Operation:
     inputs: tuple[str, ...]
     """Operations whose tensors it reads."""
     shape: tuple[int, ...]
-    """Of its tensor, without N."""
+    """Shape of its tensor, without N."""
 
 
 class Input(Operation):
@@ -72,7 +72,7 @@ class Flatten(Operation):
 
 
 class Reshape(Operation):
-    """The same elements in the same order, in the operation's shape."""
+    """Gives the same elements in the same order, in the operation's shape."""
 
 
 @dataclass(frozen=True, kw_only=True)

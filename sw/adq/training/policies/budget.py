@@ -62,7 +62,7 @@ class Budget:
 
     @property
     def needs_tile(self) -> bool:
-        """Whether the quantity is one of a tile."""
+        """Return whether the quantity is one of a tile."""
         return self.quantity in ("energy", "cycles")
 
     def shown(self, amount: float) -> str:

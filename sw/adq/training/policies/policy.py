@@ -46,9 +46,9 @@ class Policy(abc.ABC):
     """
 
     needs_losses = False
-    """Whether it decides from ``Observation.losses``."""
+    """True if it decides from ``Observation.losses``."""
     needs_costs = False
-    """Whether it decides from ``Observation.limit``, also where there is no budget."""
+    """True if it decides from ``Observation.limit``, also where there is no budget."""
 
     @abc.abstractmethod
     def bits(self, now: Observation) -> Bits:
