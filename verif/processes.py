@@ -30,7 +30,7 @@ if status < 0:
     os.kill(os.getpid(), -status)
 os._exit(status)
 """
-"""Program that starts another: it waits for that program's end, or for the end of the process at the
+"""Program that starts another: it waits for that program's end, or for that of the process at the
 other end of a pipe, which the system closes however that process ends; then it ends all of its
 session.
 """
