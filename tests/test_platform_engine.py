@@ -25,10 +25,17 @@ SMALL = PlatformParameters(
 
 
 def run_network(network, inputs, platform, directory, batch=4):
-    """Run a network on the engine; every integer is compared. Returns its layers."""
+    """Run a network on the engine; every integer and every cycle is compared. Returns its layers.
+
+    Reads of a skip connection may wait for the walker, for as long as addresses decide.
+    """
     runs = list(run_on_engine(network, inputs, platform, directory, MODELS, batch=batch))
     assert all(each.agrees for each in runs)
-    assert sum(each.cycles == each.timeline for each in runs) >= len(runs) / 2
+    for each in runs:
+        if each.layer.skip:
+            assert each.cycles >= each.timeline, each.node
+        else:
+            assert each.cycles == each.timeline, each.node
     return [each.layer for each in runs]
 
 
