@@ -377,6 +377,11 @@ def as_version_2(manifest):
         (node.get("requantize") or {}).pop("skip_shift", None)
 
 
+def _words(value: object) -> str:
+    """Name a case by its message: a function's own text differs from process to process."""
+    return value[:40] if isinstance(value, str) else ""
+
+
 MANIFEST_DAMAGE = [
     (lambda m: m.update(format="zip"), '"format" must be "adq-golden"'),
     (lambda m: m.update(version=5), "format version 5, but this release reads versions 2, 3 and 4"),
@@ -452,7 +457,7 @@ MANIFEST_DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), MANIFEST_DAMAGE, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "message"), MANIFEST_DAMAGE, ids=_words)
 def test_damaged_manifest(stored, change, message):
     edit(stored, change)
     refuses(stored, message)
@@ -497,7 +502,7 @@ TENSOR_DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), TENSOR_DAMAGE, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("change", "message"), TENSOR_DAMAGE, ids=_words)
 def test_damaged_tensors_of_a_right_checksum(stored, change, message):
     edit_tensors(stored, change)
     refuses(stored, message)
