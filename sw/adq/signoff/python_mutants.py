@@ -34,14 +34,14 @@ MODULES = {
 """Modules that are mutated, and their places in the folder."""
 
 TESTS = (
-    "golden_integer_network",
-    "golden_mapper",
-    "golden_network",
-    "golden_requantize",
-    "golden_utilization",
-    "integers",
-    "quantizers",
-    "stages",
+    "golden/test_integer_network",
+    "golden/test_mapper",
+    "golden/test_network",
+    "golden/test_requantize",
+    "golden/test_utilization",
+    "quantization/test_integers",
+    "quantization/test_quantizers",
+    "quantization/test_stages",
 )
 """Tests of those modules themselves, which take seconds: a mutant that lives runs all of those that
 reach it."""
@@ -119,7 +119,7 @@ def run_mutmut(folder: Path, only: Sequence[str], *, processes: int) -> list[Pyt
         target = folder / place
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    tests = [f"tests/test_{name}.py" for name in TESTS]
+    tests = [f"tests/{name}.py" for name in TESTS]
     text = CONFIGURATION.format(modules=list(MODULES.values()), tests=tests)
     write_text(folder / "pyproject.toml", text)
     # mutmut itself takes no notice of new tests.
@@ -158,7 +158,7 @@ def _remember(folder: Path, again: list[str]) -> None:
 def _digest(folder: Path) -> str:
     """Return the digest of all tests in a folder."""
     digest = hashlib.sha256()
-    for file in sorted((folder / "tests").glob("*.py")):
+    for file in sorted((folder / "tests").rglob("*.py")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

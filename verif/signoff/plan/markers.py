@@ -67,7 +67,7 @@ def pytest_files(root: Path) -> dict[str, PytestFile]:
     installed.
     """
     files = {}
-    for path in sorted((root / "tests").glob("test_*.py")):
+    for path in sorted((root / "tests").rglob("test_*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
         tests, imported, marker, marked = set(), set(), None, {}
         for node in ast.walk(module):

@@ -1,0 +1,122 @@
+"""Figures of placed tiles: steps add up, and kept files are read as they were written."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from adq.energy.coefficients import EnergyError
+from adq.layout.activity import activity_weights
+from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
+from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
+from adq.layout.recordings import carried_over, columns_of
+from adq.verif.gate_level.switching import Switching
+from adq.verif.liberty.library import Library
+from adq.verif.simulation.simulator import SimulationError
+from adq.verif.synthesis.netlist import Instance, Netlist
+from tests.places import ROOT
+
+pytestmark = pytest.mark.testpoint(
+    reason="Placement: figures about the design, which no promise rests on."
+)
+
+LIBERTY = ROOT / "tests" / "liberty"
+
+
+def figures(delayed=None) -> PlacedFigures:
+    step = PlacedStep(
+        weight_bits=2,
+        activation_bits=4,
+        wire_load={"storage": 8.0, "fusing": 8.0},
+        plain={"storage": 16.0, "fusing": 8.0},
+        placed={"storage": 12.0, "fusing": 8.0},
+        clock_tree=4.0,
+        delayed=delayed,
+        partial_sums=16.0,
+    )
+    layouts = {
+        "wire load": Layout({"storage": 10.0, "fusing": 5.0}, 1.5, 0.9),
+        "plain": Layout({"storage": 10.0, "fusing": 5.0}, 2.5, 3.0, 400.0, -0.1, 3, 7, 0.4, 0.2),
+        "placed": Layout({"storage": 10.0, "fusing": 6.0}, 1.9, 2.0, 500.0, 0.1, 0, 9, 0.5, 0.3),
+    }
+    return PlacedFigures(
+        library="none", library_sha256="", netlist_sha256="", voltage=1.0, temperature=25.0,
+        period_ns=2.0, seed=1, activity=True, utilization=0.7, rows=2, columns=16, layouts=layouts,
+        figures=(step,),
+    )  # fmt: skip
+
+
+def test_steps_by_hand():
+    found = figures(delayed={"storage": 20.0, "fusing": 12.0}).figures[0].steps
+    # 8 bit products a MAC.
+    assert list(found.values()) == [2.0, 3.0, 2.5, 3.0, 4.5, 6.5]
+    without = figures().figures[0].steps
+    assert [*without.values()][4:] == [None, None]
+    assert len(placed_rows(figures())) == 4
+
+
+def test_weights_follow_activity_and_are_bounded():
+    """Means are 2 and 20; a net of 1 toggles in both has a half and a twentieth of them."""
+    runs = [{1: 1, 2: 3, 3: 2}, {1: 1, 2: 0, 3: 59}]
+    weights = activity_weights(runs)
+    assert weights[1] == pytest.approx(1 + 8 * (0.5 + 0.05) / 2)
+    assert weights[2] == pytest.approx(1 + 8 * 1.5 / 2)
+    assert weights[3] == pytest.approx(1 + 8 * (1.0 + 2.95) / 2)
+    assert activity_weights([{1: 0, **dict.fromkeys(range(2, 100), 0), 100: 9}])[100] == 41
+    assert activity_weights([{1: 0}]) == {1: 1.0}
+
+
+def test_tables_tell_what_was_measured():
+    assert "as mapped x1.50, resized x1.25" in summary(figures())
+    assert "64,000 bit cells" in summary(figures())
+    rows = {row[0]: row[1:] for row in layout_rows(figures())}
+    assert rows["longest path, ns"] == ["1.500", "2.500", "1.900"]
+    assert rows["hold violations"] == ["", "3", "0"]
+
+
+def test_a_recording_is_carried_over_to_other_buffers():
+    """Net 3 behind an inverter, as mapped through a buffer, as placed through two others."""
+    library = Library.read(LIBERTY / "tiny.lib")
+    ports = {"clk": ("input", [1]), "a": ("input", [2]), "y": ("output", [9])}
+    first = Instance("i", "INV_X1", {"A": 2, "Y": 3})
+    last = {"A": 4, "Y": 9}
+    buffer = Instance("b", "BUF_X1", {"A": 3, "Y": 4})
+    mapped = Netlist("logic", ports, [first, buffer, Instance("j", "INV_X1", last)], {})
+    more = [Instance("c", "BUF_X1", {"A": 4, "Y": 12}), Instance("j", "INV_X1", last | {"A": 12})]
+    placed = Netlist("logic", ports, [first, buffer, *more], {})
+    nets = Switching(mapped, library, clock="clk").nets
+    switching = Switching(placed, library, clock="clk")
+    columns = columns_of(mapped, nets, switching)
+    values = {1: [0, 0], 2: [0, 1], 3: [1, 0], 4: [1, 0], 9: [0, 1]}
+    recording = np.packbits(np.array([values[n] for n in nets]).T, axis=1, bitorder="little")
+    found = np.unpackbits(carried_over(recording, columns), axis=1, bitorder="little")
+    expected = values | {12: [1, 0]}
+    assert found[:, : len(switching.nets)].T.tolist() == [expected[net] for net in switching.nets]
+    other = Netlist("logic", ports, [first, buffer, Instance("j", "INV_X1", last | {"A": 2})], {})
+    with pytest.raises(SimulationError, match="not the mapped one with other buffers"):
+        columns_of(mapped, nets, Switching(other, library, clock="clk"))
+
+
+def test_a_tree_takes_its_energy_when_its_clock_ticks():
+    """The root in each of 10 cycles, 5 fJ each; a gated clock three times, 2 fJ each."""
+    design = SimpleNamespace(clock=SimpleNamespace(energies={7: 5.0, 9: 2.0}))
+    switching = SimpleNamespace(row={7: 1, 9: 0})
+    counts = SimpleNamespace(toggles=np.array([6, 20]))
+    assert clock_tree_energy(design, switching, counts) == 10 * 5 + 3 * 2
+
+
+def test_kept_figures_are_read_as_written(tmp_path):
+    path = tmp_path / "figures.json"
+    path.write_text(json.dumps(figures().to_json()))
+    assert PlacedFigures.read(path) == figures()
+    other = json.dumps(figures().to_json() | {"format": 0})
+    for text, told in (
+        ("{}", "has format None, not 1: write it with `adq dev placed-energy`"),
+        ("no json", "is no file of a placed tile"),
+        (other, "has format 0, not 1"),
+        ('{"format": 1}', "is no file of a placed tile, or damaged"),
+    ):
+        path.write_text(text)
+        with pytest.raises(EnergyError, match=told):
+            PlacedFigures.read(path)
