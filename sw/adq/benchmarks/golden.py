@@ -1,9 +1,7 @@
 """Speed of the integer network beside ONNX Runtime and PyTorch, and the cost of an artifact."""
 
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from adq.benchmarks import processes
 from adq.benchmarks.integer_networks import resnet18, vgg19
 from adq.golden import integer_network
 from adq.golden.artifact import Artifact, Samples, read_artifact, write_artifact
@@ -183,15 +182,14 @@ def measure_speed(name: str, *, batch: int, rounds: int, progress: Callable[[str
 def measure_export(name: str, directory: Path, *, images: int) -> ExportCost:
     """Write a network's artifact with both graphs, in a process of its own."""
     command = [sys.executable, "-m", __name__, name, str(directory), str(images)]
-    measured = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    seconds, kibibytes = float(measured[0]), int(measured[1])
+    used = processes.run(command)
     artifact = read_artifact(directory)
     integers = sum(_stored(directory))
     return ExportCost(
         network=artifact.network.name,
         images=images,
-        seconds=seconds,
-        gibibytes=kibibytes / 2**20,
+        seconds=float(used.output),
+        gibibytes=used.gibibytes,
         artifact_bytes=sum(
             (directory / file).stat().st_size for file in ("manifest.json", "tensors.safetensors")
         ),
@@ -216,7 +214,7 @@ def _export(name: str, directory: Path, images: int) -> None:
     write_artifact(directory, Artifact(network=network, samples=samples, generator=generator))
     add_graphs(directory, ["onnx", "qonnx"])
     seconds = time.perf_counter() - began
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(seconds)
 
 
 if __name__ == "__main__":

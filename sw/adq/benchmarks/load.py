@@ -1,14 +1,13 @@
 """Time and memory of the commands that read an artifact, against its layers and channels."""
 
 import dataclasses
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from adq.benchmarks import processes
 from adq.benchmarks.integer_networks import chain, vgg19
 from adq.golden.artifact import GRAPHS, Artifact, Samples, write_artifact
 from adq.golden.network import Network
@@ -78,13 +77,8 @@ def measure(workload: Workload, folder: Path) -> Iterator[Load]:
 
 
 def _measured(workload: Workload, command: str, arguments: list[str]) -> Load:
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments)
-    seconds = usage.ru_utime + usage.ru_stime
-    return Load(workload.name, command, round(seconds, 2), round(usage.ru_maxrss / 2**20, 3))
+    used = processes.run(arguments)
+    return Load(workload.name, command, round(used.cpu_seconds, 2), round(used.gibibytes, 3))
 
 
 def _write(workload: Workload, folder: Path) -> None:
