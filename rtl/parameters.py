@@ -67,8 +67,8 @@ class TileParameters:
     counter_bits: int = 32
     """Bits of a performance counter; 8 to 64. Counters wrap."""
 
-    arithmetic: str = "ripple_carry"
-    """Adder tree that counts the products of a column: ``ripple_carry`` or ``three_greedy``; see
+    arithmetic: str = "three_greedy"
+    """Adder tree that counts the products of a column: ``three_greedy`` or ``ripple_carry``; see
     :mod:`adq.rtl.adder_trees`."""
 
     weight_widths: ClassVar[tuple[int, ...]] = (2, 4, 8, 16)
@@ -137,6 +137,14 @@ class TileParameters:
 
         """
         return read_parameters(cls, path, "tile")
+
+    @property
+    def name(self) -> str:
+        """Rows and columns, and the arithmetic where it is not the default: ``64x64``,
+        ``64x64-ripple_carry``.
+        """
+        variant = "" if self.arithmetic == type(self).arithmetic else f"-{self.arithmetic}"
+        return f"{self.rows}x{self.columns}{variant}"
 
     # Shapes
 

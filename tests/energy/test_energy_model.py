@@ -303,10 +303,7 @@ def test_colonnade_between_its_precisions():
     assert colonnade_energy(1, 16) == 3995
 
 
-CHECKED_IN = [
-    pytest.param(each, id=f"{each.library}-{each.tile.rows}x{each.tile.columns}")
-    for each in checked_in()
-]
+CHECKED_IN = [pytest.param(each, id=f"{each.library}-{each.tile.name}") for each in checked_in()]
 
 
 @pytest.mark.parametrize("each", CHECKED_IN)

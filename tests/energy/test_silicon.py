@@ -68,7 +68,9 @@ def test_what_has_no_voltage_is_not_scaled():
 
 def test_the_tile_scales_by_the_square_of_its_voltage():
     figure = GlitchFigure(8, 8, {"fusing": 100.0}, {"fusing": 121.0}, 1, 2, 3, 1.0)
-    factors = GlitchFactors(*("lib", "0", "0", 1.1, 25.0, 2.0, 64, 64), figures=(figure,))
+    factors = GlitchFactors(
+        *("lib", "0", "0", 1.1, 25.0, 2.0, 64, 64, "ripple_carry"), figures=(figure,)
+    )
     points = tile_points(factors)
     assert [point.voltage for point in points] == [1.1, 0.95, 0.8, 0.6]
     assert [point.scaled for point in points] == [False, True, True, True]

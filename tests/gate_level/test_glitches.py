@@ -206,7 +206,7 @@ def figure_of(bits: int, zero: float, delayed: float) -> GlitchFigure:
 
 def test_factors_by_hand():
     factors = GlitchFactors(
-        *("lib", "0", "0", 1.1, 25.0, 2.0, 4, 16),
+        *("lib", "0", "0", 1.1, 25.0, 2.0, 4, 16, "ripple_carry"),
         figures=(figure_of(2, 30.0, 45.0), figure_of(16, 1200.0, 1500.0)),
     )
     assert factors.at(2, 2).factor == 1.5
@@ -243,12 +243,12 @@ def test_kept_factors_were_confirmed_net_by_net():
 
 
 def test_factors_are_those_of_the_arithmetic_and_the_nearest_size():
-    near = glitch_factors("nangate45", TileParameters(rows=256, columns=64))
-    assert (near.rows, near.columns) == (64, 64)
-    other = TileParameters(rows=256, columns=64, arithmetic="three_greedy")
+    other = TileParameters(rows=256, columns=64, arithmetic="ripple_carry")
     near = glitch_factors("nangate45", other)
+    assert (near.rows, near.arithmetic) == (64, "ripple_carry")
+    near = glitch_factors("nangate45", TileParameters(rows=256, columns=64))
     assert (near.rows, near.arithmetic) == (256, "three_greedy")
-    nearest = glitch_factors("nangate45", TileParameters(rows=64, columns=128))
+    nearest = glitch_factors("nangate45", TileParameters(rows=64, columns=96))
     assert (nearest.rows, nearest.columns) == (64, 64)
     assert glitch_factors("nowhere", SMALL) is None
 

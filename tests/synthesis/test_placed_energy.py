@@ -11,6 +11,7 @@ from adq.layout.activity import activity_weights
 from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
 from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
 from adq.layout.recordings import carried_over, columns_of
+from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.switching import Switching
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.simulator import SimulationError
@@ -42,8 +43,8 @@ def figures(delayed=None) -> PlacedFigures:
     }
     return PlacedFigures(
         library="none", library_sha256="", netlist_sha256="", voltage=1.0, temperature=25.0,
-        period_ns=2.0, seed=1, activity=True, utilization=0.7, rows=2, columns=16, layouts=layouts,
-        figures=(step,),
+        period_ns=2.0, seed=1, activity=True, utilization=0.7, layouts=layouts, figures=(step,),
+        tile=TileParameters(rows=2, columns=16, row_blocks=1, partial_sums=0),
     )  # fmt: skip
 
 

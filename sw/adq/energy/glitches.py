@@ -92,8 +92,8 @@ class GlitchFactors:
     period_ns: float
     rows: int
     columns: int
+    arithmetic: str
     figures: tuple[GlitchFigure, ...]
-    arithmetic: str = TileParameters.arithmetic
     area_um2: float | None = None
     """Area of the mapped netlist's cells."""
     longest_path_ns: float | None = None

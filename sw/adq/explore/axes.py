@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from adq.rtl.parameters import TileParameters
+
 __all__ = ["AXES", "Axis"]
 
 
@@ -57,12 +59,12 @@ AXES = {
     axis.name: axis
     for axis in (
         Axis("network", "network", _text, "a golden artifact, a result or an architecture", None),
-        Axis("rows", "tile", _integer, "an integer", 64),
-        Axis("columns", "tile", _integer, "an integer", 64),
-        Axis("row_blocks", "tile", _integer, "an integer", 256),
-        Axis("partial_sums", "tile", _integer, "an integer", 64),
-        Axis("vectors", "tile", _integer, "an integer", 65535),
-        Axis("arithmetic", "tile", _text, "an adder tree's name", "ripple_carry"),
+        Axis("rows", "tile", _integer, "an integer", TileParameters.rows),
+        Axis("columns", "tile", _integer, "an integer", TileParameters.columns),
+        Axis("row_blocks", "tile", _integer, "an integer", TileParameters.row_blocks),
+        Axis("partial_sums", "tile", _integer, "an integer", TileParameters.partial_sums),
+        Axis("vectors", "tile", _integer, "an integer", TileParameters.vectors),
+        Axis("arithmetic", "tile", _text, "an adder tree's name", TileParameters.arithmetic),
         Axis("library", "model", _text, "a library's name, or a file of coefficients", "nangate45"),
         Axis("images", "network", _integer, "an integer", 1),
         Axis("bits", "architecture", _bits, "an integer, or one for each layer", 16),

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from adq.files import write_bytes, write_json, write_text
+from adq.rtl.parameters import TileParameters
 from adq.verif.placement.exchange.constraints import to_sdc
 from adq.verif.placement.exchange.def_file import to_def, to_lef
 from adq.verif.placement.exchange.spef import to_spef
@@ -21,7 +22,7 @@ __all__ = ["placement_summary", "placement_table", "write_design"]
 def placement_summary(
     design: PlacedDesign,
     *,
-    tile: tuple[int, int],
+    tile: TileParameters,
     wire_load_ns: float,
     clock: str,
     spent: Mapping[str, float] | None,
@@ -30,8 +31,6 @@ def placement_summary(
 
     Parameters
     ----------
-    tile
-        Its rows and columns.
     spent
         Processor seconds and peak memory in MB of mapping and placing; None where the placement was
         read from the cache.
@@ -41,7 +40,7 @@ def placement_summary(
     plan, area = design.placement.floorplan, design.area
     holds = design.holds
     return {
-        "tile": list(tile),
+        "tile": asdict(tile),
         "library": design.library.name,
         "library_sha256": design.library.digest,
         "geometry_sha256": plan.geometry.digest,

@@ -133,8 +133,7 @@ class PlacedFigures:
     activity: bool
     """True if nets were weighted by their activity in ``placed``."""
     utilization: float
-    rows: int
-    columns: int
+    tile: TileParameters
     layouts: Mapping[str, Layout]
     """``wire load``, ``plain`` and ``placed``."""
     figures: tuple[PlacedStep, ...]
@@ -157,7 +156,8 @@ class PlacedFigures:
         ) as content:
             figures = tuple(PlacedStep(**figure) for figure in content.pop("figures"))
             layouts = {name: Layout(**each) for name, each in content.pop("layouts").items()}
-            return cls(figures=figures, layouts=layouts, **content)
+            tile = TileParameters(**content.pop("tile"))
+            return cls(tile=tile, figures=figures, layouts=layouts, **content)
 
 
 def clock_tree_energy(design: "PlacedDesign", switching: "Switching", counts: "Counts") -> float:
@@ -303,8 +303,7 @@ def measure_placed(
         seed=placed.options.seed,
         activity=activity,
         utilization=placed.options.utilization,
-        rows=parameters.rows,
-        columns=parameters.columns,
+        tile=parameters,
         layouts=layouts,
         figures=tuple(
             PlacedStep(

@@ -10,7 +10,7 @@ __all__ = ["conditions", "layout_rows", "placed_rows", "placed_table", "summary"
 def conditions(figures: PlacedFigures) -> str:
     """Tile, library and conditions in a line."""
     return (
-        f"{figures.rows}x{figures.columns}, `{figures.library}`, {figures.voltage:.2f} V, "
+        f"{figures.tile.name}, `{figures.library}`, {figures.voltage:.2f} V, "
         f"{figures.temperature:g} C, sized for {figures.period_ns:g} ns, half of the words zero, "
         f"utilization {figures.utilization:g}, seed {figures.seed}, nets "
         f"{'weighted by activity' if figures.activity else 'not weighted'}"
@@ -58,7 +58,8 @@ def summary(figures: PlacedFigures) -> str:
         return " / ".join(f"x{ratio:.2f}" for ratio in found)
 
     die = figures.layouts["placed"].die_um2 or float("nan")
-    cells = f"{figures.rows * figures.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
+    tile = figures.tile
+    cells = f"{tile.rows * tile.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
     return (
         f"Over the wire load model: as mapped {ratios('plain')}, resized "
         f"{ratios('placed')}, clock tree apart. Density: {cells}."
@@ -69,7 +70,7 @@ def placed_table(figures: PlacedFigures) -> Table:
     """The steps, for people."""
     placed = figures.layouts["placed"]
     table = Table(
-        title=f"fJ a bit product, {figures.rows}x{figures.columns}, {figures.library}; longest "
+        title=f"fJ a bit product, {figures.tile.name}, {figures.library}; longest "
         f"path as placed {placed.longest_path_ns:.3f} ns"
     )
     table.add_column("step")

@@ -12,11 +12,12 @@ __all__ = ["ENERGY_SECTIONS"]
 
 
 def _coefficients():
+    """Checked-in coefficients of all libraries, of tiles with the default arithmetic."""
     from adq.energy.coefficients import checked_in
+    from adq.rtl.parameters import TileParameters
 
-    return sorted(
-        checked_in(), key=lambda c: (c.library, c.tile.rows * c.tile.columns, c.tile.rows)
-    )
+    usual = [each for each in checked_in() if each.tile.arithmetic == TileParameters.arithmetic]
+    return sorted(usual, key=lambda c: (c.library, c.tile.rows * c.tile.columns, c.tile.rows))
 
 
 def _energy_errors() -> list[str]:

@@ -69,7 +69,9 @@ def _placement() -> list[str]:
 
     kept = [PlacedFigures.read(path) for path in (RESULTS / "placement").glob("*.json")]
     lines = []
-    for figures in sorted(kept, key=lambda each: (each.library, each.rows * each.columns)):
+    for figures in sorted(
+        kept, key=lambda each: (each.library, each.tile.rows * each.tile.columns)
+    ):
         bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
         layouts = ("wire load model", "placed, as mapped", "placed, resized")
         lines += [
@@ -115,11 +117,12 @@ def _placed_sizes() -> list[str]:
 
     rows = []
     for each in measured:
+        bit_cells = each["tile"]["rows"] * each["tile"]["columns"]
         hold = each["worst_hold_slack_ns"]
         per_growth = each["spent"]["processor_s"] / growth(each)
         rows.append(
             [
-                f"{each['tile'][0]}x{each['tile'][1]}",
+                f"{each['tile']['rows']}x{each['tile']['columns']}",
                 f"{each['cells']:,}",
                 f"{each['spent']['processor_s']:.0f}",
                 f"{per_growth / (first['spent']['processor_s'] / growth(first)):.2f}",
@@ -129,7 +132,7 @@ def _placed_sizes() -> list[str]:
                 f"{each['longest_path_ns']:.3f}",
                 f"{hold:+.3f} / {each['hold_violations']}",
                 f"{each['clock']['skew_ns']:.3f}",
-                f"{each['tile'][0] * each['tile'][1] / math.prod(each['die_um']) * 1e6:,.0f}",
+                f"{bit_cells / math.prod(each['die_um']) * 1e6:,.0f}",
             ]
         )
     headings = (

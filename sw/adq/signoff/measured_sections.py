@@ -1,9 +1,13 @@
 """Generated sections that follow from measurements at gate level."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from adq.signoff.kept import RESULTS, kept_table, read_kept
 from adq.signoff.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from adq.energy.glitches import GlitchFactors
 
 __all__ = ["MEASURED_SECTIONS"]
 
@@ -17,13 +21,25 @@ def _factors():
     return sorted(kept, key=lambda each: (each.library, each.rows * each.columns))
 
 
+def _confirmed(factors: "GlitchFactors") -> str:
+    """Say on how many nets Icarus Verilog counted the same toggles, if it was asked."""
+    if factors.icarus is None:
+        return "not confirmed by another simulator"
+    nets = sum(each.confirmed_nets or 0 for each in factors.figures)
+    differing = sum(each.differing_nets or 0 for each in factors.figures)
+    return (
+        f"Icarus Verilog {factors.icarus}: toggles of {nets - differing:,} of {nets:,} nets are "
+        "the same"
+    )
+
+
 def _glitches() -> list[str]:
     """Return the glitch factors of every tile that was measured."""
     lines = []
     for factors in _factors():
         bits = [f"{each.weight_bits}x{each.activation_bits}" for each in factors.figures]
-        nets = sum(each.confirmed_nets or 0 for each in factors.figures)
-        differing = sum(each.differing_nets or 0 for each in factors.figures)
+        widths = sorted(each.weight_bits for each in factors.figures)
+        few, many = (f"{width}x{width}" for width in (widths[0], widths[-1]))
         rows = [
             ["fJ a bit product, without delays"]
             + [f"{sum(e.zero_delay.values()) / e.bit_products:.2f}" for e in factors.figures],
@@ -40,9 +56,8 @@ def _glitches() -> list[str]:
         )
         lines += [
             f"{factors.rows}x{factors.columns}, `{factors.library}`, {factors.voltage:.2f} V, "
-            f"{factors.temperature:g} C, {factors.period_ns:g} ns; Icarus Verilog "
-            f"{factors.icarus}: toggles of {nets - differing:,} of {nets:,} nets are the same. "
-            f"A MAC at 16x16 bits takes {factors.ratio(delayed=False):.1f}x one at 2x2 without "
+            f"{factors.temperature:g} C, {factors.period_ns:g} ns; {_confirmed(factors)}. "
+            f"A MAC at {many} bits takes {factors.ratio(delayed=False):.1f}x one at {few} without "
             f"glitches, **{factors.ratio(delayed=True):.1f}x** with them.",
             "",
             *markdown_table(["", *bits], rows),

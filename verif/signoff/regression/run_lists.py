@@ -36,7 +36,7 @@ BLOCK_TILES = (
         row_blocks=1,
         partial_sums=0,
         vectors=300,
-        arithmetic="three_greedy",
+        arithmetic="ripple_carry",
     ),
 )
 """Tiles whose blocks are tested every time."""
@@ -74,7 +74,7 @@ NIGHTLY_TILES = (
     (
         Bench.TILE,
         TileParameters(
-            rows=33, columns=48, row_blocks=5, partial_sums=3, arithmetic="three_greedy"
+            rows=33, columns=48, row_blocks=5, partial_sums=3, arithmetic="ripple_carry"
         ),
     ),
 )

@@ -85,12 +85,11 @@ def characterize(
         )
     found["library"]["name"] = name or found["library"]["name"]
     console.print(characterization_table(found))
-    size = f"{parameters.rows}x{parameters.columns}"
     if saif is not None:
         case = RandomCase("uniform", 8, 8, 0.5)
         power = write_for_analyzers(parameters, liberty, case, directory=saif, cache=CACHE.parent)
         told = ", ".join(f"{window} {watts * 1e3:.2f} mW" for window, watts in power.items())
         console.print(f"{case.name}: {told}, in {saif}", highlight=False)
-    path = out / f"{found['library']['name']}-{size}.json"
+    path = out / f"{found['library']['name']}-{parameters.name}.json"
     write_json(path, found)
     console.print(f"Written: {path}", highlight=False)

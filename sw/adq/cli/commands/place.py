@@ -132,13 +132,12 @@ def place(
         status.update("timing and writing")
         summary = placement_summary(
             design,
-            tile=(parameters.rows, parameters.columns),
+            tile=parameters,
             wire_load_ns=synthesis.timing.delay,
             clock="clk",
             spent=spent,
         )
-        size = f"{parameters.rows}x{parameters.columns}"
-        folder = out or Path("build/place") / f"{library.name}-{size}"
+        folder = out or Path("build/place") / f"{library.name}-{parameters.name}"
         pictures = () if picture == Picture.NONE else (picture.value,)
         written = write_design(design, summary, folder, pictures=pictures)
     print_whole(placement_table(summary), console)

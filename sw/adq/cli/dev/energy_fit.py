@@ -56,7 +56,7 @@ def energy_fit(
     library = library or characterized[0].library["name"]
     fitted = []
     for path, records in zip(characterizations, characterized, strict=True):
-        name = f"{library}-{records.tile.rows}x{records.tile.columns}"
+        name = f"{library}-{records.tile.name}"
         provenance = {
             "command": f"adq dev energy-fit {path.name} --library {library}",
             "date": datetime.now(UTC).date().isoformat(),
@@ -88,7 +88,7 @@ def energy_fit(
     out.mkdir(parents=True, exist_ok=True)
     sizes = [(records.tile.rows, records.tile.columns) for records in characterized]
     for place, (records, model) in enumerate(zip(characterized, fitted, strict=True)):
-        size = f"{records.tile.rows}x{records.tile.columns}"
+        size = records.tile.name
         others = [each for i, each in enumerate(fitted) if i != place]
         if others:
             left_out = blended(others, records.tile)

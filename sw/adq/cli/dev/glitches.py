@@ -68,9 +68,7 @@ def glitches(
         )
     print_whole(glitch_table(factors), console)
     out.mkdir(parents=True, exist_ok=True)
-    usual = factors.arithmetic == type(parameters).arithmetic
-    variant = "" if usual else f"-{factors.arithmetic}"
-    path = out / f"{factors.library}-{factors.rows}x{factors.columns}{variant}.json"
+    path = out / f"{factors.library}-{parameters.name}.json"
     write_json(path, factors.to_json())
     console.print(f"Written: {path}", highlight=False)
     if any(figure.differing_nets for figure in factors.figures):

@@ -64,10 +64,10 @@ def placed_energy(
         )
     print_whole(placed_table(figures), console)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{figures.library}-{figures.rows}x{figures.columns}.json"
+    path = out / f"{figures.library}-{figures.tile.name}.json"
     write_json(path, figures.to_json())
     console.print(f"Written: {path}", highlight=False)
-    size = f"{figures.rows}x{figures.columns}"
+    size = figures.tile.name
     pictures = {
         f"die-{size}.png": draw_blocks(power.design),
         f"power-{size}.png": draw_power(
