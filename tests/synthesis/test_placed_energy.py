@@ -1,14 +1,22 @@
 """Figures of placed tiles: steps add up, and kept files are read as they were written."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from adq.energy.coefficients import EnergyError
+from adq.energy.gate_level.placed_figures import (
+    Layout,
+    PlacedFigures,
+    PlacedStep,
+    placed_at,
+    placed_notes,
+)
 from adq.layout.activity import activity_weights
-from adq.layout.placed_energy import Layout, PlacedFigures, PlacedStep, clock_tree_energy
+from adq.layout.placed_energy import clock_tree_energy
 from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
 from adq.layout.recordings import carried_over, columns_of
 from adq.rtl.parameters import TileParameters
@@ -105,6 +113,22 @@ def test_a_tree_takes_its_energy_when_its_clock_ticks():
     switching = SimpleNamespace(row={7: 1, 9: 0})
     counts = SimpleNamespace(toggles=np.array([6, 20]))
     assert clock_tree_energy(design, switching, counts) == 10 * 5 + 3 * 2
+
+
+def test_kept_factors_are_those_of_the_arithmetic_and_the_nearest_size(tmp_path, monkeypatch):
+    """4.5 fJ with glitches and 2.0 by the wire load model; other figures lie beside them."""
+    monkeypatch.setattr("adq.energy.gate_level.placed_figures.FOLDER", tmp_path)
+    near = figures(delayed={"storage": 20.0, "fusing": 12.0})
+    others = {"far": {"rows": 512}, "ripple": {"arithmetic": "ripple_carry"}}
+    for name, change in {"near": {}, **others}.items():
+        found = replace(near, tile=replace(near.tile, **change))
+        (tmp_path / f"none-{name}.json").write_text(json.dumps(found.to_json()))
+    wanted = TileParameters(rows=4, columns=16)
+    assert placed_at("none", wanted) == near
+    [line] = placed_notes("none", wanted)
+    assert "measured on 2x16, half of the words zero: x2.25 at 2x4 bits." in line
+    assert placed_at("other", wanted) is None
+    assert placed_notes("other", wanted) == []
 
 
 def test_kept_figures_are_read_as_written(tmp_path):

@@ -200,7 +200,9 @@ def place(
             design, best = found, advance
     for _ in range(HOLDS if options.holds else 0):
         logic = copied(design.netlist)
-        added = insert_delays(logic, library, design.own, design.timing, options.period)
+        # Where the period is not met, slack is what is left of the period that was reached.
+        reached = max(options.period, design.timing.delay)
+        added = insert_delays(logic, library, design.own, design.timing, reached)
         if not added[0].size:
             break
         progress("mending hold slack")

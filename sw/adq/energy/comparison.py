@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
+from adq.energy.gate_level.placed_figures import placed_notes
 from adq.energy.glitches import glitch_notes
 from adq.energy.simulated import OF_NETWORK, NetworkEnergies
 from adq.golden.files.json_reader import JsonObject
@@ -125,6 +126,7 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
         *energies.labels,
         "Simulation by cycles has no glitches: a lower bound.",
         *glitch_notes(energies.model.library, energies.model.tile),
+        *placed_notes(energies.model.library, energies.model.tile),
         "k: bits as trained. kw x kx: weight and activation bits on the tile.",
         "pJ and fJ/MAC: computing. load pJ: loading weights. Toggles: of both.",
         f"predicted: both, from the operands alone; more than {energies.tolerance:.1%} of a "

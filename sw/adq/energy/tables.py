@@ -7,6 +7,7 @@ from rich.table import Table
 
 from adq.cost.models import PIM_FJ_PER_MAC
 from adq.energy.coefficients import Coefficients
+from adq.energy.gate_level.placed_figures import placed_notes
 from adq.energy.glitches import glitch_notes
 from adq.energy.network_energy import BITS, LayerEnergy, NetworkEnergy, mac_energy
 from adq.energy.published import COLONNADE, COLONNADE_FJ_PER_MAC
@@ -152,6 +153,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer and "
             "its adders, clock tree, and wiring between tiles; see `adq dev partial-sums`.",
             *glitch_notes(coefficients.library, tile),
+            *placed_notes(coefficients.library, tile),
             "compute: weights at rest. load: writing them, for every image anew"
             + (f", and once for {networks[0].images} images." if networks[0].images > 1 else "."),
             f"Paper's PIM: 45 nm, its fJ a MAC ({paper} bits; the last reproduces its VGG19, the "

@@ -3,11 +3,11 @@
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from adq.energy.coefficients import reading
+from adq.energy.gate_level.placed_figures import Layout, PlacedFigures, PlacedStep
 from adq.energy.memory.partial_sums import entry_bits, flip_flop_buffer
 from adq.layout.activity import activity_weights, record_case
 from adq.rtl.parameters import TileParameters
@@ -21,85 +21,7 @@ if TYPE_CHECKING:
     from adq.verif.synthesis.netlist import Net
     from adq.verif.synthesis.synthesis import Synthesis
 
-__all__ = [
-    "Layout",
-    "PlacedFigures",
-    "PlacedStep",
-    "PowerMap",
-    "clock_tree_energy",
-    "measure_placed",
-]
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A netlist with the wires of one step.
-
-    Attributes
-    ----------
-    area_um2 : of cells, by block
-    longest_path_ns : with the clock tree's arrival times, where there is one
-    mean_wire_ff : wire of a net
-    die_um2 : None before placement
-    """
-
-    area_um2: Mapping[str, float]
-    longest_path_ns: float
-    mean_wire_ff: float
-    die_um2: float | None = None
-    worst_hold_slack_ns: float | None = None
-    hold_violations: int | None = None
-    clock_buffers: int | None = None
-    insertion_delay_ns: float | None = None
-    skew_ns: float | None = None
-
-
-@dataclass(frozen=True)
-class PlacedStep:
-    """Energy of one precision, in fJ a MAC by block, without leakage.
-
-    Attributes
-    ----------
-    wire_load : wires of the library's wire load model
-    plain : cells spread over the die, buffers and drive strengths as mapped
-    placed : nets weighted, drive strengths and clock chosen by place, hold slack mended
-    clock_tree : what the clock tree adds
-    delayed : ``placed`` with glitches, at delays of the placed wires; None where not measured
-    partial_sums : reading and writing an entry of the partial sum buffer for each vector
-    """
-
-    weight_bits: int
-    activation_bits: int
-    wire_load: Mapping[str, float]
-    plain: Mapping[str, float]
-    placed: Mapping[str, float]
-    clock_tree: float
-    delayed: Mapping[str, float] | None
-    partial_sums: float
-
-    @property
-    def steps(self) -> dict[str, float | None]:
-        """FJ a bit product after each step."""
-        products = self.weight_bits * self.activation_bits
-        wire_load, plain, placed = (
-            sum(each.values()) / products for each in (self.wire_load, self.plain, self.placed)
-        )
-        tree = self.clock_tree / products
-        found: dict[str, float | None] = {
-            "wire load model": wire_load,
-            "placed, as mapped": plain,
-            "placed, resized": placed,
-            "+ clock tree": placed + tree,
-            "+ glitches": None,
-            "+ partial sums": None,
-        }
-        if self.delayed is not None:
-            delayed = sum(self.delayed.values()) / products + tree
-            found["+ glitches"] = delayed
-            found["+ partial sums"] = delayed + self.partial_sums / products
-        return found
+__all__ = ["PowerMap", "clock_tree_energy", "measure_placed"]
 
 
 @dataclass(frozen=True)
@@ -119,47 +41,6 @@ class PowerMap:
     milliwatts: "np.ndarray"
 
 
-@dataclass(frozen=True)
-class PlacedFigures:
-    """Figures of a tile in a library's cells, random operands, half of the words zero."""
-
-    library: str
-    library_sha256: str
-    netlist_sha256: str
-    voltage: float
-    temperature: float
-    period_ns: float
-    seed: int
-    activity: bool
-    """True if nets were weighted by their activity in ``placed``."""
-    utilization: float
-    tile: TileParameters
-    layouts: Mapping[str, Layout]
-    """``wire load``, ``plain`` and ``placed``."""
-    figures: tuple[PlacedStep, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values."""
-        return {"format": FORMAT, **asdict(self)}
-
-    @classmethod
-    def read(cls, path: Path) -> "PlacedFigures":
-        """Read what :meth:`to_json` gave.
-
-        Raises
-        ------
-        EnergyError
-            If the file is damaged, or of another format.
-        """
-        with reading(
-            path, "a placed tile", form=FORMAT, remedy="write it with `adq dev placed-energy`"
-        ) as content:
-            figures = tuple(PlacedStep(**figure) for figure in content.pop("figures"))
-            layouts = {name: Layout(**each) for name, each in content.pop("layouts").items()}
-            tile = TileParameters(**content.pop("tile"))
-            return cls(tile=tile, figures=figures, layouts=layouts, **content)
-
-
 def clock_tree_energy(design: "PlacedDesign", switching: "Switching", counts: "Counts") -> float:
     """FJ of the clock tree: each part of it takes its energy when its clock ticks."""
     total = 0.0
@@ -176,6 +57,7 @@ def measure_placed(
     bits: Sequence[int],
     glitches: bool,
     activity: bool,
+    period: float,
     directory: Path,
     cache: Path,
     progress: Callable[[str], None] = lambda stage: None,
@@ -194,6 +76,8 @@ def measure_placed(
         Whether every cycle is simulated again with delays.
     activity
         Whether nets are weighted by their activity.
+    period
+        ns that cells are sized for.
     directory
         Folder for what simulators write.
 
@@ -215,16 +99,16 @@ def measure_placed(
     from adq.verif.placement.cache import place_cached
     from adq.verif.placement.geometry import Geometry
     from adq.verif.placement.placed import PlaceOptions
-    from adq.verif.synthesis.synthesis import PERIOD, synthesize
+    from adq.verif.synthesis.synthesis import synthesize
 
     library = Library.read(liberty)
     geometry = Geometry.read(library)
     progress("mapping")
     mapped = synthesize(
-        Tile(parameters), library, name="tile", period=PERIOD, cache=cache / "synthesis"
+        Tile(parameters), library, name="tile", period=period, cache=cache / "synthesis"
     )
     progress("wire load model: building the model")
-    tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped)
+    tile = GateLevelTile(parameters, library, cache=cache, synthesis=mapped, period=period)
     recordings = {}
     activities: list[dict[Net, float]] = []
     for width in bits:
@@ -235,7 +119,7 @@ def measure_placed(
         activities.append(dict(zip(tile.switching.nets, counts.toggles.tolist(), strict=True)))
 
     weights = activity_weights(activities) if activity else None
-    as_mapped = PlaceOptions(period=PERIOD, resized=False, useful_skew=False, holds=False)
+    as_mapped = PlaceOptions(period=period, resized=False, useful_skew=False, holds=False)
 
     def staged(step: str, stage: str) -> None:
         progress(f"{step}: {stage}")
@@ -253,7 +137,7 @@ def measure_placed(
         )
         for step, options, weighted in (
             ("plain", as_mapped, None),
-            ("placed", PlaceOptions(period=PERIOD), weights),
+            ("placed", PlaceOptions(period=period), weights),
         )
     }
     layouts = {"wire load": _mapped_layout(mapped)}
@@ -299,7 +183,7 @@ def measure_placed(
         netlist_sha256=hashlib.sha256(placed.full.to_verilog().encode()).hexdigest(),
         voltage=library.voltage,
         temperature=library.temperature,
-        period_ns=PERIOD,
+        period_ns=period,
         seed=placed.options.seed,
         activity=activity,
         utilization=placed.options.utilization,

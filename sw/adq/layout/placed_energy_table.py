@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from adq.layout.placed_energy import PlacedFigures
+from adq.energy.gate_level.placed_figures import PlacedFigures
 
 __all__ = ["conditions", "layout_rows", "placed_rows", "placed_table", "summary"]
 

@@ -64,10 +64,10 @@ def _engine_cycles() -> list[str]:
 
 def _placement() -> list[str]:
     """Return the energy by steps, area and timing of every placed tile that was measured."""
-    from adq.layout.placed_energy import PlacedFigures
+    from adq.energy.gate_level.placed_figures import kept_placed
     from adq.layout.placed_energy_table import conditions, layout_rows, placed_rows, summary
 
-    kept = [PlacedFigures.read(path) for path in (RESULTS / "placement").glob("*.json")]
+    kept = kept_placed()
     lines = []
     for figures in sorted(
         kept, key=lambda each: (each.library, each.tile.rows * each.tile.columns)
@@ -85,6 +85,29 @@ def _placement() -> list[str]:
             "",
         ]
     return lines[:-1]
+
+
+def _headline() -> list[str]:
+    """Say what a bit product of the default tile takes once all is counted that is measured."""
+    from adq.energy.gate_level.placed_figures import placed_at
+    from adq.layout.placed_energy_table import placed_rows
+    from adq.rtl.parameters import TileParameters
+
+    figures = placed_at("nangate45", TileParameters(rows=64, columns=64))
+    assert figures is not None
+    steps = {step: told for step, *told in placed_rows(figures)}
+    bits = [f"{each.weight_bits}x{each.activation_bits}" for each in figures.figures]
+
+    def told(step: str) -> str:
+        return ", ".join(f"{fj} at {at}" for fj, at in zip(steps[step], bits, strict=True))
+
+    return [
+        f"Energy a bit product of a {figures.tile.name} tile as placed in NanGate 45 nm, "
+        f"{figures.voltage:.2f} V, {figures.temperature:g} C, half of the words zero, in fJ: with "
+        f"wires, clock tree and glitches **{told('+ glitches')}** bits; with partial sums in "
+        f"flip-flops, too, **{told('+ partial sums')}**. By the wire load model, without glitches: "
+        f"{told('wire load model')}."
+    ]
 
 
 def _placed_tile() -> list[str]:
@@ -149,6 +172,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
     "placement": _placement,
+    "headline": _headline,
     "placed-tile": _placed_tile,
     "placed-sizes": _placed_sizes,
 }

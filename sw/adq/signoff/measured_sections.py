@@ -142,9 +142,11 @@ def _left_out() -> list[str]:
 
 def _placed_ratio() -> list[str]:
     """Return the row of the placed tile: a MAC at 16x16 bits over one at 2x2, fJ a bit product."""
-    from adq.layout.placed_energy import PlacedFigures
+    from adq.energy.gate_level.placed_figures import placed_at
+    from adq.rtl.parameters import TileParameters
 
-    placed = PlacedFigures.read(RESULTS / "placement" / "nangate45-64x64.json")
+    placed = placed_at("nangate45", TileParameters(rows=64, columns=64))
+    assert placed is not None
     energy = {each.weight_bits: each.steps["+ glitches"] for each in placed.figures}
     narrow, wide = energy[2], energy[16]
     assert narrow is not None

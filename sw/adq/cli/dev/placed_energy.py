@@ -21,6 +21,9 @@ def placed_energy(
     activity: Annotated[
         bool, typer.Option(help="Weight nets by the switching of the mapped tile.")
     ] = True,
+    period: Annotated[
+        float, typer.Option(metavar="NS", min=0.1, help="Clock period that cells are sized for.")
+    ] = 2.0,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the library in the results.")
     ] = None,
@@ -58,6 +61,7 @@ def placed_energy(
             bits=numbers("bits", bits, int),
             glitches=glitches,
             activity=activity,
+            period=period,
             directory=Path(scratch),
             cache=CACHE.parent,
             progress=status.update,
