@@ -60,7 +60,7 @@ $(VENV)/.figures: $(VENV)/.sim
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,cluster,explore,test]'
+	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,cluster,explore,sim,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv

@@ -58,6 +58,9 @@ class Engine(Component):
         Word of the host's read that was taken in the cycle before.
     active : Out
         A layer is prepared or under way.
+    settling, fetching, starved : Out
+        While active: its settings are computed, or it ends; a plane is fetched; the walker waits
+        for weights.
     """
 
     layers: Stream
@@ -68,6 +71,9 @@ class Engine(Component):
     host_reads: Stream
     host_word: Signal
     active: Signal
+    settling: Signal
+    fetching: Signal
+    starved: Signal
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = p = parameters
@@ -83,6 +89,9 @@ class Engine(Component):
                 "host_reads": In(stream.Signature(p.address_bits)),
                 "host_word": Out(p.rows),
                 "active": Out(1),
+                "settling": Out(1),
+                "fetching": Out(1),
+                "starved": Out(1),
             }
         )
 
@@ -104,6 +113,9 @@ class Engine(Component):
         m.d.comb += [
             self.active.eq(conductor.active),
             conductor.busy.eq(walker.active | drain.active),
+            self.settling.eq(conductor.active & ~conductor.busy),
+            self.fetching.eq(walker.tag.valid),
+            self.starved.eq(walker.starved),
             walker.settings.eq(conductor.walk),
             walker.start.eq(conductor.start),
             drain.settings.eq(conductor.drain),

@@ -128,6 +128,8 @@ class Walker(Component):
         Tag of the plane that is fetched in this cycle. ``zero`` is not known yet.
     active : Out
         Planes of the layer are still to be fetched.
+    starved : Out
+        A plane waits for weights.
     """
 
     settings: Aggregate
@@ -138,6 +140,7 @@ class Walker(Component):
     part: Aggregate
     tag: PlaneTag
     active: Signal
+    starved: Signal
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = p = parameters
@@ -151,6 +154,7 @@ class Walker(Component):
                 "part": Out(part_layout(p.rows)),
                 "tag": Out(PlaneTag),
                 "active": Out(1),
+                "starved": Out(1),
             }
         )
 
@@ -363,10 +367,10 @@ class Walker(Component):
         spent, taken = Signal(p.tile.banks), Signal(2)
         ends_bank = issues & last_plane & now.last_vector
         begins = issues & now.begins_job
+        loaded = (self.full & ~spent).bit_select(bank, 1)
+        m.d.comb += self.starved.eq(fetching & ~loaded)
         m.d.comb += issues.eq(
-            fetching
-            & (self.full & ~spent).bit_select(bank, 1)
-            & (~now.begins_job | (self.free & ~taken).bit_select(half, 1))
+            fetching & loaded & (~now.begins_job | (self.free & ~taken).bit_select(half, 1))
         )
         m.d.sync += [
             spent.eq((spent & self.full) | Mux(ends_bank, 1 << bank, 0)),

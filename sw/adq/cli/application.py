@@ -165,6 +165,8 @@ LONGEST_MESSAGE = 1000
 
 EXTRAS = {
     "brevitas": "bench",
+    "cocotbext": "sim",
+    "cocotbext.axi": "sim",
     "coloquinte": "layout",
     "distributed": "cluster",
     "huggingface_hub": "train",

@@ -1,0 +1,1 @@
+"""What a host sees of the platform: registers, a bus master, and what runs programs."""

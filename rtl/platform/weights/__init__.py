@@ -1,0 +1,1 @@
+"""Way of weights from the bus to the tile."""

@@ -1,0 +1,1 @@
+"""Tests of the platform with its registers and its bus."""
