@@ -24,6 +24,18 @@ SMALL = PlatformParameters(
 )
 
 
+GRIDS = ["1x2x1", "1x1x2", "2x2x1", "3x2x2"]
+
+
+def grid(sizes, **changes):
+    """Return a platform of small tiles: stack, columns of tiles, clusters."""
+    stack, columns, clusters = map(int, sizes.split("x"))
+    fields = vars(SMALL) | changes
+    return PlatformParameters(
+        **fields | {"stack": stack, "tile_columns": columns, "clusters": clusters}
+    )
+
+
 def run_network(network, inputs, platform, directory, batch=4):
     """Run a network on the engine; every integer and every cycle is compared. Returns its layers.
 
@@ -51,6 +63,20 @@ def test_random_layers(tmp_path):
         "adq.verif.cocotb.engine.test_engine",
         directory=tmp_path,
         environment=environment_of(SMALL),
+        seed=1,
+    )
+    assert (tests, failures) == (9, 0), (tmp_path / "sim.log").read_text()[-4000:]
+
+
+@pytest.mark.parametrize(
+    "sizes", ["2x1x1", *(pytest.param(each, marks=pytest.mark.slow) for each in GRIDS)]
+)
+def test_random_layers_on_several_tiles(sizes, tmp_path):
+    several = grid(sizes, plane_memory_kib=1, plane_banks=8)
+    tests, failures = build_engine(several, MODELS).run(
+        "adq.verif.cocotb.engine.test_engine",
+        directory=tmp_path,
+        environment=environment_of(several),
         seed=1,
     )
     assert (tests, failures) == (9, 0), (tmp_path / "sim.log").read_text()[-4000:]
