@@ -15,6 +15,7 @@ than weights and a job longer than the drain of the one before;
 import math
 from dataclasses import dataclass
 
+from adq.golden.platform.shares import steps_to
 from adq.golden.platform.steps import Step
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.parameters import PlatformParameters
@@ -42,6 +43,8 @@ class Schedule:
     """Groups of output blocks, one after another."""
     chunks: tuple[int, ...]
     """Vectors of each job of a group, in the part with most of them."""
+    windows: int
+    """Pooling windows of a part, of all images."""
     weight_loads: int
     """How often the weights of a group are fetched."""
 
@@ -109,6 +112,7 @@ def step_cycles(
     bus_bytes = weight_bytes * schedule.weight_loads + PARAMETER_BYTES * step.outputs
     bus = platform.bus_cycles(bus_bytes)
     fill = platform.fill_cycles(step.weight_bits) + last.alone
+    fill += _spread_cycles(step, platform, schedule)
     array = platform.capacity
     busy = schedule.groups * schedule.rounds * sum(schedule.chunks) * planes
     products, useful = _products(step, platform, images)
@@ -150,8 +154,10 @@ def _drain(
     outputs = min(lanes, step.outputs - done)
     reads = -(-outputs // platform.requantizers)
     if step.mode == Mode.RAW:
-        # Results leave one by one, and no word is written.
-        return _Drain(vectors * outputs, vectors * outputs - 2)
+        # Results of all tiles leave one by one, and no word is written.
+        results = min(lanes * platform.tile_columns * schedule.split, step.outputs - done)
+        results *= vectors * schedule.parts
+        return _Drain(results, results - 2)
     if step.mode == Mode.TABLE:
         reads = outputs + 2 * reads
     if step.skip is not None:
@@ -164,6 +170,17 @@ def _drain(
     writes = ((first + outputs - 1) // layout.word_bits + 1) * layout.planes
     slower = max(reads, writes)
     return _Drain(windows * slower, (windows - 1) * slower + reads + writes)
+
+
+def _spread_cycles(step: Step, platform: PlatformParameters, schedule: Schedule) -> int:
+    """Cycles in which units get to their first windows and row blocks, and sums are added."""
+    if platform.units == 1:
+        return 0
+    parts = range(schedule.parts)
+    steps = max(steps_to(part * schedule.windows, step.pooled) for part in parts)
+    if not schedule.stacked:
+        return 1 + steps
+    return 1 + max(steps, platform.stack - 1) + platform.adder_latency
 
 
 def _schedule(
@@ -185,6 +202,7 @@ def _schedule(
         rounds=-(-step.blocks // platform.stack) if stacked else step.blocks,
         groups=-(-blocks // (platform.tile_columns * split)),
         chunks=tuple(chunks),
+        windows=windows,
         weight_loads=1,
     )
     column = _group_bytes(step, platform, schedule) // platform.tile_columns

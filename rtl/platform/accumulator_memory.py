@@ -15,7 +15,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.port_types import Aggregate, Component, Words
 from adq.rtl.shift_add.result_register import sums_layout
 
-__all__ = ["AccumulatorMemory", "read_layout"]
+__all__ = ["AccumulatorMemory", "added_layout", "read_layout"]
 
 SLICES = (16, 24, 32)
 """Bits of a sum at which another memory begins. Layers of narrow sums do not access the upper
@@ -31,6 +31,13 @@ def read_layout(parameters: PlatformParameters) -> data.StructLayout:
             "slice": range(parameters.slices(TileParameters.weight_widths[0])),
         }
     )
+
+
+def added_layout(parameters: PlatformParameters) -> data.StructLayout:
+    """Return the layout of the sums of a vector, those of tiles on top of each other added."""
+    more = (parameters.stack - 1).bit_length()
+    members = sums_layout(parameters.tile).members
+    return data.StructLayout({lane: signed(shape.width + more) for lane, shape in members.items()})
 
 
 class AccumulatorMemory(Component):
@@ -55,7 +62,7 @@ class AccumulatorMemory(Component):
 
     Members
     -------
-    sums : :func:`adq.rtl.shift_add.result_register.sums_layout`, In
+    sums : :func:`added_layout`, In
         Sums of a vector; lane ``j * weight_bits / 2`` has output ``j``.
     ended : :class:`adq.rtl.plane_tag.PlaneTag`, In
         Tag of the vector. It is taken in each cycle in which the tag is valid. Its half must be
@@ -96,7 +103,7 @@ class AccumulatorMemory(Component):
         self.widest = p.lane_bits(p.tile.weight_widths[-1])
         super().__init__(
             {
-                "sums": In(sums_layout(p.tile)),
+                "sums": In(added_layout(p)),
                 "ended": In(PlaneTag),
                 "weight_bits": In(len(p.tile.weight_widths)),
                 "accumulator_bits": In(7),

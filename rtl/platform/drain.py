@@ -12,6 +12,8 @@ from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.plane_writer import PlaneWriter
+from adq.rtl.platform.planes.plane_memory import write_layout
+from adq.rtl.platform.planes.windows import share_layout
 from adq.rtl.platform.raw_writer import RawWriter, raw_layout
 from adq.rtl.platform.requantizer import ACTIVATION_BITS, Requantizer
 from adq.rtl.platform.result_order import ResultOrder, step_layout
@@ -44,8 +46,12 @@ class Drain(Component):
         They stand while the drain is active.
     start : In
         Begin a layer. The drain must not be active.
+    share : :func:`adq.rtl.platform.planes.windows.share_layout`, In
+        Windows that are the unit's, if there are several units.
     active : Out
         Results of the layer are still to be written, or its records to come.
+    reading : Out
+        Sums of jobs are still to be read.
     records : stream, In
         From ``start`` on: parameters of the outputs, in order, or the table.
     finished, read, release, held, sums : as of :class:`adq.rtl.platform.accumulator_memory
@@ -54,15 +60,17 @@ class Drain(Component):
         Reads of the plane memory, for the skip connection.
     read_word : word, In
         Word of the read that was taken in the cycle before.
-    write_enable, address, word, mask : Out
-        Write of some bits of a word into the plane memory.
+    writes : stream of :func:`adq.rtl.platform.planes.plane_memory.write_layout`, Out
+        Writes of some bits of a word into the plane memory.
     raw : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
         Raw results, in mode ``RAW``.
     """
 
     settings: Aggregate
     start: Signal
+    share: Aggregate
     active: Signal
+    reading: Signal
     records: Stream
     finished: Signal
     read: Aggregate
@@ -71,20 +79,20 @@ class Drain(Component):
     sums: Words
     reads: Stream
     read_word: Signal
-    write_enable: Signal
-    address: Signal
-    word: Signal
-    mask: Signal
+    writes: Stream
     raw: Stream
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = p = parameters
         self.sum_bits = p.lane_bits(p.tile.weight_widths[-1])
+        share = {"share": In(share_layout())} if p.units > 1 else {}
         super().__init__(
             {
+                **share,
                 "settings": In(drain_layout(p)),
                 "start": In(1),
                 "active": Out(1),
+                "reading": Out(1),
                 "records": In(stream.Signature(RECORD_BITS)),
                 "finished": In(1),
                 "read": Out(read_layout(p)),
@@ -93,10 +101,7 @@ class Drain(Component):
                 "sums": In(data.ArrayLayout(signed(self.sum_bits), p.requantizers)),
                 "reads": Out(stream.Signature(p.address_bits)),
                 "read_word": In(p.rows),
-                "write_enable": Out(1),
-                "address": Out(p.address_bits),
-                "word": Out(p.rows),
-                "mask": Out(p.rows),
+                "writes": Out(stream.Signature(write_layout(p.address_bits, p.rows))),
                 "raw": Out(stream.Signature(raw_layout())),
             }
         )
@@ -113,12 +118,15 @@ class Drain(Component):
         m.submodules.companion = companion = Companion(step_layout(p))
         connect(m, raw_writer.results, flipped(self.raw))
 
+        if p.units > 1:
+            m.d.comb += order.share.eq(self.share)
         m.d.comb += [
             order.settings.eq(s),
             order.start.eq(self.start),
             parameters.start.eq(self.start & ~s.table),
             parameters.weight_bits.eq(s.weight_bits),
             parameters.outputs.eq(s.outputs),
+            parameters.group.eq(s.group),
             parameters.records.valid.eq(self.records.valid & ~s.table),
             parameters.records.payload.eq(self.records.payload),
             table.start.eq(self.start & s.table),
@@ -258,11 +266,13 @@ class Drain(Component):
             writer.slices.valid.eq(pooled),
             writer.planes.eq(s.planes),
             writer.plane_step.eq(s.target.plane),
-            self.write_enable.eq(writer.write_enable),
-            self.address.eq(writer.address),
-            self.word.eq(writer.word),
-            self.mask.eq(writer.mask),
+            self.writes.valid.eq(writer.write_enable),
+            self.writes.payload.address.eq(writer.address),
+            self.writes.payload.word.eq(writer.word),
+            self.writes.payload.mask.eq(writer.mask),
+            writer.write_ready.eq(self.writes.ready),
         ]
+        m.d.comb += self.reading.eq(order.active)
         m.d.comb += self.active.eq(
             order.active | read_valid | step_valid | companion.busy | pooled | writer.busy
         )

@@ -7,7 +7,13 @@ from amaranth.utils import exact_log2
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.parameters import PlatformParameters
 
-__all__ = ["PIXEL_BITS", "PLACE_BITS", "RECORD_BITS", "TABLE_PLANES", "drain_layout", "outputs_of"]
+__all__ = [
+    *("GROUP_BITS", "PIXEL_BITS", "PLACE_BITS", "RECORD_BITS", "TABLE_PLANES"),
+    *("drain_layout", "outputs_of"),
+]
+
+GROUP_BITS = 17
+"""Bits of how many outputs all tiles compute at a time; more than a layer's count as a layer's."""
 
 PIXEL_BITS = 18
 """Bits of a row or a column of the convolution's output, which also counts what pooling windows
@@ -66,6 +72,7 @@ def drain_layout(parameters: PlatformParameters) -> data.StructLayout:
             "weight_bits": len(TileParameters.weight_widths),  # one-hot
             "accumulator_bits": 7,  # not one less; so are all bits and planes
             "outputs": 16,  # not one less
+            "group": GROUP_BITS,  # outputs from a group of the tile's to its next one
             "raw": 1,  # results are whole accumulators: mode RAW
             "table": 1,  # results come from a table: mode TABLE
             "shift": 6,

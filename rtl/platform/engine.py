@@ -1,23 +1,26 @@
-"""Engine: runs layers on one tile, from the plane memory back into it."""
+"""Engine: runs layers on the platform's tiles, from the plane memory back into it."""
+
+import functools
+import operator
+from collections.abc import Sequence
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from adq.rtl.interface import weight_layout
-from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor, layer_layout
-from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.drain_settings import RECORD_BITS
+from adq.rtl.platform.grid.raw_merger import RawMerger
+from adq.rtl.platform.grid.record_router import RecordRouter
+from adq.rtl.platform.grid.stack_adder import StackAdder
+from adq.rtl.platform.grid.unit import Unit
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.plane_tile import PlaneTile
-from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
-from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.raw_writer import raw_layout
-from adq.rtl.port_types import Component, Stream
+from adq.rtl.port_types import Aggregate, Component, Stream
 
-__all__ = ["Engine", "word_layout"]
+__all__ = ["Engine", "waits_layout", "word_layout"]
 
 
 def word_layout(parameters: PlatformParameters) -> data.StructLayout:
@@ -25,29 +28,43 @@ def word_layout(parameters: PlatformParameters) -> data.StructLayout:
     return data.StructLayout({"address": parameters.address_bits, "word": parameters.rows})
 
 
+def waits_layout() -> data.StructLayout:
+    """Return the layout of counts of waits of a port for others, in cycles.
+
+    Fetches, reads and writes wait for a bank of the plane memory, raw results for their stream.
+    """
+    return data.StructLayout({"fetches": 32, "reads": 32, "writes": 32, "raw": 32})
+
+
 class Engine(Component):
-    """A platform of one tile, with streams in place of a bus::
+    """The tiles of a platform around one plane memory, with streams in place of a bus::
 
-        layers --> conductor --settings--> walker, drain
+        layers --> conductor --settings--> units
                                              |
-                  plane memory <--- fetch ---+
-                   ^    |  |
-        host words +    |  +-> aligner -> tile <- weights
-                   |    |                  |
-                   |    |         accumulator memory
-                   |    +- skip words -> drain <- records
-                   +--- words -------------+-> raw
+                  plane memory <-- fetches --+ walker
+                   ^    |  |                 |
+        host words +    |  +---- planes ---> tiles <- weights
+                   |    |                    | sums
+                   |    |                 accumulator memories
+                   |    +- skip words ---> drains <- records
+                   +--- words -----------+-> raw
 
-    Layers run one after another. While a layer runs, its weights and records come in the order in
-    which the program has them; weights of the next layer may come ahead.
+    A unit is a row of tiles of a cluster. Layers run one after another, each on all units. While a
+    layer runs, its weights and records come in the order in which the program has them; weights of
+    the next layer may come ahead.
+
+    Each tile has a stream of weights: the blocks that the program has for its part of the outputs,
+    its place in the stack if the layer is stacked, and its column; those of a group of outputs
+    again for every chunk of its windows. A unit without windows, or without outputs in a group,
+    takes none; see :class:`adq.rtl.platform.grid.share.Share`.
 
     The host reads and writes words when no block wants to: before and after layers at once.
 
     Members
     -------
     layers : stream of :func:`adq.rtl.platform.conductor.conductor.layer_layout`, In
-    weights : stream of :func:`adq.rtl.interface.weight_layout`, In
-        Weight blocks, in the order of the program.
+    weights : array of streams of :func:`adq.rtl.interface.weight_layout`, In
+        Weight blocks of each tile: cluster by cluster, in it unit by unit, in it column by column.
     records : stream, In
         Parameters or the table of each layer, 16 bytes at a time.
     raw : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
@@ -59,12 +76,15 @@ class Engine(Component):
     active : Out
         A layer is prepared or under way.
     settling, fetching, starved : Out
-        While active: its settings are computed, or it ends; a plane is fetched; the walker waits
-        for weights.
+        While active: its settings are computed, or it ends; a plane is fetched; a walker waits for
+        weights.
+    waits : :func:`waits_layout`, Out
+        Waits of walkers, skip readers, plane writers and raw writers for each other, since the
+        start of the layer.
     """
 
     layers: Stream
-    weights: Stream
+    weights: Sequence[Stream]
     records: Stream
     raw: Stream
     host_writes: Stream
@@ -74,15 +94,14 @@ class Engine(Component):
     settling: Signal
     fetching: Signal
     starved: Signal
+    waits: Aggregate
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = p = parameters
-        if p.tiles != 1:
-            raise ValueError(f"the engine has one tile, not {p.tiles}")
         super().__init__(
             {
                 "layers": In(stream.Signature(layer_layout())),
-                "weights": In(stream.Signature(weight_layout(p.tile))),
+                "weights": In(stream.Signature(weight_layout(p.tile))).array(p.tiles),
                 "records": In(stream.Signature(RECORD_BITS)),
                 "raw": Out(stream.Signature(raw_layout())),
                 "host_writes": In(stream.Signature(word_layout(p))),
@@ -92,6 +111,7 @@ class Engine(Component):
                 "settling": Out(1),
                 "fetching": Out(1),
                 "starved": Out(1),
+                "waits": Out(waits_layout()),
             }
         )
 
@@ -99,63 +119,117 @@ class Engine(Component):
         p = self.parameters
         m = Module()
         m.submodules.conductor = conductor = Conductor(p)
-        m.submodules.walker = walker = Walker(p)
-        m.submodules.memory = memory = PlaneMemory(p)
-        m.submodules.aligner = aligner = PlaneAligner(p.rows)
-        m.submodules.tile = tile = PlaneTile(p.tile)
-        m.submodules.accumulators = accumulators = AccumulatorMemory(p)
-        m.submodules.drain = drain = Drain(p)
+        m.submodules.memory = memory = PlaneMemory(p, readers=p.tiles + 1, writers=p.tiles + 1)
         connect(m, flipped(self.layers), conductor.layers)
-        connect(m, flipped(self.weights), tile.weights)
-        connect(m, flipped(self.records), drain.records)
-        connect(m, drain.raw, flipped(self.raw))
 
+        units = []
+        for number in range(p.units):
+            cluster, place = divmod(number, p.stack)
+            m.submodules[f"unit_{cluster}_{place}"] = unit = Unit(p, cluster=cluster, place=place)
+            units.append(unit)
+            m.d.comb += [
+                unit.walk.eq(conductor.walk),
+                unit.drain.eq(conductor.drain),
+                unit.work.eq(conductor.work),
+                unit.start.eq(conductor.start),
+                memory.fetches[number].eq(unit.fetch),
+                unit.granted.eq(memory.granted[number]),
+                unit.words.eq(memory.words[number]),
+            ]
+            for column in range(p.tile_columns):
+                tile = number * p.tile_columns + column
+                connect(m, flipped(self.weights[tile]), unit.weights[column])
+                connect(m, unit.reads[column], memory.reads[tile])
+                connect(m, unit.writes[column], memory.writes[tile])
+                m.d.comb += unit.read_words[column].eq(memory.read_words[tile])
         m.d.comb += [
             self.active.eq(conductor.active),
-            conductor.busy.eq(walker.active | drain.active),
+            conductor.busy.eq(functools.reduce(operator.or_, (unit.active for unit in units))),
             self.settling.eq(conductor.active & ~conductor.busy),
-            self.fetching.eq(walker.tag.valid),
-            self.starved.eq(walker.starved),
-            walker.settings.eq(conductor.walk),
-            walker.start.eq(conductor.start),
-            drain.settings.eq(conductor.drain),
-            drain.start.eq(conductor.start),
-            # Planes, from the memory to sums.
-            walker.full.eq(tile.full),
-            walker.free.eq(accumulators.free),
-            memory.fetch.eq(walker.fetch),
-            aligner.part.eq(walker.part),
-            aligner.fetched.eq(walker.tag),
-            aligner.words.eq(memory.words),
-            tile.plane.eq(aligner.plane),
-            tile.tag.eq(aligner.tag),
-            tile.advance.eq(1),
-            accumulators.sums.eq(tile.sums),
-            accumulators.ended.eq(tile.ended),
-            accumulators.weight_bits.eq(conductor.drain.weight_bits),
-            accumulators.accumulator_bits.eq(conductor.drain.accumulator_bits),
-            # Results, back into the memory.
-            drain.finished.eq(accumulators.finished),
-            accumulators.read.eq(drain.read),
-            accumulators.release.eq(drain.release),
-            accumulators.held.eq(drain.held),
-            drain.sums.eq(accumulators.results),
-            drain.read_word.eq(memory.read_word),
+            self.fetching.eq(functools.reduce(operator.or_, (unit.fetching for unit in units))),
+            self.starved.eq(functools.reduce(operator.or_, (unit.starved for unit in units))),
         ]
+        if p.stack > 1:
+            for first in range(0, p.units, p.stack):
+                self.join(m, units[first : first + p.stack], first)
+        self.route(m, units, conductor)
 
-        # The drain's accesses come before the host's.
-        reads, writes = memory.reads, memory.write
-        given = self.host_writes.payload
+        # The drains' accesses come before the host's.
+        connect(m, flipped(self.host_reads), memory.reads[p.tiles])
+        writes = memory.writes[p.tiles]
         m.d.comb += [
-            reads.valid.eq(drain.reads.valid | self.host_reads.valid),
-            reads.payload.eq(Mux(drain.reads.valid, drain.reads.payload, self.host_reads.payload)),
-            drain.reads.ready.eq(reads.ready),
-            self.host_reads.ready.eq(reads.ready & ~drain.reads.valid),
-            self.host_word.eq(memory.read_word),
-            self.host_writes.ready.eq(~drain.write_enable),
-            memory.write_enable.eq(drain.write_enable | self.host_writes.valid),
-            writes.address.eq(Mux(drain.write_enable, drain.address, given.address)),
-            writes.word.eq(Mux(drain.write_enable, drain.word, given.word)),
-            writes.mask.eq(Mux(drain.write_enable, drain.mask, (1 << p.rows) - 1)),
+            self.host_word.eq(memory.read_words[p.tiles]),
+            self.host_writes.ready.eq(writes.ready),
+            writes.valid.eq(self.host_writes.valid),
+            writes.payload.address.eq(self.host_writes.payload.address),
+            writes.payload.word.eq(self.host_writes.payload.word),
+            writes.payload.mask.eq((1 << p.rows) - 1),
         ]
+        self.count(m, conductor, memory, [each for unit in units for each in unit.raw])
         return m
+
+    def route(self, m: Module, units: Sequence[Unit], conductor: Conductor) -> None:
+        """Connect records to the drains, and the drains to raw results."""
+        p = self.parameters
+        if p.tiles == 1:
+            connect(m, flipped(self.records), units[0].records[0])
+            connect(m, units[0].raw[0], flipped(self.raw))
+            return
+        m.submodules.router = router = RecordRouter(p)
+        m.submodules.merger = merger = RawMerger(p.tiles)
+        connect(m, flipped(self.records), router.records)
+        connect(m, merger.results, flipped(self.raw))
+        m.d.comb += [
+            router.start.eq(conductor.start),
+            router.weight_bits.eq(conductor.drain.weight_bits),
+            router.split.eq(conductor.work.split),
+            router.table.eq(conductor.drain.table),
+        ]
+        for number, unit in enumerate(units):
+            m.d.comb += [
+                router.parts[number].eq(unit.part),
+                router.works[number].eq(unit.works),
+            ]
+            for column in range(p.tile_columns):
+                tile = number * p.tile_columns + column
+                connect(m, router.given[tile], unit.records[column])
+                connect(m, unit.raw[column], merger.given[tile])
+
+    def join(self, m: Module, stack: Sequence[Unit], first: int) -> None:
+        """Connect the units of a stack, which share row blocks where a layer is stacked."""
+        asks = functools.reduce(operator.and_, (unit.asks for unit in stack))
+        fetched = functools.reduce(operator.and_, (unit.fetched for unit in stack))
+        for unit in stack:
+            m.d.comb += [
+                unit.all_ask.eq(asks),
+                unit.all_fetched.eq(fetched),
+            ]
+        for column in range(self.parameters.tile_columns):
+            adder = StackAdder(self.parameters)
+            m.submodules[f"adder_{first // self.parameters.stack}_{column}"] = adder
+            for place, unit in enumerate(stack):
+                m.d.comb += adder.sums[place].eq(unit.sums[column])
+            m.d.comb += [
+                adder.ended.eq(stack[0].ended),
+                stack[0].totals[column].eq(adder.totals),
+                stack[0].ended_all.eq(adder.tag),
+            ]
+
+    def count(
+        self, m: Module, conductor: Conductor, memory: PlaneMemory, raw: Sequence[Stream]
+    ) -> None:
+        """Count the waits of each kind of port."""
+        ports = {
+            "fetches": [
+                (fetch.first | fetch.second) & ~memory.granted[place]
+                for place, fetch in enumerate(memory.fetches)
+            ],
+            "reads": [each.valid & ~each.ready for each in memory.reads[:-1]],
+            "writes": [each.valid & ~each.ready for each in memory.writes[:-1]],
+            "raw": [each.valid & ~each.ready & self.raw.ready for each in raw],
+        }
+        for name, waits in ports.items():
+            counter = self.waits[name]
+            m.d.sync += counter.eq(
+                Mux(conductor.start, 0, counter + functools.reduce(operator.add, waits))
+            )

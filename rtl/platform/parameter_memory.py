@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import RECORD_BITS, outputs_of
+from adq.rtl.platform.drain_settings import GROUP_BITS, RECORD_BITS, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
@@ -35,9 +35,10 @@ class ParameterMemory(Component):
     -------
     start : In
         Expect the records of a layer's outputs. What is held must have been released.
-    weight_bits, outputs : In
-        One-hot weight width, and outputs of the layer. They stand until all its groups are
-        released.
+    weight_bits, outputs, group : In
+        One-hot weight width, outputs of the layer from the tile's first one on, and outputs from
+        the first one of a group to that of the next one: other tiles may compute some between. They
+        stand until all groups are released.
     records : stream of :func:`record_layout`, In
     loaded : Out
         The group that is read next is there.
@@ -52,6 +53,7 @@ class ParameterMemory(Component):
     start: Signal
     weight_bits: Signal
     outputs: Signal
+    group: Signal
     records: Stream
     loaded: Signal
     enable: Signal
@@ -66,6 +68,7 @@ class ParameterMemory(Component):
                 "start": In(1),
                 "weight_bits": In(len(p.tile.weight_widths)),
                 "outputs": In(16),
+                "group": In(GROUP_BITS),
                 "records": In(stream.Signature(record_layout())),
                 "loaded": Out(1),
                 "enable": In(1),
@@ -83,7 +86,7 @@ class ParameterMemory(Component):
         filling = Signal()
         draining = Signal()
         full = Signal(2)
-        left = Signal(16)  # outputs whose records are still to come
+        left = Signal(16)  # outputs behind those whose records have come
         group_left = Signal(range(p.tile.lanes + 1))  # and those of the group
         lane = Signal(range(p.requantizers))
         row = Signal(range(slices))
@@ -102,7 +105,10 @@ class ParameterMemory(Component):
             m.d.sync += [left.eq(left - 1), group_left.eq(group_left - 1), lane.eq(lane + 1)]
             with m.If(lane == p.requantizers - 1):
                 m.d.sync += [lane.eq(0), row.eq(row + 1)]
+        others = Signal(GROUP_BITS)  # outputs that other tiles compute
+        m.d.comb += others.eq(self.group - lanes)
         with m.If(fills):
+            m.d.sync += left.eq(Mux(left - 1 > others, left - 1 - others, 0))
             m.d.sync += [group_left.eq(lanes), lane.eq(0), row.eq(0)]
         with m.If(self.start):
             m.d.sync += [left.eq(self.outputs), group_left.eq(lanes), lane.eq(0), row.eq(0)]

@@ -44,6 +44,10 @@ class PlatformParameters:
     plane_memory_kib: int = 256
     """Plane memory of the whole platform, in KiB; 1 to 65536."""
 
+    plane_banks: int = 2
+    """Banks of the plane memory, each of which reads a word and writes one in a cycle; a power of
+    two from 2 to 256."""
+
     weight_buffer_kib: int = 16
     """Half of a column's weight buffer, in KiB: weights that fit are fetched once a layer; 1 to
     1024."""
@@ -93,6 +97,10 @@ class PlatformParameters:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ParameterError(f"{name} must be between {least} and {most}, not {value}")
+        if not 2 <= self.plane_banks <= 256 or self.plane_banks & (self.plane_banks - 1):
+            raise ParameterError(
+                f"plane_banks must be a power of two from 2 to 256, not {self.plane_banks}"
+            )
         if self.bus_bits not in (32, 64, 128, 256, 512):
             raise ParameterError(
                 f"bus_bits must be one of 32, 64, 128, 256, 512, not {self.bus_bits}"
@@ -119,6 +127,11 @@ class PlatformParameters:
     def tiles(self) -> int:
         """Tiles of the platform."""
         return self.stack * self.tile_columns * self.clusters
+
+    @property
+    def units(self) -> int:
+        """Rows of tiles of all clusters: each can work alone."""
+        return self.stack * self.clusters
 
     @property
     def plane_memory_words(self) -> int:
@@ -153,8 +166,15 @@ class PlatformParameters:
 
     # Cycles
 
-    start_latency: ClassVar[int] = 35
-    """Cycles from taking a layer's descriptor to its start, in which its settings are computed."""
+    @property
+    def start_latency(self) -> int:
+        """Cycles from taking a layer's descriptor to its start, in which its settings are computed.
+
+        Where tiles share a layer, their parts of it are computed, too.
+        """
+        if self.units > 1:
+            return 56
+        return 36 if self.tile_columns > 1 else 35
 
     walk_latency: ClassVar[int] = 2
     """Cycles from a layer's start to the fetch of its first plane."""
@@ -164,6 +184,9 @@ class PlatformParameters:
 
     store_latency: ClassVar[int] = 2
     """Cycles from the sums of a job's last vector to the cycle in which they can be read."""
+
+    adder_latency: ClassVar[int] = 1
+    """Cycles that sums of tiles on top of each other take more, where they are added."""
 
     result_stages: ClassVar[int] = 6
     """Registers that results pass from their read to the plane writer: sums, operands, three of the

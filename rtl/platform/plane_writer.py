@@ -39,7 +39,8 @@ class PlaneWriter(Component):
     collects.
 
     Latency: the first plane is written two cycles behind the pixel's last slice. Throughput: a
-    slice per cycle, and a word per cycle: outputs that end in the next word take two a plane.
+    slice per cycle, and a word per cycle: outputs that end in the next word take two a plane, and
+    a write that waits takes longer.
 
     Members
     -------
@@ -50,7 +51,9 @@ class PlaneWriter(Component):
     plane_step : In
         Words from a plane to the next one.
     write_enable, address, word, mask : Out
-        Write of the bits of a word where ``mask`` is set.
+        Write of the bits of a word where ``mask`` is set. It stands until ``write_ready``.
+    write_ready : In
+        The memory takes the write.
     busy : Out
         Pixels of which all slices were taken are still to be written.
     """
@@ -62,6 +65,7 @@ class PlaneWriter(Component):
     address: Signal
     word: Signal
     mask: Signal
+    write_ready: Signal
     busy: Signal
 
     def __init__(self, parameters: PlatformParameters):
@@ -75,6 +79,7 @@ class PlaneWriter(Component):
                 "address": Out(p.address_bits),
                 "word": Out(p.rows),
                 "mask": Out(p.rows),
+                "write_ready": In(1),
                 "busy": Out(1),
             }
         )
@@ -90,10 +95,12 @@ class PlaneWriter(Component):
         full = Signal(2)
         taken = Signal()
         sent = Signal()
+        moves = Signal()  # the word in the register leaves, or there is none
         fills = taken & given.last
         m.d.comb += [
             self.slices.ready.eq(~full.bit_select(collecting, 1)),
             taken.eq(self.slices.valid & self.slices.ready),
+            moves.eq(~self.write_enable | self.write_ready),
             self.busy.eq(full.any() | self.write_enable),
         ]
         m.d.sync += [
@@ -150,14 +157,15 @@ class PlaneWriter(Component):
             end.eq(now.offset + now.outputs),
             ends_word.eq(place == (end - 1)[exact_log2(p.rows) :]),
             ends_plane.eq(plane == self.planes - 1),
-            sent.eq(full.bit_select(sending, 1) & ends_word & ends_plane),
+            sent.eq(moves & full.bit_select(sending, 1) & ends_word & ends_plane),
         ]
         with m.Switch(plane):
             for each in range(ACTIVATION_BITS):
                 with m.Case(each):
                     m.d.comb += bits.eq(Mux(sending, planes[1][each], planes[0][each]))
-        m.d.sync += self.write_enable.eq(full.bit_select(sending, 1))
-        with m.If(full.bit_select(sending, 1)):
+        with m.If(moves):
+            m.d.sync += self.write_enable.eq(full.bit_select(sending, 1))
+        with m.If(moves & full.bit_select(sending, 1)):
             m.d.sync += [
                 self.address.eq(now.address + step + place),
                 self.word.eq(shifted.word_select(place, p.rows)),

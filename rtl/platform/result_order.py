@@ -7,6 +7,7 @@ from amaranth.utils import exact_log2
 
 from adq.rtl.platform.drain_settings import PIXEL_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
 from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["ResultOrder", "step_layout"]
@@ -45,7 +46,11 @@ class ResultOrder(Component):
 
     Addresses are added up step by step: there is no multiplier.
 
-    Latency: the first step is offered two cycles behind ``start``. Throughput: a step per cycle.
+    Where units share a layer's pixels, the block steps to the first window that is its own: by
+    images, then by rows, then by windows.
+
+    Latency: the first step is offered two cycles behind ``start``; where there are several units,
+    one more, and one for each step to the first window. Throughput: a step per cycle.
 
     Members
     -------
@@ -53,6 +58,8 @@ class ResultOrder(Component):
         They stand while the block is active.
     start : In
         Begin a layer. The block must not be active.
+    share : :func:`adq.rtl.platform.planes.windows.share_layout`, In
+        Windows that are the unit's, if there are several units.
     steps : stream of :func:`step_layout`, Out
     active : Out
         Steps are still to be taken.
@@ -60,13 +67,16 @@ class ResultOrder(Component):
 
     settings: Aggregate
     start: Signal
+    share: Aggregate
     steps: Stream
     active: Signal
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = parameters
+        share = {"share": In(share_layout())} if parameters.units > 1 else {}
         super().__init__(
             {
+                **share,
                 "settings": In(drain_layout(parameters)),
                 "start": In(1),
                 "steps": Out(stream.Signature(step_layout(parameters))),
@@ -79,6 +89,7 @@ class ResultOrder(Component):
         m = Module()
         s = self.settings
         address, place = p.address_bits, len(s.skip.x)
+        several = p.units > 1
 
         def tensor(place_bits: int) -> data.StructLayout:
             return data.StructLayout({"slot": 15, "image": address, "y": address, "x": place_bits})
@@ -92,18 +103,20 @@ class ResultOrder(Component):
                 "column": signed(PIXEL_BITS),
                 "target": tensor(PLACE_BITS),
                 "skip": tensor(place),
+                **({"behind": WINDOW_BITS} if several else {}),  # windows of the unit behind it
             }
         )
-        first_window = structure(window_layout)
+        first_of_all = structure(window_layout)
+        first_window = structure(window_layout) if several else first_of_all  # of the unit
         window = structure(window_layout)
         next_window = structure(window_layout)
         m.d.comb += [
-            first_window.row.eq(s.first_row),
-            first_window.column.eq(s.first_column),
+            first_of_all.row.eq(s.first_row),
+            first_of_all.column.eq(s.first_column),
             next_window.eq(window),
         ]
         for name in ("target", "skip"):
-            first, given = first_window[name], s[name]
+            first, given = first_of_all[name], s[name]
             m.d.comb += [
                 first.slot.eq(given.slot),
                 first.image.eq(given.origin),
@@ -118,9 +131,12 @@ class ResultOrder(Component):
             last_column.eq(window.left == s.windows_x),
             last_row.eq(window.top == s.windows_y),
             last_image.eq(window.image == s.images),
-            next_window.target.x.eq(window.target.x + s.target.pitch),
         ]
-        with m.If(~last_column):
+        seeking = Signal()  # the unit's first window
+        skips_row, skips_image = Signal(), Signal()
+        with m.If(~(s.raw & seeking)):
+            m.d.comb += next_window.target.x.eq(window.target.x + s.target.pitch)
+        with m.If(~last_column & ~skips_row):
             m.d.comb += [
                 next_window.left.eq(window.left + 1),
                 next_window.column.eq(window.column + s.pool_stride_x),
@@ -134,7 +150,7 @@ class ResultOrder(Component):
             ]
             with m.If(~s.raw):  # raw results follow each other
                 m.d.comb += next_window.target.x.eq(s.target.x)
-            with m.If(~last_row):
+            with m.If(~last_row & ~skips_image):
                 m.d.comb += [
                     next_window.top.eq(window.top + 1),
                     next_window.row.eq(window.row + s.pool_stride_y),
@@ -179,13 +195,15 @@ class ResultOrder(Component):
         m.d.comb += [
             last_pixel.eq((down == s.pool_y) & (right == s.pool_x)),
             last_slice.eq(slice_left <= p.requantizers),
-            last_window.eq(last_column & last_row & last_image),
-            last_group.eq(left <= lanes),
-            outputs.eq(Mux(last_group, left, lanes)),
+            last_window.eq(
+                (window.behind == 0) if several else (last_column & last_row & last_image)
+            ),
+            last_group.eq(left <= s.group),
+            outputs.eq(Mux(left < lanes, left, lanes)),
             ends_window.eq(last_pixel & last_slice),
             ends_job.eq(ends_window & ((room < s.window) | last_window)),
             takes.eq(valid & (~self.steps.valid | self.steps.ready)),
-            self.active.eq(valid | self.steps.valid),
+            self.active.eq(valid | self.steps.valid | seeking),
         ]
         m.d.comb += lanes.eq(outputs_of(p, s.weight_bits))
 
@@ -230,17 +248,37 @@ class ResultOrder(Component):
                     m.d.sync += new_job
                 with m.If(last_window):
                     rest = Signal(16)
-                    m.d.comb += rest.eq(left - lanes)
+                    m.d.comb += rest.eq(left - s.group)
                     enter(first_window)
                     m.d.sync += [
                         left.eq(rest),
                         slice_left.eq(Mux(rest < lanes, rest, lanes)),
-                        target_first.eq(target_first + lanes),
-                        skip_first.eq(skip_first + lanes),
+                        target_first.eq(target_first + s.group),
+                        skip_first.eq(skip_first + s.group),
                         valid.eq(~last_group),
                     ]
+        if several:
+            seek = Signal(WINDOW_BITS)  # windows that are before it
+            row_windows = Signal(18)
+            m.d.comb += [
+                row_windows.eq(s.windows_x + 1),
+                skips_row.eq(seeking & (seek >= row_windows)),
+                skips_image.eq(seeking & (seek >= self.share.pixels)),
+                next_window.behind.eq(window.behind - ~seeking),
+                first_of_all.behind.eq(self.share.behind),
+            ]
+            with m.If(seeking):
+                with m.If(seek.any()):
+                    enter(next_window)
+                    m.d.sync += seek.eq(
+                        seek - Mux(skips_image, self.share.pixels, Mux(skips_row, row_windows, 1))
+                    )
+                with m.Else():
+                    m.d.sync += [first_window.eq(window), seeking.eq(0), valid.eq(1)]
+            with m.If(self.start):
+                m.d.sync += [seek.eq(self.share.before), seeking.eq(1)]
         with m.If(self.start):
-            enter(first_window)
+            enter(first_of_all)
             m.d.sync += [
                 *first_pixel,
                 *new_job,
@@ -250,7 +288,7 @@ class ResultOrder(Component):
                 slice_first.eq(0),
                 target_first.eq(s.target.channel),
                 skip_first.eq(s.skip.channel),
-                valid.eq(1),
+                valid.eq(0 if several else 1),
             ]
 
         # What the loops say is registered, with its sums.

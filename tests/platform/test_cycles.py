@@ -154,10 +154,11 @@ EXPECTED = {
 """Cycles an image on 1, 6, 12 and 24 tiles that the platform was designed for: arithmetic without
 the fill of layers, the drain of their last results, and limits of the plane memory."""
 
-TOLERANCE = {"vgg19": 0.02, "resnet18": 0.08}
+TOLERANCE = {"vgg19": 0.02, "resnet18": 0.09}
 """A plane of a pixel's outputs takes a cycle to write, however few they are, which holds up layers
 of 16-bit weights. ResNet18 has shortcuts of 1x1, which drains bound, an average pooling that runs
-on the array, and skip connections that keep tensors of many images in the plane memory."""
+on the array, and skip connections that keep tensors of many images in the plane memory; where
+units share its many layers, each of them takes longer to begin."""
 
 
 @functools.cache

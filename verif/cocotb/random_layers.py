@@ -33,6 +33,20 @@ def random_layer(
     raise ValueError(f"no layer with {fixed} and at most {work} planes was found")
 
 
+def _spread(random: Random, platform: PlatformParameters) -> dict[str, int]:
+    """Draw how a layer is spread over the units of a platform."""
+    stacked = random.randrange(2) if platform.stack > 1 else 0
+    units = platform.clusters if stacked else platform.units
+    return (
+        {
+            "stacked": stacked,
+            "split": random.choice([each for each in range(1, units + 1) if units % each == 0]),
+        }
+        if units > 1
+        else {"stacked": stacked, "split": 1}
+    )
+
+
 def _drawn(random: Random, platform: PlatformParameters, fixed: dict[str, int]) -> Layer:
     bits = platform.rows
     narrow = [1 << log for log in range(bits.bit_length() - 1)]
@@ -53,8 +67,7 @@ def _drawn(random: Random, platform: PlatformParameters, fixed: dict[str, int]) 
         "source_pitch": pitch(),
         "outputs": random.choice((1, 2, 3, 5, 8, 9, 17, 30)),
         "images_log": random.choice((0, 0, 1, 2)),
-        "split": 1,
-        "stacked": 0,
+        **_spread(random, platform),
         "accumulator_bits": platform.accumulator_bits,
         "shift": random.randint(0, 12),
         "skip_shift": random.randint(0, 4),

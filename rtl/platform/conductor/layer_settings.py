@@ -9,16 +9,21 @@ from amaranth.utils import exact_log2
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.descriptors import Mode
-from adq.rtl.platform.drain_settings import PLACE_BITS, drain_layout
+from adq.rtl.platform.drain_settings import GROUP_BITS, PLACE_BITS, drain_layout, outputs_of
+from adq.rtl.platform.grid.share import schedules, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.planes.walker import walk_layout
-from adq.rtl.port_types import Aggregate
+from adq.rtl.platform.planes.walker import BLOCK_BITS, walk_layout
+from adq.rtl.platform.planes.windows import WINDOW_BITS
+from adq.rtl.port_types import Aggregate, structure
 
-__all__ = ["COUNT_BITS", "WINDOWS", "LayerSettings", "Product", "scheduled"]
+__all__ = ["COUNT_BITS", "PART", "WINDOWS", "LayerSettings", "Product", "scheduled"]
 
 COUNT_BITS = 17
 """Bits of the rows or columns that pooling windows slide over, padding included, and of the second
 operand of a product."""
+
+PART = "part"
+"""Name of the windows of a part among what products need."""
 
 WINDOWS = "windows"
 """Name of the counts of windows among what products need."""
@@ -58,6 +63,10 @@ def scheduled(products: Mapping[str, Product], given: Mapping[str, int]) -> dict
     return found
 
 
+def _at_most(most: int) -> Callable[[Value], ValueLike]:
+    return lambda product: Mux(product < most, product, most)
+
+
 def _plus(term: Value) -> Callable[[Value], ValueLike]:
     return lambda product: product + term
 
@@ -89,8 +98,16 @@ class LayerSettings:
         self.products: dict[str, Product] = {}
         """Products that are computed before the layer starts, by name."""
         address, place = p.address_bits, p.address_bits + self.log
+        self.part = Signal(WINDOW_BITS, name="part_windows")
+        """Windows of each part that computes different pixels."""
+        self.kernel_columns = Signal(COUNT_BITS + 1)
+        """Row blocks of a row of the kernel, of pixels that are read as one word each."""
         self.shared = d.source_pitch < p.rows
         """Pixels of the source share words."""
+
+        rows, columns = (Value.cast(windows[axis] + 1)[:COUNT_BITS] for axis in "yx")
+        if p.tiles > 1:
+            self.spread(rows, columns)
 
         # The source: words of its rows, and the walker's steps.
         self.plane("plane", d.source_width, d.source_pitch)
@@ -121,7 +138,6 @@ class LayerSettings:
         self.append("span", 18, d.kernel_width - 1, d.dilation_x)
 
         # The target.
-        rows, columns = (Value.cast(windows[axis] + 1)[:COUNT_BITS] for axis in "yx")
         self.plane("target_plane", d.target_pitch, columns, needs=[WINDOWS])
         self.append("target_row", address, self["target_plane"], d.target_planes,
                     needs=["target_plane"])  # fmt: skip
@@ -148,6 +164,20 @@ class LayerSettings:
         self.append("skip_window_y", address, self["skip_row"], d.pool_stride_y,
                     needs=["skip_row"])  # fmt: skip
         self.append("skip_window_x", place, d.skip_pitch, d.pool_stride_x)
+
+    def spread(self, rows: Value, columns: Value) -> None:
+        """Append what units need to know of their shares."""
+        p, d = self.parameters, self.fields
+        self.append("group", GROUP_BITS, outputs_of(p, self.one_hot_width()),
+                    (d.split * p.tile_columns)[:COUNT_BITS], use=_at_most(1 << 16))  # fmt: skip
+        if p.units > 1:
+            self.append("pixels", WINDOW_BITS, rows, columns, needs=[WINDOWS])
+            self.append("raw_part", PLACE_BITS, self.part, d.target_pitch, needs=[PART])
+        if p.stack > 1:
+            self.append("kernel_blocks", BLOCK_BITS, self.kernel_columns, d.kernel_height,
+                        needs=["span"])  # fmt: skip
+            self.append("blocks", BLOCK_BITS, self["kernel_blocks"], d.source_words,
+                        needs=["kernel_blocks"])  # fmt: skip
 
     def __getitem__(self, name: str) -> Signal:
         """Return the register of a product."""
@@ -198,13 +228,10 @@ class LayerSettings:
                     m.d.comb += [pitch_log.eq(log), pixels_log.eq(self.log - log)]
             with m.Default():
                 m.d.comb += [pitch_log.eq(self.log), pixels_log.eq(0)]
-        width = self.one_hot_width()
-        lanes = [p.tile.outputs(each) for each in TileParameters.weight_widths]
-        for place, count in enumerate(lanes):
-            with m.If(width[place]):
-                m.d.comb += walk.lanes.eq(count)
         m.d.comb += [
-            walk.weight_bits.eq(width),
+            self.kernel_columns.eq(walk.kernel_x + 1),
+            walk.group.eq(self.group),
+            walk.weight_bits.eq(self.one_hot_width()),
             walk.outputs.eq(d.outputs),
             walk.planes.eq(d.source_planes - 1),
             walk.signed.eq(d.source_signed),
@@ -234,8 +261,54 @@ class LayerSettings:
                 walk[axis].window.place.eq(self[f"window_{axis}"]),
                 walk[axis].kernel.place.eq(self[f"kernel_{axis}"]),
             ]
+        if p.stack > 1:
+            m.d.comb += [walk.stacked.eq(d.stacked), walk.blocks.eq(self["blocks"])]
         self.pooling(m, walk)
         return walk
+
+    def work(self, m: Module) -> Aggregate:
+        """Return how the layer is spread over units."""
+        p, d = self.parameters, self.fields
+        work = structure(work_layout(), name="work")
+        m.d.comb += work.split.eq(d.split)
+        if p.stack > 1:
+            m.d.comb += work.stacked.eq(d.stacked)
+        if p.units > 1:
+            m.d.comb += [
+                work.windows.eq(self.all_windows),
+                work.pixels.eq(self["pixels"]),
+                work.part.eq(self.part),
+                work.raw.eq(self["raw_part"]),
+            ]
+        else:
+            m.d.comb += [work.windows.eq(1), work.part.eq(1)]
+        return work
+
+    @property
+    def group(self) -> Value:
+        """Outputs from a group of a tile's to its next one."""
+        p = self.parameters
+        return outputs_of(p, self.one_hot_width()) if p.tiles == 1 else self["group"]
+
+    @property
+    def all_windows(self) -> Value:
+        """Pooling windows of all images."""
+        return cast(Value, (self["pixels"] << self.fields.images_log)[:WINDOW_BITS])
+
+    def windows_and_parts(self, m: Module) -> tuple[Value, Value]:
+        """Return a dividend and a divisor, whose quotient is the windows of a part."""
+        p, d = self.parameters, self.fields
+        parts = Signal(range(p.units + 1))
+        windows = Signal(WINDOW_BITS + 1)
+        stacked = d.stacked if p.stack > 1 else Const(0, 1)
+        with m.Switch(Cat(stacked, d.split)):
+            for of_stack, split, count in schedules(p):
+                with m.Case(of_stack | split << 1):
+                    m.d.comb += parts.eq(count)
+            with m.Default():
+                m.d.comb += parts.eq(1)
+        m.d.comb += windows.eq(self.all_windows + parts - 1)
+        return windows, parts
 
     @property
     def images(self) -> Value:
@@ -262,6 +335,7 @@ class LayerSettings:
             drain.weight_bits.eq(self.one_hot_width()),
             drain.accumulator_bits.eq(d.accumulator_bits),
             drain.outputs.eq(d.outputs),
+            drain.group.eq(self.group),
             drain.raw.eq(raw),
             drain.table.eq(d.mode == Mode.TABLE),
             drain.shift.eq(d.shift),

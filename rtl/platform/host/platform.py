@@ -120,7 +120,7 @@ class Platform(Component):
         connect(m, control.layers, engine.layers)
         connect(m, control.tasks, loader.tasks)
         connect(m, loader.orders, buffer.orders)
-        connect(m, buffer.weights, engine.weights)
+        connect(m, buffer.weights, engine.weights[0])
         connect(m, load.writes, engine.host_writes)
         connect(m, store.reads, engine.host_reads)
         m.d.comb += [
@@ -240,7 +240,7 @@ class Platform(Component):
             counters.settling.eq(engine.settling),
             counters.fetching.eq(engine.fetching),
             counters.starved.eq(engine.starved),
-            counters.hungry.eq(engine.weights.ready & ~engine.weights.valid),
+            counters.hungry.eq(engine.weights[0].ready & ~engine.weights[0].valid),
             counters.copying.eq(control.copying),
             counters.reads.eq(reads.arrived.any()),
             counters.writes.eq(writes.sent),

@@ -1,8 +1,13 @@
-"""Plane memory: words of bit planes, read by the tile's walker and by what drains its sums."""
+"""Plane memory: words of bit planes, read by walkers and by what drains their sums."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, unsigned
+import functools
+import operator
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.port_types import Aggregate, Component, Stream
@@ -32,92 +37,177 @@ def write_layout(address_bits: int, word_bits: int) -> data.StructLayout:
     )
 
 
-class PlaneMemory(Component):
-    """Stores words of ``rows`` bits in two banks, of even and of odd addresses.
+def _any(values: Sequence[Value]) -> Value:
+    """Return the disjunction of values."""
+    return functools.reduce(operator.or_, values)
 
-    A bank reads one word and writes one in a cycle. Neighbouring words lie in different banks, so
-    that a fetch gives two of them: a window of pixels that share words may begin anywhere in a
-    word. Fetches come first: they never wait. A read waits while a fetch takes its bank.
+
+class PlaneMemory(Component):
+    """Stores words of ``rows`` bits in banks, each of which reads a word and writes one in a cycle.
+
+    Neighbouring words lie in different banks, so that a fetch gives two of them: a window of pixels
+    that share words may begin anywhere in a word. With more than two banks, the word behind the
+    last bank lies in the second one, and so on: what lies a multiple of the banks apart, such as
+    the planes of a pixel, is spread, too.
+
+    Where several want a bank in a cycle, one is served and the others wait: fetches come before
+    reads, and each of them in the order of their ports. The order is fixed with intent: of two
+    walks at the same distance, the later one falls behind until they use different banks, and stays
+    there. In turns, they would meet again and again. No port waits forever: a walker that is ahead
+    stops when its sums are not drained. The first fetch never waits.
 
     Latency: words follow a cycle behind their fetch or read. Both see what was written before the
     cycle in which they are taken. Throughput: a fetch of up to two words, a read and a write a
-    cycle.
+    cycle for each port, if they use different banks.
+
+    Parameters
+    ----------
+    parameters
+        Sizes of the platform. It has a fetch port for each of its units.
+    readers, writers : int
+        Ports that read, and ports that write.
 
     Members
     -------
-    fetch : :func:`fetch_layout`, In
-        Words that are fetched in this cycle. Addresses beyond the memory give any word.
-    words : array of two words, Out
-        The word at the address of the last fetch, and the word behind it; each stands until the
-        next fetch that reads it, if no read takes its bank.
-    reads : stream of addresses, In
-    read_word : word, Out
+    fetches : array of :func:`fetch_layout`, In
+        Words that are asked for in this cycle. Addresses beyond the memory give any word.
+    granted : Out
+        One bit per fetch port: what it asks for is fetched in this cycle.
+    words : array of arrays of two words, Out
+        The word at the address of the last fetch of a port, and the word behind it; each stands
+        until the next fetch that reads it, if nothing else takes its bank.
+    reads : array of streams of addresses, In
+    read_words : array of words, Out
         Word of the read that was taken in the cycle before; it stands for one cycle.
-    write_enable : In
-    write : :func:`write_layout`, In
+    writes : array of streams of :func:`write_layout`, In
     """
 
-    fetch: Aggregate
-    words: Aggregate
-    reads: Stream
-    read_word: Signal
-    write_enable: Signal
-    write: Aggregate
+    fetches: Sequence[Aggregate]
+    granted: Signal
+    words: Sequence[Aggregate]
+    reads: Sequence[Stream]
+    read_words: Sequence[Signal]
+    writes: Sequence[Stream]
 
-    def __init__(self, parameters: PlatformParameters):
+    def __init__(self, parameters: PlatformParameters, *, readers: int = 1, writers: int = 1):
         self.parameters = p = parameters
+        self.bank_log = exact_log2(p.plane_banks)
+        write = write_layout(p.address_bits, p.rows)
         super().__init__(
             {
-                "fetch": In(fetch_layout(p.address_bits)),
-                "words": Out(data.ArrayLayout(p.rows, 2)),
-                "reads": In(stream.Signature(p.address_bits)),
-                "read_word": Out(p.rows),
-                "write_enable": In(1),
-                "write": In(write_layout(p.address_bits, p.rows)),
+                "fetches": In(fetch_layout(p.address_bits)).array(p.units),
+                "granted": Out(p.units),
+                "words": Out(data.ArrayLayout(p.rows, 2)).array(p.units),
+                "reads": In(stream.Signature(p.address_bits)).array(readers),
+                "read_words": Out(p.rows).array(readers),
+                "writes": In(stream.Signature(write)).array(writers),
             }
         )
+
+    def place(self, address: Value) -> tuple[Value, Value]:
+        """Return the bank of a word, and its place there."""
+        low, row = address[: self.bank_log], address[self.bank_log :]
+        if self.bank_log < 2:
+            return low, row
+        return (low + row)[: self.bank_log], row
 
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        address = self.fetch.address
-        odd = address[0]
-        # The even word of an odd address is the one behind it.
-        rows = (address[1:] + odd, address[1:])
-        taken = (
-            Mux(odd, self.fetch.second, self.fetch.first),
-            Mux(odd, self.fetch.first, self.fetch.second),
-        )
-        fetched_odd = Signal()
-        read_odd = Signal()
-        with m.If(self.fetch.first | self.fetch.second):
-            m.d.sync += fetched_odd.eq(odd)
-        with m.If(self.reads.valid & self.reads.ready):
-            m.d.sync += read_odd.eq(self.reads.payload[0])
-        m.d.comb += self.reads.ready.eq(Mux(self.reads.payload[0], ~taken[1], ~taken[0]))
+        banks = range(p.plane_banks)
+        row_bits = max(1, p.address_bits - self.bank_log)
+        wanted: list[list[tuple[Value, Value]]] = [[] for _ in banks]
+
+        # ---- Fetches: those of earlier ports come first.
+        before: list[Value] = []  # banks that earlier ports ask for
+        ports = []
+        for port, fetch in enumerate(self.fetches):
+            asks = Signal(p.plane_banks, name=f"fetch_{port}_asks")
+            parts = []
+            for number, name in enumerate(("first", "second")):
+                bank = Signal(self.bank_log, name=f"fetch_{port}_{name}_bank")
+                row = Signal(row_bits, name=f"fetch_{port}_{name}_row")
+                found, place = self.place((fetch.address + number)[: p.address_bits])
+                m.d.comb += [bank.eq(found), row.eq(place)]
+                parts.append((bank, row, fetch[name]))
+            m.d.comb += asks.eq(
+                _any([Mux(enable, 1 << bank, 0) for bank, _, enable in parts])[: p.plane_banks]
+            )
+            granted = Signal(name=f"fetch_{port}_granted")
+            m.d.comb += granted.eq(~(asks & _any(before)).any() if before else 1)
+            m.d.comb += self.granted[port].eq(granted)
+            before.append(asks)
+            for bank, row, enable in parts:
+                for each in banks:
+                    wanted[each].append((granted & enable & (bank == each), row))
+            ports.append((parts, granted))
+        fetched = Signal(p.plane_banks)
+        for each in banks:
+            m.d.comb += fetched[each].eq(_any([takes for takes, _ in wanted[each]]))
+
+        # ---- Reads of the banks that are left.
+        readers = []
+        for port, read in enumerate(self.reads):
+            bank = Signal(self.bank_log, name=f"read_{port}_bank")
+            found, row = self.place(read.payload)
+            earlier = [
+                read_before.valid & (bank_before == bank)
+                for read_before, (bank_before, _) in zip(self.reads, readers, strict=False)
+            ]
+            free = ~fetched.bit_select(bank, 1)
+            m.d.comb += [bank.eq(found), read.ready.eq(free & ~_any(earlier) if earlier else free)]
+            readers.append((bank, row))
+            for each in banks:
+                wanted[each].append((read.valid & read.ready & (bank == each), row))
+
+        writers = []
+        for port, write in enumerate(self.writes):
+            bank = Signal(self.bank_log, name=f"write_{port}_bank")
+            found, row = self.place(write.payload.address)
+            earlier = [
+                write_before.valid & (bank_before == bank)
+                for write_before, (bank_before, _) in zip(self.writes, writers, strict=False)
+            ]
+            m.d.comb += [bank.eq(found), write.ready.eq(~_any(earlier) if earlier else 1)]
+            writers.append((bank, row))
 
         outputs = []
-        for parity, (row, takes) in enumerate(zip(rows, taken, strict=True)):
+        for each in banks:
             storage: memory.Memory[Shape, Value] = memory.Memory(
-                shape=unsigned(p.rows), depth=-(-(p.plane_memory_words - parity) // 2), init=[]
+                shape=unsigned(p.rows), depth=-(-p.plane_memory_words // p.plane_banks), init=[]
             )
-            m.submodules["odd" if parity else "even"] = storage
+            m.submodules[f"bank_{each}"] = storage
             read_port = storage.read_port()
             write_port = storage.write_port(granularity=1)
-            reads = self.reads.valid & (self.reads.payload[0] == parity)
             m.d.comb += [
-                read_port.en.eq(takes | reads),
-                read_port.addr.eq(Mux(takes, row, self.reads.payload[1:])),
-                write_port.addr.eq(self.write.address[1:]),
-                write_port.data.eq(self.write.word),
+                read_port.en.eq(_any([takes for takes, _ in wanted[each]])),
+                read_port.addr.eq(_any([Mux(takes, row, 0) for takes, row in wanted[each]])),
             ]
-            with m.If(self.write_enable & (self.write.address[0] == parity)):
-                m.d.comb += write_port.en.eq(self.write.mask)
+            rows, words, masks = [], [], []
+            for write, (bank, row) in zip(self.writes, writers, strict=True):
+                writes = write.valid & write.ready & (bank == each)
+                rows.append(Mux(writes, row, 0))
+                words.append(Mux(writes, write.payload.word, 0))
+                masks.append(Mux(writes, write.payload.mask, 0))
+            m.d.comb += [
+                write_port.addr.eq(_any(rows)),
+                write_port.data.eq(_any(words)),
+                write_port.en.eq(_any(masks)),
+            ]
             outputs.append(read_port.data)
-        even, odd_word = outputs
-        m.d.comb += [
-            self.words[0].eq(Mux(fetched_odd, odd_word, even)),
-            self.words[1].eq(Mux(fetched_odd, even, odd_word)),
-            self.read_word.eq(Mux(read_odd, odd_word, even)),
-        ]
+
+        # ---- Words of the banks of the last fetch or read.
+        every = Cat(outputs)
+        for port, (parts, granted) in enumerate(ports):
+            some = self.fetches[port].first | self.fetches[port].second
+            for number, (bank, _, _) in enumerate(parts):
+                last = Signal(self.bank_log, name=f"fetch_{port}_last_bank_{number}")
+                with m.If(granted & some):
+                    m.d.sync += last.eq(bank)
+                m.d.comb += self.words[port][number].eq(every.word_select(last, p.rows))
+        for port, (bank, _) in enumerate(readers):
+            last = Signal(self.bank_log, name=f"read_{port}_last_bank")
+            with m.If(self.reads[port].valid & self.reads[port].ready):
+                m.d.sync += last.eq(bank)
+            m.d.comb += self.read_words[port].eq(every.word_select(last, p.rows))
         return m

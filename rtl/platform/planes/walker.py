@@ -10,11 +10,16 @@ from amaranth.utils import exact_log2
 from adq.rtl.interface import Status
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
+from adq.rtl.platform.drain_settings import GROUP_BITS
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import fetch_layout
+from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["COORDINATE_BITS", "Walker", "part_layout", "walk_layout"]
+
+BLOCK_BITS = 30
+"""Bits of a count of row blocks, whose weights lie in a program."""
 
 COORDINATE_BITS = 24
 """Bits of a row or a column of the source, which also counts what lies outside of it: every
@@ -31,6 +36,9 @@ def walk_layout(parameters: PlatformParameters) -> data.StructLayout:
 
     Counts are one less than what they count. Places along y are words, places along x bits; both
     are taken modulo the size of the memory.
+
+    Where tiles are stacked, ``stacked`` says that they share the row blocks of an output, of which
+    ``blocks`` is the number, not one less.
     """
     address, place = parameters.address_bits, parameters.address_bits + _word_log(parameters)
     steps_y = {name: _axis_layout(address) for name in ("origin", "pixel", "window", "kernel")}
@@ -39,7 +47,7 @@ def walk_layout(parameters: PlatformParameters) -> data.StructLayout:
         {
             "weight_bits": len(TileParameters.weight_widths),  # one-hot
             "outputs": 16,
-            "lanes": range(parameters.columns),  # outputs of a job
+            "group": GROUP_BITS,  # outputs from a job to that of the next group
             "planes": 4,
             "signed": 1,
             "plane_step": address,
@@ -62,6 +70,7 @@ def walk_layout(parameters: PlatformParameters) -> data.StructLayout:
             "kernel_x": 17,
             "kernel_words": 16,
         }
+        | ({"stacked": 1, "blocks": BLOCK_BITS} if parameters.stack > 1 else {})
     )
 
 
@@ -100,6 +109,10 @@ class Walker(Component):
     A chunk has as many windows as half of the accumulator memory holds. Where pixels share words,
     a step along the kernel's columns is a word's worth of pixels.
 
+    Where units share a layer's pixels, a chunk begins at any window: the walker steps there before
+    it begins, by images, then by rows, then by windows. Where they share row blocks, a unit takes
+    every ``stack``-th one from its own place on; a place behind the last row block is a plane of 0.
+
     Coordinates and addresses are added up step by step: there is no multiplier. A window that
     reaches outside of the source is told by its coordinates; nothing is fetched of what lies
     outside.
@@ -107,8 +120,17 @@ class Walker(Component):
     A job begins when its half of the accumulator memory is free: halves alternate. A row block
     begins when its weights are there: banks alternate.
 
-    Latency: the first plane is fetched two cycles behind ``start``. Throughput: one plane per
-    cycle, without gaps between vectors, row blocks and jobs.
+    Latency: the first plane is fetched two cycles behind ``start``; where there are several units,
+    one more, and one for each step to the first window or row block. Throughput: one plane per
+    cycle, without gaps between vectors, row blocks and jobs. Row blocks of a stack take at least
+    ``stack`` cycles each.
+
+    Parameters
+    ----------
+    parameters
+        Sizes of the platform.
+    place : int
+        Place of the unit in its stack.
 
     Members
     -------
@@ -121,7 +143,14 @@ class Walker(Component):
     free : In
         One bit per half of the accumulator memory: a job may begin in it. After a job begins, the
         bit must fall, and rise when the half is free again.
+    share : :func:`adq.rtl.platform.planes.windows.share_layout`, In
+        Windows that are the unit's, if there are several units.
+    asks : Out
+        A plane is to be fetched: its weights and its half of the accumulator memory are there.
+    go : In
+        It is fetched in this cycle.
     fetch : :func:`adq.rtl.platform.planes.plane_memory.fetch_layout`, Out
+        Words of the plane that is asked for.
     part : :func:`part_layout`, Out
         The part of the words that is the plane.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out
@@ -136,16 +165,24 @@ class Walker(Component):
     start: Signal
     full: Signal
     free: Signal
+    share: Aggregate
+    asks: Signal
+    go: Signal
     fetch: Aggregate
     part: Aggregate
     tag: PlaneTag
     active: Signal
     starved: Signal
 
-    def __init__(self, parameters: PlatformParameters):
+    def __init__(self, parameters: PlatformParameters, *, place: int = 0):
         self.parameters = p = parameters
+        self.place = place
+        share = {"share": In(share_layout())} if p.units > 1 else {}
         super().__init__(
             {
+                **share,
+                "asks": Out(1),
+                "go": In(1),
                 "settings": In(walk_layout(p)),
                 "start": In(1),
                 "full": In(p.tile.banks),
@@ -165,6 +202,7 @@ class Walker(Component):
 
         # ---- The next vector: loops, and the sums of their steps.
 
+        several = p.units > 1
         y_layout, x_layout = (_axis_layout(s[axis].origin.place.shape().width) for axis in "yx")
         window_layout = data.StructLayout(
             {
@@ -175,19 +213,23 @@ class Walker(Component):
                 "left": 17,
                 "y": y_layout,
                 "x": x_layout,
+                **({"behind": WINDOW_BITS} if several else {}),  # windows of the unit behind it
             }
         )
-        first_window = _record(window_layout, "first_window")  # first of the layer
+        first_of_all = _record(window_layout, "first_of_all")  # first of the layer
+        first_window = first_of_all  # first of the unit
+        if several:
+            first_window = _record(window_layout, "first_window")
         chunk = _record(window_layout, "chunk")  # first of the chunk
         window = _record(window_layout, "window")  # that of the vector
         next_window = _record(window_layout, "next_window")  # that behind it
         y, x = _record(y_layout, "y"), _record(x_layout, "x")  # the vector's pixel
         down, right = Signal(6), Signal(6)  # and its place in the window
         m.d.comb += [
-            first_window.slot.eq(s.slot),
-            first_window.image_place.eq(s.y.origin.place),
-            first_window.y.eq(s.y.origin),
-            first_window.x.eq(s.x.origin),
+            first_of_all.slot.eq(s.slot),
+            first_of_all.image_place.eq(s.y.origin.place),
+            first_of_all.y.eq(s.y.origin),
+            first_of_all.x.eq(s.x.origin),
         ]
 
         def moved(axis: Aggregate, step: Aggregate) -> Value:
@@ -204,14 +246,15 @@ class Walker(Component):
             last_column.eq(window.left == s.windows_x),
             next_window.eq(window),
         ]
-        with m.If(~last_column):
+        skips_row, skips_image = Signal(), Signal()  # on the way to the first window
+        with m.If(~last_column & ~skips_row):
             m.d.comb += [
                 next_window.left.eq(window.left + 1),
                 next_window.x.eq(moved(window.x, s.x.window)),
             ]
         with m.Else():
             m.d.comb += [next_window.left.eq(0), next_window.x.eq(s.x.origin)]
-            with m.If(~last_row):
+            with m.If(~last_row & ~skips_image):
                 m.d.comb += [
                     next_window.top.eq(window.top + 1),
                     next_window.y.eq(moved(window.y, s.y.window)),
@@ -230,10 +273,42 @@ class Walker(Component):
                 ]
 
         # The row block: its place in the kernel, and what that adds to the vector's.
-        kernel_row, kernel_column = Signal(10), Signal(17)
-        kernel_word = Signal(16)
-        block_y, column_x = _record(y_layout, "block_y"), _record(x_layout, "column_x")
-        block_place = Signal.like(column_x.place)  # the column's, and that of the word in it
+        block_layout = data.StructLayout(
+            {
+                "row": 10,
+                "column": 17,
+                "word": 16,
+                "y": y_layout,
+                "x": x_layout,
+                "place": len(x.place),  # that of the column, and of the word in it
+            }
+        )
+        block = _record(block_layout, "block")
+        ahead = _record(block_layout, "ahead") if p.stack > 1 else block  # the next one
+        next_block = _record(block_layout, "next_block")  # that behind it
+        m.d.comb += next_block.eq(ahead)
+        with m.If(ahead.word != s.kernel_words):
+            m.d.comb += [
+                next_block.word.eq(ahead.word + 1),
+                next_block.place.eq(ahead.place + p.rows),
+            ]
+        with m.Else():
+            m.d.comb += next_block.word.eq(0)
+            with m.If(ahead.column != s.kernel_x):
+                m.d.comb += [
+                    next_block.column.eq(ahead.column + 1),
+                    next_block.x.eq(moved(ahead.x, s.x.kernel)),
+                    next_block.place.eq(ahead.x.place + s.x.kernel.place),
+                ]
+            with m.Else():
+                m.d.comb += [
+                    next_block.column.eq(0),
+                    next_block.x.eq(0),
+                    next_block.place.eq(0),
+                    next_block.row.eq(ahead.row + 1),
+                    next_block.y.eq(moved(ahead.y, s.y.kernel)),
+                ]
+
         outputs = Signal(16)  # that are not computed yet, with those of this group
         room = Signal(range(p.accumulator_vectors + 1))  # vectors that fit behind this window
 
@@ -244,15 +319,11 @@ class Walker(Component):
         last_group = Signal()
         m.d.comb += [
             last_pixel.eq((down == s.pool_y) & (right == s.pool_x)),
-            last_window.eq(last_column & last_row & last_image),
-            ends_block.eq(last_pixel & ((room < s.window) | last_window)),
-            first_block.eq((kernel_row == 0) & (kernel_column == 0) & (kernel_word == 0)),
-            last_block.eq(
-                (kernel_row == s.kernel_y)
-                & (kernel_column == s.kernel_x)
-                & (kernel_word == s.kernel_words)
+            last_window.eq(
+                (window.behind == 0) if several else (last_column & last_row & last_image)
             ),
-            last_group.eq(outputs <= s.lanes),
+            ends_block.eq(last_pixel & ((room < s.window) | last_window)),
+            last_group.eq(outputs <= s.group),
         ]
 
         def enter(to: Aggregate) -> None:
@@ -261,18 +332,49 @@ class Walker(Component):
         def begin_chunk() -> None:
             m.d.sync += room.eq(p.accumulator_vectors - s.window)
 
+        # A unit of a stack steps to its next row block while it fetches planes of this one.
+        begins_block, restarts = Signal(), Signal()  # the next block, or the first one, begins
+        waits, nothing = Signal(), Signal()  # the next block is not there yet; this one is empty
+        if p.stack == 1:
+            m.d.comb += [
+                first_block.eq((block.row == 0) & (block.column == 0) & (block.word == 0)),
+                last_block.eq(
+                    (block.row == s.kernel_y)
+                    & (block.column == s.kernel_x)
+                    & (block.word == s.kernel_words)
+                ),
+            ]
+            with m.If(begins_block):
+                m.d.sync += block.eq(Mux(restarts, 0, next_block.as_value()))
+        else:
+            base, next_base = Signal(BLOCK_BITS), Signal(BLOCK_BITS)  # first block of the round
+            step, place = Signal(range(p.stack + 1)), Signal(range(p.stack))
+            steps = Signal(range(p.stack + 1))
+            m.d.comb += [
+                step.eq(Mux(s.stacked, p.stack, 1)),
+                place.eq(Mux(s.stacked, self.place, 0)),
+                first_block.eq(base == 0),
+                last_block.eq(base + step >= s.blocks),
+                nothing.eq(base + place >= s.blocks),
+                waits.eq(steps.any()),
+                next_base.eq(Mux(restarts, 0, base + step)),
+            ]
+            with m.If(waits):
+                m.d.sync += [ahead.eq(next_block), steps.eq(steps - 1)]
+            with m.If(begins_block):
+                m.d.sync += [base.eq(next_base), block.eq(ahead)]
+                with m.If(next_base + step >= s.blocks):
+                    m.d.sync += [ahead.eq(0), steps.eq(place)]
+                with m.Else():
+                    m.d.sync += [ahead.eq(next_block), steps.eq(step - 1)]
+            with m.If(self.start):
+                m.d.sync += [ahead.eq(0), steps.eq(place)]
+
         def begin_job(to: Aggregate) -> None:
             enter(to)
             begin_chunk()
-            m.d.sync += [
-                chunk.eq(to),
-                kernel_row.eq(0),
-                kernel_column.eq(0),
-                kernel_word.eq(0),
-                block_y.eq(0),
-                column_x.eq(0),
-                block_place.eq(0),
-            ]
+            m.d.sync += chunk.eq(to)
+            m.d.comb += [begins_block.eq(1), restarts.eq(1)]
 
         with m.If(takes):
             with m.If(~last_pixel):
@@ -291,33 +393,40 @@ class Walker(Component):
             with m.Elif(~last_block):
                 enter(chunk)
                 begin_chunk()
-                m.d.sync += [
-                    kernel_word.eq(kernel_word + 1),
-                    block_place.eq(block_place + p.rows),
-                ]
-                with m.If(kernel_word == s.kernel_words):
-                    m.d.sync += [
-                        kernel_word.eq(0),
-                        kernel_column.eq(kernel_column + 1),
-                        column_x.eq(moved(column_x, s.x.kernel)),
-                        block_place.eq(column_x.place + s.x.kernel.place),
-                    ]
-                    with m.If(kernel_column == s.kernel_x):
-                        m.d.sync += [
-                            kernel_column.eq(0),
-                            column_x.eq(0),
-                            block_place.eq(0),
-                            kernel_row.eq(kernel_row + 1),
-                            block_y.eq(moved(block_y, s.y.kernel)),
-                        ]
+                m.d.comb += begins_block.eq(1)
             with m.Elif(~last_window):
                 begin_job(next_window)
             with m.Else():
                 begin_job(first_window)
-                m.d.sync += [outputs.eq(outputs - s.lanes), valid.eq(~last_group)]
+                m.d.sync += [outputs.eq(outputs - s.group), valid.eq(~last_group)]
         with m.If(self.start):
-            begin_job(first_window)
-            m.d.sync += [outputs.eq(s.outputs), valid.eq(1)]
+            m.d.sync += outputs.eq(s.outputs)
+        seeking = Signal()  # the unit's first window
+        if several:
+            seek = Signal(WINDOW_BITS)  # windows that are before it
+            row = Signal(18)
+            m.d.comb += [
+                row.eq(s.windows_x + 1),
+                skips_row.eq(seeking & (seek >= row)),
+                skips_image.eq(seeking & (seek >= self.share.pixels)),
+                next_window.behind.eq(window.behind - ~seeking),
+                first_of_all.behind.eq(self.share.behind),
+            ]
+            with m.If(seeking):
+                with m.If(seek.any()):
+                    m.d.sync += window.eq(next_window)
+                    m.d.sync += seek.eq(
+                        seek - Mux(skips_image, self.share.pixels, Mux(skips_row, row, 1))
+                    )
+                with m.Elif(~waits):
+                    begin_job(window)
+                    m.d.sync += [first_window.eq(window), seeking.eq(0), valid.eq(1)]
+            with m.If(self.start):
+                m.d.sync += [window.eq(first_of_all), seek.eq(self.share.before), seeking.eq(1)]
+        else:
+            with m.If(self.start):
+                begin_job(first_window)
+                m.d.sync += valid.eq(1)
 
         # ---- The vector whose planes are fetched.
 
@@ -343,8 +452,8 @@ class Walker(Component):
         issues = Signal()
         m.d.comb += [
             last_plane.eq(plane == s.planes),
-            takes.eq(valid & (~fetching | (issues & last_plane))),
-            self.active.eq(valid | fetching),
+            takes.eq(valid & (~fetching | (issues & last_plane)) & ~(waits & ends_block)),
+            self.active.eq(valid | fetching | seeking),
         ]
         with m.If(issues):
             m.d.sync += plane.eq(plane + 1)
@@ -360,18 +469,23 @@ class Walker(Component):
                 now.last_block.eq(last_block),
                 now.last_vector.eq(ends_block),
             ]
-            self.locate(m, now, y=y, block_y=block_y, x=x, column_x=column_x, block=block_place)
+            self.locate(m, now, y=y, x=x, block=block, nothing=nothing)
 
         # A bank or a half that has been used counts as such until its bit has fallen.
         bank, half = Signal(), Signal()
         spent, taken = Signal(p.tile.banks), Signal(2)
         ends_bank = issues & last_plane & now.last_vector
-        begins = issues & now.begins_job
         loaded = (self.full & ~spent).bit_select(bank, 1)
+        # The first unit of a stack stores the sums of all of them, and waits for room.
+        stores = ~s.stacked if self.place else 1
+        begins = issues & now.begins_job & stores
         m.d.comb += self.starved.eq(fetching & ~loaded)
-        m.d.comb += issues.eq(
-            fetching & loaded & (~now.begins_job | (self.free & ~taken).bit_select(half, 1))
+        m.d.comb += self.asks.eq(
+            fetching
+            & loaded
+            & (~(now.begins_job & stores) | (self.free & ~taken).bit_select(half, 1))
         )
+        m.d.comb += issues.eq(self.asks & self.go)
         m.d.sync += [
             spent.eq((spent & self.full) | Mux(ends_bank, 1 << bank, 0)),
             taken.eq((taken & self.free) | Mux(begins, 1 << half, 0)),
@@ -381,8 +495,8 @@ class Walker(Component):
 
         m.d.comb += [
             self.fetch.address.eq(now.address),
-            self.fetch.first.eq(issues & now.first),
-            self.fetch.second.eq(issues & now.second),
+            self.fetch.first.eq(self.asks & now.first),
+            self.fetch.second.eq(self.asks & now.second),
             self.part.eq(now.part),
             self.tag.valid.eq(issues),
             self.tag.first.eq(plane == 0),
@@ -403,10 +517,9 @@ class Walker(Component):
         now: Aggregate,
         *,
         y: Aggregate,
-        block_y: Aggregate,
         x: Aggregate,
-        column_x: Aggregate,
-        block: Value,
+        block: Aggregate,
+        nothing: Value,
     ) -> None:
         """Register the words of a vector's first plane, and the part of them that is the plane."""
         p, s = self.parameters, self.settings
@@ -415,9 +528,9 @@ class Walker(Component):
         column = Signal(signed(COORDINATE_BITS))
         place = Signal.like(x.place)
         m.d.comb += [
-            row.eq(y.pixel + block_y.pixel),
-            column.eq(x.pixel + column_x.pixel),
-            place.eq(x.place + block),
+            row.eq(y.pixel + block.y.pixel),
+            column.eq(x.pixel + block.x.pixel),
+            place.eq(x.place + block.place),
         ]
         offset = place[:log]
 
@@ -430,11 +543,15 @@ class Walker(Component):
             before.eq((-column)[:COORDINATE_BITS] << s.pitch_log),
             up_to.eq((s.width - column) << s.pitch_log),
             begin.eq(Mux(column >= 0, 0, Mux(before[log:].any(), bits, before[:log]))),
-            end.eq(Mux(~inside | (up_to <= 0), 0, Mux(up_to[log:-1].any(), bits, up_to[:log]))),
+            end.eq(
+                Mux(
+                    ~inside | nothing | (up_to <= 0), 0, Mux(up_to[log:-1].any(), bits, up_to[:log])
+                )
+            ),
         ]
         some = begin < end
         m.d.sync += [
-            now.address.eq(y.place + block_y.place + place[log:]),
+            now.address.eq(y.place + block.y.place + place[log:]),
             now.first.eq(some & (offset + begin < bits)),
             now.second.eq(some & (offset + end > bits)),
             now.part.offset.eq(offset),

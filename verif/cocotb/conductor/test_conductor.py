@@ -57,6 +57,7 @@ def drain_settings_of(layer: Layer, image: int) -> dict[str, int | dict]:
         "weight_bits": 1 << TileParameters.weight_widths.index(layer.weight_bits),
         "accumulator_bits": layer.accumulator_bits,
         "outputs": layer.outputs,
+        "group": SMALL.columns // layer.weight_bits,
         "raw": int(raw),
         "table": int(layer.mode == Mode.TABLE),
         "shift": layer.shift,

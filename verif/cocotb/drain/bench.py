@@ -8,6 +8,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from adq.rtl.platform.accumulator_memory import read_layout
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.drain_settings import drain_layout
+from adq.rtl.platform.planes.plane_memory import write_layout
 from adq.rtl.platform.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields
 from adq.verif.cocotb.drain.reference import Results, chunks_of, settings_of, wrapped
@@ -31,9 +32,9 @@ def packed(layout: data.Layout, values: dict) -> int:
 class DrainBench(Bench):
     """Drains the sums of layers, and compares the plane memory and the raw results."""
 
-    streams = ("records", "raw")
+    streams = ("records", "raw", "writes")
     quiet: ClassVar = {"settings": 0, "start": 0, "finished": 0, "sums": 0, "reads__ready": 0,
-                       "read_word": 0}  # fmt: skip
+                       "read_word": 0, "writes__ready": 1}  # fmt: skip
 
     def __init__(self, dut, block: str, *, idle: str = "never", stall: str = "never"):
         self.block = block  # before ports are looked up
@@ -43,6 +44,7 @@ class DrainBench(Bench):
         self.sink("raw", stall)
         self.pause_job = BACK_PRESSURES[idle](self.random)
         self.pause_read = BACK_PRESSURES[stall](self.random)
+        self.pause_write = BACK_PRESSURES[stall](self.random)
 
     async def check(self, layer: Layer, image: int = 0, cut_off: int = 0) -> int:
         """Drain a layer, compare what it has written, and return the cycles that it took.
@@ -62,7 +64,7 @@ class DrainBench(Bench):
                 vector += vectors
         self.start_soon(self.sources["records"].send(list(given.records())))
         await self.cycle(settings=settings, start=1)
-        waits = False
+        waits = writing = False
         cycles, finished, word, sums = 0, False, self.noise("read_word"), self.noise("sums")
         while not cycles or self.read("active"):
             if cycles == cut_off > 0:
@@ -77,6 +79,7 @@ class DrainBench(Bench):
                 finished=int(finished),
                 sums=sums,
                 reads__ready=int(not self.pause_read(waits)),
+                writes__ready=int(not self.pause_write(writing)),
                 read_word=word,
             )
             await FallingEdge(self.dut.clk)
@@ -84,6 +87,7 @@ class DrainBench(Bench):
                 sums = self.noise("sums")
             word = self.noise("read_word")
             waits = bool(self.read("reads__valid"))
+            writing = bool(self.read("writes__valid"))
             if self.read("reads__valid") and self.read("reads__ready"):
                 word = given.memory[self.read("reads__payload")]
             read = fields(read_layout(p), self.read("read"))
@@ -96,10 +100,11 @@ class DrainBench(Bench):
                 assert finished
                 jobs.pop(0)
                 finished = False
-            if self.read("write_enable"):
-                address, mask = self.read("address"), self.read("mask")
-                kept = given.memory[address] & ~mask
-                given.memory[address] = kept | self.read("word") & mask
+            if self.read("writes__valid") and self.read("writes__ready"):
+                layout = write_layout(p.address_bits, p.rows)
+                write = fields(layout, self.read("writes__payload"))
+                kept = given.memory[write["address"]] & ~write["mask"]
+                given.memory[write["address"]] = kept | write["word"] & write["mask"]
         assert not jobs, f"{len(jobs)} jobs are left"
         results = await self.sinks["raw"].take(len(raw))
         assert not self.sinks["raw"].beats

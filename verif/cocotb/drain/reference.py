@@ -54,6 +54,7 @@ def settings_of(layer: Layer, image: int, p: PlatformParameters) -> dict[str, in
         "weight_bits": 1 << p.tile.weight_widths.index(d.weight_bits),
         "accumulator_bits": d.accumulator_bits,
         "outputs": d.outputs,
+        "group": p.columns // d.weight_bits,
         "raw": int(d.mode == Mode.RAW),
         "table": int(table),
         "shift": d.shift,

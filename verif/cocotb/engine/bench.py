@@ -11,9 +11,10 @@ from cocotb.triggers import FallingEdge
 
 from adq.golden.platform.checks import UNIT, weight_shape
 from adq.golden.platform.interpreter import Interpreter, Turn
+from adq.golden.platform.shares import shares
 from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Load, Mode
-from adq.rtl.platform.engine import word_layout
+from adq.rtl.platform.engine import waits_layout, word_layout
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields, pack, to_bits
@@ -23,6 +24,10 @@ __all__ = ["PLATFORM", "EngineBench"]
 
 PLATFORM = PlatformParameters(**json.loads(os.environ["ADQ_PLATFORM"]))
 """Parameters of the platform under test."""
+
+
+WEIGHTS = [f"weights__{tile}" for tile in range(PLATFORM.tiles)]
+"""Streams of weights, one a tile."""
 
 
 class EngineBench(Bench):
@@ -35,9 +40,9 @@ class EngineBench(Bench):
 
     def __init__(self, dut, *, idle: str = "never", stall: str = "never", watched: bool = True):
         if watched:
-            self.streams = ("layers", "weights", "records", "raw", "host_writes")
+            self.streams = ("layers", *WEIGHTS, "records", "raw", "host_writes")
         super().__init__(dut)
-        for name in ("weights", "records"):
+        for name in (*WEIGHTS, "records"):
             self.source(name, idle)
         for name in ("layers", "host_writes"):
             self.source(name, "never")
@@ -46,6 +51,8 @@ class EngineBench(Bench):
         """Cycles in which each layer was taken, and in which the next one could be."""
         self.ran: list[int] = []
         """Place of each of them in the program."""
+        self.waits: list[dict[str, int]] = []
+        """Waits of each of them for a bank of the plane memory, by the kind of port."""
         self.integers = 0
         """Results that were compared."""
 
@@ -58,8 +65,9 @@ class EngineBench(Bench):
         interpreter = Interpreter(PLATFORM, program, inputs, output_bytes)
         turns = list(interpreter.order())
         layers = [turn for turn in turns if isinstance(turn.descriptor, Layer)]
-        weights = itertools.chain(*(weight_beats(turn.descriptor, program) for turn in layers))
-        self.start_soon(self.sources["weights"].send(weights))
+        for tile, name in enumerate(WEIGHTS):
+            beats = [weight_beats(turn.descriptor, program, tile) for turn in layers]
+            self.start_soon(self.sources[name].send(itertools.chain(*beats)))
         parameters = itertools.chain(*(records(turn.descriptor, program) for turn in layers))
         self.start_soon(self.sources["records"].send(parameters))
         executed = interpreter.run()
@@ -94,6 +102,7 @@ class EngineBench(Bench):
         await FallingEdge(self.dut.clk)
         self.spans.append((first, now()))
         self.ran.append(turn.index)
+        self.waits.append(fields(waits_layout(), self.read("waits")))
 
     async def compare(self, interpreter: Interpreter, turn: Turn, whole: bool) -> None:
         """Compare what a layer wrote."""
@@ -134,17 +143,19 @@ class EngineBench(Bench):
         return [*found[1:], self.read("host_word")]
 
 
-def weight_beats(layer: Layer, program: bytes) -> Iterator[int]:
-    """Yield the beats of a layer's weight blocks, those of a group again for every chunk."""
-    groups, rounds, *_ = weight_shape(layer, PLATFORM)
-    windows = PLATFORM.accumulator_vectors // layer.window
+def weight_beats(layer: Layer, program: bytes, tile: int) -> Iterator[int]:
+    """Yield the beats of a tile's weight blocks, those of a group again for every chunk."""
+    unit, column = divmod(tile, PLATFORM.tile_columns)
+    share = shares(layer, PLATFORM)[unit]
+    _, rounds, split, stack, columns = weight_shape(layer, PLATFORM)
     row = PLATFORM.columns // 8
     beat = PLATFORM.tile.rows_per_beat * row
     first = layer.weights * UNIT
-    for group in range(groups):
-        for _ in range(-(-layer.windows // windows)):
+    for group in range(len(share.outputs)):
+        for _ in share.chunks(layer, PLATFORM):
             for place in range(rounds):
-                start = first + (group * rounds + place) * PLATFORM.block_bytes
+                block = ((group * rounds + place) * split + share.part) * stack + share.place
+                start = first + (block * columns + column) * PLATFORM.block_bytes
                 block = program[start : start + PLATFORM.block_bytes]
                 for offset in range(0, len(block), beat):
                     yield int.from_bytes(block[offset : offset + beat], "little")

@@ -33,7 +33,10 @@ async def any_layers(dut, mode, idle):
 @cocotb.test()
 @cocotb.parametrize(mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE])
 async def cycles(dut, mode):
-    """A layer takes the cycles of its timeline, whatever it waits for."""
+    """A layer takes the cycles of its timeline, whatever it waits for.
+
+    Where there are several tiles, it may take as many more as ports have waited for banks.
+    """
     bench = EngineBench(dut)
     await bench.start()
     fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
@@ -41,5 +44,7 @@ async def cycles(dut, mode):
         random_layer(bench.random, PLATFORM, work=600, mode=mode, skip=0, **fixed) for _ in range(6)
     ]
     await run(bench, layers)
-    for layer, (first, last) in zip(layers, bench.spans, strict=True):
-        assert last - first == engine_cycles(layer, PLATFORM), layer
+    for layer, (first, last), waits in zip(layers, bench.spans, bench.waits, strict=True):
+        expected = engine_cycles(layer, PLATFORM)
+        assert expected <= last - first <= expected + sum(waits.values()), (layer, waits)
+        assert PLATFORM.tiles > 1 or not sum(waits.values())

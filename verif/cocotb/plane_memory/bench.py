@@ -13,8 +13,8 @@ class PlaneMemoryBench(Bench):
     """Fetches, reads and writes in the same cycles, beside a list of words."""
 
     block = "plane_memory"
-    quiet: ClassVar = {"fetch": 0, "reads__valid": 0, "reads__payload": 0, "write_enable": 0,
-                       "write": 0}  # fmt: skip
+    quiet: ClassVar = {"fetches__0": 0, "reads__0__valid": 0, "reads__0__payload": 0,
+                       "writes__0__valid": 0, "writes__0__payload": 0}  # fmt: skip
 
     def __init__(self, dut):
         super().__init__(dut)
@@ -50,19 +50,21 @@ class PlaneMemoryBench(Bench):
         bits, address_bits = SMALL.rows, SMALL.address_bits
         noise = {"address": self.random.getrandbits(address_bits), "first": 0, "second": 0}
         await self.cycle(
-            fetch=pack(fetch_layout(address_bits), fetch or noise),
-            reads__valid=int(read is not None),
-            reads__payload=self.noise("reads__payload") if read is None else read,
-            write_enable=int(write is not None),
-            write=self.noise("write") if write is None
+            fetches__0=pack(fetch_layout(address_bits), fetch or noise),
+            reads__0__valid=int(read is not None),
+            reads__0__payload=self.noise("reads__0__payload") if read is None else read,
+            writes__0__valid=int(write is not None),
+            writes__0__payload=self.noise("writes__0__payload") if write is None
             else pack(write_layout(address_bits, bits), write),
         )  # fmt: skip
-        words = self.read("words")
+        assert self.read("granted"), "a fetch never waits"
+        assert self.read("writes__0__ready"), "a write never waits for reads"
+        words = self.read("words__0")
         for place, expected in enumerate(self.fetched):
             found = words >> place * bits & (2**bits - 1)
             assert expected is None or found == expected, place
-        assert self.read_word is None or self.read("read_word") == self.read_word
-        taken = read is not None and bool(self.read("reads__ready"))
+        assert self.read_word is None or self.read("read_words__0") == self.read_word
+        taken = read is not None and bool(self.read("reads__0__ready"))
         fetch = fetch or noise
         parities = {fetch["address"] & 1} if fetch["first"] else set()
         parities |= {1 - (fetch["address"] & 1)} if fetch["second"] else set()

@@ -5,6 +5,7 @@ from typing import ClassVar
 from adq.rtl.platform.plane_writer import slice_layout
 from adq.verif.cocotb.bench import Bench
 from adq.verif.cocotb.drain.sizes import WRITERS
+from adq.verif.cocotb.streams import BACK_PRESSURES
 
 __all__ = ["PlaneWriterBench"]
 
@@ -13,13 +14,14 @@ class PlaneWriterBench(Bench):
     """Sends the outputs of pixels, and compares every bit of the memory."""
 
     streams = ("slices",)
-    quiet: ClassVar = {"planes": 1, "plane_step": 0}
+    quiet: ClassVar = {"planes": 1, "plane_step": 0, "write_ready": 1}
 
-    def __init__(self, dut, block: str, *, idle: str = "never"):
+    def __init__(self, dut, block: str, *, idle: str = "never", stall: str = "never"):
         self.block = block  # before ports are looked up
         super().__init__(dut)
         self.parameters = WRITERS[block]
         self.source("slices", idle)
+        self.pause = BACK_PRESSURES[stall](self.random)
         self.writes = 0
         """Writes of the last tensor."""
 
@@ -40,9 +42,14 @@ class PlaneWriterBench(Bench):
         await self.cycle(planes=planes, plane_step=plane_step)
         sending = self.start_soon(self.sources["slices"].send(beats))
         self.writes = 0
+        waited: tuple[int, ...] | None = None
         while not sending.done() or self.read("busy"):
-            await self.cycle()
-            if self.read("write_enable"):
+            await self.cycle(write_ready=int(not self.pause(waited is not None)))
+            write = tuple(self.read(name) for name in ("address", "word", "mask"))
+            assert waited in (None, write), "a write changed before it was taken"
+            offered, ready = self.read("write_enable"), self.read("write_ready")
+            waited = write if offered and not ready else None
+            if offered and ready:
                 self.writes += 1
                 address, mask = self.read("address"), self.read("mask")
                 memory[address] = memory[address] & ~mask | self.read("word") & mask

@@ -26,8 +26,8 @@ def random_pixels(bench: PlaneWriterBench, planes: int, plane_step: int, count: 
 @cocotb.test()
 @cocotb.parametrize(block=BLOCKS, idle=["never", "bursts"])
 async def any_pixels(dut, block, idle):
-    """Write pixels of every number of planes, at any bit of any word."""
-    bench = PlaneWriterBench(dut, block, idle=idle)
+    """Write pixels of every number of planes, at any bit of any word, into a memory that waits."""
+    bench = PlaneWriterBench(dut, block, idle=idle, stall={"never": "lazy"}.get(idle, idle))
     await bench.start()
     for planes in range(1, 17):
         plane_step = bench.random.choice((3, 4, 7))  # more than the words of a pixel

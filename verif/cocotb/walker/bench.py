@@ -59,7 +59,7 @@ class WalkerBench(Bench):
     """Runs layers, and compares every plane and its tag."""
 
     block = "walker"
-    quiet: ClassVar = {"settings": 0, "start": 0, "full": 0, "free": 0}
+    quiet: ClassVar = {"settings": 0, "start": 0, "full": 0, "free": 0, "go": 1}
 
     def __init__(self, dut, *, most: int = 0):
         super().__init__(dut)

@@ -41,7 +41,7 @@ def settings_of(layer: Layer, image: int, p: PlatformParameters) -> dict[str, in
     return {
         "weight_bits": 1 << TileParameters.weight_widths.index(layer.weight_bits),
         "outputs": layer.outputs,
-        "lanes": p.columns // layer.weight_bits,
+        "group": p.columns // layer.weight_bits,
         "planes": layer.source_planes - 1,
         "signed": layer.source_signed,
         "plane_step": row,

@@ -4,7 +4,7 @@ their tests.
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
@@ -91,5 +91,10 @@ class Workbench(wiring.Component):
         m = Module()
         for name, block in self.blocks.items():
             m.submodules[name] = block
-            connect(m, flipped(getattr(self, name)), block)
+            # `connect` takes no flipped arrays of streams.
+            ports = block.signature.flatten(getattr(self, name))
+            for (_, member, inner), (_, _, outer) in zip(
+                block.signature.flatten(block), ports, strict=True
+            ):
+                m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m

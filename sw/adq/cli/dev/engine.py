@@ -1,4 +1,4 @@
-"""``adq dev engine``: runs an artifact on the platform's RTL, of one tile."""
+"""``adq dev engine``: runs an artifact on the platform's RTL."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ def engine(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Golden artifact to run.")],
     platform: Annotated[
         str,
-        typer.Option("--platform", metavar="NAME|FILE", help="Platform of one tile."),
+        typer.Option("--platform", metavar="NAME|FILE", help="Platform to build."),
     ] = "tile1",
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of the cycles (JSON) and the log.")
@@ -21,7 +21,8 @@ def engine(
     """Run an artifact's images on the engine in RTL, layer by layer, with streams for a bus.
 
     Every integer is compared; cycles of each layer stand beside those of the timeline and of the
-    planner's formulas. The exit status is 1 if a layer does not take its timeline's cycles.
+    planner's formulas, with its waits for banks of the plane memory. The exit status is 1 if a
+    layer takes fewer cycles than its timeline says, or more than these waits account for.
     """
     from dataclasses import asdict
 
@@ -30,16 +31,11 @@ def engine(
     from adq.files import write_json
     from adq.golden.artifact import read_artifact
     from adq.golden.conversion import converted
-    from adq.rtl.parameters import ParameterError
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
     from adq.verif.bench.engine import run_on_engine
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
-    if parameters.tiles != 1:
-        raise ParameterError(
-            f"{platform}: has {parameters.tiles} tiles, the RTL has one: give --platform tile1"
-        )
     artifact = converted(read_artifact(directory)).artifact
     inputs = artifact.samples.inputs
     path = result_path(directory, out)
@@ -53,7 +49,7 @@ def engine(
     for each in layers:
         console.print(
             f"{each.node}: {each.results:,} results, {each.cycles:,} cycles, "
-            f"timeline {each.timeline:,}, planned {each.planned:,}",
+            f"timeline {each.timeline:,}, planned {each.planned:,}, waits {each.waits:,}",
             highlight=False,
             soft_wrap=True,
         )
@@ -61,7 +57,8 @@ def engine(
         {"node": each.node, "weight_bits": each.layer.weight_bits,
          "planes": each.layer.source_planes, "vectors": each.layer.windows * each.layer.window,
          "outputs": each.layer.outputs, "results": each.results, "cycles": each.cycles,
-         "timeline": each.timeline, "planned": each.planned}
+         "timeline": each.timeline, "planned": each.planned, "waits": each.waits,
+         "stacked": each.layer.stacked, "split": each.layer.split}
         for each in layers
     ]  # fmt: skip
     write_json(
