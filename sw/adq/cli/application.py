@@ -32,6 +32,7 @@ COMMANDS = (
     "map",
     "plan",
     "sim",
+    "predict",
     "activity",
     "energy",
     "explore",

@@ -1,16 +1,16 @@
 """The platform with its registers and its bus: random and broken programs, and a bus that fails."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.platform_model import build_platform, environment_of
+from tests.places import ROOT
 
 pytestmark = pytest.mark.testpoint("platform.host", "platform.bus", "platform.counters")
 
-MODELS = Path(__file__).parents[1] / "build" / "models"
+MODELS = ROOT / "build" / "models"
 
 SMALL = PlatformParameters(
     rows=16,

@@ -1,0 +1,126 @@
+"""Predictions of the platform's RTL with a host in C++: against the integer network."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from adq.cli import main
+from adq.golden.artifact import read_artifact, write_artifact
+from adq.golden.conversion import converted
+from adq.golden.network import ActivationFormat
+from adq.golden.platform.emission import emit
+from adq.golden.platform.host import input_memory
+from adq.golden.platform.planner import plan
+from adq.golden.samples import Artifact, Samples
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.verif.simulation.platform.compiled import CompiledHost
+from adq.verif.simulation.platform.prediction import predict
+from adq.verif.simulation.simulator import SimulationError
+from tests.golden_networks import NetworkBuilder, random_inputs
+from tests.places import ROOT
+
+pytestmark = pytest.mark.testpoint("platform.host")
+
+MODELS = ROOT / "build" / "models"
+
+SMALL = PlatformParameters(
+    rows=16,
+    columns=16,
+    plane_memory_kib=1,
+    accumulator_vectors=16,
+    requantizers=2,
+    weight_buffer_kib=1,
+)
+"""The platform of `tests/platform/test_host.py`, so that it is compiled once."""
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    """A residual network with pooling, and seven images."""
+    builder = NetworkBuilder(np.random.default_rng(7), (2, 5, 5),
+                             ActivationFormat(bits=3, signed=False, scale=1.0))  # fmt: skip
+    builder.conv(4, (3, 3), (1, 1), (1, 1))
+    builder.residual()
+    builder.max_pool((2, 2), (2, 2), (0, 0))
+    network = builder.network(classes=3)
+    inputs = random_inputs(network, np.random.default_rng(8), 7)
+    samples = Samples.record(network, inputs, None)
+    made = Artifact(network=network, samples=samples, generator={"name": "t", "version": "1"})
+    return converted(made).artifact
+
+
+def test_classes_are_those_of_the_integer_network(artifact):
+    done = []
+    found = predict(artifact, SMALL, MODELS, images=7, batch=2, processes=2, progress=done.append)
+    assert (found.images, found.differing, found.runs) == (7, 0, 2)
+    assert sorted(done) in ([3, 7], [4, 7])
+    (logits,) = found.outputs.values()
+    assert (logits == np.asarray(artifact.samples.logits)).all()
+    causes = {name: count for name, count in found.counters.items()
+              if name not in ("cycles", "read_beats", "write_beats")}  # fmt: skip
+    assert sum(causes.values()) == found.counters["cycles"]
+
+
+def test_a_slow_memory_costs_cycles_and_no_integer(artifact, tmp_path):
+    made = plan(artifact.network, SMALL, batch=2)
+    program = emit(made, 2)
+    inputs = input_memory(program, np.asarray(artifact.samples.inputs[:2]))
+    runs = [
+        CompiledHost(SMALL, MODELS, latency=latency).run(
+            program, inputs, tmp_path / str(latency), patience=10**6
+        )
+        for latency in (1, 200)
+    ]
+    assert (runs[0].outputs == runs[1].outputs).all()
+    assert runs[1].counters["cycles"] > runs[0].counters["cycles"] + 200
+    assert runs[1].counters["planes"] == runs[0].counters["planes"]
+
+
+def test_a_program_that_is_stopped_and_one_that_does_not_end(artifact, tmp_path):
+    host = CompiledHost(SMALL, MODELS)
+    made = plan(artifact.network, SMALL, batch=2)
+    program = emit(made, 2)
+    inputs = input_memory(program, np.asarray(artifact.samples.inputs[:2]))
+    with pytest.raises(SimulationError, match="no interrupt in 100 cycles"):
+        host.run(program, inputs, tmp_path, patience=100)
+    damaged = bytearray(program.memory)
+    damaged[64] |= 15  # the operation of the second descriptor
+    object.__setattr__(program, "memory", bytes(damaged))
+    with pytest.raises(SimulationError, match="DESCRIPTOR, descriptor 1"):
+        host.run(program, inputs, tmp_path, patience=10**6)
+
+
+@pytest.mark.slow
+def test_the_command_on_checked_in_networks(tmp_path):
+    for name in ("digits/mixed", "digits/16bit", "resnet8"):
+        artifact = ROOT / "golden" / "vectors" / name
+        result = CliRunner().invoke(main, ["predict", str(artifact), "--out", str(tmp_path)])
+        assert result.exit_code == 0, result.output
+        (path,) = tmp_path.rglob(f"{artifact.name}.json")
+        document = json.loads(path.read_text())
+        images = len(read_artifact(artifact).samples)
+        assert (document["images"], document["differing"]) == (images, 0)
+        assert sum(document["cycles_by_cause"].values()) == document["cycles"]
+
+
+def test_a_damaged_artifact_changes_the_exit_status(artifact, tmp_path, monkeypatch):
+    """An integer of the artifact that is not what the hardware gives."""
+    monkeypatch.setattr("adq.cli.commands.predict.CACHE", MODELS)
+    logits = np.array(artifact.samples.logits)
+    logits[2, 1] += 1
+    object.__setattr__(artifact.samples, "logits", logits)
+    name = artifact.network.nodes[-1].name
+    artifact.samples.accumulators[name] = logits
+    write_artifact(tmp_path / "artifact", artifact)
+    (tmp_path / "small.toml").write_text(
+        "[platform]\n" + "".join(f"{key} = {value}\n" for key, value in vars(SMALL).items())
+    )
+    result = CliRunner().invoke(
+        main,
+        ["predict", str(tmp_path / "artifact"), "--platform", str(tmp_path / "small.toml"),
+         "--batch", "2", "--out", str(tmp_path)],
+    )  # fmt: skip
+    assert result.exit_code == 1, result.output
+    assert "1 integers differ" in result.stdout

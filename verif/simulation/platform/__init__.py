@@ -1,0 +1,1 @@
+"""The platform in simulation: models, and a host in C++."""
