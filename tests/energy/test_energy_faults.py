@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from adq.energy.coefficients import checked_in
+from adq.energy.coefficients import coefficients_for
 from adq.energy.fitting.counted_fit import cycles_of, gate_energies
 from adq.energy.simulated import LIBRARY
+from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.net_classes import ClassCounts
 from tests.places import ROOT
 
@@ -98,11 +99,7 @@ def energies(folder: Path, fault: list[tuple[str, str, str]]) -> list[tuple[floa
     cache, out = ROOT / "build", folder / "runs.json"
     command = [sys.executable, "-c", RUNS, *map(str, (LIBERTY.resolve(), cache, SIZE, out))]
     subprocess.run(command, cwd=folder, env=environment, check=True)
-    [model] = [
-        each.counted
-        for each in checked_in()
-        if each.library == LIBRARY and (each.tile.rows, each.tile.columns) == (SIZE, SIZE)
-    ]
+    model = coefficients_for(LIBRARY, TileParameters(rows=SIZE, columns=SIZE)).counted
     return [
         (
             sum(gate_energies(run).values()),

@@ -21,7 +21,7 @@ DENSITIES = tuple(float(density) for density in np.linspace(0, 1, 11))
 @styled
 def draw(model: Coefficients, networks: Sequence[NetworkEnergy]) -> dict[str, Figure]:
     """Return the figures by name: ``mac``, ``density``, and ``layers`` of these networks."""
-    said = f"{model.tile.rows}x{model.tile.columns} tile, {model.library}, {model.conditions}" + (
+    said = f"{model.tile.name} tile, {model.library}, {model.conditions}" + (
         f", from tiles of {model.scaled_from}" if model.scaled_from else ""
     )
     return {

@@ -145,7 +145,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     operands = "; ".join(dict.fromkeys(f"{each.operands}" for each in networks))
     return "\n".join(
         [
-            f"This tile: {tile.rows}x{tile.columns}, {coefficients.library}, "
+            f"This tile: {tile.name}, {coefficients.library}, "
             f"{coefficients.conditions}, {characterized}.",
             *revisions,
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
