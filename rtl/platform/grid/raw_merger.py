@@ -4,7 +4,7 @@ import functools
 import operator
 from collections.abc import Sequence
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -44,7 +44,7 @@ class RawMerger(Component):
         drains = range(len(self.given))
         waits = Signal()
         last, first, chosen = Signal(len(drains)), Signal(len(drains)), Signal(len(drains))
-        earlier = Const(0)
+        earlier: Value = Const(0)
         for place in drains:
             valid = self.given[place].valid
             m.d.comb += first[place].eq(valid & ~earlier)

@@ -1,8 +1,10 @@
 """Unit: a row of tiles on one stream of planes, and what follows their sums."""
 
+import functools
+import operator
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -156,7 +158,7 @@ class Unit(Component):
         m.d.comb += stored.eq(~self.work.stacked if self.place else 1)
         if alone:
             m.d.comb += self.works.eq(1)
-            starts = self.start
+            starts: Value = self.start
         else:
             m.submodules.share = share = Share(p, cluster=self.cluster, place=self.place)
             m.d.comb += [
@@ -167,9 +169,10 @@ class Unit(Component):
                 self.works.eq(Mux(stored, share.works, 0)),
             ]
             starts = self.start & share.works[0]
-        active = walker.active
+        active: Value = walker.active
 
-        fulls, frees = [], []
+        fulls: list[Value] = []
+        frees: list[Value] = []
         for column in range(p.tile_columns):
             m.submodules[f"tile_{column}"] = tile = PlaneTile(p.tile)
             m.submodules[f"accumulators_{column}"] = accumulators = AccumulatorMemory(p)
@@ -231,9 +234,8 @@ class Unit(Component):
             active = active | drain.active
 
         m.d.comb += self.active.eq(active)
-        full, free = fulls[0], frees[0]
-        for other_full, other_free in zip(fulls[1:], frees[1:], strict=True):
-            full, free = full & other_full, free & other_free
+        full = functools.reduce(operator.and_, fulls)
+        free = functools.reduce(operator.and_, frees)
         if p.units > 1:
             m.d.comb += walker.share.eq(share.share)
         m.d.comb += [

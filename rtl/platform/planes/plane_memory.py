@@ -146,30 +146,30 @@ class PlaneMemory(Component):
             m.d.comb += fetched[each].eq(_any([takes for takes, _ in wanted[each]]))
 
         # ---- Reads of the banks that are left.
-        readers = []
+        readers: list[tuple[Signal, Value]] = []
         for port, read in enumerate(self.reads):
             bank = Signal(self.bank_log, name=f"read_{port}_bank")
-            found, row = self.place(read.payload)
+            found, read_row = self.place(read.payload)
             earlier = [
                 read_before.valid & (bank_before == bank)
                 for read_before, (bank_before, _) in zip(self.reads, readers, strict=False)
             ]
             free = ~fetched.bit_select(bank, 1)
             m.d.comb += [bank.eq(found), read.ready.eq(free & ~_any(earlier) if earlier else free)]
-            readers.append((bank, row))
+            readers.append((bank, read_row))
             for each in banks:
-                wanted[each].append((read.valid & read.ready & (bank == each), row))
+                wanted[each].append((read.valid & read.ready & (bank == each), read_row))
 
-        writers = []
+        writers: list[tuple[Signal, Value]] = []
         for port, write in enumerate(self.writes):
             bank = Signal(self.bank_log, name=f"write_{port}_bank")
-            found, row = self.place(write.payload.address)
+            found, write_row = self.place(write.payload.address)
             earlier = [
                 write_before.valid & (bank_before == bank)
                 for write_before, (bank_before, _) in zip(self.writes, writers, strict=False)
             ]
             m.d.comb += [bank.eq(found), write.ready.eq(~_any(earlier) if earlier else 1)]
-            writers.append((bank, row))
+            writers.append((bank, write_row))
 
         outputs = []
         for each in banks:
@@ -184,9 +184,9 @@ class PlaneMemory(Component):
                 read_port.addr.eq(_any([Mux(takes, row, 0) for takes, row in wanted[each]])),
             ]
             rows, words, masks = [], [], []
-            for write, (bank, row) in zip(self.writes, writers, strict=True):
+            for write, (bank, write_row) in zip(self.writes, writers, strict=True):
                 writes = write.valid & write.ready & (bank == each)
-                rows.append(Mux(writes, row, 0))
+                rows.append(Mux(writes, write_row, 0))
                 words.append(Mux(writes, write.payload.word, 0))
                 masks.append(Mux(writes, write.payload.mask, 0))
             m.d.comb += [
