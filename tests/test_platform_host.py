@@ -44,7 +44,7 @@ def run(module, platform, directory):
 
 
 def test_random_programs(tmp_path):
-    assert run("test_programs", SMALL, tmp_path) == 3
+    assert run("test_programs", SMALL, tmp_path) == 7
 
 
 @pytest.mark.testpoint("platform.faults")
@@ -92,4 +92,4 @@ def test_checked_in_networks_from_one_start_to_one_interrupt(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("bus_bits", [32, 64, 512])
 def test_random_programs_on_other_buses(bus_bits, tmp_path):
-    assert run("test_programs", replace(SMALL, bus_bits=bus_bits), tmp_path) == 3
+    assert run("test_programs", replace(SMALL, bus_bits=bus_bits), tmp_path) == 7
