@@ -1,11 +1,20 @@
 """The platform with its registers and its bus: random and broken programs, and a bus that fails."""
 
+import json
+import re
+import subprocess
 from dataclasses import replace
 
 import pytest
 
+from adq.golden.artifact import read_artifact
+from adq.golden.conversion import converted
+from adq.rtl.platform.host.platform import Platform
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.simulation.platform_model import build_platform, environment_of
+from adq.verif.simulation.program_runs.model import build_platform, environment_of
+from adq.verif.simulation.program_runs.network import simulate_on_platform
+from adq.verif.simulation.simulator import verilator_folder
+from adq.verif.verilog.platform_package import platform_files
 from tests.places import ROOT
 
 pytestmark = pytest.mark.testpoint("platform.host", "platform.bus", "platform.counters")
@@ -35,7 +44,7 @@ def run(module, platform, directory):
 
 
 def test_random_programs(tmp_path):
-    assert run("test_programs", SMALL, tmp_path) == 3
+    assert run("test_programs", SMALL, tmp_path) == 7
 
 
 @pytest.mark.testpoint("platform.faults")
@@ -43,7 +52,44 @@ def test_faults(tmp_path):
     assert run("test_faults", SMALL, tmp_path) == 8
 
 
+def test_lint_has_nothing_to_say_about_the_verilog_for_others(tmp_path):
+    files = platform_files(SMALL, version="1")
+    source = tmp_path / "adq_platform.v"
+    source.write_text(files["hdl/adq_platform.v"])
+    lint = subprocess.run(
+        [verilator_folder() / "verilator", "--lint-only", "-Wall", "--top-module", "adq_platform",
+         source],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (lint.returncode, "%Warning" in lint.stderr) == (0, False), lint.stderr[:2000]
+    written = json.loads(files["registers.json"])
+    addresses = [each["address"] for each in written["registers"]]
+    assert len(set(addresses)) == len(addresses)
+    assert all(address % 4 == 0 for address in addresses)
+    ports = re.findall(r"(?:input|output) (?:reg )?(?:\[.*?\] )?(\w+);", source.read_text())
+    for name in ("m_axi_araddr", "m_axi_wstrb", "s_axi_awvalid", "aclk", "aresetn", "irq"):
+        assert name in ports, name
+
+
+def test_a_platform_of_several_tiles_is_refused():
+    with pytest.raises(ValueError, match="one tile, not 6: use a platform file with stack = 1"):
+        Platform(replace(SMALL, stack=3, tile_columns=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits/mixed", "resnet8"])
+def test_checked_in_networks_from_one_start_to_one_interrupt(name, tmp_path):
+    artifact = converted(read_artifact(f"golden/vectors/{name}")).artifact
+    found = simulate_on_platform(
+        artifact.network, artifact.samples.inputs, PlatformParameters(),
+        directory=tmp_path, cache=MODELS,
+    )  # fmt: skip
+    assert found.agrees
+    assert found.results
+    assert found.run.write_beats * 16 >= 8 * found.results
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bus_bits", [32, 64, 512])
 def test_random_programs_on_other_buses(bus_bits, tmp_path):
-    assert run("test_programs", replace(SMALL, bus_bits=bus_bits), tmp_path) == 3
+    assert run("test_programs", replace(SMALL, bus_bits=bus_bits), tmp_path) == 7

@@ -21,7 +21,7 @@ SCRIPT = """
 read_rtlil design.il
 hierarchy -top {name}
 delete w:$verilog_initial_trigger
-proc
+proc -norom
 setattr -unset init */w:*
 delete */t:$meminit*
 memory_collect
@@ -42,7 +42,8 @@ def portable_verilog(component: Component, *, name: str) -> str:
 
     It has no initial values, so that all state comes from the reset alone, as in silicon. Operands
     of an operator have one width. Modules are named ``NAME`` and ``NAME_SUBMODULE``. What lint
-    tools still report is waived by name at the head, with the reason; see ``WAIVERS``.
+    tools still report is waived by name at the head, with the reason; see ``WAIVERS``. Tables stay
+    cases: as memories they would be initial values.
 
     Raises
     ------

@@ -74,6 +74,22 @@ module cut_shift (A, B, Y);
   assign Y = shifted[Y_WIDTH-1:0];
 endmodule
 
+// A shift to the left, of a number that is extended in front of it.
+(* techmap_celltype = "$shl $sshl" *)
+module extended_shift (A, B, Y);
+  `OPERANDS
+  wire _TECHMAP_FAIL_ = B_SIGNED || A_WIDTH >= Y_WIDTH;
+  generate
+    if (A_SIGNED) begin
+      wire signed [Y_WIDTH-1:0] a = $signed(A);
+      assign Y = a << B;
+    end else begin
+      wire [Y_WIDTH-1:0] a = A;
+      assign Y = a << B;
+    end
+  endgenerate
+endmodule
+
 (* techmap_celltype = "$logic_not" *)
 module is_zero (A, Y);
   parameter A_SIGNED = 0;

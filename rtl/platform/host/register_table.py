@@ -90,11 +90,11 @@ MEMORIES = {
 COUNTERS = {
     "program": "no layer is prepared or under way, and descriptors are read or checked",
     "copies": "no layer is prepared or under way, and the program waits for a copy, or for writes",
-    "settings": "a layer's settings are computed",
+    "settings": "a layer begins or ends: its settings are computed",
     "planes": "the tile takes a plane",
     "bus": "the walker waits for weights, and the tile for the bus",
     "weights": "the walker waits for weights, which the tile loads",
-    "results": "everything else: results are drained",
+    "results": "no plane is taken for another reason: results are drained",
     "stopping": "the program ends early, and accesses of the bus that are under way come to an end",
 }
 """Counters of cycles by name. Exactly one counts in each cycle of a run."""

@@ -45,6 +45,22 @@ def _descriptors() -> list[str]:
     return lines[:-1]
 
 
+def _registers() -> list[str]:
+    """Return the platform's registers, and the codes of its errors."""
+    from adq.signoff.platform_sections import (
+        ERROR_HEADINGS,
+        REGISTER_HEADINGS,
+        error_rows,
+        register_rows,
+    )
+
+    return [
+        *markdown_table(REGISTER_HEADINGS, register_rows()),
+        "",
+        *markdown_table(ERROR_HEADINGS, error_rows()),
+    ]
+
+
 def _platform_cycles() -> list[str]:
     """Return the cycles of networks on platforms, by the planner."""
     from adq.signoff.platform_sections import CYCLE_HEADINGS, cycle_rows
@@ -169,6 +185,7 @@ def _placed_sizes() -> list[str]:
 HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "verilog-fields": _verilog_fields,
     "descriptors": _descriptors,
+    "registers": _registers,
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
     "placement": _placement,

@@ -10,12 +10,14 @@ from typing import Any
 from adq.golden.platform.planner import plan
 from adq.golden.platform.shapes import resnet18, vgg19
 from adq.rtl.platform.descriptors import OPERATIONS, Descriptor
+from adq.rtl.platform.host.register_table import REGISTERS, ErrorCode
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
 __all__ = [
-    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "FIELD_HEADINGS"),
-    *("cycle_rows", "descriptor_tables", "engine_rows"),
+    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS", "FIELD_HEADINGS"),
+    *("REGISTER_HEADINGS", "cycle_rows", "descriptor_tables", "engine_rows", "error_rows"),
+    "register_rows",
 ]
 
 PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
@@ -27,6 +29,8 @@ ENGINE_HEADINGS = (
     *("artifact, images", "layer", "kw x kx", "vectors x outputs"),
     *("cycles", "timeline", "formulas"),
 )
+REGISTER_HEADINGS = ("address", "bits", "register, field", "access", "meaning")
+ERROR_HEADINGS = ("code", "name", "meaning")
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
 
@@ -35,6 +39,36 @@ def descriptor_tables() -> Iterator[tuple[str, list[list[str]]]]:
     for number, kind in OPERATIONS.items():
         meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
         yield f"`{kind.__name__}`, operation {number}: {meaning}", _fields(kind)
+
+
+def register_rows() -> list[list[str]]:
+    """Return the rows of the platform's registers: a row each, and one for each of its fields."""
+    rows = []
+    for each in REGISTERS:
+        rows.append([f"{each.address:#04x}", "", f"`{each.name}`", each.access, each.meaning])
+        for bits in each.bits:
+            last = bits.first + bits.count - 1
+            place = f"{bits.first}" if bits.count == 1 else f"{last}:{bits.first}"
+            rows.append(["", place, f"`{bits.name}`", "", bits.meaning])
+    return rows
+
+
+def error_rows() -> list[list[str]]:
+    """Return the rows of the codes of the register ``error``, with what the source says of them."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(ErrorCode)))
+    body = source.body[0]
+    assert isinstance(body, ast.ClassDef)
+    texts = [
+        " ".join(each.value.value.split())
+        for each in body.body[1:]
+        if isinstance(each, ast.Expr)
+        and isinstance(each.value, ast.Constant)
+        and isinstance(each.value.value, str)
+    ]
+    return [
+        [str(int(code)), f"`{code.name}`", text]
+        for code, text in zip(ErrorCode, texts, strict=True)
+    ]
 
 
 def _fields(kind: type[Descriptor]) -> list[list[str]]:

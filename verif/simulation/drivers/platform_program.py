@@ -1,7 +1,7 @@
 """Runs a program on a simulated platform, from one start to one interrupt.
 
 The program and the input memory are files in the folder of the run; the output memory, and the
-counters, are left beside them; see :mod:`adq.verif.simulation.platform_run`.
+counters, are left beside them; see :mod:`adq.verif.simulation.program_runs.run`.
 """
 
 import json

@@ -12,7 +12,7 @@ from adq.golden.platform.program import Program
 from adq.rtl.platform.host.register_table import COUNTERS, REGISTERS, ErrorCode
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.processes import run_to_end
-from adq.verif.simulation.platform_model import build_platform
+from adq.verif.simulation.program_runs.model import build_platform
 from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
 
 __all__ = ["CompiledHost", "CompiledRun"]

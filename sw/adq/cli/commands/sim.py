@@ -29,6 +29,15 @@ def sim(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: ImagesOption = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="NAME|FILE",
+            help="Run whole networks on a platform of one tile, from one start to one interrupt, "
+            "in place of layers on a tile.",
+        ),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Output folder of logs and simulation.json."),
@@ -39,7 +48,19 @@ def sim(
     The energy is that of the counted switching. The exit status is 1 if an accumulator or a class
     differs from the golden artifact, if a layer does not take the planned cycles, or if the energy
     predicted from its operands differs from the counted energy.
+
+    With --platform, the network's program runs on the platform's RTL, with a memory on its bus. The
+    exit status is 1 if a word that a layer writes, or a result, differs, or if the counters of
+    cycles do not add up.
     """
+    if platform is not None:
+        from adq.cli.platform_simulation import simulate_artifacts
+
+        if (tile, rows, columns) != (DEFAULT_TILE, None, None):
+            raise typer.BadParameter("give --platform, or a tile's --tile, --rows and --columns")
+        if not simulate_artifacts(artifacts, platform, images, out):
+            raise typer.Exit(1)
+        return
     parameters = read_tile(tile, rows, columns)
 
     from rich.markup import escape

@@ -39,6 +39,15 @@ def verilog(
             "Default: all.",
         ),
     ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="NAME|FILE",
+            help="Write a platform of one tile in place of a tile, with AXI4-Lite registers and an "
+            "AXI4 master.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path(
         "build/verilog"
     ),
@@ -47,8 +56,15 @@ def verilog(
 
     The folder holds the Verilog, the bit offsets of all fields (`interface.json`) and a FuseSoC
     core file. With --vectors it also holds a testbench in Verilog that runs on Icarus Verilog and
-    Verilator.
+    Verilator. With --platform, it holds the platform's Verilog, its registers (`registers.json`)
+    and a core file.
     """
+    if platform is not None:
+        if (tile, rows, columns, vectors) != (DEFAULT_TILE, None, None, None):
+            raise typer.BadParameter("give --platform, or a tile and its --vectors")
+        _write_platform(platform, out)
+        return
+
     from itertools import islice
 
     from adq.console import Console
@@ -87,3 +103,32 @@ def verilog(
         )
     for name in files:
         console.print(f"Written: {out / name}", highlight=False)
+
+
+def _write_platform(name: str, out: Path) -> None:
+    """Write a platform's files."""
+    from adq.console import Console
+    from adq.files import write_text
+    from adq.rtl.parameters import ParameterError
+    from adq.rtl.platform.parameters import PlatformParameters
+    from adq.shipped import find_shipped
+    from adq.verif.verilog.platform_package import TOP, platform_files
+
+    parameters = PlatformParameters.from_toml(find_shipped("platform", name))
+    if parameters.tiles != 1:
+        raise ParameterError(
+            f"{name}: has {parameters.tiles} tiles, the RTL has one: give --platform tile1"
+        )
+    console = Console(markup=False)
+    with console.status("Writing Verilog"):
+        files = platform_files(parameters, version=adq.__version__)
+        for file, text in files.items():
+            path = out / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+    console.print(
+        f"Platform of one tile of {parameters.rows} x {parameters.columns}: module {TOP}, "
+        "Verilog 2005"
+    )
+    for file in files:
+        console.print(f"Written: {out / file}", highlight=False)

@@ -1,5 +1,6 @@
 """Simulation model of the platform with its registers and its bus."""
 
+import importlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,17 @@ __all__ = ["build_platform", "environment_of"]
 
 
 def build_platform(platform: PlatformParameters, cache: Path) -> Build:
-    """Compile a platform, or find it in ``cache``."""
+    """Compile a platform, or find it in ``cache``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        The package is missing that models the bus.
+    adq.verif.simulation.simulator.SimulationError
+        It cannot be compiled.
+
+    """
+    importlib.import_module("cocotbext.axi")
     design = Platform(platform)
     return build(
         cache,

@@ -1,0 +1,1 @@
+"""Runs of programs on the platform in RTL, from one start to one interrupt."""
