@@ -26,7 +26,7 @@ async def network(dut):
     await bench.start()
     await bench.run(program.memory, (folder / "inputs").read_bytes(), program.output_bytes)
     layers = [
-        {"index": index, "cycles": last - first}
+        {"index": index, "first": first, "cycles": last - first}
         for index, (first, last) in zip(bench.ran, bench.spans, strict=True)
     ]
     write_json(folder / "engine.json", {"integers": bench.integers, "layers": layers})
