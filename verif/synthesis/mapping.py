@@ -5,6 +5,7 @@ import json
 import re
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from adq.golden.files.directory import temporary_directory
@@ -26,11 +27,13 @@ read_rtlil design.il
 hierarchy -top {name}
 proc
 {adders}
+{apart}
 flatten
+{evert}
 # State that matters has a reset; flip-flops of a library have no initial value.
 setattr -unset init w:*
 opt
-memory_map
+{memories}
 opt
 simplemap
 opt -fast
@@ -82,6 +85,8 @@ endmodule
 """Cells for what ``extract_fa`` finds: full adders, and half adders, whose third input is 0."""
 
 
+_NUMBER = re.compile(r"\$\d+(?=\.|$)")
+
 OPEN_FILES = 64
 """Open files that a process must be allowed, so that Yosys and its WebAssembly runtime start."""
 
@@ -132,7 +137,15 @@ def _adders(library: Library) -> dict[str, str]:
     return adders
 
 
-def map_to_cells(source: str, library: Library, *, name: str, part: str = "") -> Netlist:
+def map_to_cells(
+    source: str,
+    library: Library,
+    *,
+    name: str,
+    part: str = "",
+    apart: Sequence[str] = (),
+    memories: bool = True,
+) -> Netlist:
     """Map a design to the cells of a library, flat, in their smallest drive strengths.
 
     Registers with an enable get clock gates where the library has them, sums and carries of the
@@ -145,7 +158,13 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
     name
         Of its top module.
     part
-        Path of a submodule to map alone, with dots.
+        Path of a submodule to map alone, with dots; numbers that Amaranth adds to a name that is
+        taken can be left out.
+    apart
+        Paths of submodules within it that are left out. Their ports become ports of the netlist,
+        named ``path.port``.
+    memories
+        False to leave memories out, too: what they read becomes ports named ``path.RD_DATA``.
 
     Raises
     ------
@@ -158,7 +177,10 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
             "data and clock: this library cannot hold the design's registers"
         )
     parts = re.findall(rf"^module \\{re.escape(name)}\.(\S+)$", source, re.MULTILINE)
-    if part and part not in parts:
+    full = {_NUMBER.sub("", each): each for each in reversed(parts)} | {
+        each: each for each in parts
+    }
+    if part and part not in full:
         near = difflib.get_close_matches(part, parts, n=1)
         hint = f"did you mean {near[0]}?" if near else f"its submodules are {', '.join(parts)}"
         raise SynthesisError(f"the {name} has no submodule {part}: {hint}")
@@ -172,8 +194,13 @@ def map_to_cells(source: str, library: Library, *, name: str, part: str = "") ->
         "techmap -map adders.v\nopt_clean"
     )
     unusable = (cell.name for cell in library.cells.values() if not cell.usable)
+    top = f"{name}.{full[part]}" if part else name
+    left_out = [f"{name}.{full[f'{part}.{each}' if part else each]}" for each in apart]
     script = SCRIPT.format(
-        name=f"{name}.{part}" if part else name,
+        name=top,
+        apart=f"blackbox {' '.join(left_out)}" if apart else "",
+        evert=f"expose -evert\ndelete {' '.join(f'={each}' for each in left_out)}" if apart else "",
+        memories="memory_map" if memories else "memory_collect",
         clock_gates=gating if library.clock_gates() else "",
         adders=extraction if adders else "",
         unusable=" ".join(f"-dont_use {cell}" for cell in unusable),

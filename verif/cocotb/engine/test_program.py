@@ -26,7 +26,7 @@ async def network(dut):
     await bench.start()
     await bench.run(program.memory, (folder / "inputs").read_bytes(), program.output_bytes)
     layers = [
-        {"index": index, "cycles": last - first, "waits": waits}
+        {"index": index, "first": first, "cycles": last - first, "waits": waits}
         for index, (first, last), waits in zip(bench.ran, bench.spans, bench.waits, strict=True)
     ]
     write_json(folder / "engine.json", {"integers": bench.integers, "layers": layers})

@@ -1,0 +1,1 @@
+"""Blocks at gate level: their netlists replay what their ports did in the RTL."""
