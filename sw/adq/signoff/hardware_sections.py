@@ -62,6 +62,16 @@ def _engine_cycles() -> list[str]:
     return markdown_table(ENGINE_HEADINGS, engine_rows(kept))
 
 
+def _engine_tiles() -> list[str]:
+    """Cycles of networks on engines of several tiles."""
+    from adq.signoff.platform_sections import GRID_HEADINGS, grid_rows
+
+    paths = sorted((RESULTS / "engine-tiles").glob("*.json"))
+    return markdown_table(
+        GRID_HEADINGS, grid_rows([read_kept(path.relative_to(RESULTS)) for path in paths])
+    )
+
+
 def _placement() -> list[str]:
     """Return the energy by steps, area and timing of every placed tile that was measured."""
     from adq.layout.placed_energy import PlacedFigures
@@ -145,6 +155,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "descriptors": _descriptors,
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
+    "engine-tiles": _engine_tiles,
     "placement": _placement,
     "placed-tile": _placed_tile,
     "placed-sizes": _placed_sizes,
