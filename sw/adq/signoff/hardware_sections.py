@@ -78,6 +78,16 @@ def _engine_cycles() -> list[str]:
     return markdown_table(ENGINE_HEADINGS, engine_rows(kept))
 
 
+def _engine_tiles() -> list[str]:
+    """Cycles of networks on engines of several tiles."""
+    from adq.signoff.platform_sections import GRID_HEADINGS, grid_rows
+
+    paths = sorted((RESULTS / "engine-tiles").glob("*.json"))
+    return markdown_table(
+        GRID_HEADINGS, grid_rows([read_kept(path.relative_to(RESULTS)) for path in paths])
+    )
+
+
 def _placement() -> list[str]:
     """Return the energy by steps, area and timing of every placed tile that was measured."""
     from adq.energy.gate_level.placed_figures import kept_placed
@@ -188,6 +198,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "registers": _registers,
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
+    "engine-tiles": _engine_tiles,
     "placement": _placement,
     "headline": _headline,
     "placed-tile": _placed_tile,

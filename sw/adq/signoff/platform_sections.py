@@ -15,9 +15,9 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
 __all__ = [
-    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS", "FIELD_HEADINGS"),
+    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS", "FIELD_HEADINGS", "GRID_HEADINGS"),
     *("REGISTER_HEADINGS", "cycle_rows", "descriptor_tables", "engine_rows", "error_rows"),
-    "register_rows",
+    *("grid_rows", "register_rows"),
 ]
 
 PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
@@ -31,6 +31,10 @@ ENGINE_HEADINGS = (
 )
 REGISTER_HEADINGS = ("address", "bits", "register, field", "access", "meaning")
 ERROR_HEADINGS = ("code", "name", "meaning")
+GRID_HEADINGS = (
+    *("artifact, images", "tiles", "stack x columns x clusters", "banks"),
+    *("cycles", "timeline", "formulas", "waits of ports", "times as fast"),
+)
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
 
@@ -122,3 +126,31 @@ def engine_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
                 *(f"{layer[name]:,}" for name in ("cycles", "timeline", "planned")),
             ]
             title = ""
+
+
+def grid_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield the sums of networks that ``adq dev engine`` ran on several tiles, and on one."""
+    sizes = ("stack", "tile_columns", "clusters")
+
+    def order(each: dict[str, Any]) -> tuple[str, int, int]:
+        stack, columns, clusters = (each["platform"][name] for name in sizes)
+        return each["artifact"], stack * columns * clusters, stack
+
+    alone = 0
+    for each in sorted(kept, key=order):
+        platform = each["platform"]
+        found = [platform[name] for name in sizes]
+        cycles, timeline, planned, waits = (
+            sum(layer[name] for layer in each["layers"])
+            for name in ("cycles", "timeline", "planned", "waits")
+        )
+        if found == [1, 1, 1]:
+            alone = cycles
+        yield [
+            f"{each['artifact'].removeprefix('golden/vectors/')}, {each['images']}",
+            f"{found[0] * found[1] * found[2]} of {platform['rows']}x{platform['columns']}",
+            " x ".join(map(str, found)),
+            str(platform["plane_banks"]),
+            *(f"{number:,}" for number in (cycles, timeline, planned, waits)),
+            f"{alone / cycles:.2f}",
+        ]
