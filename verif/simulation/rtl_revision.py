@@ -11,7 +11,7 @@ from adq.rtl.tile import Tile
 from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.simulation.net_classes import BLOCKS, block_of
 
-__all__ = ["REFERENCES", "block_revisions", "tile_revisions"]
+__all__ = ["REFERENCES", "block_revisions", "numbered", "tile_revisions"]
 
 REFERENCES = ((16, 16), (34, 32))
 """Rows and columns of tiles whose blocks are compared, whatever the size of the tile at hand: the
@@ -41,7 +41,7 @@ def block_revisions(
         names = (f"{prefix}.{wire}" if prefix else wire for wire in _WIRE.findall(body))
         found = {block_of(each, blocks) for each in names}
         for block in found - {last} or found:
-            modules[block].append(f"{path}\n{_numbered(body)}")
+            modules[block].append(f"{path}\n{numbered(body)}")
     return {
         block: hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()
         for block, texts in modules.items()
@@ -49,7 +49,7 @@ def block_revisions(
     }
 
 
-def _numbered(body: str) -> str:
+def numbered(body: str) -> str:
     """Renumber the unconnected ports of a module: Amaranth numbers them by their position in the
     whole design.
     """

@@ -88,6 +88,51 @@ def _engine_tiles() -> list[str]:
     )
 
 
+def _platform_blocks() -> list[str]:
+    """Energy, area and longest path of the platform's blocks."""
+    from adq.energy.platform.blocks import platform_blocks
+    from adq.signoff.platform_sections import BLOCK_HEADINGS, block_rows
+
+    blocks = platform_blocks()
+    measured = blocks.measured
+    return [
+        f"`{blocks.library}`, {blocks.voltage:.2f} V, {blocks.temperature:g} C, sized for "
+        f"{blocks.period_ns:g} ns, without delays; {measured.rows}x{measured.columns}, "
+        f"{measured.requantizers} requantizers, memories apart.",
+        "",
+        *markdown_table(BLOCK_HEADINGS, block_rows()),
+    ]
+
+
+def _platform_energy() -> list[str]:
+    """Energy of networks on whole platforms."""
+    from adq.signoff.platform_sections import ENERGY_HEADINGS, energy_rows
+
+    folder = RESULTS / "platform-energy"
+    kept = [read_kept(path.relative_to(RESULTS)) for path in sorted(folder.glob("*.json"))]
+    return markdown_table(ENERGY_HEADINGS, energy_rows(kept))
+
+
+def _platform_ratios() -> list[str]:
+    """Say what 16 bits take over mixed precision: the whole platform, and the array alone."""
+    lines = []
+    for path in sorted((RESULTS / "platform-energy").glob("*.json")):
+        kept = read_kept(path.relative_to(RESULTS))
+        if len(kept["networks"]) == 1:
+            continue
+        first, last = (kept["networks"][place]["total_pj"] for place in (0, -1))
+        sizes = kept["platform"]
+        tiles = sizes["stack"] * sizes["tile_columns"] * sizes["clusters"]
+        name = kept["networks"][0]["name"].removeprefix("golden/vectors/")
+        lines.append(
+            f"- {name}, {tiles} tile{'s' if tiles > 1 else ''} of {sizes['rows']}x"
+            f"{sizes['columns']}: {first['all'] / 1e6:.2f} uJ an image; 16 bits take "
+            f"**{last['all'] / first['all']:.1f}x**, the array alone "
+            f"{last['array'] / first['array']:.1f}x."
+        )
+    return lines
+
+
 def _placement() -> list[str]:
     """Return the energy by steps, area and timing of every placed tile that was measured."""
     from adq.energy.gate_level.placed_figures import kept_placed
@@ -199,6 +244,9 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
     "engine-tiles": _engine_tiles,
+    "platform-blocks": _platform_blocks,
+    "platform-energy": _platform_energy,
+    "platform-ratios": _platform_ratios,
     "placement": _placement,
     "headline": _headline,
     "placed-tile": _placed_tile,

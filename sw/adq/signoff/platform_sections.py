@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from adq.energy.platform.blocks import platform_blocks
+from adq.energy.platform.model import PARTS
 from adq.golden.platform.planner import plan
 from adq.golden.platform.shapes import resnet18, vgg19
 from adq.rtl.platform.descriptors import OPERATIONS, Descriptor
@@ -15,9 +17,10 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
 __all__ = [
-    *("CYCLE_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS", "FIELD_HEADINGS", "GRID_HEADINGS"),
-    *("REGISTER_HEADINGS", "cycle_rows", "descriptor_tables", "engine_rows", "error_rows"),
-    *("grid_rows", "register_rows"),
+    *("BLOCK_HEADINGS", "CYCLE_HEADINGS", "ENERGY_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS"),
+    *("FIELD_HEADINGS", "GRID_HEADINGS", "REGISTER_HEADINGS", "block_rows", "cycle_rows"),
+    *("descriptor_tables", "energy_rows", "engine_rows", "error_rows", "grid_rows"),
+    "register_rows",
 ]
 
 PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
@@ -35,6 +38,8 @@ GRID_HEADINGS = (
     *("artifact, images", "tiles", "stack x columns x clusters", "banks"),
     *("cycles", "timeline", "formulas", "waits of ports", "times as fast"),
 )
+BLOCK_HEADINGS = ("block", "fJ an access", "fJ a cycle", "um2", "ns", "left out")
+ENERGY_HEADINGS = ("network", "platform", *PARTS, "all, uJ", "16 bits: array", "16 bits: whole")
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
 
@@ -154,3 +159,41 @@ def grid_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
             *(f"{number:,}" for number in (cycles, timeline, planned, waits)),
             f"{alone / cycles:.2f}",
         ]
+
+
+def block_rows() -> Iterator[list[str]]:
+    """Yield the energy of accesses to the platform's blocks, their area and longest path."""
+    for name, block in platform_blocks().blocks.items():
+        accesses = (
+            f"{term.replace('_', ' ')} {fj:,.1f}"
+            for term, fj in block.fj.items()
+            if term != "cycles"
+        )
+        yield [
+            name,
+            ", ".join(accesses),
+            f"{block.fj['cycles']:,.1f}",
+            f"{block.area_um2:,.0f}",
+            f"{block.longest_path_ns:.2f}",
+            f"{block.error:.0%}",
+        ]
+
+
+def energy_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield the energy of networks on platforms, in uJ, and that of their baseline over it."""
+    for each in kept:
+        networks = each["networks"]
+        totals = [network["total_pj"] for network in networks]
+        platform = each["platform"]
+        tiles = platform["stack"] * platform["tile_columns"] * platform["clusters"]
+        baseline = totals[-1] if len(totals) > 1 else None
+        for network, total in zip(networks, totals, strict=True):
+            ratios = ["", ""]
+            if baseline is not None and total is not baseline:
+                ratios = [f"{baseline[name] / total[name]:.1f}x" for name in ("array", "all")]
+            yield [
+                network["name"].removeprefix("golden/vectors/"),
+                f"{tiles} of {platform['rows']}x{platform['columns']}",
+                *(f"{total[name] / 1e6:,.3f}" for name in (*PARTS, "all")),
+                *ratios,
+            ]

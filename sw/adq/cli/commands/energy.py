@@ -62,6 +62,13 @@ def energy(
             "else 1.",
         ),
     ] = None,
+    platform: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Platform file: tell the energy of the whole platform in place of the tile's.",
+        ),
+    ] = "",
     figures: Annotated[
         bool, typer.Option("--figures", help="Also draw the energies as figures.")
     ] = False,
@@ -88,6 +95,9 @@ def energy(
     from adq.energy.tables import energy_table, mac_table, notes, ratio_table
     from adq.files import write_json
 
+    if platform:
+        _of_platform(platform, sources or [], arch, bits, library, images, out)
+        return
     parameters = read_tile(tile, rows, columns)
     if coefficients is None:
         model = coefficients_for(library, parameters)
@@ -154,4 +164,69 @@ def energy(
             save(figure, out / f"{name}.svg")
             console.print(f"Written: {out / name}.svg", highlight=False)
     if model.other_revisions and coefficients is None:
+        raise typer.Exit(1)
+
+
+def _of_platform(
+    platform: str,
+    sources: list[Path],
+    arch: str | None,
+    bits: str,
+    library: str,
+    images: int | None,
+    out: Path,
+) -> None:
+    """Tell the energy of networks on a whole platform."""
+    from dataclasses import asdict
+
+    from adq.console import Console, print_whole
+    from adq.cost.sources import numbers
+    from adq.energy.coefficients import EnergyError, coefficients_for
+    from adq.energy.platform.blocks import platform_blocks
+    from adq.energy.platform.sources import artifact_on_platform, shape_on_platform
+    from adq.energy.platform.tables import platform_notes, platform_ratios, platform_table
+    from adq.files import write_json
+    from adq.golden.platform.planner import BATCH
+    from adq.rtl.platform.parameters import PlatformParameters
+    from adq.shipped import find_shipped
+
+    blocks = platform_blocks()
+    if library != blocks.library:
+        raise EnergyError(
+            f"{library}: the platform's blocks are measured in {blocks.library}: give "
+            f"--library {blocks.library}"
+        )
+    parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
+    model = coefficients_for(library, parameters.tile)
+    batch = images or BATCH
+    networks = [
+        artifact_on_platform(path, parameters, model, blocks, batch=batch) for path in sources
+    ]
+    if arch is not None:
+        hidden = numbers("bits", bits, int)
+        if len(hidden) != 1:
+            raise EnergyError(f"bits {bits}: with --platform give one number, of hidden layers")
+        networks += shape_on_platform(arch, hidden[0], parameters, model, blocks, batch=batch)
+    if not networks:
+        raise EnergyError(
+            "nothing to count: give a golden artifact, or --arch vgg19, with --platform"
+        )
+    console = Console(markup=False)
+    for network in networks:
+        print_whole(platform_table(network), console)
+    print_whole(platform_ratios(networks), console)
+    console.print(platform_notes(blocks), highlight=False, markup=False)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(
+        out / "energy.json",
+        {
+            "platform": asdict(parameters),
+            "library": blocks.library,
+            "other_revisions": [*model.other_revisions, *blocks.other_revisions],
+            "images": batch,
+            "networks": [network.to_json() for network in networks],
+        },
+    )
+    console.print(f"Written: {out / 'energy.json'}", highlight=False)
+    if model.other_revisions or blocks.other_revisions:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adq.energy.coefficients import EnergyError
 
-__all__ = ["Sram", "nearest_sram", "sram_table"]
+__all__ = ["Sram", "nearest_sram", "sram_of", "sram_table"]
 
 FILE = Path(__file__).with_name("sram_45nm.json")
 """Figures, and the configuration that gives them again."""
@@ -80,3 +80,17 @@ def nearest_sram(words: int, *, ports: str) -> Sram:
         known = ", ".join(dict.fromkeys(memory.ports for memory in sram_table()))
         raise EnergyError(f"{FILE}: no memory has ports {ports}: it must be one of {known}")
     return min(found, key=lambda m: (max(m.words / words, words / m.words), m.pj_per_bit))
+
+
+def sram_of(size: int, width: int, *, ports: str) -> Sram:
+    """Return the memory of so many bytes, in words of so many bits.
+
+    Raises
+    ------
+    EnergyError
+        If the table has no such memory.
+    """
+    for memory in sram_table():
+        if (memory.bytes, memory.width, memory.ports) == (size, width, ports):
+            return memory
+    raise EnergyError(f"{FILE}: has no memory of {size} bytes, {width} bits a word, {ports}")

@@ -1,0 +1,1 @@
+"""Energy of what stands around the tiles of a platform: blocks measured at gate level, memories."""

@@ -1,0 +1,185 @@
+"""Coefficients of the platform's blocks: energy of an access, fitted to the gate level."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adq.energy.coefficients import EnergyError
+from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.conductor.conductor import Conductor
+from adq.rtl.platform.drain import Drain
+from adq.rtl.platform.parameter_memory import ParameterMemory
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.plane_writer import PlaneWriter
+from adq.rtl.platform.planes.plane_aligner import PlaneAligner
+from adq.rtl.platform.planes.plane_memory import PlaneMemory
+from adq.rtl.platform.planes.walker import Walker
+from adq.rtl.platform.requantizer import Requantizer
+from adq.rtl.platform.result_order import ResultOrder
+from adq.rtl.platform.skip_reader import SkipReader
+from adq.rtl.platform.table import Table
+from adq.rtl.port_types import Component
+from adq.rtl.verilog import ELABORATION, to_rtlil
+from adq.verif.simulation.rtl_revision import numbered
+
+__all__ = ["BLOCKS", "MEASURED", "Block", "BlockCoefficients", "PlatformBlocks", "platform_blocks"]
+
+FORMAT = 1
+
+FILE = Path(__file__).with_name("blocks_nangate45.json")
+
+MEASURED = PlatformParameters(
+    rows=32, columns=32, requantizers=4, plane_memory_kib=16, accumulator_vectors=64
+)
+"""Platform whose blocks are measured; the energy of an access to larger ones is scaled from it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block that is measured by itself.
+
+    Attributes
+    ----------
+    part : its path in the engine
+    apart : submodules that are blocks of their own
+    terms : accesses that its energy is told by, besides cycles
+    build : the component, of a platform
+    wide : whether an access takes energy in proportion to the rows of a tile
+    """
+
+    part: str
+    terms: tuple[str, ...]
+    build: Callable[[PlatformParameters], Component]
+    apart: tuple[str, ...] = ()
+    wide: bool = False
+
+
+BLOCKS: Mapping[str, Block] = {
+    "walker": Block("walker", ("planes",), Walker),
+    "aligner": Block("aligner", ("planes",), lambda p: PlaneAligner(p.rows), wide=True),
+    "plane memory's ports": Block(
+        "memory", ("plane_reads", "skip_reads", "plane_writes"), PlaneMemory, wide=True
+    ),
+    "accumulators": Block("accumulators", ("stored_bits", "drained_bits"), AccumulatorMemory),
+    "requantizer": Block(
+        "drain.requantizer_0",
+        ("lane_results", "lane_skips"),
+        lambda p: Requantizer(p.lane_bits(p.tile.weight_widths[-1])),
+    ),
+    "order of results": Block("drain.order", ("steps",), ResultOrder),
+    "parameter memory's ports": Block("drain.parameters", ("records", "steps"), ParameterMemory),
+    "skip reader": Block("drain.skips", ("skip_reads",), SkipReader, wide=True),
+    "table's ports": Block("drain.table", ("lookups",), lambda p: Table(p.requantizers)),
+    "plane writer": Block("drain.writer", ("plane_writes", "results"), PlaneWriter, wide=True),
+    "stages of the drain": Block(
+        "drain",
+        ("results", "skips"),
+        Drain,
+        apart=(
+            *(f"requantizer_{lane}" for lane in range(MEASURED.requantizers)),
+            *("order", "parameters", "skips", "writer", "table", "raw_writer"),
+        ),
+    ),
+    "conductor": Block("conductor", ("layers",), Conductor),
+}
+"""Blocks of the engine but for its tile, and the raw writer, which has three flip-flops."""
+
+
+@dataclass(frozen=True)
+class BlockCoefficients:
+    """Energy of a block's accesses.
+
+    Attributes
+    ----------
+    fj : of each access by its term, and of ``cycles``
+    leakage_nw, area_um2, longest_path_ns : of the block, memories apart
+    error : largest difference of a layer from the gate level, as a share of the largest layer's
+        energy a cycle, where the layer was left out of the fit
+    revision : sha256 of its RTL
+    """
+
+    fj: Mapping[str, float]
+    leakage_nw: float
+    area_um2: float
+    longest_path_ns: float
+    error: float
+    revision: str
+
+
+@dataclass(frozen=True)
+class PlatformBlocks:
+    """Coefficients of all blocks, in one library's cells."""
+
+    library: str
+    library_sha256: str
+    voltage: float
+    temperature: float
+    period_ns: float
+    platform: Mapping[str, int]
+    blocks: Mapping[str, BlockCoefficients]
+
+    @property
+    def measured(self) -> PlatformParameters:
+        """Platform whose blocks were measured."""
+        return PlatformParameters(**self.platform)
+
+    @property
+    def other_revisions(self) -> list[str]:
+        """Blocks whose RTL is not the one that was measured."""
+        now = revisions()
+        return [name for name, block in self.blocks.items() if now.get(name) != block.revision]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def read(cls, path: Path) -> "PlatformBlocks":
+        """Read what :meth:`to_json` gave.
+
+        Raises
+        ------
+        EnergyError
+            If the file is damaged, of another format, or lacks a block.
+        """
+        remedy = "write it with `adq dev platform-blocks --liberty`"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise EnergyError(f"{path}: is of another format version: {remedy}")
+            blocks = {
+                name: BlockCoefficients(**each) for name, each in content.pop("blocks").items()
+            }
+            found = cls(blocks=blocks, **content)
+            missing = BLOCKS.keys() - blocks.keys()
+            for name, each in BLOCKS.items():
+                if name not in missing and set(each.terms) - set(blocks[name].fj):
+                    missing |= {name}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, EnergyError):
+                raise
+            raise EnergyError(f"{path}: holds no coefficients of blocks: {error}") from None
+        if missing:
+            raise EnergyError(f"{path}: has no coefficients of {', '.join(missing)}: {remedy}")
+        return found
+
+
+@functools.cache
+def platform_blocks() -> PlatformBlocks:
+    """Return the coefficients that come with the package."""
+    return PlatformBlocks.read(FILE)
+
+
+@functools.cache
+def revisions() -> Mapping[str, str]:
+    """Return the sha256 of each block's RTL as the source has it now, without comments."""
+    found = {}
+    for name, block in BLOCKS.items():
+        with ELABORATION:
+            text = to_rtlil(block.build(MEASURED), name="block")
+        found[name] = hashlib.sha256(numbered(text).encode()).hexdigest()
+    return found

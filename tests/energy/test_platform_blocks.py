@@ -1,0 +1,116 @@
+"""Coefficients of the platform's blocks, and what a model makes of them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from adq.energy.coefficients import EnergyError, coefficients_for
+from adq.energy.memory.memories import sram_of
+from adq.energy.platform.blocks import BLOCKS, MEASURED, BlockCoefficients, PlatformBlocks
+from adq.energy.platform.model import platform_energy
+from adq.golden.network import INPUT, ActivationFormat, Conv2d, Network, Requantize
+from adq.golden.platform.planner import plan
+from adq.rtl.platform.parameters import PlatformParameters
+
+pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
+
+
+def blocks(**fj: dict[str, float]) -> PlatformBlocks:
+    """Return blocks that take nothing but what is given."""
+    return PlatformBlocks(
+        library="nangate45",
+        library_sha256="",
+        voltage=1.1,
+        temperature=25.0,
+        period_ns=2.0,
+        platform=dataclasses.asdict(MEASURED),
+        blocks={
+            name: BlockCoefficients(
+                fj=dict.fromkeys((*block.terms, "cycles"), 0.0) | fj.get(name, {}),
+                leakage_nw=0.0,
+                area_um2=0.0,
+                longest_path_ns=0.0,
+                error=0.0,
+                revision="",
+            )
+            for name, block in BLOCKS.items()
+        },
+    )
+
+
+def convolution() -> Network:
+    """Return a convolution of 1x1 over 64 channels of 4x4 pixels, with 32 outputs."""
+    node = Conv2d(
+        name="conv",
+        input=INPUT,
+        weight=np.ones((32, 64, 1, 1), int),
+        weight_bits=2,
+        bias=np.zeros(32, int),
+        stride=(1, 1),
+        padding=(0, 0),
+        requantize=Requantize(
+            multiplier=np.ones(32, int),
+            shift=1,
+            format=ActivationFormat(bits=2, signed=False, scale=1.0),
+        ),
+    )
+    return Network(
+        name="net",
+        input_shape=(64, 4, 4),
+        input_format=ActivationFormat(bits=2, signed=False, scale=1.0),
+        nodes=(node,),
+    )
+
+
+def test_a_layer_by_hand():
+    platform = PlatformParameters()
+    tile = coefficients_for("nangate45", platform.tile)
+    made = plan(convolution(), platform, batch=1)
+    given = {
+        "requantizer": {"lane_results": 7.0},
+        "accumulators": {"stored_bits": 3.0, "drained_bits": 5.0},
+    }
+    found = platform_energy(made, tile, blocks(**given), name="net")
+    (step,) = found.steps
+    # Products of 64 ones and 2-bit words need 9 bits, which lie in a memory of 16: 16 vectors of
+    # 32 lanes are stored once and read once, for the drain.
+    bits = 16 * 32 * 16
+    sums = sram_of(8192, 256, ports="1R1W")
+    expected = bits * (3.0 + 5.0) / 1000 + bits * (sums.read_pj + sums.write_pj) / 256
+    assert step.pj["partial sums"] == pytest.approx(expected)
+    # 16 pixels of 2 planes are read; images and results are written, 2 planes of 16 pixels each.
+    bank = sram_of(8192, 64, ports="1R1W")
+    assert step.pj["activations"] == pytest.approx(32 * bank.read_pj + 64 * bank.write_pj)
+    # 512 results, with 96 bits of parameters each, that were written once for 32 outputs. A block
+    # of weights is 32 words of 128 bits.
+    buffer = sram_of(16384, 128, ports="1RW")
+    assert step.pj["weights"] == pytest.approx(32 * (buffer.read_pj + buffer.write_pj))
+    assert step.bus_bytes == 512 + 32 * 16
+    only = platform_energy(made, tile, blocks(requantizer={"lane_results": 7.0}), name="net")
+    none = platform_energy(made, tile, blocks(), name="net")
+    assert only.part("requantizers") - none.part("requantizers") == pytest.approx(512 * 7 / 1000)
+
+
+def test_blocks_of_other_rtl_are_named():
+    assert set(blocks().other_revisions) == set(BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.update(format=99), "is of another format version"),
+        (lambda content: content["blocks"].pop("walker"), "has no coefficients of walker"),
+        (lambda content: content["blocks"]["walker"]["fj"].pop("planes"),
+         "has no coefficients of walker"),
+        (lambda content: content.pop("voltage"), "holds no coefficients of blocks"),
+    ],
+)  # fmt: skip
+def test_damaged_files_are_refused(tmp_path, change, message):
+    content = blocks().to_json()
+    change(content)
+    path = tmp_path / "blocks.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(EnergyError, match=message):
+        PlatformBlocks.read(path)
