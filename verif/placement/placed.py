@@ -32,9 +32,12 @@ SKEWS = 3
 SIZINGS = 2
 """Times that drive strengths are chosen and cells moved to legal places again, at most."""
 
-HOLDS = 4
-"""Times that delay buffers are inserted, at most: cells that make room, and the clock tree that
-follows them, change hold slack elsewhere."""
+HOLDS = 8
+"""Times that delay buffers are inserted, at most: cells that make room change hold slack elsewhere.
+"""
+
+SLIP = 1e-3
+"""ns by which a path that misses the period may get longer while hold slack is mended."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,6 @@ def place(
         return restored(tree.netlist, full, library, clock, options)
 
     design = with_tree(logic, placement, {})
-    best: Mapping[str, float] = {}
     advance: dict[str, float] = {}
     for _ in range(SKEWS if options.useful_skew else 0):
         if design.timing.delay <= options.period:
@@ -197,20 +199,37 @@ def place(
         placement = _again(logic, placement)
         found = with_tree(logic, placement, advance)
         if found.timing.delay < design.timing.delay:
-            design, best = found, advance
+            design = found
     for _ in range(HOLDS if options.holds else 0):
-        logic = copied(design.netlist)
-        # Where the period is not met, slack is what is left of the period that was reached.
-        reached = max(options.period, design.timing.delay)
-        added = insert_delays(logic, library, design.own, design.timing, reached)
-        if not added[0].size:
-            break
         progress("mending hold slack")
-        found = with_tree(logic, _again(logic, design.own, added), best)
-        if not _better_holds(found, design):
+        mended = _with_delays(design, clock)
+        if mended is None or not _better_holds(mended, design):
             break
-        design = found
+        design = mended
     return design
+
+
+def _with_delays(design: PlacedDesign, clock: str) -> PlacedDesign | None:
+    """Return a design with delay buffers where hold slack is negative, and with the clock tree that
+    it had; None where no buffer helps.
+    """
+    full, library, placement = copied(design.full), design.library, design.placement
+    logic, before = len(design.netlist.instances), len(full.instances)
+    # Where the period is not met, slack is what is left of the period that was reached.
+    reached = max(design.options.period, design.timing.delay)
+    x, y = insert_delays(full, library, placement, design.timing, reached)
+    if not x.size:
+        return None
+    # The buffers of the clock tree stay the last instances.
+    tree, delays = full.instances[logic:before], full.instances[before:]
+    full.instances[logic:] = [*delays, *tree]
+    places = legalize(
+        full,
+        placement.floorplan,
+        np.concatenate([placement.x[:logic], x, placement.x[logic:]]),
+        np.concatenate([placement.y[:logic], y, placement.y[logic:]]),
+    )
+    return restored(full, places, library, clock, design.options)
 
 
 def _better_holds(one: PlacedDesign, other: PlacedDesign) -> bool:
@@ -221,7 +240,8 @@ def _better_holds(one: PlacedDesign, other: PlacedDesign) -> bool:
     def missing(design: PlacedDesign) -> float:
         return sum(min(0.0, hold.slack) for hold in design.holds)
 
-    limit = max(other.timing.delay, other.options.period)
+    period = other.options.period
+    limit = period if other.timing.delay <= period else other.timing.delay + SLIP
     return missing(one) > missing(other) and one.timing.delay <= limit
 
 
