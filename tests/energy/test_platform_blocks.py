@@ -5,7 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from adq.cli import main
 from adq.energy.coefficients import EnergyError, coefficients_for
 from adq.energy.memory.memories import sram_of
 from adq.energy.platform.blocks import BLOCKS, MEASURED, BlockCoefficients, PlatformBlocks
@@ -114,3 +116,14 @@ def test_damaged_files_are_refused(tmp_path, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(EnergyError, match=message):
         PlatformBlocks.read(path)
+
+
+@pytest.mark.parametrize(
+    "options", [["--rows", "32"], ["--density", "0.5"], ["--figures"], ["--classes", "100"]]
+)
+def test_options_of_a_tile_are_refused_on_a_platform(options):
+    result = CliRunner().invoke(
+        main, ["energy", "--arch", "vgg19", "--platform", "tiles6", *options]
+    )
+    assert result.exit_code == 2
+    assert f"--platform takes no {options[0]}" in result.stderr

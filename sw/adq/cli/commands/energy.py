@@ -96,6 +96,20 @@ def energy(
     from adq.files import write_json
 
     if platform:
+        others = {
+            "--channels": bool(channels),
+            "--density": bool(density),
+            "--weight-density": weight_density != 0.5,
+            "--input": shape != "3x32x32",
+            "--classes": classes != 10,
+            "--tile": tile != DEFAULT_TILE,
+            "--rows": rows is not None,
+            "--columns": columns is not None,
+            "--coefficients": coefficients is not None,
+            "--figures": figures,
+        }
+        if given := [name for name, is_given in others.items() if is_given]:
+            raise EnergyError(f"--platform takes no {', '.join(given)}: leave it out")
         _of_platform(platform, sources or [], arch, bits, library, images, out)
         return
     parameters = read_tile(tile, rows, columns)
