@@ -12,24 +12,15 @@ from adq.verif.simulation.simulator import Build, build
 __all__ = ["build_engine", "environment_of"]
 
 
-UNTRACED = '`verilator_config\ntracing_off -scope "TOP.engine.tile.*"\n'
-"""Control file: a waveform has no signals inside of the tile."""
-
-
 def build_engine(platform: PlatformParameters, cache: Path, *, waves: bool = False) -> Build:
-    """Compile an engine, or find it in ``cache``; with ``waves``, one that writes the signals of
-    all but the tile.
-    """
+    """Compile an engine, or find it in ``cache``; with ``waves``, one that writes all signals."""
     engine = Engine(platform)
     paths = (path for path, _, _ in engine.signature.flatten(engine))
     return build(
         cache,
         top="engine",
         ports=["clk", "rst", *("__".join(map(str, path)) for path in paths)],
-        sources={
-            "engine.v": to_verilog(engine, name="engine"),
-            **({"untraced.vlt": UNTRACED} if waves else {}),
-        },
+        sources={"engine.v": to_verilog(engine, name="engine")},
         arguments=["--trace-max-width", "0"] if waves else [],
         waves=waves,
     )

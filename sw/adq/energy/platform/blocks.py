@@ -59,24 +59,33 @@ class Block:
 
 
 BLOCKS: Mapping[str, Block] = {
-    "walker": Block("walker", ("planes",), Walker),
-    "aligner": Block("aligner", ("planes",), lambda p: PlaneAligner(p.rows), wide=True),
+    "walker": Block("unit_0_0.walker", ("planes",), Walker),
+    "aligner": Block("unit_0_0.aligner", ("planes",), lambda p: PlaneAligner(p.rows), wide=True),
     "plane memory's ports": Block(
-        "memory", ("plane_reads", "skip_reads", "plane_writes"), PlaneMemory, wide=True
+        "memory",
+        ("plane_reads", "skip_reads", "plane_writes"),
+        lambda p: PlaneMemory(p, readers=p.tiles + 1, writers=p.tiles + 1),
+        wide=True,
     ),
-    "accumulators": Block("accumulators", ("stored_bits", "drained_bits"), AccumulatorMemory),
+    "accumulators": Block(
+        "unit_0_0.accumulators_0", ("stored_bits", "drained_bits"), AccumulatorMemory
+    ),
     "requantizer": Block(
-        "drain.requantizer_0",
+        "unit_0_0.drain_0.requantizer_0",
         ("lane_results", "lane_skips"),
         lambda p: Requantizer(p.lane_bits(p.tile.weight_widths[-1])),
     ),
-    "order of results": Block("drain.order", ("steps",), ResultOrder),
-    "parameter memory's ports": Block("drain.parameters", ("records", "steps"), ParameterMemory),
-    "skip reader": Block("drain.skips", ("skip_reads",), SkipReader, wide=True),
-    "table's ports": Block("drain.table", ("lookups",), lambda p: Table(p.requantizers)),
-    "plane writer": Block("drain.writer", ("plane_writes", "results"), PlaneWriter, wide=True),
+    "order of results": Block("unit_0_0.drain_0.order", ("steps",), ResultOrder),
+    "parameter memory's ports": Block(
+        "unit_0_0.drain_0.parameters", ("records", "steps"), ParameterMemory
+    ),
+    "skip reader": Block("unit_0_0.drain_0.skips", ("skip_reads",), SkipReader, wide=True),
+    "table's ports": Block("unit_0_0.drain_0.table", ("lookups",), lambda p: Table(p.requantizers)),
+    "plane writer": Block(
+        "unit_0_0.drain_0.writer", ("plane_writes", "results"), PlaneWriter, wide=True
+    ),
     "stages of the drain": Block(
-        "drain",
+        "unit_0_0.drain_0",
         ("results", "skips"),
         Drain,
         apart=(

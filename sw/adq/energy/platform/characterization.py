@@ -142,7 +142,7 @@ def _traced(artifact: "Artifact", directory: Path, cache: Path) -> Iterator[Trac
             folder / "dump.vcd",
             top="engine",
             clock="clk",
-            chosen=lambda scope, _: not scope.startswith("tile"),
+            chosen=lambda scope, _: ".tile_" not in scope,
         )
 
     folder = (directory / "layers").resolve()
@@ -172,7 +172,7 @@ def _layer(program: Program, index: int) -> Layer:
 def counted(waveform: "Waveform", first: int, last: int) -> dict[str, int]:
     """Return the accesses that ports of the RTL had in some cycles."""
     span = slice(first, last)
-    fetch = waveform.bits("memory.fetch")[span]
+    fetch = waveform.bits("memory.fetches__0")[span]
     layout = fetch_layout(MEASURED.address_bits)
     valid = data.Layout.cast(PlaneTag)["valid"].offset
 
@@ -180,13 +180,13 @@ def counted(waveform: "Waveform", first: int, last: int) -> dict[str, int]:
         return int(waveform.counts(names)[span].sum())
 
     return {
-        "planes": int(waveform.bits("aligner.fetched")[span, valid].sum()),
+        "planes": int(waveform.bits("unit_0_0.aligner.fetched")[span, valid].sum()),
         "plane_reads": int(
             sum(fetch[:, layout[name].offset].sum() for name in ("first", "second"))
         ),
-        "skip_reads": both("memory.reads__valid", "memory.reads__ready"),
-        "plane_writes": both("memory.write_enable"),
-        "stores": int(waveform.bits("accumulators.ended")[span, valid].sum()),
+        "skip_reads": both("memory.reads__0__valid", "memory.reads__0__ready"),
+        "plane_writes": both("memory.writes__0__valid", "memory.writes__0__ready"),
+        "stores": int(waveform.bits("unit_0_0.accumulators_0.ended")[span, valid].sum()),
         "records": both("records__valid", "records__ready"),
     }
 
