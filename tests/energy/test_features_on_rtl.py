@@ -19,6 +19,9 @@ TILES = tuple(
     TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0, arithmetic=arithmetic)
     for arithmetic in ARITHMETICS
 )
+DEFAULT = TileParameters().arithmetic
+"""The others run with the slow tests: a model of each is compiled."""
+
 SEED = 3
 
 CLOCKED = {
@@ -39,7 +42,14 @@ ENABLED = {
 """Classes whose counts a feature is, by what is counted."""
 
 
-@pytest.fixture(scope="module", params=TILES, ids=lambda tile: tile.arithmetic)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(tile, marks=[] if tile.arithmetic == DEFAULT else pytest.mark.slow)
+        for tile in TILES
+    ],
+    ids=lambda tile: tile.arithmetic,
+)
 def harness(request):
     return request.param, build_harness(request.param, MODELS)
 

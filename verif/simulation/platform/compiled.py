@@ -49,8 +49,6 @@ class CompiledHost:
         Sizes of the platform.
     cache
         Folder of compiled models.
-    latency
-        Cycles from the address of a read to its first beat.
 
     Raises
     ------
@@ -59,14 +57,19 @@ class CompiledHost:
 
     """
 
-    def __init__(self, platform: PlatformParameters, cache: Path, *, latency: int = 1):
+    def __init__(self, platform: PlatformParameters, cache: Path):
         self.platform = platform
-        self.latency = latency
         self.model = build_platform(platform, cache)
         self.executable = _executable(self.model, platform.bus_bits // 8)
 
     def run(
-        self, program: Program, inputs: bytes, directory: Path, *, patience: int
+        self,
+        program: Program,
+        inputs: bytes,
+        directory: Path,
+        *,
+        patience: int,
+        latency: int = 1,
     ) -> CompiledRun:
         """Run a program, with its files in ``directory``.
 
@@ -76,6 +79,8 @@ class CompiledHost:
             The input memory.
         patience
             Cycles after which the platform is taken to hang.
+        latency
+            Cycles from the address of a read to its first beat.
 
         Raises
         ------
@@ -93,7 +98,7 @@ class CompiledHost:
         counted = ["cycles", *COUNTERS, "read_beats", "write_beats"]
         script = _script(sizes, counted, patience)
         (directory / "script").write_text(script, encoding="utf-8")
-        ran = run_to_end([self.executable.resolve(), self.latency, "script"], directory=directory)
+        ran = run_to_end([self.executable.resolve(), latency, "script"], directory=directory)
         if ran.returncode:
             problem = ran.stderr.strip() or f"exit status {ran.returncode}"
             raise SimulationError(f"the platform did not end its program: {problem}")

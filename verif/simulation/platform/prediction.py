@@ -14,7 +14,6 @@ from adq.golden.platform.host import input_memory, read_outputs
 from adq.golden.platform.planner import Plan, plan
 from adq.golden.platform.program import Program
 from adq.golden.samples import Artifact
-from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.platform.compiled import CompiledHost, CompiledRun
 
 __all__ = ["Prediction", "predict"]
@@ -50,22 +49,21 @@ class Prediction:
 
 def predict(
     artifact: Artifact,
-    platform: PlatformParameters,
-    cache: Path,
+    host: CompiledHost,
     *,
     images: int,
     batch: int,
     processes: int | None,
     progress: Callable[[int], None],
 ) -> Prediction:
-    """Run an artifact's first images on the platform's RTL, and compare what it returns.
+    """Run an artifact's first images on a compiled platform, and compare what it returns.
 
     Parameters
     ----------
     artifact
         Artifact of the format that a platform runs.
-    cache
-        Folder of compiled models.
+    host
+        The platform.
     batch
         Most images at a time on the platform.
     processes
@@ -78,20 +76,19 @@ def predict(
     adq.golden.platform.steps.PlanError
         The platform cannot run the network.
     adq.verif.simulation.simulator.SimulationError
-        The platform did not compile, stopped the program, or hangs.
+        The platform stopped the program, or hangs.
 
     """
     cores = processes or len(os.sched_getaffinity(0))
     size = max(1, min(RUN_IMAGES, -(-images // cores)))
-    made = plan(artifact.network, platform, batch=min(batch, size))
-    host = CompiledHost(platform, cache)
+    made = plan(artifact.network, host.platform, batch=min(batch, size))
     parts = [slice(first, min(first + size, images)) for first in range(0, images, size)]
     programs = {count: emit(made, count) for count in {part.stop - part.start for part in parts}}
     found: dict[str, np.ndarray] = {}
     counters: dict[str, int] = {}
     done = planned = 0
     with (
-        scratch_directory(cache, "predict") as scratch,
+        scratch_directory(host.model.directory.parent, "predict") as scratch,
         ThreadPoolExecutor(max_workers=cores) as pool,
     ):
         waiting = {}

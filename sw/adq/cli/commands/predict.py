@@ -50,7 +50,8 @@ def predict(
     from adq.golden.conversion import converted
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
-    from adq.verif.simulation.platform import prediction
+    from adq.verif.simulation.platform.compiled import CompiledHost
+    from adq.verif.simulation.platform.prediction import predict as predict_images
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
     artifact = converted(read_artifact(directory)).artifact
@@ -59,10 +60,10 @@ def predict(
     console = Console(markup=False)
     began = time.perf_counter()
     with console.status(f"{escape(str(directory))}: compiling the platform") as status:
-        made = prediction.predict(
+        host = CompiledHost(parameters, CACHE)
+        made = predict_images(
             artifact,
-            parameters,
-            CACHE,
+            host,
             images=count,
             batch=batch,
             processes=processes,
