@@ -42,7 +42,7 @@ class Accesses:
     stores: int
     """Vectors of sums that accumulator memories store."""
     stored_bits: int
-    """Bits of them."""
+    """Bits of the sums that are stored."""
     loaded_bits: int
     """Bits that are read to be added to."""
     drained_bits: int
@@ -52,7 +52,7 @@ class Accesses:
     results: int
     """Results of requantizers, or sums that leave raw."""
     skips: int
-    """Of these, results to which a skip connection is added."""
+    """Results to which a skip connection is added; they count among ``results``, too."""
     lookups: int
     """Entries that are read from tables."""
     pixels: int

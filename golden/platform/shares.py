@@ -14,7 +14,7 @@ __all__ = ["Share", "shares", "steps_to"]
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a unit does of a layer."""
+    """The part of a layer that a unit computes."""
 
     place: int
     """Place of the unit among those that share row blocks; 0 where it works alone."""

@@ -291,7 +291,7 @@ class ResultOrder(Component):
                 valid.eq(0 if several else 1),
             ]
 
-        # What the loops say is registered, with its sums.
+        # The state of the loops, and the sums that a step needs of it, are registered.
         step: Aggregate = self.steps.payload
         row = Signal(signed(PIXEL_BITS))
         column = Signal(signed(PIXEL_BITS))

@@ -16,8 +16,8 @@ from adq.golden.platform.host import input_memory
 from adq.golden.platform.planner import plan
 from adq.golden.samples import Artifact, Samples
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.simulation.platform.compiled import CompiledHost
-from adq.verif.simulation.platform.prediction import predict
+from adq.verif.simulation.program_runs.compiled import CompiledHost
+from adq.verif.simulation.program_runs.prediction import predict
 from adq.verif.simulation.simulator import SimulationError
 from tests.golden_networks import NetworkBuilder, random_inputs
 from tests.places import ROOT
@@ -91,7 +91,7 @@ def test_a_program_that_is_stopped_and_one_that_does_not_end(artifact, host, tmp
     damaged = bytearray(program.memory)
     damaged[64] |= 15  # the operation of the second descriptor
     object.__setattr__(program, "memory", bytes(damaged))
-    with pytest.raises(SimulationError, match="DESCRIPTOR, descriptor 1"):
+    with pytest.raises(SimulationError, match="DESCRIPTOR: descriptor 1, field operation"):
         host.run(program, inputs, tmp_path, patience=10**6)
 
 

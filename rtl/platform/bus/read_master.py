@@ -91,7 +91,7 @@ class ReadMaster(Component):
             port["arburst"].eq(BURST_INCREMENTING),
             port["arcache"].eq(CACHE_BUFFERABLE),
         ]
-        # What is known of a burst that is under way.
+        # An entry for each burst that is under way.
         entry = data.StructLayout(
             {
                 "channel": range(self.channels),

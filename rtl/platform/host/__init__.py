@@ -1,1 +1,1 @@
-"""What a host sees of the platform: registers, a bus master, and what runs programs."""
+"""The platform behind registers and a bus master: it runs whole programs."""

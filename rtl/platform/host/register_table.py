@@ -38,7 +38,7 @@ class ErrorCode(IntEnum):
     DESCRIPTOR = 1
     """A field is out of its range, or does not suit the platform."""
     OUTSIDE = 2
-    """What a field asks for lies outside of the memory that it lies in."""
+    """An access, which a field asks for, ends beyond its memory."""
     READ_SLAVE = 3
     """The bus answered a read with SLVERR."""
     READ_DECODE = 4

@@ -18,7 +18,7 @@ print(json.dumps([os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss]))
 
 @dataclass(frozen=True)
 class Used:
-    """What a command printed and took."""
+    """Output of a command, and the time and memory that it used."""
 
     output: str
     cpu_seconds: float

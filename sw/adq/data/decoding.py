@@ -112,7 +112,7 @@ def shape_of(encoded: bytes) -> tuple[int, int, int]:
 def _opened(encoded: bytes) -> Iterator[Image.Image]:
     """Open an image; whatever its decoder raises in the context becomes an ImageError."""
     try:
-        # Of damage in what no pixel depends on, Pillow warns.
+        # Pillow warns of damage on which no pixel depends.
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(encoded)) as opened:
             yield opened
     except ImageError:

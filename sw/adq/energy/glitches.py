@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from adq.energy.coefficients import reading
+from adq.energy.gate_level.kept_sizes import nearest_tile
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.activity import BLOCKS
@@ -103,6 +104,11 @@ class GlitchFactors:
     clock_tree: Mapping[str, Any] | None = None
     """An estimate that no figure has in it; see :mod:`adq.verif.gate_level.clock_tree`."""
 
+    @property
+    def tile(self) -> TileParameters:
+        """The tile that was measured."""
+        return TileParameters(rows=self.rows, columns=self.columns, arithmetic=self.arithmetic)
+
     def at(self, weight_bits: int, activation_bits: int) -> GlitchFigure | None:
         """Return the figure of a precision; None where it was not measured."""
         for figure in self.figures:
@@ -150,13 +156,7 @@ def glitch_factors(library: str, tile: TileParameters) -> GlitchFactors | None:
     """Return the kept factors of a library's cells: of the tile's arithmetic, and of its size or
     the nearest one; None where the library has none.
     """
-    kept = [each for each in kept_factors(library) if each.arithmetic == tile.arithmetic]
-
-    def distance(factors: GlitchFactors) -> float:
-        size, wanted = factors.rows * factors.columns, tile.rows * tile.columns
-        return max(size / wanted, wanted / size)
-
-    return min(kept, key=distance, default=None)
+    return nearest_tile(kept_factors(library), tile)
 
 
 def kept_factors(library: str = "*") -> list[GlitchFactors]:

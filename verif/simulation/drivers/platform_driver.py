@@ -19,7 +19,10 @@ from adq.rtl.platform.host.register_table import (
 )
 from adq.rtl.platform.parameters import PlatformParameters
 
-__all__ = ["Area", "Cycles", "PlatformDriver", "PlatformError", "RegisterBus", "RunError"]
+__all__ = [
+    *("ADDRESSES", "EVENTS", "START", "Area", "Cycles", "PlatformDriver", "PlatformError"),
+    *("RegisterBus", "RunError"),
+]
 
 ADDRESSES = {each.name: each.address for each in REGISTERS}
 """Address of each register, in bytes."""
@@ -65,6 +68,12 @@ class RunError:
     """Place of the descriptor in the program."""
     field: str
     """Name of the field, or nothing."""
+
+    @classmethod
+    def decoded(cls, word: int) -> "RunError":
+        """Return what a value of the register ``error`` says."""
+        _, field = FIELDS[word >> 8 & 0xFF]
+        return cls(ErrorCode(word & 0xFF), word >> 16, field)
 
     def __str__(self) -> str:
         place = f"descriptor {self.descriptor}" + (f", field {self.field}" if self.field else "")
@@ -160,9 +169,7 @@ class PlatformDriver:
         """Return why the last program was stopped, if it was."""
         if not await self.bus.read(ADDRESSES["status"]) & FAILED:
             return None
-        word = await self.bus.read(ADDRESSES["error"])
-        _, field = FIELDS[word >> 8 & 0xFF]
-        return RunError(ErrorCode(word & 0xFF), word >> 16, field)
+        return RunError.decoded(await self.bus.read(ADDRESSES["error"]))
 
     async def counters(self) -> Cycles:
         """Return the counters of the last run."""

@@ -1,15 +1,14 @@
 """Harness with a C++ ``main()``: the same compiled model, without cocotb."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from adq.golden.files.directory import scratch_directory
 from adq.rtl.interface import Counter
 from adq.verif.operands.jobs import Streams
 from adq.verif.processes import run_to_end
-from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
+from adq.verif.simulation.main_program import build_main
+from adq.verif.simulation.simulator import Build, SimulationError
 
 __all__ = ["BarePlay", "build_bare", "play_bare"]
 
@@ -37,29 +36,7 @@ def build_bare(model: Build) -> Path:
     """Build a program from the objects that a cocotb run of the harness uses. It is compiled
     once.
     """
-    source = Path(__file__).with_name("bare.cpp")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    program = model.directory / f"bare-{digest}"
-    if program.exists():
-        return program
-    include = verilator_folder().parent / "include"
-    objects = sorted(model.directory.glob("verilated*.o"))
-    with scratch_directory(model.directory, program.name) as scratch:
-        command: list[str | Path | int] = [
-            *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
-            *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
-            source,
-            *objects,
-            model.directory / "Vtop__ALL.a",
-            *("-pthread", "-latomic", "-o"),
-            scratch / program.name,
-        ]
-        compiled = run_to_end(command)
-        if compiled.returncode:
-            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-            raise SimulationError(f"{source.name} did not compile: {reason}")
-        (scratch / program.name).rename(program)
-    return program
+    return build_main(model, Path(__file__).with_name("bare.cpp"))
 
 
 def play_bare(

@@ -1,6 +1,5 @@
 """Simulation model of the platform with its registers and its bus."""
 
-import importlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +17,10 @@ def build_platform(platform: PlatformParameters, cache: Path) -> Build:
 
     Raises
     ------
-    ModuleNotFoundError
-        The package is missing that models the bus.
     adq.verif.simulation.simulator.SimulationError
         It cannot be compiled.
 
     """
-    importlib.import_module("cocotbext.axi")
     design = Platform(platform)
     return build(
         cache,

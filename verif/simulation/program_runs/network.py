@@ -1,5 +1,6 @@
 """A network on the platform in RTL: everything compared, cycles beside those of the timeline."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,13 @@ def simulate_on_platform(
 
     Raises
     ------
+    ModuleNotFoundError
+        The package is missing that models the bus.
     SimulationError
         The interpreter differs, the platform stopped, or the simulation broke off.
 
     """
+    importlib.import_module("cocotbext.axi")  # its lack is told before anything is compiled
     made = plan(network, platform, batch=min(batch, len(inputs)))
     program = emit(made, len(inputs))
     expected = run_integers(network, inputs)

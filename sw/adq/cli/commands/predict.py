@@ -50,8 +50,8 @@ def predict(
     from adq.golden.conversion import converted
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
-    from adq.verif.simulation.platform.compiled import CompiledHost
-    from adq.verif.simulation.platform.prediction import predict as predict_images
+    from adq.verif.simulation.program_runs.compiled import CompiledHost
+    from adq.verif.simulation.program_runs.prediction import predict as predict_images
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
     artifact = converted(read_artifact(directory)).artifact

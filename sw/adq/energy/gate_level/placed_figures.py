@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adq.energy.coefficients import reading
+from adq.energy.gate_level.kept_sizes import nearest_tile
 from adq.rtl.parameters import TileParameters
 
 __all__ = ["Layout", "PlacedFigures", "PlacedStep", "kept_placed", "placed_at", "placed_notes"]
@@ -134,14 +135,7 @@ def placed_at(library: str, tile: TileParameters) -> PlacedFigures | None:
     """Return the kept figures of a library's cells: of the tile's arithmetic, and of its size or
     the nearest one; None where the library has none.
     """
-    size = tile.rows * tile.columns
-
-    def distance(figures: PlacedFigures) -> float:
-        found = figures.tile.rows * figures.tile.columns
-        return max(found / size, size / found)
-
-    kept = [each for each in kept_placed(library) if each.tile.arithmetic == tile.arithmetic]
-    return min(kept, key=distance, default=None)
+    return nearest_tile(kept_placed(library), tile)
 
 
 def placed_notes(library: str, tile: TileParameters) -> list[str]:

@@ -1,34 +1,30 @@
 """The platform with a host in C++: whole programs, without Python in the clock cycles."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from adq.golden.files.directory import scratch_directory
+from adq.golden.platform.checks import UNIT
 from adq.golden.platform.program import Program
-from adq.rtl.platform.host.register_table import COUNTERS, REGISTERS, ErrorCode
+from adq.rtl.platform.host.register_table import COUNTERS
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.processes import run_to_end
+from adq.verif.simulation.drivers.platform_driver import ADDRESSES, EVENTS, START, RunError
+from adq.verif.simulation.main_program import build_main
 from adq.verif.simulation.program_runs.model import build_platform
-from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
+from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["CompiledHost", "CompiledRun"]
-
-ADDRESSES = {each.name: each.address for each in REGISTERS}
 
 BASES = {"program": 0x1000_0000, "input": 0x4000_0000, "output": 0x8000_0000}
 """First bytes of the memories."""
 
-UNIT = 16
-"""Bytes of the unit in which sizes of memories are given."""
-
 
 @dataclass(frozen=True, eq=False)
 class CompiledRun:
-    """What a program left behind.
+    """Results and counters of a program that ran.
 
     Attributes
     ----------
@@ -60,7 +56,11 @@ class CompiledHost:
     def __init__(self, platform: PlatformParameters, cache: Path):
         self.platform = platform
         self.model = build_platform(platform, cache)
-        self.executable = _executable(self.model, platform.bus_bits // 8)
+        self.executable = build_main(
+            self.model,
+            Path(__file__).with_name("host.cpp"),
+            [f"BEAT_BYTES={platform.bus_bits // 8}"],
+        )
 
     def run(
         self,
@@ -104,11 +104,7 @@ class CompiledHost:
             raise SimulationError(f"the platform did not end its program: {problem}")
         error, *halves = map(int, ran.stdout.split())
         if error:
-            code = ErrorCode(error & 0xFF)
-            raise SimulationError(
-                f"the platform stopped its program: {code.name}, descriptor {error >> 16}, "
-                f"field {error >> 8 & 0xFF}"
-            )
+            raise SimulationError(f"the platform stopped its program: {RunError.decoded(error)}")
         values = (low | high << 32 for low, high in zip(halves[::2], halves[1::2], strict=True))
         outputs = np.fromfile(directory / "result", dtype=np.uint8)
         return CompiledRun(outputs, dict(zip(counted, values, strict=True)))
@@ -126,39 +122,11 @@ def _script(sizes: Mapping[str, int], counted: Sequence[str], patience: int) -> 
             f"write {ADDRESSES[f'{name}_size']:x} {units:x}",
         ]
     lines += [
-        f"write {ADDRESSES['interrupt_enable']:x} 3",
-        f"write {ADDRESSES['control']:x} 1",
+        f"write {ADDRESSES['interrupt_enable']:x} {EVENTS:x}",
+        f"write {ADDRESSES['control']:x} {START:x}",
         f"wait {patience:x}",
         f"read {ADDRESSES['error']:x}",
     ]
     for name in counted:
         lines += [f"read {ADDRESSES[f'{name}_{half}']:x}" for half in ("low", "high")]
     return "\n".join([*lines, f"save {BASES['output']:x} result", ""])
-
-
-def _executable(model: Build, beat_bytes: int) -> Path:
-    """Return the host's program, which is compiled once for a model."""
-    source = Path(__file__).with_name("host.cpp")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    program = model.directory / f"host-{digest}"
-    if program.exists():
-        return program
-    include = verilator_folder().parent / "include"
-    objects = sorted(model.directory.glob("verilated*.o"))
-    with scratch_directory(model.directory, program.name) as scratch:
-        command: list[str | Path | int] = [
-            *("c++", "-O2", "-std=c++20", "-fcoroutines", "-DVM_TIMING=1", "-DVM_TRACE=0"),
-            f"-DBEAT_BYTES={beat_bytes}",
-            *(f"-I{folder}" for folder in (model.directory, include, include / "vltstd")),
-            source,
-            *objects,
-            model.directory / "Vtop__ALL.a",
-            *("-pthread", "-latomic", "-o"),
-            scratch / program.name,
-        ]
-        compiled = run_to_end(command)
-        if compiled.returncode:
-            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-            raise SimulationError(f"{source.name} did not compile: {reason}")
-        (scratch / program.name).rename(program)
-    return program

@@ -14,7 +14,7 @@ from adq.golden.platform.host import input_memory, read_outputs
 from adq.golden.platform.planner import Plan, plan
 from adq.golden.platform.program import Program
 from adq.golden.samples import Artifact
-from adq.verif.simulation.platform.compiled import CompiledHost, CompiledRun
+from adq.verif.simulation.program_runs.compiled import CompiledHost, CompiledRun
 
 __all__ = ["Prediction", "predict"]
 

@@ -1,1 +1,0 @@
-"""The platform in simulation: models, and a host in C++."""
