@@ -108,10 +108,10 @@ class GateLevelBlock:
             nets = netlist.ports[port][1]
             port = next(name for name, found in netlist.names.items() if found == nets)
         scope = self.part
-        for each in self.apart:
-            if _NUMBER.sub("", port.partition(".")[0]) == each:
-                scope, port = f"{scope}.{each}", port.partition(".")[2]
-                break
+        submodule, dot, inner = port.partition(".")
+        submodule = _NUMBER.sub("", submodule)
+        if dot and submodule in self.apart:
+            scope, port = f"{scope}.{submodule}", inner
         return f"{scope}.{port.removeprefix(BACKSLASH)}"
 
     def replay(self, waveform: Waveform) -> np.ndarray:
