@@ -88,6 +88,22 @@ def _engine_tiles() -> list[str]:
     )
 
 
+def _platform_runs() -> list[str]:
+    """Cycles of networks on the platform with its bus."""
+    from adq.signoff.platform_sections import RUN_HEADINGS, run_rows
+
+    return markdown_table(RUN_HEADINGS, run_rows(read_kept("platform-runs.json")))
+
+
+def _predictions() -> list[str]:
+    """Networks on many images, by the platform's RTL."""
+    from adq.signoff.platform_sections import PREDICTION_HEADINGS, prediction_rows
+
+    paths = sorted((RESULTS / "predictions").glob("*.json"))
+    kept = [read_kept(path.relative_to(RESULTS)) for path in paths]
+    return markdown_table(PREDICTION_HEADINGS, prediction_rows(kept))
+
+
 def _platform_blocks() -> list[str]:
     """Energy, area and longest path of the platform's blocks."""
     from adq.energy.platform.blocks import platform_blocks
@@ -244,6 +260,8 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "platform-cycles": _platform_cycles,
     "engine-cycles": _engine_cycles,
     "engine-tiles": _engine_tiles,
+    "platform-runs": _platform_runs,
+    "predictions": _predictions,
     "platform-blocks": _platform_blocks,
     "platform-energy": _platform_energy,
     "platform-ratios": _platform_ratios,

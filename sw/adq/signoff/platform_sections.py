@@ -19,8 +19,8 @@ from adq.shipped import find_shipped
 __all__ = [
     *("BLOCK_HEADINGS", "CYCLE_HEADINGS", "ENERGY_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS"),
     *("FIELD_HEADINGS", "GRID_HEADINGS", "REGISTER_HEADINGS", "block_rows", "cycle_rows"),
-    *("descriptor_tables", "energy_rows", "engine_rows", "error_rows", "grid_rows"),
-    "register_rows",
+    *("PREDICTION_HEADINGS", "RUN_HEADINGS", "descriptor_tables", "energy_rows", "engine_rows"),
+    *("error_rows", "grid_rows", "prediction_rows", "register_rows", "run_rows"),
 ]
 
 PLATFORMS = ("tile1", "tiles6", "tiles12", "tiles24")
@@ -40,6 +40,11 @@ GRID_HEADINGS = (
 )
 BLOCK_HEADINGS = ("block", "fJ an access", "fJ a cycle", "um2", "ns", "left out")
 ENERGY_HEADINGS = ("network", "platform", *PARTS, "all, uJ", "16 bits: array", "16 bits: whole")
+RUN_HEADINGS = ("artifact, images", "run", "program", "copies", "layers", "their timelines")
+PREDICTION_HEADINGS = (
+    *("artifact", "images", "as labelled", "integers that differ", "cycles an image", "formulas"),
+    *("planes", "copies", "results"),
+)
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
 
@@ -197,3 +202,30 @@ def energy_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
                 *(f"{total[name] / 1e6:,.3f}" for name in (*PARTS, "all")),
                 *ratios,
             ]
+
+
+def run_rows(kept: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield the cycles of networks that ``adq sim --platform`` ran, from start to interrupt."""
+    for each in kept["networks"]:
+        causes = each["classes"]
+        numbers = (each["cycles"], causes["program"], causes["copies"], each["layer_cycles"])
+        yield [
+            f"{each['artifact'].removeprefix('golden/vectors/')}, {each['images']}",
+            *(f"{number:,}" for number in (*numbers, each["timeline"])),
+        ]
+
+
+def prediction_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield what ``adq predict`` found, by artifact."""
+    for each in kept:
+        images, cycles = each["images"], each["cycles"]
+        causes = each["cycles_by_cause"]
+        yield [
+            each["artifact"].removeprefix("golden/vectors/").removeprefix("build/"),
+            f"{images:,}",
+            f"{each['accuracy']:.2%}",
+            f"{each['differing']:,}",
+            f"{cycles / images:,.0f}",
+            f"{each['planned_cycles'] / images:,.0f}",
+            *(f"{causes[name] / cycles:.1%}" for name in ("planes", "copies", "results")),
+        ]

@@ -11,7 +11,7 @@ from adq.verif.gate_level.switching import SwitchingError
 __all__ = ["Waveform"]
 
 _NUMBER = re.compile(r"\$\d+$")
-"""What Amaranth adds to a name that is taken."""
+"""Number that Amaranth appends to a name that is taken."""
 
 
 class Waveform:

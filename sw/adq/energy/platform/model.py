@@ -55,7 +55,7 @@ class StepEnergy:
     bus_bytes: float
     """Weights and parameters that come over the bus, an image."""
     accesses: Mapping[str, float]
-    """Of an image, as in :class:`adq.golden.platform.accesses.Accesses`."""
+    """Accesses of an image, by the names of :class:`adq.golden.platform.accesses.Accesses`."""
 
     @property
     def total(self) -> float:
