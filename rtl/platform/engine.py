@@ -75,9 +75,9 @@ class Engine(Component):
         Word of the host's read that was taken in the cycle before.
     active : Out
         A layer is prepared or under way.
-    settling, fetching, starved : Out
+    settling, fetching, starved, hungry : Out
         While active: its settings are computed, or it ends; a plane is fetched; a walker waits for
-        weights.
+        weights; a tile of such a walker could take a beat of them.
     waits : :func:`waits_layout`, Out
         Waits of walkers, skip readers, plane writers and raw writers for each other, since the
         start of the layer.
@@ -94,6 +94,7 @@ class Engine(Component):
     settling: Signal
     fetching: Signal
     starved: Signal
+    hungry: Signal
     waits: Aggregate
 
     def __init__(self, parameters: PlatformParameters):
@@ -111,6 +112,7 @@ class Engine(Component):
                 "settling": Out(1),
                 "fetching": Out(1),
                 "starved": Out(1),
+                "hungry": Out(1),
                 "waits": Out(waits_layout()),
             }
         )
@@ -123,6 +125,7 @@ class Engine(Component):
         connect(m, flipped(self.layers), conductor.layers)
 
         units = []
+        hungry = []
         for number in range(p.units):
             cluster, place = divmod(number, p.stack)
             m.submodules[f"unit_{cluster}_{place}"] = unit = Unit(p, cluster=cluster, place=place)
@@ -139,6 +142,8 @@ class Engine(Component):
             for column in range(p.tile_columns):
                 tile = number * p.tile_columns + column
                 connect(m, flipped(self.weights[tile]), unit.weights[column])
+                lacks = self.weights[tile].ready & ~self.weights[tile].valid
+                hungry.append(unit.starved & lacks)
                 connect(m, unit.reads[column], memory.reads[tile])
                 connect(m, unit.writes[column], memory.writes[tile])
                 m.d.comb += unit.read_words[column].eq(memory.read_words[tile])
@@ -148,6 +153,7 @@ class Engine(Component):
             self.settling.eq(conductor.active & ~conductor.busy),
             self.fetching.eq(functools.reduce(operator.or_, (unit.fetching for unit in units))),
             self.starved.eq(functools.reduce(operator.or_, (unit.starved for unit in units))),
+            self.hungry.eq(functools.reduce(operator.or_, hungry)),
         ]
         if p.stack > 1:
             for first in range(0, p.units, p.stack):

@@ -9,7 +9,6 @@ import pytest
 
 from adq.golden.artifact import read_artifact
 from adq.golden.conversion import converted
-from adq.rtl.platform.host.platform import Platform
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.program_runs.model import build_platform, environment_of
 from adq.verif.simulation.program_runs.network import simulate_on_platform
@@ -30,6 +29,9 @@ SMALL = PlatformParameters(
     weight_buffer_kib=1,
 )
 
+FOUR = replace(SMALL, stack=2, tile_columns=2, weight_buffer_kib=2)
+"""Two tiles on top of each other, by two side by side."""
+
 
 def run(module, platform, directory):
     """Run a module of tests; returns how many there are."""
@@ -49,7 +51,7 @@ def test_random_programs(tmp_path):
 
 @pytest.mark.testpoint("platform.faults")
 def test_faults(tmp_path):
-    assert run("test_faults", SMALL, tmp_path) == 8
+    assert run("test_faults", FOUR, tmp_path) == 8
 
 
 def test_lint_has_nothing_to_say_about_the_verilog_for_others(tmp_path):
@@ -71,9 +73,21 @@ def test_lint_has_nothing_to_say_about_the_verilog_for_others(tmp_path):
         assert name in ports, name
 
 
-def test_a_platform_of_several_tiles_is_refused():
-    with pytest.raises(ValueError, match="one tile, not 6: use a platform file with stack = 1"):
-        Platform(replace(SMALL, stack=3, tile_columns=2))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"stack": 3, "tile_columns": 2, "clusters": 2, "plane_banks": 8, "weight_buffer_kib": 6},
+        {"clusters": 4, "weight_buffer_kib": 4},
+        {"tile_columns": 3},
+        {"stack": 2, "clusters": 3, "weight_buffer_kib": 6, "bus_bits": 64},
+    ],
+    ids=["1x1x1", "3x2x2", "1x1x4", "1x3x1", "2x1x3"],
+)
+@pytest.mark.parametrize(("module", "count"), [("test_programs", 7), ("test_faults", 8)])
+def test_programs_on_several_tiles(module, count, sizes, tmp_path):
+    assert run(module, replace(SMALL, **sizes), tmp_path) == count
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
 from adq.rtl.port_types import Aggregate, Component
 
-__all__ = ["Share", "schedules", "work_layout"]
+__all__ = ["Share", "places", "schedules", "work_layout"]
 
 
 def work_layout() -> data.StructLayout:
@@ -37,6 +37,17 @@ def schedules(parameters: PlatformParameters) -> Iterator[tuple[int, int, int]]:
         for split in range(1, min(units, 255) + 1):
             if units % split == 0:
                 yield stacked, split, units // split
+
+
+def places(
+    parameters: PlatformParameters, cluster: int, place: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what a unit computes wherever a layer may be spread: ``stacked``, ``split``, its part
+    of the outputs, and its part of the windows.
+    """
+    for stacked, split, _ in schedules(parameters):
+        number = cluster if stacked else cluster * parameters.stack + place
+        yield stacked, split, number % split, number // split
 
 
 class Share(Component):
@@ -112,13 +123,9 @@ class Share(Component):
         m = Module()
         lanes = outputs_of(p, self.weight_bits)
         of_windows = Signal(range(p.units))
-        cases = []
-        for stacked, split, _ in schedules(p):
-            number = self.cluster if stacked else self.cluster * p.stack + self.place
-            cases.append((stacked | split << 1, number % split, number // split))
         with m.Switch(Cat(work.stacked, work.split)):
-            for case, part, windows in cases:
-                with m.Case(case):
+            for stacked, split, part, windows in places(p, self.cluster, self.place):
+                with m.Case(stacked | split << 1):
                     m.d.sync += [self.part.eq(part), of_windows.eq(windows)]
             with m.Default():
                 m.d.sync += [self.part.eq(0), of_windows.eq(0)]

@@ -17,6 +17,7 @@ from adq.rtl.platform.descriptors import (
     Mode,
     Store,
 )
+from adq.rtl.platform.grid.share import schedules
 from adq.rtl.platform.host.register_table import FIELDS
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.port_types import Aggregate, Component
@@ -49,8 +50,6 @@ class FieldChecks(Component):
     field: Signal
 
     def __init__(self, parameters: PlatformParameters):
-        if parameters.tiles != 1:
-            raise ValueError(f"descriptors are checked for one tile, not {parameters.tiles}")
         self.parameters = parameters
         super().__init__({"descriptor": In(8 * DESCRIPTOR_BYTES), "field": Out(8)})
 
@@ -103,9 +102,12 @@ class FieldChecks(Component):
         words = d.source_pitch >> exact_log2(p.rows)
         window = d.pool_height * d.pool_width
         widths = [d.weight_bits == bits for bits in p.tile.weight_widths]
+        spreads = [
+            (d.stacked == stacked) & (d.split == split) for stacked, split, _ in schedules(p)
+        ]
         return [
             (_any(widths), "weight_bits"),
-            (d.stacked == 0, "stacked"),
+            (~d.stacked if p.stack == 1 else Const(1), "stacked"),
             (~d.skip | (d.mode == Mode.REQUANTIZE), "skip"),
             (~table | (d.source_planes <= p.table_planes), "source_planes"),
             (d.accumulator_bits <= p.accumulator_bits, "accumulator_bits"),
@@ -117,7 +119,7 @@ class FieldChecks(Component):
             (d.pool_height <= d.height + 2 * d.pool_padding_y, "pool_height"),
             (d.pool_width <= d.width + 2 * d.pool_padding_x, "pool_width"),
             (window <= p.accumulator_vectors, "pool_height"),
-            (d.split == 1, "split"),
+            (_any(spreads), "split"),
             (d.target_channel + d.outputs <= d.target_pitch, "target_channel"),
             (~raw | (window == 1), "pool_height"),
             (~raw | (d.pool_padding_y == 0), "pool_padding_y"),

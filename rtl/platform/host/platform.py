@@ -30,8 +30,7 @@ from adq.rtl.platform.host.store_copy import StoreCopy
 from adq.rtl.platform.host.watchdog import Watchdog
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.raw_writer import RESULT_BITS
-from adq.rtl.platform.weights.weight_buffer import WeightBuffer
-from adq.rtl.platform.weights.weight_loader import WeightLoader
+from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["Platform"]
@@ -43,11 +42,11 @@ _BYTE = 8
 
 
 class Platform(Component):
-    """A platform of one tile, with AXI4-Lite registers and an AXI4 master::
+    """A platform of one or more tiles, with AXI4-Lite registers and an AXI4 master::
 
         s_axi --> registers --> supervisor --> program control --- layers ----------+
                                                  | requests                         v
-        m_axi --> read master --> read channels -+-> weight loader, buffer ----> engine
+        m_axi --> read master --> read channels -+-> weight path --------------> engine
               <-- write master <-- lane writers <--- raw results, stored images ----+
 
     The host writes the places of three memories and starts: everything else goes over the bus. An
@@ -66,11 +65,6 @@ class Platform(Component):
 
     def __init__(self, parameters: PlatformParameters):
         self.parameters = p = parameters
-        if p.tiles != 1:
-            raise ValueError(
-                f"the platform in RTL has one tile, not {p.tiles}: use a platform file with "
-                "stack = 1, tile_columns = 1 and clusters = 1"
-            )
         self.ports: dict[str, Member] = {
             **lite_ports("s_axi", ADDRESS_BITS),
             **read_ports("m_axi", p.bus_bits),
@@ -110,17 +104,15 @@ class Platform(Component):
             m.submodules[name] = ResetInserter(supervisor.clear)(part)
 
         control, engine = ProgramControl(p), Engine(p)
-        loader, buffer = WeightLoader(p), WeightBuffer(p)
-        load, store = LoadCopy(p), StoreCopy(p)
+        weights, load, store = WeightPath(p), LoadCopy(p), StoreCopy(p)
         for name, run in {
-            "control": control, "engine": engine, "weight_loader": loader,
-            "weight_buffer": buffer, "load": load, "store": store,
+            "control": control, "engine": engine, "weights": weights, "load": load, "store": store
         }.items():  # fmt: skip
             part_of(name, run)
         connect(m, control.layers, engine.layers)
-        connect(m, control.tasks, loader.tasks)
-        connect(m, loader.orders, buffer.orders)
-        connect(m, buffer.weights, engine.weights[0])
+        connect(m, control.tasks, weights.tasks)
+        for tile in range(p.tiles):
+            connect(m, weights.weights[tile], engine.weights[tile])
         connect(m, load.writes, engine.host_writes)
         connect(m, store.reads, engine.host_reads)
         m.d.comb += [
@@ -139,9 +131,9 @@ class Platform(Component):
 
         # ---- Reads: what channels bring, and to whom.
         faults: list[tuple[Value, ValueLike, ValueLike, Value]] = []
-        requests = (control.requests, control.record_requests, loader.requests,
+        requests = (control.requests, control.record_requests, weights.requests,
                     control.load_requests)  # fmt: skip
-        words = (control.descriptors, engine.records, buffer.beats, load.words)
+        words = (control.descriptors, engine.records, weights.beats, load.words)
         widths = (8 * DESCRIPTOR_BYTES, RECORD_BITS, weight_layout(p.tile).size, p.rows)
         for place, (name, memory, kind, field) in enumerate(_CHANNELS):
             gearbox = Gearbox(p.bus_bits, widths[place])
@@ -240,7 +232,7 @@ class Platform(Component):
             counters.settling.eq(engine.settling),
             counters.fetching.eq(engine.fetching),
             counters.starved.eq(engine.starved),
-            counters.hungry.eq(engine.weights[0].ready & ~engine.weights[0].valid),
+            counters.hungry.eq(engine.hungry),
             counters.copying.eq(control.copying),
             counters.reads.eq(reads.arrived.any()),
             counters.writes.eq(writes.sent),

@@ -25,7 +25,7 @@ def simulate_artifacts(
     Raises
     ------
     adq.rtl.parameters.ParameterError
-        The platform has more than one tile.
+        The platform's file has an error.
     adq.verif.simulation.simulator.SimulationError
         The platform stopped, or the simulation broke off.
 
@@ -36,16 +36,11 @@ def simulate_artifacts(
     from adq.files import write_json
     from adq.golden.artifact import read_artifact
     from adq.golden.conversion import converted
-    from adq.rtl.parameters import ParameterError
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
     from adq.verif.simulation.program_runs.network import simulate_on_platform
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
-    if parameters.tiles != 1:
-        raise ParameterError(
-            f"{platform}: has {parameters.tiles} tiles, the RTL has one: give --platform tile1"
-        )
     console = Console(markup=False)
     path = out / "simulation.json"
     path.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from cocotb.triggers import FallingEdge
 
 from adq.golden.platform.checks import UNIT, weight_shape
 from adq.golden.platform.interpreter import Interpreter, Turn
-from adq.golden.platform.shares import shares
 from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Load, Mode
 from adq.rtl.platform.engine import waits_layout, word_layout
@@ -19,6 +18,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields, pack, to_bits
 from adq.verif.cocotb.streams import now
+from adq.verif.cocotb.tile_weights import tile_weights
 
 __all__ = ["PLATFORM", "EngineBench"]
 
@@ -66,7 +66,7 @@ class EngineBench(Bench):
         turns = list(interpreter.order())
         layers = [turn for turn in turns if isinstance(turn.descriptor, Layer)]
         for tile, name in enumerate(WEIGHTS):
-            beats = [weight_beats(turn.descriptor, program, tile) for turn in layers]
+            beats = [tile_weights(turn.descriptor, PLATFORM, program, tile) for turn in layers]
             self.start_soon(self.sources[name].send(itertools.chain(*beats)))
         parameters = itertools.chain(*(records(turn.descriptor, program) for turn in layers))
         self.start_soon(self.sources["records"].send(parameters))
@@ -141,24 +141,6 @@ class EngineBench(Bench):
             found.append(self.read("host_word"))
         await self.cycle(host_reads__valid=0)
         return [*found[1:], self.read("host_word")]
-
-
-def weight_beats(layer: Layer, program: bytes, tile: int) -> Iterator[int]:
-    """Yield the beats of a tile's weight blocks, those of a group again for every chunk."""
-    unit, column = divmod(tile, PLATFORM.tile_columns)
-    share = shares(layer, PLATFORM)[unit]
-    _, rounds, split, stack, columns = weight_shape(layer, PLATFORM)
-    row = PLATFORM.columns // 8
-    beat = PLATFORM.tile.rows_per_beat * row
-    first = layer.weights * UNIT
-    for group in range(len(share.outputs)):
-        for _ in share.chunks(layer, PLATFORM):
-            for place in range(rounds):
-                block = ((group * rounds + place) * split + share.part) * stack + share.place
-                start = first + (block * columns + column) * PLATFORM.block_bytes
-                block = program[start : start + PLATFORM.block_bytes]
-                for offset in range(0, len(block), beat):
-                    yield int.from_bytes(block[offset : offset + beat], "little")
 
 
 def records(layer: Layer, program: bytes) -> Iterator[int]:

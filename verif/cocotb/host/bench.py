@@ -5,12 +5,14 @@ import json
 import os
 import random
 
+import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, First, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, First, RisingEdge
 from cocotbext.axi import AxiRam, AxiResp
 
 from adq.golden.platform.checks import UNIT, weight_shape
 from adq.golden.platform.interpreter import Interpreter
+from adq.rtl.platform.bus.axi import BURST_INCREMENTING
 from adq.rtl.platform.descriptors import End, Layer, Load, Loop, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.cocotb.random_layers import random_layer
@@ -91,6 +93,28 @@ class HostBench(AxiHost):
         self.platform = PLATFORM
         self.random = random.Random(random.getrandbits(64))
         self.rng = np.random.default_rng(random.getrandbits(64))
+
+    async def begin(self):
+        """Start the clock, reset the platform, and watch its bursts."""
+        await super().begin()
+        for channel in ("ar", "aw"):
+            cocotb.start_soon(self.watch_bursts(channel))
+
+    async def watch_bursts(self, channel: str):
+        """Hold every burst against the rules of AXI4: its length, and boundaries of 4 KiB."""
+
+        def port(name: str) -> int:
+            return int(getattr(self.dut, f"m_axi_{channel}{name}").value)
+
+        while True:
+            await FallingEdge(self.dut.clk)
+            if port("valid") and port("ready"):
+                beat = 1 << port("size")
+                assert beat == PLATFORM.bus_bits // 8
+                assert port("burst") == BURST_INCREMENTING
+                first = port("addr")
+                last = first // beat * beat + beat * (port("len") + 1) - 1
+                assert first >> 12 == last >> 12, f"a burst of {channel} crosses 4 KiB: {first:#x}"
 
     async def result(self):
         """Wait for the end of a program, and return its error or nothing."""

@@ -94,7 +94,7 @@ async def every_field_out_of_its_range(dut):
 
 CONDITIONS = [
     (Mode.REQUANTIZE, {"weight_bits": 3}),
-    (Mode.REQUANTIZE, {"stacked": 1}),
+    (Mode.REQUANTIZE, {"stacked": 1, "split": PLATFORM.clusters + (PLATFORM.stack > 1)}),
     (Mode.RAW, {"skip": 1}),
     (Mode.TABLE, {"skip": 1}),
     (Mode.TABLE, {"source_planes": 9}),
@@ -107,7 +107,8 @@ CONDITIONS = [
     (Mode.REQUANTIZE, {"pool_height": 63}),
     (Mode.REQUANTIZE, {"pool_width": 63}),
     (Mode.REQUANTIZE, {"height": 60, "width": 60, "pool_height": 5, "pool_width": 5}),
-    (Mode.REQUANTIZE, {"split": 2}),
+    (Mode.REQUANTIZE, {"stacked": 0, "split": PLATFORM.units + 1}),
+    (Mode.REQUANTIZE, {"stacked": 0, "split": 255}),
     (Mode.REQUANTIZE, {"target_channel": 60000}),
     (Mode.REQUANTIZE, {"outputs": 60000}),
     (Mode.REQUANTIZE, {"target_pitch": 40}),

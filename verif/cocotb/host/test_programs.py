@@ -35,15 +35,16 @@ async def weights_come_once_or_once_a_chunk(dut, kernel, outputs):
         kernel_height=height, kernel_width=width, source_planes=1, source_pitch=PLATFORM.rows,
         source_words=1, outputs=outputs, images_log=0, height=6, width=6,
         pool_height=1, pool_width=1, pool_padding_y=0, pool_padding_x=0,
-        pool_stride_y=1, pool_stride_x=1,
+        pool_stride_y=1, pool_stride_x=1, stacked=0, split=PLATFORM.units,
     )  # fmt: skip
     program = RandomProgram(bench.rng, [layer])
     await bench.run(program)
-    groups = -(-outputs // (PLATFORM.columns // 2))
-    group = height * width * PLATFORM.block_bytes
+    column = height * width * PLATFORM.units * PLATFORM.block_bytes
+    group = column * PLATFORM.tile_columns
+    groups = -(-outputs // (PLATFORM.units * PLATFORM.tile_columns * PLATFORM.columns // 2))
     chunks = -(-36 // PLATFORM.accumulator_vectors)
     assert chunks > 1
-    loads = 1 if group <= 1024 * PLATFORM.weight_buffer_kib else chunks
+    loads = 1 if column <= 1024 * PLATFORM.weight_buffer_kib else chunks
     assert loads == (chunks if kernel == (6, 6) else 1)
     read = 2 * 64 * len(program.descriptors) + 16 * outputs + groups * loads * group
     read += PLATFORM.plane_memory_words * PLATFORM.rows // 8

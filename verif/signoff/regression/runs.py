@@ -19,7 +19,7 @@ BLOCKS = (
     *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
     *("plane_tile", "requantizer", "maximum_pool"),
     *("plane_memory", "walker", "plane_aligner", "conductor"),
-    *("accumulator_memory", "plane_writer", "drain"),
+    *("accumulator_memory", "plane_writer", "drain", "weight_path"),
 )
 """Blocks with a bench of their own in ``verif/cocotb/``."""
 

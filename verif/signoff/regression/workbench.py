@@ -22,6 +22,7 @@ from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
 from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.requantizer import Requantizer
+from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector
 from adq.rtl.shift_add.fuser import Fuser
@@ -31,6 +32,7 @@ from adq.verif.cocotb.accumulator_memory.sizes import ACCUMULATOR_MEMORIES
 from adq.verif.cocotb.drain.sizes import DRAINS, WRITERS
 from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
+from adq.verif.cocotb.weight_path.sizes import WEIGHT_PATHS
 
 __all__ = ["Workbench"]
 
@@ -76,6 +78,7 @@ class Workbench(wiring.Component):
             **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
             **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
             **{name: Drain(sizes) for name, sizes in DRAINS.items()},
+            **{name: WeightPath(sizes) for name, sizes in WEIGHT_PATHS.items()},
         }
         if p.partial_sums:
             self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)

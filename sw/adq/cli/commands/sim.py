@@ -34,7 +34,7 @@ def sim(
         typer.Option(
             "--platform",
             metavar="NAME|FILE",
-            help="Run whole networks on a platform of one tile, from one start to one interrupt, "
+            help="Run whole networks on a platform, from one start to one interrupt, "
             "in place of layers on a tile.",
         ),
     ] = None,

@@ -44,7 +44,7 @@ def verilog(
         typer.Option(
             "--platform",
             metavar="NAME|FILE",
-            help="Write a platform of one tile in place of a tile, with AXI4-Lite registers and an "
+            help="Write a platform in place of a tile, with AXI4-Lite registers and an "
             "AXI4 master.",
         ),
     ] = None,
@@ -109,16 +109,11 @@ def _write_platform(name: str, out: Path) -> None:
     """Write a platform's files."""
     from adq.console import Console
     from adq.files import write_text
-    from adq.rtl.parameters import ParameterError
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
     from adq.verif.verilog.platform_package import TOP, platform_files
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", name))
-    if parameters.tiles != 1:
-        raise ParameterError(
-            f"{name}: has {parameters.tiles} tiles, the RTL has one: give --platform tile1"
-        )
     console = Console(markup=False)
     with console.status("Writing Verilog"):
         files = platform_files(parameters, version=adq.__version__)
@@ -127,8 +122,8 @@ def _write_platform(name: str, out: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, text)
     console.print(
-        f"Platform of one tile of {parameters.rows} x {parameters.columns}: module {TOP}, "
-        "Verilog 2005"
+        f"Platform of {parameters.tiles} tiles of {parameters.rows} x {parameters.columns}: "
+        f"module {TOP}, Verilog 2005"
     )
     for file in files:
         console.print(f"Written: {out / file}", highlight=False)
