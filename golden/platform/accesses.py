@@ -16,9 +16,6 @@ from adq.rtl.platform.parameters import PlatformParameters
 
 __all__ = ["Accesses", "lane_pieces", "layer_accesses"]
 
-PARAMETER_BITS = 96
-"""Bits of the parameters of an output that are stored: M, M_skip, constant."""
-
 CUTS = (16, 24, 32)
 """Bits of a sum at which another memory of the accumulator memory begins."""
 
@@ -53,14 +50,18 @@ class Accesses:
     """Results of requantizers, or sums that leave raw."""
     skips: int
     """Results to which a skip connection is added; they count among ``results``, too."""
+    compared: int
+    """Sums that are compared with thresholds."""
     lookups: int
     """Entries that are read from tables."""
     pixels: int
     """Pixels that plane writers write, of a column of tiles each."""
+    written: int
+    """Activations of these pixels."""
     records: int
     """Parameters of an output, or entries of a table that come at once."""
-    parameter_bits: int
-    """Bits that are read from parameter memories."""
+    parameter_reads: int
+    """Reads of parameters, of a step's outputs each. Those of the step before stay."""
     block_loads: int
     """Weight blocks that tiles load."""
     buffer_reads: int
@@ -94,9 +95,11 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
 
     pieces = list(lane_pieces(p, layer.weight_bits, layer.accumulator_bits))
     width = sum(len(each.lanes) * each.bits for each in pieces)
-    steps = drained = 0
+    steps = drained = parameter_reads = 0
     for count in outputs:
-        for number in range(-(-count // p.requantizers)):
+        slices = -(-count // p.requantizers)
+        parameter_reads += layer.windows * slices if slices > 1 else min(parts, layer.windows)
+        for number in range(slices):
             steps += vectors
             drained += vectors * sum(
                 len(each.lanes) * each.bits
@@ -107,6 +110,7 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
     inside = _inside_pixels(layer)
     table = layer.mode == Mode.TABLE
     raw = layer.mode == Mode.RAW
+    thresholds = layer.mode == Mode.THRESHOLDS
     records = -(-(2 << layer.source_planes) // UNIT) if table else layer.outputs
     weights = rounds * p.block_bytes * stack * p.tile_columns * layer.split
     fetches = chunks if weights // p.tile_columns > 1024 * p.weight_buffer_kib else 1
@@ -122,12 +126,14 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
         loaded_bits=loads * blocks * width,
         drained_bits=drained,
         steps=steps,
-        results=0 if table else vectors * layer.outputs,
+        results=0 if table or thresholds else vectors * layer.outputs,
         skips=inside * layer.outputs if layer.skip else 0,
+        compared=vectors * layer.outputs if thresholds else 0,
         lookups=vectors * layer.outputs if table else 0,
         pixels=0 if raw else layer.windows * blocks,
+        written=0 if raw else layer.windows * layer.outputs,
         records=records,
-        parameter_bits=0 if table else steps * p.requantizers * PARAMETER_BITS,
+        parameter_reads=0 if table else parameter_reads,
         block_loads=blocks * row_count * chunks * parts,
         buffer_reads=blocks * row_count * chunks,
         buffer_writes=blocks * row_count * fetches,

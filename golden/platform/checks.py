@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adq.golden.platform.layout import row_words
 from adq.rtl.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.thresholds import THRESHOLD_BITS
 
 UNIT = 16
 """Bytes of an address of the program, the input and the output memory."""
@@ -88,6 +89,17 @@ class _Checks:
             d.mode != Mode.TABLE or d.source_planes <= most,
             "source_planes",
             f"a table takes integers of up to {most} bits",
+        )
+        most = platform.threshold_planes
+        self.require(
+            d.mode != Mode.THRESHOLDS or d.target_planes <= most,
+            "target_planes",
+            f"thresholds give activations of up to {most} bits",
+        )
+        self.require(
+            d.mode != Mode.THRESHOLDS or d.accumulator_bits < THRESHOLD_BITS,
+            "accumulator_bits",
+            f"thresholds compare less than {THRESHOLD_BITS} bits",
         )
         most = platform.accumulator_bits
         self.require(d.accumulator_bits <= most, "accumulator_bits", f"the platform has {most}")

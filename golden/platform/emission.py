@@ -9,6 +9,7 @@ from adq.golden.platform.layout import Layout
 from adq.golden.platform.planner import Plan, PlannedStep, geometry
 from adq.golden.platform.program import Program
 from adq.golden.platform.steps import Lowered, PlanError, Step, View
+from adq.golden.platform.thresholds import has_thresholds, threshold_records
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
@@ -155,6 +156,7 @@ class _Emission:
     def _layer(self, planned: PlannedStep) -> None:
         step, schedule = planned.step, planned.cycles.schedule
         source = step.source.buffer
+        mode = Mode.THRESHOLDS if has_thresholds(step) else step.mode
         fields = geometry(step)
         fields |= {
             "weight_bits": step.weight_bits,
@@ -162,7 +164,7 @@ class _Emission:
             "source_signed": int(source.layout.signed),
             "source_slots_log": _log(source.slots),
             "source": source.address + step.word_range[0],
-            "mode": step.mode,
+            "mode": mode,
             "stacked": int(schedule.stacked),
             "split": schedule.split,
             "shift": step.shift,
@@ -171,9 +173,8 @@ class _Emission:
             "images_log": _log(planned.images),
         }
         fields |= self._target(step) | self._skip(step.skip)
-        fields["parameters"] = self._append(
-            _table(step) if step.mode == Mode.TABLE else _parameters(step)
-        )
+        records = {Mode.TABLE: _table, Mode.THRESHOLDS: threshold_records}.get(mode, _parameters)
+        fields["parameters"] = self._append(records(step))
         fields["weights"] = self._append(weight_blocks(step, self.plan.platform, schedule))
         self.layers[str(len(self.descriptors))] = {
             "node": step.node,

@@ -12,6 +12,7 @@ import numpy as np
 
 from adq.golden.platform.checks import UNIT, Memories, check, row_blocks, weight_shape
 from adq.golden.platform.layout import row_words
+from adq.golden.platform.thresholds import compared
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
@@ -192,6 +193,8 @@ class Interpreter:
         inside = (rows >= 0) & (rows < d.height) & (columns >= 0) & (columns < d.width)
         if d.mode == Mode.TABLE:
             results = self._looked_up(d, sums)
+        elif d.mode == Mode.THRESHOLDS:
+            results = self._compared(d, sums)
         else:
             results = self._requantized(d, sums, images, rows, columns, inside)
         pooled = results
@@ -326,6 +329,11 @@ class Interpreter:
             negative = d.skip_signed and plane == d.skip_planes - 1
             values += fetched * (-(1 << plane) if negative else 1 << plane)
         return values
+
+    def _compared(self, d: Layer, sums: np.ndarray) -> np.ndarray:
+        first = d.parameters * UNIT
+        records = self._program[first : first + UNIT * d.outputs].tobytes()
+        return compared(sums, records, planes=d.target_planes, signed=bool(d.target_signed))
 
     def _looked_up(self, d: Layer, sums: np.ndarray) -> np.ndarray:
         entries = 1 << d.source_planes

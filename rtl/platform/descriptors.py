@@ -64,6 +64,8 @@ class Mode:
     """The accumulator with its bias, in 64 bits, into the output memory."""
     TABLE = 2
     """The entry of a table, into the plane memory."""
+    THRESHOLDS = 3
+    """How many thresholds the accumulator has reached, into the plane memory."""
 
 
 class When:
@@ -189,8 +191,8 @@ class Layer(Descriptor):
     """kx: planes of the source."""
     source_signed: int = number(0, 14, 1, 0)
     """True if the top plane of the source is negative."""
-    mode: int = number(0, 15, 2, 0, 2)
-    """0: requantize; 1: raw accumulators into the output memory; 2: a table."""
+    mode: int = number(0, 15, 2, 0, 3)
+    """0: requantize; 1: raw accumulators into the output memory; 2: a table; 3: thresholds."""
     target_planes: int = number(0, 17, 5, 1, 16)
     """Planes of the target."""
     target_signed: int = number(0, 22, 1, 0)

@@ -1,6 +1,6 @@
 """Drain: from the sums of jobs to activations in the plane memory, or to raw results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
@@ -15,10 +15,11 @@ from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.plane_memory import write_layout
 from adq.rtl.platform.planes.windows import share_layout
 from adq.rtl.platform.raw_writer import RawWriter, raw_layout
-from adq.rtl.platform.requantizer import ACTIVATION_BITS, Requantizer
+from adq.rtl.platform.requantizer import ACTIVATION_BITS, TOTAL_BITS, Requantizer
 from adq.rtl.platform.result_order import ResultOrder, step_layout
 from adq.rtl.platform.skip_reader import SkipReader
 from adq.rtl.platform.table import Table
+from adq.rtl.platform.thresholds import ThresholdLane
 from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["Drain"]
@@ -29,7 +30,8 @@ class Drain(Component):
 
         order -+-> accumulator memory -+-> requantizers -+-> maximum -> plane writer
                +-> skip reader --------+                 +-> raw writer
-               +-> parameter memory ---+-> table --------+
+               +-> parameter memory ---+-> thresholds ---+
+                                       +-> table --------+
 
     Each step takes some outputs of a vector, ``requantizers`` of them. Steps come in the order of
     pooling windows, so that maximum pooling needs one register a lane.
@@ -192,16 +194,18 @@ class Drain(Component):
             with m.If(s.skips):
                 m.d.sync += numbers.eq(skips.numbers)
 
-        # ---- Results: of the requantizers, or of the table.
-        requantized = []
+        # ---- Results: of the requantizers, of the thresholds, or of the table. Multipliers whose
+        # products do not count see operands of 0.
+        requantized: list[Value] = []
+        multiplies = step_valid & ~s.table & ~s.thresholds
         for lane in range(p.requantizers):
             m.submodules[f"requantizer_{lane}"] = requantizer = Requantizer(self.sum_bits)
             given: Aggregate = requantizer.accumulators.payload
             m.d.comb += [
-                requantizer.accumulators.valid.eq(step_valid & ~s.table),
-                given.sum.eq(sums[lane]),
+                requantizer.accumulators.valid.eq(multiplies),
+                given.sum.eq(Mux(s.thresholds, 0, sums[lane])),
                 given.skip.eq(Mux(s.skips, numbers[lane], 0)),
-                given.multiplier.eq(parameters.parameters[lane].multiplier),
+                given.multiplier.eq(Mux(s.thresholds, 0, parameters.parameters[lane].multiplier)),
                 given.skip_multiplier.eq(parameters.parameters[lane].skip_multiplier),
                 given.constant.eq(parameters.parameters[lane].constant),
                 requantizer.shift.eq(s.shift),
@@ -212,7 +216,20 @@ class Drain(Component):
                 requantizer.results.ready.eq(companion.results.ready),
                 table.steps.payload.numbers[lane].eq(sums[lane]),
             ]
-            requantized.append(requantizer.results.payload)
+            m.submodules[f"thresholds_{lane}"] = compared = ThresholdLane()
+            m.d.comb += [
+                compared.accumulators.valid.eq(step_valid & s.thresholds),
+                compared.accumulators.payload.sum.eq(sums[lane]),
+                compared.accumulators.payload.thresholds.eq(parameters.parameters[lane].as_value()),
+                compared.planes.eq(s.planes),
+                compared.signed.eq(s.signed),
+                compared.results.ready.eq(companion.results.ready),
+            ]
+            result = Signal(signed(TOTAL_BITS), name=f"result_{lane}")
+            m.d.comb += result.eq(
+                Mux(s.thresholds, compared.results.payload, requantizer.results.payload)
+            )
+            requantized.append(result)
         m.d.comb += [
             companion.given.valid.eq(step_valid & ~s.table),
             companion.given.payload.eq(step),
@@ -222,15 +239,15 @@ class Drain(Component):
         ]
 
         # ---- Raw results leave one by one; others go into the maximum of their window.
-        result = structure(step_layout(p))
+        ended = structure(step_layout(p))
         taken = Signal()
         pools = [MaximumPool() for _ in range(p.requantizers)]
         pooled = pools[0].windows.valid
         m.d.comb += [
-            result.eq(Mux(s.table, step, companion.results.payload)),
+            ended.eq(Mux(s.table, step, companion.results.payload)),
             raw_writer.steps.valid.eq(companion.results.valid & s.raw),
-            raw_writer.steps.payload.count.eq(result.count),
-            raw_writer.steps.payload.place.eq(result.place),
+            raw_writer.steps.payload.count.eq(ended.count),
+            raw_writer.steps.payload.place.eq(ended.place),
             companion.results.ready.eq(Mux(s.raw, raw_writer.steps.ready, pools[0].pixels.ready)),
             table.entries.ready.eq(pools[0].pixels.ready),
             taken.eq(pools[0].pixels.valid & pools[0].pixels.ready),
@@ -247,16 +264,16 @@ class Drain(Component):
                 pool.pixels.payload.value.eq(
                     Mux(s.table, table.entries.payload[lane], requantized[lane])
                 ),
-                pool.pixels.payload.inside.eq(result.inside),
-                pool.pixels.payload.last.eq(result.last_pixel),
+                pool.pixels.payload.inside.eq(ended.inside),
+                pool.pixels.payload.last.eq(ended.last_pixel),
                 pool.windows.ready.eq(writer.slices.ready),
                 writer.slices.payload["values"][lane].eq(pool.windows.payload),
             ]
         pixel: Aggregate = writer.slices.payload
         word_log = exact_log2(p.rows)
         window = structure(step_layout(p))  # the last step of the window that is offered
-        with m.If(taken & result.last_pixel):
-            m.d.sync += window.eq(result)
+        with m.If(taken & ended.last_pixel):
+            m.d.sync += window.eq(ended)
         m.d.comb += [
             pixel.slice.eq(window.slice),
             pixel.last.eq(window.last_slice),

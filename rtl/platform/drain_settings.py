@@ -75,6 +75,7 @@ def drain_layout(parameters: PlatformParameters) -> data.StructLayout:
             "group": GROUP_BITS,  # outputs from a group of the tile's to its next one
             "raw": 1,  # results are whole accumulators: mode RAW
             "table": 1,  # results come from a table: mode TABLE
+            "thresholds": 1,  # results are counted thresholds: mode THRESHOLDS
             "shift": 6,
             "skip_shift": 6,
             "planes": 5,  # of the target

@@ -29,6 +29,9 @@ class ParameterMemory(Component):
 
     Records come in the order of outputs. A group has as many as a tile computes at a time.
 
+    Parameters that were read last are not read again: those of a slice serve all pixels of a
+    pooling window, or of the whole group where it has one slice.
+
     Latency: parameters follow a cycle behind their read. Throughput: a record and a read a cycle.
 
     Members
@@ -118,6 +121,14 @@ class ParameterMemory(Component):
             draining.eq(draining ^ self.release),
         ]
 
+        last, held = Signal.like(self.slice), Signal()
+        reads = Signal()
+        m.d.comb += reads.eq(self.enable & ~(held & (self.slice == last)))
+        with m.If(self.enable):
+            m.d.sync += [last.eq(self.slice), held.eq(1)]
+        with m.If(self.release):
+            m.d.sync += held.eq(0)
+
         record: Aggregate = self.records.payload
         bits = output_layout().size
         for place in range(p.requantizers):
@@ -134,7 +145,7 @@ class ParameterMemory(Component):
                 write.en.eq(taken & (lane == place)),
                 write.addr.eq(row + Mux(filling, slices, 0)),
                 write.data.eq(stored),
-                read.en.eq(self.enable),
+                read.en.eq(reads),
                 read.addr.eq(self.slice + Mux(draining, slices, 0)),
                 self.parameters[place].eq(read.data),
             ]

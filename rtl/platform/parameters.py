@@ -44,7 +44,7 @@ class PlatformParameters:
     plane_memory_kib: int = 256
     """Plane memory of the whole platform, in KiB; 1 to 65536."""
 
-    plane_banks: int = 2
+    plane_banks: int = 4
     """Banks of the plane memory, each of which reads a word and writes one in a cycle; a power of
     two from 2 to 256."""
 
@@ -69,6 +69,9 @@ class PlatformParameters:
 
     table_planes: ClassVar[int] = 8
     """Most bits of the integers that a table takes."""
+
+    threshold_planes: ClassVar[int] = 2
+    """Most bits of the activations that thresholds give."""
 
     loop_levels: ClassVar[int] = 4
     """Largest number of loops of a program, one inside of the other."""

@@ -71,7 +71,7 @@ def test_a_layer_by_hand():
     tile = coefficients_for("nangate45", platform.tile)
     made = plan(convolution(), platform, batch=1)
     given = {
-        "requantizer": {"lane_results": 7.0},
+        "threshold lane": {"lane_compared": 7.0},
         "accumulators": {"stored_bits": 3.0, "drained_bits": 5.0},
     }
     found = platform_energy(made, tile, blocks(**given), name="net")
@@ -85,14 +85,17 @@ def test_a_layer_by_hand():
     # 16 pixels of 2 planes are read; images and results are written, 2 planes of 16 pixels each.
     bank = sram_of(8192, 64, ports="1R1W")
     assert step.pj["activations"] == pytest.approx(32 * bank.read_pj + 64 * bank.write_pj)
-    # 512 results, with 96 bits of parameters each, that were written once for 32 outputs. A block
-    # of weights is 32 words of 128 bits.
+    # A block of weights is 32 words of 128 bits.
     buffer = sram_of(16384, 128, ports="1RW")
     assert step.pj["weights"] == pytest.approx(32 * (buffer.read_pj + buffer.write_pj))
     assert step.bus_bytes == 512 + 32 * 16
-    only = platform_energy(made, tile, blocks(requantizer={"lane_results": 7.0}), name="net")
+    # 512 sums are compared with thresholds. Their parameters are read four at a time, once for
+    # each vector, by a memory of 8 requantizers, which is twice the one that was measured.
+    given = {"threshold lane": {"lane_compared": 7.0}, "parameter memory": {"parameter_reads": 9.0}}
+    only = platform_energy(made, tile, blocks(**given), name="net")
     none = platform_energy(made, tile, blocks(), name="net")
-    assert only.part("requantizers") - none.part("requantizers") == pytest.approx(512 * 7 / 1000)
+    expected = (512 * 7 + 16 * 4 * 2 * 9) / 1000
+    assert only.part("requantizers") - none.part("requantizers") == pytest.approx(expected)
 
 
 def test_blocks_of_other_rtl_are_named():

@@ -51,7 +51,8 @@ def test_one_tile_by_hand():
     assert found.drained_bits == 16 * 64 * 16
     # A group's 32 channels are half of a word, whose 3 planes are written apart.
     assert found.plane_writes == 2 * 16 * 3
-    assert found.parameter_bits == 16 * 64 * 96
+    # The parameters of four slices take turns in every vector.
+    assert found.parameter_reads == 2 * 16 * 4
     assert (found.records, found.block_loads) == (64, 18)
     assert found.bus_bytes == 18 * 512 + 64 * 16
 
@@ -68,6 +69,22 @@ def test_a_stack_by_hand():
     assert found.loaded_bits == 2 * 2 * 16 * 32 * 16
     assert found.stack_bits == 2 * 6 * 16 * 32 * 16
     assert found.steps == 2 * 16 * 2
+    assert found.parameter_reads == 2 * 16 * 2
+
+
+def test_thresholds_by_hand():
+    # Each of 16 vectors has 64 sums that are compared; 4 windows of 2x2 pixels give 64 numbers.
+    pool = dict.fromkeys(("pool_height", "pool_width", "pool_stride_y", "pool_stride_x"), 2)
+    given = layer(mode=Mode.THRESHOLDS, target_planes=2, **pool)
+    found = layer_accesses(given, PlatformParameters())
+    assert (found.results, found.compared, found.written) == (0, 16 * 64, 4 * 64)
+
+
+def test_parameters_of_one_slice_are_read_once():
+    # 32 requantizers take all outputs of a group: its parameters are read once, by each cluster.
+    for clusters in (1, 2):
+        platform = PlatformParameters(requantizers=32, clusters=clusters)
+        assert layer_accesses(layer(), platform).parameter_reads == 2 * clusters
 
 
 def counted_fetches(d: Layer, bits: int) -> int:

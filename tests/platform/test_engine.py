@@ -62,7 +62,7 @@ def test_random_layers(tmp_path):
         environment=environment_of(SMALL),
         seed=1,
     )
-    assert (tests, failures) == (9, 0), (tmp_path / "sim.log").read_text()[-4000:]
+    assert (tests, failures) == (12, 0), (tmp_path / "sim.log").read_text()[-4000:]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_random_layers_on_several_tiles(sizes, tmp_path):
         environment=environment_of(several),
         seed=1,
     )
-    assert (tests, failures) == (9, 0), (tmp_path / "sim.log").read_text()[-4000:]
+    assert (tests, failures) == (12, 0), (tmp_path / "sim.log").read_text()[-4000:]
 
 
 def test_a_residual_network_with_everything_that_a_step_has(tmp_path):
@@ -95,7 +95,7 @@ def test_a_residual_network_with_everything_that_a_step_has(tmp_path):
     inputs = random_inputs(network, np.random.default_rng(6), 3)
     network = narrow(network, inputs)
     layers = run_network(network, inputs, SMALL, tmp_path, batch=2)
-    assert {layer.mode for layer in layers} == {Mode.REQUANTIZE, Mode.RAW, Mode.TABLE}
+    assert {Mode.REQUANTIZE, Mode.RAW, Mode.TABLE} <= {layer.mode for layer in layers}
     assert any(layer.skip for layer in layers)
     assert any(layer.window > 1 and layer.pool_padding_y for layer in layers)
     assert any(layer.stride_x > 1 for layer in layers)

@@ -54,8 +54,13 @@ def test_faults(tmp_path):
     assert run("test_faults", FOUR, tmp_path) == 8
 
 
-def test_lint_has_nothing_to_say_about_the_verilog_for_others(tmp_path):
-    files = platform_files(SMALL, version="1")
+@pytest.mark.parametrize(
+    "platform",
+    [SMALL, pytest.param(FOUR, marks=pytest.mark.slow)],
+    ids=["one tile", "four tiles"],
+)
+def test_lint_has_nothing_to_say_about_the_verilog_for_others(platform, tmp_path):
+    files = platform_files(platform, version="1")
     source = tmp_path / "adq_platform.v"
     source.write_text(files["hdl/adq_platform.v"])
     lint = subprocess.run(

@@ -5,8 +5,9 @@ from random import Random
 from adq.golden.platform.checks import Memories, check, row_blocks
 from adq.rtl.platform.descriptors import DescriptorError, Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.thresholds import THRESHOLD_BITS
 
-__all__ = ["random_layer"]
+__all__ = ["any_mode", "random_layer"]
 
 _ANY = Memories(program_bytes=2**40, input_bytes=2**40, output_bytes=2**40)
 
@@ -31,6 +32,17 @@ def random_layer(
         if blocks * vectors * layer.source_planes <= work and vectors * layer.outputs <= work:
             return layer
     raise ValueError(f"no layer with {fixed} and at most {work} planes was found")
+
+
+def any_mode(random: Random, mode: int) -> dict[str, int]:
+    """Return fields of a layer of a mode, as far as the mode limits them."""
+    fixed = {"mode": mode}
+    if mode == Mode.TABLE:
+        fixed["source_planes"] = random.randint(1, PlatformParameters.table_planes)
+    if mode == Mode.THRESHOLDS:
+        fixed["target_planes"] = random.randint(1, PlatformParameters.threshold_planes)
+        fixed["accumulator_bits"] = random.randint(12, THRESHOLD_BITS - 1)
+    return fixed
 
 
 def _spread(random: Random, platform: PlatformParameters) -> dict[str, int]:

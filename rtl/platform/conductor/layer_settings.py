@@ -338,6 +338,7 @@ class LayerSettings:
             drain.group.eq(self.group),
             drain.raw.eq(raw),
             drain.table.eq(d.mode == Mode.TABLE),
+            drain.thresholds.eq(d.mode == Mode.THRESHOLDS),
             drain.shift.eq(d.shift),
             drain.skip_shift.eq(d.skip_shift),
             drain.planes.eq(d.target_planes),

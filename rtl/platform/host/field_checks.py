@@ -20,6 +20,7 @@ from adq.rtl.platform.descriptors import (
 from adq.rtl.platform.grid.share import schedules
 from adq.rtl.platform.host.register_table import FIELDS
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.thresholds import THRESHOLD_BITS
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["FieldChecks"]
@@ -99,6 +100,7 @@ class FieldChecks(Component):
         """Return the conditions of ``Layer``, each with the field to blame."""
         p = self.parameters
         raw, table = d.mode == Mode.RAW, d.mode == Mode.TABLE
+        thresholds = d.mode == Mode.THRESHOLDS
         words = d.source_pitch >> exact_log2(p.rows)
         window = d.pool_height * d.pool_width
         widths = [d.weight_bits == bits for bits in p.tile.weight_widths]
@@ -110,6 +112,8 @@ class FieldChecks(Component):
             (~d.stacked if p.stack == 1 else Const(1), "stacked"),
             (~d.skip | (d.mode == Mode.REQUANTIZE), "skip"),
             (~table | (d.source_planes <= p.table_planes), "source_planes"),
+            (~thresholds | (d.target_planes <= p.threshold_planes), "target_planes"),
+            (~thresholds | (d.accumulator_bits < THRESHOLD_BITS), "accumulator_bits"),
             (d.accumulator_bits <= p.accumulator_bits, "accumulator_bits"),
             (d.source_slots_log >= d.images_log, "source_slots_log"),
             (raw | (d.target_slots_log >= d.images_log), "target_slots_log"),

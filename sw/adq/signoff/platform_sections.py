@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from adq.energy.platform.blocks import platform_blocks
@@ -42,8 +43,8 @@ BLOCK_HEADINGS = ("block", "fJ an access", "fJ a cycle", "um2", "ns", "left out"
 ENERGY_HEADINGS = ("network", "platform", *PARTS, "all, uJ", "16 bits: array", "16 bits: whole")
 RUN_HEADINGS = ("artifact, images", "run", "program", "copies", "layers", "their timelines")
 PREDICTION_HEADINGS = (
-    *("artifact", "images", "as labelled", "integers that differ", "cycles an image", "formulas"),
-    *("planes", "copies", "results"),
+    *("artifact", "tiles", "images", "as labelled", "integers that differ", "cycles an image"),
+    *("formulas", "planes", "copies", "bus and weights", "results"),
 )
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
@@ -143,8 +144,7 @@ def grid_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
     sizes = ("stack", "tile_columns", "clusters")
 
     def order(each: dict[str, Any]) -> tuple[str, int, int]:
-        stack, columns, clusters = (each["platform"][name] for name in sizes)
-        return each["artifact"], stack * columns * clusters, stack
+        return each["artifact"], _tiles(each["platform"]), each["platform"]["stack"]
 
     alone = 0
     for each in sorted(kept, key=order):
@@ -158,7 +158,7 @@ def grid_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
             alone = cycles
         yield [
             f"{each['artifact'].removeprefix('golden/vectors/')}, {each['images']}",
-            f"{found[0] * found[1] * found[2]} of {platform['rows']}x{platform['columns']}",
+            f"{_tiles(platform)} of {platform['rows']}x{platform['columns']}",
             " x ".join(map(str, found)),
             str(platform["plane_banks"]),
             *(f"{number:,}" for number in (cycles, timeline, planned, waits)),
@@ -216,16 +216,28 @@ def run_rows(kept: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def prediction_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
-    """Yield what ``adq predict`` found, by artifact."""
-    for each in kept:
+    """Yield what ``adq predict`` found, by artifact and platform."""
+
+    def order(each: dict[str, Any]) -> tuple[str, int, int]:
+        return Path(each["artifact"]).name, _tiles(each["platform"]), each["images"]
+
+    for each in sorted(kept, key=order):
         images, cycles = each["images"], each["cycles"]
-        causes = each["cycles_by_cause"]
+        causes = dict(each["cycles_by_cause"])
+        causes["loads"] = causes["bus"] + causes["weights"]
+        platform = each["platform"]
         yield [
             each["artifact"].removeprefix("golden/vectors/").removeprefix("build/"),
+            f"{_tiles(platform)} of {platform['rows']}x{platform['columns']}",
             f"{images:,}",
             f"{each['accuracy']:.2%}",
             f"{each['differing']:,}",
             f"{cycles / images:,.0f}",
             f"{each['planned_cycles'] / images:,.0f}",
-            *(f"{causes[name] / cycles:.1%}" for name in ("planes", "copies", "results")),
+            *(f"{causes[name] / cycles:.1%}" for name in ("planes", "copies", "loads", "results")),
         ]
+
+
+def _tiles(platform: dict[str, int]) -> int:
+    """Return the tiles of a platform that stands in a file of results."""
+    return platform["stack"] * platform["tile_columns"] * platform["clusters"]

@@ -12,7 +12,7 @@ from adq.rtl.platform.drain_settings import drain_layout
 from adq.rtl.platform.planes.walker import walk_layout
 from adq.verif.cocotb.bench import Bench, fields
 from adq.verif.cocotb.platform_sizes import SMALL
-from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.cocotb.random_layers import any_mode, random_layer
 from adq.verif.cocotb.streams import IDLES
 from adq.verif.cocotb.walker.reference import settings_of
 from adq.verif.simulation.testpoints import shows
@@ -60,6 +60,7 @@ def drain_settings_of(layer: Layer, image: int) -> dict[str, int | dict]:
         "group": SMALL.columns // layer.weight_bits,
         "raw": int(raw),
         "table": int(layer.mode == Mode.TABLE),
+        "thresholds": int(layer.mode == Mode.THRESHOLDS),
         "shift": layer.shift,
         "skip_shift": layer.skip_shift,
         "planes": layer.target_planes,
@@ -139,7 +140,7 @@ async def any_layers(dut, idle):
     await bench.start()
     layers = [
         (
-            random_layer(bench.random, SMALL, mode=bench.random.randrange(3)),
+            random_layer(bench.random, SMALL, **any_mode(bench.random, bench.random.randrange(4))),
             bench.random.getrandbits(bench.random.randint(1, 15)),
         )
         for _ in range(40)

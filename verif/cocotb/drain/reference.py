@@ -57,6 +57,7 @@ def settings_of(layer: Layer, image: int, p: PlatformParameters) -> dict[str, in
         "group": p.columns // d.weight_bits,
         "raw": int(d.mode == Mode.RAW),
         "table": int(table),
+        "thresholds": int(d.mode == Mode.THRESHOLDS),
         "shift": d.shift,
         "skip_shift": d.skip_shift,
         "planes": d.target_planes,
@@ -105,7 +106,7 @@ def _drawn(random: Random, p: PlatformParameters, fixed: dict[str, int]) -> Laye
         "weight_bits": random.choice(p.tile.weight_widths),
         "source_planes": random.randint(1, TABLE_PLANES),
         "source_signed": random.randrange(2),
-        "mode": random.choice((Mode.REQUANTIZE,) * 4 + (Mode.RAW, Mode.TABLE)),
+        "mode": random.choice((Mode.REQUANTIZE,) * 4 + (Mode.RAW, Mode.TABLE, Mode.THRESHOLDS)),
         "target_planes": random.choice((1, 2, 3, 5, 16)),
         "target_signed": random.randrange(2),
         "skip": random.randrange(2),
@@ -127,6 +128,9 @@ def _drawn(random: Random, p: PlatformParameters, fixed: dict[str, int]) -> Laye
     } | fixed
     if fields["mode"] == Mode.RAW:
         fields |= {"pool_height": 1, "pool_width": 1}
+    if fields["mode"] == Mode.THRESHOLDS:
+        fields["target_planes"] = min(fields["target_planes"], 2)
+        fields["accumulator_bits"] = min(fields["accumulator_bits"], 30)
     if fields["mode"] != Mode.REQUANTIZE:
         fields["skip"] = 0
     for name in ("target", "skip"):
@@ -188,6 +192,8 @@ class Results:
         self.sums = [[number(d.accumulator_bits) for _ in range(d.outputs)] for _ in range(vectors)]
         self.outputs = [(number(16), number(16), number(60)) for _ in range(d.outputs)]
         """M, M_skip and the constant of each output."""
+        self.thresholds = [[number(d.accumulator_bits) for _ in range(3)] for _ in range(d.outputs)]
+        self.falling = [random.randrange(2) for _ in range(d.outputs)]
         self.table = [random.getrandbits(16) for _ in range(1 << d.source_planes)]
         self.memory = [random.getrandbits(p.rows) for _ in range(p.plane_memory_words)]
 
@@ -197,6 +203,11 @@ class Results:
             for first in range(0, len(self.table), 8):
                 entries = self.table[first : first + 8]
                 yield sum(entry << 16 * place for place, entry in enumerate(entries))
+            return
+        if self.layer.mode == Mode.THRESHOLDS:
+            for thresholds, falling in zip(self.thresholds, self.falling, strict=True):
+                first, second, third = (each % 2**31 for each in thresholds)
+                yield first | falling << 31 | second << 64 | third << 96
             return
         for multiplier, skip, constant in self.outputs:
             yield multiplier % 2**16 | skip % 2**16 << 16 | constant % 2**64 << 64
@@ -222,6 +233,12 @@ class Results:
             least = -(1 << (d.source_planes - 1)) if d.source_signed else 0
             entry = self.table[(total - least) % len(self.table)] % (1 << d.target_planes)
             return wrapped(entry, d.target_planes) if d.target_signed else entry
+        if d.mode == Mode.THRESHOLDS:
+            reached = [total >= each for each in self.thresholds[output]]
+            if self.falling[output]:
+                reached = [not each for each in reached]
+            least = -(1 << (d.target_planes - 1)) if d.target_signed else 0
+            return least + sum(reached[: 2**d.target_planes - 1])
         multiplier, skip, constant = self.outputs[output]
         total = total * multiplier + constant
         if d.skip:

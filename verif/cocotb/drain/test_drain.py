@@ -10,6 +10,8 @@ from adq.verif.simulation.testpoints import shows
 
 BLOCKS = list(DRAINS)
 
+MODES = [Mode.REQUANTIZE, Mode.RAW, Mode.TABLE, Mode.THRESHOLDS]
+
 
 @shows("platform.drain")
 @cocotb.test()
@@ -27,7 +29,7 @@ async def any_layers(dut, block, pauses):
 
 @shows("platform.drain")
 @cocotb.test()
-@cocotb.parametrize(block=BLOCKS[:2], mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE])
+@cocotb.parametrize(block=BLOCKS[:2], mode=MODES)
 async def every_width(dut, block, mode):
     """Drain layers of every weight width in every mode."""
     bench = DrainBench(dut, block)

@@ -17,6 +17,7 @@ from adq.rtl.platform.engine import waits_layout, word_layout
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields, pack, to_bits
+from adq.verif.cocotb.random_records import random_records
 from adq.verif.cocotb.streams import now
 from adq.verif.cocotb.tile_weights import tile_weights
 
@@ -178,17 +179,7 @@ def random_program(
         ).pack()
         blocks = np.prod(weight_shape(layer, PLATFORM)) * PLATFORM.block_bytes
         weights = generator.bytes(int(blocks))
-        if layer.mode == Mode.TABLE:
-            parameters = generator.bytes(2 << layer.source_planes)
-        else:
-            fields = [("multiplier", "<i2"), ("skip", "<i2"), ("unused", "<i4"),
-                      ("constant", "<i8")]  # fmt: skip
-            drawn = np.zeros(layer.outputs, dtype=fields)
-            drawn["multiplier"] = generator.integers(-(2**15), 2**15, layer.outputs)
-            drawn["skip"] = generator.integers(-(2**15), 2**15, layer.outputs)
-            span = 1 << int(generator.integers(1, 30))
-            drawn["constant"] = generator.integers(-span, span, layer.outputs)
-            parameters = drawn.tobytes()
+        parameters = random_records(generator, layer)
         target = layer.target
         if layer.mode == Mode.RAW:
             target = output_bytes // UNIT

@@ -5,8 +5,10 @@ import cocotb
 from adq.golden.platform.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Mode
 from adq.verif.cocotb.engine.bench import PLATFORM, EngineBench, random_program
-from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.cocotb.random_layers import any_mode, random_layer
 from adq.verif.simulation.testpoints import shows
+
+MODES = [Mode.REQUANTIZE, Mode.RAW, Mode.TABLE, Mode.THRESHOLDS]
 
 
 async def run(bench: EngineBench, layers: list) -> None:
@@ -18,20 +20,22 @@ async def run(bench: EngineBench, layers: list) -> None:
 
 @shows("platform.engine")
 @cocotb.test()
-@cocotb.parametrize(mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE], idle=["often", "bursts"])
+@cocotb.parametrize(mode=MODES, idle=["often", "bursts"])
 async def any_layers(dut, mode, idle):
     """Run random layers one after another, with weights and records that come late."""
     stall = {"often": "lazy", "bursts": "bursts"}[idle]
     bench = EngineBench(dut, idle=idle, stall=stall)
     await bench.start()
-    fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
-    layers = [random_layer(bench.random, PLATFORM, work=400, mode=mode, **fixed) for _ in range(4)]
+    layers = [
+        random_layer(bench.random, PLATFORM, work=400, **any_mode(bench.random, mode))
+        for _ in range(4)
+    ]
     await run(bench, layers)
 
 
 @shows("platform.engine", "platform.cycles")
 @cocotb.test()
-@cocotb.parametrize(mode=[Mode.REQUANTIZE, Mode.RAW, Mode.TABLE])
+@cocotb.parametrize(mode=MODES)
 async def cycles(dut, mode):
     """A layer takes the cycles of its timeline, whatever it waits for.
 
@@ -39,9 +43,9 @@ async def cycles(dut, mode):
     """
     bench = EngineBench(dut)
     await bench.start()
-    fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
     layers = [
-        random_layer(bench.random, PLATFORM, work=600, mode=mode, skip=0, **fixed) for _ in range(6)
+        random_layer(bench.random, PLATFORM, work=600, skip=0, **any_mode(bench.random, mode))
+        for _ in range(6)
     ]
     await run(bench, layers)
     for layer, (first, last), waits in zip(layers, bench.spans, bench.waits, strict=True):

@@ -39,6 +39,8 @@ def chosen(bits: int, **fixed: int) -> dict[str, int]:
         "shift": bits + 21,
         "skip_shift": 4,
         "images_log": 0,
+        "stacked": int(PLATFORM.stack > 1),
+        "split": 1,
     } | fixed
 
 
@@ -58,6 +60,8 @@ async def layers(dut):
         *(chosen(bits, source_signed=1, **pooling) for bits in (2, 4, 8)),
         chosen(16, mode=Mode.RAW, source_planes=4, target_pitch=4),
         chosen(2, mode=Mode.TABLE, source_planes=4),
+        *(chosen(bits, mode=Mode.THRESHOLDS, target_planes=2) for bits in (2, 4)),
+        chosen(2, mode=Mode.THRESHOLDS, **pooling),
     ]
     drawn = [random_layer(bench.random, PLATFORM, work=10**6, **fixed) for fixed in all_fixed]
     program, inputs, size = random_program(bench.rng, drawn, PLATFORM.plane_memory_words)

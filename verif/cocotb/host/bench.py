@@ -15,7 +15,8 @@ from adq.golden.platform.interpreter import Interpreter
 from adq.rtl.platform.bus.axi import BURST_INCREMENTING
 from adq.rtl.platform.descriptors import End, Layer, Load, Loop, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.cocotb.random_layers import any_mode, random_layer
+from adq.verif.cocotb.random_records import random_records
 from adq.verif.simulation.drivers.axi_host import AxiHost
 
 __all__ = ["PATIENCE", "PLATFORM", "HostBench", "RandomProgram", "SlowMemory", "random_program"]
@@ -213,17 +214,7 @@ class RandomProgram:
         places = {"target": layer.target}
         blocks = int(np.prod(weight_shape(layer, PLATFORM)))
         places["weights"] = self._append(rng.bytes(blocks * PLATFORM.block_bytes))
-        if layer.mode == Mode.TABLE:
-            places["parameters"] = self._append(rng.bytes(2 << layer.source_planes))
-        else:
-            fields = [("multiplier", "<i2"), ("skip", "<i2"), ("unused", "<i4"),
-                      ("constant", "<i8")]  # fmt: skip
-            drawn = np.zeros(layer.outputs, dtype=fields)
-            for name in ("multiplier", "skip"):
-                drawn[name] = rng.integers(-(2**15), 2**15, layer.outputs)
-            span = 1 << int(rng.integers(1, 30))
-            drawn["constant"] = rng.integers(-span, span, layer.outputs)
-            places["parameters"] = self._append(drawn.tobytes())
+        places["parameters"] = self._append(random_records(rng, layer))
         if layer.mode == Mode.RAW:
             height, width = layer.pooled
             images = passes - 1 + layer.images
@@ -235,7 +226,7 @@ def random_program(bench: HostBench, *, layers: int = 3, work: int = 300, loops=
     """Return a random program of some layers of any mode."""
     drawn = []
     for _ in range(layers):
-        mode = bench.random.choice((Mode.REQUANTIZE, Mode.REQUANTIZE, Mode.RAW, Mode.TABLE))
-        fixed = {"source_planes": bench.random.randint(1, 8)} if mode == Mode.TABLE else {}
-        drawn.append(random_layer(bench.random, PLATFORM, work=work, mode=mode, **fixed))
+        mode = bench.random.choice((Mode.REQUANTIZE, Mode.RAW, Mode.TABLE, Mode.THRESHOLDS))
+        fixed = any_mode(bench.random, mode)
+        drawn.append(random_layer(bench.random, PLATFORM, work=work, **fixed))
     return RandomProgram(bench.rng, drawn, loops)

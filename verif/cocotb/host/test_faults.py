@@ -13,7 +13,7 @@ from adq.golden.platform.interpreter import Interpreter
 from adq.rtl.platform.descriptors import DescriptorError, End, Load, Loop, Mode, Store
 from adq.rtl.platform.host.register_table import ErrorCode
 from adq.verif.cocotb.host.bench import PLATFORM, HostBench, RandomProgram, random_program
-from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.cocotb.random_layers import any_mode, random_layer
 from adq.verif.simulation.drivers.axi_host import OUTPUTS
 from adq.verif.simulation.drivers.platform_driver import ABORT, ADDRESSES, BUSY, START
 from adq.verif.simulation.testpoints import shows
@@ -32,9 +32,9 @@ async def runs_right(bench: HostBench):
     await bench.run(random_program(bench, layers=1, work=60))
 
 
-def small_program(bench: HostBench, mode: int = Mode.REQUANTIZE, **fixed: int) -> RandomProgram:
+def small_program(bench: HostBench, **fixed: int) -> RandomProgram:
     """Return a program of one layer."""
-    layer = random_layer(bench.random, PLATFORM, work=60, mode=mode, **fixed)
+    layer = random_layer(bench.random, PLATFORM, work=60, **fixed)
     return RandomProgram(bench.rng, [layer], (2,))
 
 
@@ -97,6 +97,9 @@ CONDITIONS = [
     (Mode.REQUANTIZE, {"stacked": 1, "split": PLATFORM.clusters + (PLATFORM.stack > 1)}),
     (Mode.RAW, {"skip": 1}),
     (Mode.TABLE, {"skip": 1}),
+    (Mode.THRESHOLDS, {"skip": 1}),
+    (Mode.THRESHOLDS, {"target_planes": 3}),
+    (Mode.THRESHOLDS, {"accumulator_bits": 31}),
     (Mode.TABLE, {"source_planes": 9}),
     (Mode.REQUANTIZE, {"accumulator_bits": 49}),
     (Mode.REQUANTIZE, {"images_log": 5}),
@@ -132,8 +135,7 @@ async def fields_that_do_not_suit(dut):
     bench = await begun(dut)
     outside = {ErrorCode.DESCRIPTOR: 0, ErrorCode.OUTSIDE: 0}
     for mode, fields in CONDITIONS:
-        fixed = {"source_planes": 4} if mode == Mode.TABLE else {}
-        program = small_program(bench, mode, skip=0, **fixed)
+        program = small_program(bench, skip=0, **any_mode(bench.random, mode))
         changed = dataclasses.replace(program.descriptors[1], **fields)
         await blamed_alike(bench, program, 1, changed, outside)
     program = small_program(bench)
@@ -187,7 +189,7 @@ async def programs_cut_short(dut):
 async def errors_of_the_bus(dut, share):
     """Answer any read and any write with an error."""
     bench = await begun(dut)
-    program = small_program(bench, Mode.RAW)
+    program = small_program(bench, mode=Mode.RAW)
     await bench.run(program)
     beats = dict(bench.memory.seen)
     if share:
@@ -212,7 +214,7 @@ async def errors_of_the_bus(dut, share):
 async def a_bus_that_stops(dut):
     """Stop the bus at any moment: the host hears of it, and once the bus moves all is well."""
     bench = await begun(dut)
-    program = small_program(bench, Mode.RAW)
+    program = small_program(bench, mode=Mode.RAW)
     await bench.run(program)
     cycles = (await bench.driver.counters()).total
     for _ in range(8):
@@ -235,7 +237,7 @@ async def a_bus_that_stops(dut):
 async def resets_aborts_and_starts_at_any_moment(dut):
     """Reset, abort or start while a program runs; a start is ignored."""
     bench = await begun(dut)
-    program = small_program(bench, Mode.RAW)
+    program = small_program(bench, mode=Mode.RAW)
     await bench.run(program)
     cycles = (await bench.driver.counters()).total
     for case in range(18):

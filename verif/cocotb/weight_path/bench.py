@@ -38,7 +38,9 @@ class WeightPathBench(Bench):
             placed.append(Layer(**vars(layer) | {"weights": size // UNIT}))
             size += weight_block_count(layer, p) * p.block_bytes
         self.memory = self.rng.bytes(size)
-        serving = self.start_soon(self.serve(self.requests(placed)))
+        requests = self.requests(placed)
+        before = len(self.monitors["requests"].taken)
+        serving = self.start_soon(self.serve(requests))
         tasks = [
             int.from_bytes(layer.pack(), "little") | place << task_layout()["index"].offset
             for place, layer in enumerate(placed)
@@ -51,9 +53,9 @@ class WeightPathBench(Bench):
             found = await self.sinks[name].take(len(expected))
             assert found == expected, (name, len(expected), placed)
         await serving
-        for _ in range(20):  # nothing follows
-            await self.cycle()
-        assert not any(self.read(f"{name}__valid") for name in ("requests", *self.tiles))
+        await self.cycles(20)
+        assert not any(self.read(f"{name}__valid") for name in self.tiles)
+        assert len(self.monitors["requests"].taken) - before == len(requests), "more was asked for"
 
     def requests(self, layers: list[Layer]) -> list[dict[str, int]]:
         """Return what is asked for: each group once, or once a chunk of the first part's windows.

@@ -33,27 +33,29 @@ async def any_layers(dut, block, stall):
 @cocotb.parametrize(block=BLOCKS)
 async def groups_that_are_kept_and_others(dut, block):
     """Groups that just fit into half of a column's buffer are replayed, larger ones asked for
-    again.
+    again: once for each chunk, also where the last chunk is as large as the others.
     """
     bench = WeightPathBench(dut, block)
     p = bench.parameters
     await bench.start()
     fits = 1024 * p.weight_buffer_kib // (p.block_bytes * p.units)
     layers = []
-    for rounds in (fits, fits + 1, fits):
+    sides = (5, 2 * p.accumulator_vectors // 5)
+    for rounds, width in ((fits, 5), (fits + 1, 5), (fits, 5), (fits + 1, sides[1])):
         layers.append(
             random_layer(
                 bench.random, p, work=10_000, mode=Mode.REQUANTIZE, weight_bits=2, stacked=0,
                 split=p.units, kernel_height=1, kernel_width=1, source_planes=1,
                 source_words=rounds, source_pitch=rounds * p.rows, outputs=1, images_log=0,
-                height=5, width=5, source_height=1, source_width=1, skip=0,
+                height=5, width=width, source_height=1, source_width=1, skip=0,
                 padding_y=2, padding_x=2,
                 pool_height=1, pool_width=1, pool_stride_y=1, pool_stride_x=1,
                 pool_padding_y=0, pool_padding_x=0,
             )
         )  # fmt: skip
     requests = bench.requests(layers)
-    assert len(requests) == 2 + len(range(0, 25, p.accumulator_vectors))
+    chunks = [-(-5 * width // p.accumulator_vectors) for width in sides]
+    assert (chunks, len(requests)) == ([3, 2], 2 + sum(chunks))
     await bench.check(layers)
 
 

@@ -59,7 +59,9 @@ class GateLevelBlock:
     part
         Path of a submodule; numbers that Amaranth adds to names can be left out.
     apart
-        Submodules of it that are left out; so are memories. What they give is replayed, too.
+        Submodules of it that are left out. What they give is replayed, too.
+    memories
+        Map memories to flip-flops. Default: they are left out as well.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class GateLevelBlock:
         name: str,
         part: str,
         apart: Sequence[str] = (),
+        memories: bool = False,
         cache: Path,
         period: float = PERIOD,
     ):
@@ -86,7 +89,7 @@ class GateLevelBlock:
             name=name,
             part=part,
             apart=apart,
-            memories=False,
+            memories=memories,
             period=period,
             cache=cache / "synthesis",
         )

@@ -1,5 +1,6 @@
 """Coefficients of the platform's blocks: energy of an access, fitted to the gate level."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -12,6 +13,7 @@ from adq.energy.coefficients import EnergyError
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor
 from adq.rtl.platform.drain import Drain
+from adq.rtl.platform.grid.stack_adder import StackAdder
 from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.plane_writer import PlaneWriter
@@ -22,6 +24,7 @@ from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.platform.result_order import ResultOrder
 from adq.rtl.platform.skip_reader import SkipReader
 from adq.rtl.platform.table import Table
+from adq.rtl.platform.thresholds import ThresholdLane
 from adq.rtl.port_types import Component
 from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.simulation.rtl_revision import numbered
@@ -37,6 +40,9 @@ MEASURED = PlatformParameters(
 )
 """Platform whose blocks are measured; the energy of an access to larger ones is scaled from it."""
 
+STACKED = dataclasses.replace(MEASURED, stack=3, plane_banks=8)
+"""Platform whose stack adders are measured."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -49,6 +55,8 @@ class Block:
     terms : accesses that its energy is told by, besides cycles
     build : the component, of a platform
     wide : whether an access takes energy in proportion to the rows of a tile
+    sizes : platform that it is measured on
+    memories : whether its memories are measured with it, as flip-flops
     """
 
     part: str
@@ -56,6 +64,8 @@ class Block:
     build: Callable[[PlatformParameters], Component]
     apart: tuple[str, ...] = ()
     wide: bool = False
+    sizes: PlatformParameters = MEASURED
+    memories: bool = False
 
 
 BLOCKS: Mapping[str, Block] = {
@@ -70,26 +80,34 @@ BLOCKS: Mapping[str, Block] = {
     "accumulators": Block(
         "unit_0_0.accumulators_0", ("stored_bits", "drained_bits"), AccumulatorMemory
     ),
+    "stack adder": Block("adder_0_0", ("stack_bits",), StackAdder, sizes=STACKED),
     "requantizer": Block(
         "unit_0_0.drain_0.requantizer_0",
         ("lane_results", "lane_skips"),
         lambda p: Requantizer(p.lane_bits(p.tile.weight_widths[-1])),
     ),
+    "threshold lane": Block(
+        "unit_0_0.drain_0.thresholds_0", ("lane_compared",), lambda p: ThresholdLane()
+    ),
     "order of results": Block("unit_0_0.drain_0.order", ("steps",), ResultOrder),
-    "parameter memory's ports": Block(
-        "unit_0_0.drain_0.parameters", ("records", "steps"), ParameterMemory
+    "parameter memory": Block(
+        "unit_0_0.drain_0.parameters",
+        ("records", "parameter_reads"),
+        ParameterMemory,
+        memories=True,
     ),
     "skip reader": Block("unit_0_0.drain_0.skips", ("skip_reads",), SkipReader, wide=True),
     "table's ports": Block("unit_0_0.drain_0.table", ("lookups",), lambda p: Table(p.requantizers)),
     "plane writer": Block(
-        "unit_0_0.drain_0.writer", ("plane_writes", "results"), PlaneWriter, wide=True
+        "unit_0_0.drain_0.writer", ("plane_writes", "written"), PlaneWriter, wide=True
     ),
     "stages of the drain": Block(
         "unit_0_0.drain_0",
-        ("results", "skips"),
+        ("results", "compared", "skips"),
         Drain,
         apart=(
             *(f"requantizer_{lane}" for lane in range(MEASURED.requantizers)),
+            *(f"thresholds_{lane}" for lane in range(MEASURED.requantizers)),
             *("order", "parameters", "skips", "writer", "table", "raw_writer"),
         ),
     ),
@@ -189,6 +207,6 @@ def revisions() -> Mapping[str, str]:
     found = {}
     for name, block in BLOCKS.items():
         with ELABORATION:
-            text = to_rtlil(block.build(MEASURED), name="block")
+            text = to_rtlil(block.build(block.sizes), name="block")
         found[name] = hashlib.sha256(numbered(text).encode()).hexdigest()
     return found

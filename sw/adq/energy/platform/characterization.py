@@ -13,6 +13,7 @@ from adq.energy.coefficients import EnergyError
 from adq.energy.platform.blocks import (
     BLOCKS,
     MEASURED,
+    STACKED,
     Block,
     BlockCoefficients,
     PlatformBlocks,
@@ -23,6 +24,7 @@ from adq.golden.platform.program import Program
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.engine import Engine
+from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import fetch_layout
 from adq.verif.liberty.library import Library
 
@@ -50,12 +52,17 @@ class TracedLayer:
     counts: dict[str, float]
 
 
-def terms_of(layer: Layer) -> dict[str, float]:
-    """Return the accesses of a layer on the measured platform, by the names of terms."""
-    accesses = layer_accesses(layer, MEASURED)
-    lane = accesses.steps if accesses.results else 0
+def terms_of(layer: Layer, sizes: PlatformParameters = MEASURED) -> dict[str, float]:
+    """Return the accesses of a layer on a measured platform, by the names of terms."""
+    accesses = layer_accesses(layer, sizes)
     share = accesses.skips / accesses.results if accesses.results else 0.0
-    return asdict(accesses) | {"lane_results": lane, "lane_skips": lane * share, "layers": 1}
+    lane = accesses.steps if accesses.results else 0
+    return asdict(accesses) | {
+        "lane_results": lane,
+        "lane_skips": lane * share,
+        "lane_compared": accesses.steps if accesses.compared else 0,
+        "layers": 1,
+    }
 
 
 def measure_blocks(
@@ -91,22 +98,29 @@ def measure_blocks(
 
     library = Library.read(liberty)
     progress("layers in the RTL")
-    layers = list(_traced(artifact, directory, cache))
-    for layer in layers:
+    layers = {
+        MEASURED: [
+            *_random_layers(MEASURED, directory, cache),
+            *_network(artifact, directory, cache),
+        ],
+        STACKED: list(_random_layers(STACKED, directory / "stacked", cache)),
+    }
+    for layer in layers[MEASURED]:
         _check(layer)
     found = {}
     now = revisions()
     for block_name, block in BLOCKS.items():
         progress(block_name)
         mapped = GateLevelBlock(
-            Engine(MEASURED),
+            Engine(block.sizes),
             library,
             name="engine",
             part=block.part,
             apart=block.apart,
+            memories=block.memories,
             cache=cache,
         )
-        found[block_name] = _fitted(block, mapped, layers, now[block_name])
+        found[block_name] = _fitted(block, mapped, layers[block.sizes], now[block_name])
     return PlatformBlocks(
         library=name,
         library_sha256=library.digest,
@@ -118,38 +132,48 @@ def measure_blocks(
     )
 
 
-def _traced(artifact: "Artifact", directory: Path, cache: Path) -> Iterator[TracedLayer]:
-    """Run layers in the RTL, and yield them with their waveforms."""
-    from adq.golden.platform.emission import emit
-    from adq.golden.platform.host import input_memory
-    from adq.golden.platform.planner import plan
+def _run(
+    test: str, sizes: PlatformParameters, directory: Path, cache: Path, **variables: str
+) -> "Waveform":
+    """Run a test of the engine in the RTL, and return its waveform."""
     from adq.verif.cocotb.engine.model import build_engine, environment_of
     from adq.verif.gate_level.replay.waveform import Waveform
     from adq.verif.simulation.simulator import SimulationError
 
-    model = build_engine(MEASURED, cache / "models", waves=True)
-    environment = environment_of(MEASURED)
+    folder = directory / test
+    _, failures = build_engine(sizes, cache / "models", waves=True).run(
+        f"adq.verif.cocotb.engine.test_{test}",
+        directory=folder,
+        environment=environment_of(sizes) | variables,
+        seed=1,
+        waves=True,
+    )
+    if failures:
+        raise SimulationError(f"the engine differs; see {folder / 'sim.log'}")
+    return Waveform(
+        folder / "dump.vcd",
+        top="engine",
+        clock="clk",
+        chosen=lambda scope, _: ".tile_" not in scope,
+    )
 
-    def run(test: str, **variables: str) -> Waveform:
-        folder = directory / test
-        tests = f"adq.verif.cocotb.engine.test_{test}"
-        _, failures = model.run(
-            tests, directory=folder, environment=environment | variables, seed=1, waves=True
-        )
-        if failures:
-            raise SimulationError(f"the engine differs; see {folder / 'sim.log'}")
-        return Waveform(
-            folder / "dump.vcd",
-            top="engine",
-            clock="clk",
-            chosen=lambda scope, _: ".tile_" not in scope,
-        )
 
+def _random_layers(
+    sizes: PlatformParameters, directory: Path, cache: Path
+) -> Iterator[TracedLayer]:
+    """Run layers of each precision over random words in the RTL."""
     folder = (directory / "layers").resolve()
-    waveform = run("layers", ADQ_SPANS=str(folder))
+    waveform = _run("layers", sizes, directory, cache, ADQ_SPANS=str(folder))
     for span in json.loads((folder / "spans.json").read_text(encoding="utf-8")):
-        counts = terms_of(Layer(**span["layer"]))
+        counts = terms_of(Layer(**span["layer"]), sizes)
         yield TracedLayer(waveform, span["first"], span["last"], counts)
+
+
+def _network(artifact: "Artifact", directory: Path, cache: Path) -> Iterator[TracedLayer]:
+    """Run the first image of a network in the RTL."""
+    from adq.golden.platform.emission import emit
+    from adq.golden.platform.host import input_memory
+    from adq.golden.platform.planner import plan
 
     inputs = artifact.samples.inputs[:1]
     program = emit(plan(artifact.network, MEASURED, batch=1), 1)
@@ -157,7 +181,7 @@ def _traced(artifact: "Artifact", directory: Path, cache: Path) -> Iterator[Trac
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.program").write_bytes(program.to_bytes())
     (folder / "inputs").write_bytes(input_memory(program, inputs))
-    waveform = run("program", ADQ_PROGRAM=str(folder))
+    waveform = _run("program", MEASURED, directory, cache, ADQ_PROGRAM=str(folder))
     for each in json.loads((folder / "engine.json").read_text(encoding="utf-8"))["layers"]:
         counts = terms_of(_layer(program, each["index"]))
         yield TracedLayer(waveform, each["first"], each["first"] + each["cycles"], counts)

@@ -107,7 +107,6 @@ class Memories:
     bank: Sram
     buffer: Sram
     sums: Sram
-    parameters: Sram
     table: Sram
 
     @classmethod
@@ -117,7 +116,6 @@ class Memories:
             bank=sram_of(*BANK, ports="1R1W"),
             buffer=sram_of(*BUFFER, ports="1RW"),
             sums=nearest_sram(platform.accumulator_vectors, ports="1R1W"),
-            parameters=nearest_sram(2 * platform.slices(2), ports="1R1W"),
             table=sram_of(8192, RECORD_BITS, ports="1RW"),
         )
 
@@ -252,9 +250,12 @@ def _step_energy(
     accumulators = of(
         "accumulators",
         idle=columns * lanes,
-        stored_bits=a.stored_bits + a.stack_bits,
+        stored_bits=a.stored_bits,
         drained_bits=a.drained_bits,
     )
+    if platform.stack > 1:
+        adders = platform.clusters * platform.tile_columns * lanes
+        accumulators += of("stack adder", idle=adders, stack_bits=a.stack_bits)
     sums = bits(memories.sums, a.loaded_bits + a.drained_bits, a.stored_bits)
     requantizers = (
         of(
@@ -263,16 +264,26 @@ def _step_energy(
             lane_results=a.results,
             lane_skips=a.skips,
         )
-        + of("stages of the drain", idle=columns * slices, results=a.results, skips=a.skips)
+        + of(
+            "threshold lane",
+            idle=columns * platform.requantizers,
+            lane_compared=a.compared,
+        )
+        + of(
+            "stages of the drain",
+            idle=columns * slices,
+            results=a.results,
+            compared=a.compared,
+            skips=a.skips,
+        )
         + of("order of results", idle=columns, steps=a.steps)
         + of(
-            "parameter memory's ports",
+            "parameter memory",
             times=slices,
             idle=columns * slices,
             records=a.records / slices,
-            steps=a.steps,
+            parameter_reads=a.parameter_reads,
         )
-        + bits(memories.parameters, a.parameter_bits, a.records * 96)
         + of("table's ports", idle=columns, lookups=a.lookups)
         + bits(memories.table, a.lookups * RECORD_BITS, 0)
     )
@@ -292,7 +303,7 @@ def _step_energy(
             "plane writer",
             idle=columns * wide,
             plane_writes=a.plane_writes * wide,
-            results=a.results + a.lookups,
+            written=a.written,
         )
         + bits(
             memories.bank,
