@@ -109,7 +109,7 @@ class _Unit:
                 )
                 if outputs
             ]
-            self.free.append(max(taken))
+            self.free.append(max(taken) + p.free_latency)
 
     def block(self, vectors: int, room: int) -> None:
         """Fetch the planes of a row block, whose job has room from a cycle on."""

@@ -19,7 +19,7 @@ from adq.rtl.platform.requantizer import ACTIVATION_BITS, TOTAL_BITS, Requantize
 from adq.rtl.platform.result_order import ResultOrder, step_layout
 from adq.rtl.platform.skip_reader import SkipReader
 from adq.rtl.platform.table import Table
-from adq.rtl.platform.thresholds import ThresholdLane
+from adq.rtl.platform.thresholds import THRESHOLD_BITS, ThresholdLane
 from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["Drain"]
@@ -141,6 +141,16 @@ class Drain(Component):
             self.records.ready.eq(Mux(s.table, table.records.ready, parameters.records.ready)),
         ]
 
+        # What a layer's results are, and the settings of each lane, are registered where they are
+        # used: from one register they would reach the lanes late.
+        raw_mode, table_mode, compares = Signal(), Signal(), Signal()
+        lane_settings = data.StructLayout(
+            {name: drain_layout(p)[name].shape for name in
+             ("shift", "skip_shift", "planes", "signed", "raw")}
+        )  # fmt: skip
+        with m.If(self.start):
+            m.d.sync += [raw_mode.eq(s.raw), table_mode.eq(s.table), compares.eq(s.thresholds)]
+
         # ---- A step is read: its skip connection plane by plane, its sums with the last of them.
         m.submodules.skips = skips = SkipReader(p)
         connect(m, skips.reads, flipped(self.reads))
@@ -180,62 +190,68 @@ class Drain(Component):
         step = structure(step_layout(p))
         sums = Signal.like(self.sums)
         numbers = Signal.like(skips.numbers)
-        loaded = Mux(s.table, 1, parameters.loaded)
+        loaded = Mux(table_mode, 1, parameters.loaded)
         m.d.comb += [
             read_moves.eq(read_valid & loaded & (~step_valid | step_ready)),
-            parameters.enable.eq(read_moves & ~s.table),
+            parameters.enable.eq(read_moves & ~table_mode),
             parameters.slice.eq(read_step.slice),
-            parameters.release.eq(read_moves & ~s.table & read_step.ends_group),
+            parameters.release.eq(read_moves & ~table_mode & read_step.ends_group),
         ]
         with m.If(~step_valid | step_ready):
             m.d.sync += step_valid.eq(read_moves)
-        with m.If(read_moves):
-            m.d.sync += [step.eq(read_step), sums.eq(self.sums)]
+        # Multipliers whose products do not count keep operands of 0.
+        reached = Signal(data.ArrayLayout(signed(THRESHOLD_BITS), p.requantizers))
+        with m.If(self.start):
+            m.d.sync += [sums.eq(0), numbers.eq(0)]
+        with m.Elif(read_moves):
+            m.d.sync += step.eq(read_step)
+            with m.If(compares):
+                m.d.sync += [each.eq(given) for each, given in zip(reached, self.sums, strict=True)]
+            with m.Else():
+                m.d.sync += sums.eq(self.sums)
             with m.If(s.skips):
                 m.d.sync += numbers.eq(skips.numbers)
 
-        # ---- Results: of the requantizers, of the thresholds, or of the table. Multipliers whose
-        # products do not count see operands of 0.
+        # ---- Results: of the requantizers, of the thresholds, or of the table.
         requantized: list[Value] = []
-        multiplies = step_valid & ~s.table & ~s.thresholds
+        multiplies = step_valid & ~table_mode & ~compares
         for lane in range(p.requantizers):
             m.submodules[f"requantizer_{lane}"] = requantizer = Requantizer(self.sum_bits)
             given: Aggregate = requantizer.accumulators.payload
+            own = structure(lane_settings, name=f"settings_{lane}", reset_less=True)
+            with m.If(self.start):
+                m.d.sync += [own[name].eq(s[name]) for name in lane_settings.members]
             m.d.comb += [
                 requantizer.accumulators.valid.eq(multiplies),
-                given.sum.eq(Mux(s.thresholds, 0, sums[lane])),
-                given.skip.eq(Mux(s.skips, numbers[lane], 0)),
-                given.multiplier.eq(Mux(s.thresholds, 0, parameters.parameters[lane].multiplier)),
+                given.sum.eq(sums[lane]),
+                given.skip.eq(numbers[lane]),
+                given.multiplier.eq(parameters.parameters[lane].multiplier),
                 given.skip_multiplier.eq(parameters.parameters[lane].skip_multiplier),
                 given.constant.eq(parameters.parameters[lane].constant),
-                requantizer.shift.eq(s.shift),
-                requantizer.skip_shift.eq(s.skip_shift),
-                requantizer.planes.eq(s.planes),
-                requantizer.signed.eq(s.signed),
-                requantizer.raw.eq(s.raw),
+                *(getattr(requantizer, name).eq(own[name]) for name in lane_settings.members),
                 requantizer.results.ready.eq(companion.results.ready),
                 table.steps.payload.numbers[lane].eq(sums[lane]),
             ]
             m.submodules[f"thresholds_{lane}"] = compared = ThresholdLane()
             m.d.comb += [
-                compared.accumulators.valid.eq(step_valid & s.thresholds),
-                compared.accumulators.payload.sum.eq(sums[lane]),
+                compared.accumulators.valid.eq(step_valid & compares),
+                compared.accumulators.payload.sum.eq(reached[lane]),
                 compared.accumulators.payload.thresholds.eq(parameters.parameters[lane].as_value()),
-                compared.planes.eq(s.planes),
-                compared.signed.eq(s.signed),
+                compared.planes.eq(own.planes),
+                compared.signed.eq(own.signed),
                 compared.results.ready.eq(companion.results.ready),
             ]
             result = Signal(signed(TOTAL_BITS), name=f"result_{lane}")
             m.d.comb += result.eq(
-                Mux(s.thresholds, compared.results.payload, requantizer.results.payload)
+                Mux(compares, compared.results.payload, requantizer.results.payload)
             )
             requantized.append(result)
         m.d.comb += [
-            companion.given.valid.eq(step_valid & ~s.table),
+            companion.given.valid.eq(step_valid & ~table_mode),
             companion.given.payload.eq(step),
-            table.steps.valid.eq(step_valid & s.table),
+            table.steps.valid.eq(step_valid & table_mode),
             table.steps.payload.count.eq(step.count),
-            step_ready.eq(Mux(s.table, table.steps.ready, companion.given.ready)),
+            step_ready.eq(Mux(table_mode, table.steps.ready, companion.given.ready)),
         ]
 
         # ---- Raw results leave one by one; others go into the maximum of their window.
@@ -244,11 +260,13 @@ class Drain(Component):
         pools = [MaximumPool() for _ in range(p.requantizers)]
         pooled = pools[0].windows.valid
         m.d.comb += [
-            ended.eq(Mux(s.table, step, companion.results.payload)),
-            raw_writer.steps.valid.eq(companion.results.valid & s.raw),
+            ended.eq(Mux(table_mode, step, companion.results.payload)),
+            raw_writer.steps.valid.eq(companion.results.valid & raw_mode),
             raw_writer.steps.payload.count.eq(ended.count),
             raw_writer.steps.payload.place.eq(ended.place),
-            companion.results.ready.eq(Mux(s.raw, raw_writer.steps.ready, pools[0].pixels.ready)),
+            companion.results.ready.eq(
+                Mux(raw_mode, raw_writer.steps.ready, pools[0].pixels.ready)
+            ),
             table.entries.ready.eq(pools[0].pixels.ready),
             taken.eq(pools[0].pixels.valid & pools[0].pixels.ready),
         ]
@@ -259,10 +277,10 @@ class Drain(Component):
                 raw_writer.steps.payload["values"][lane].eq(requantized[lane]),
                 pool.least.eq(least.as_signed()),
                 pool.pixels.valid.eq(
-                    Mux(s.table, table.entries.valid, companion.results.valid & ~s.raw)
+                    Mux(table_mode, table.entries.valid, companion.results.valid & ~raw_mode)
                 ),
                 pool.pixels.payload.value.eq(
-                    Mux(s.table, table.entries.payload[lane], requantized[lane])
+                    Mux(table_mode, table.entries.payload[lane], requantized[lane])
                 ),
                 pool.pixels.payload.inside.eq(ended.inside),
                 pool.pixels.payload.last.eq(ended.last_pixel),

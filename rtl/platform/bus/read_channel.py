@@ -54,7 +54,8 @@ class ReadChannel(Component):
 
     A burst is asked for when there is room for all of it, so that beats on the bus never wait.
 
-    Throughput: a beat a cycle, where the bus answers within the cycles of the buffer's beats.
+    Latency: 3 cycles from a request to its first burst. Throughput: a beat a cycle, where the bus
+    answers within the cycles of the buffer's beats.
 
     Members
     -------
@@ -63,7 +64,9 @@ class ReadChannel(Component):
     requests : stream of :func:`request_layout`, In
         Places are multiples of the granule.
     outside : Out
-        The request that is offered ends outside of the memory. It is not taken.
+        The request that was taken ends outside of the memory. It stays so: nothing is read.
+    index : Out
+        Descriptor of the request that was taken.
     bursts : stream of :func:`burst_layout`, Out
     arrived : In
         A beat of this channel arrives; ``beat`` is it, and its bytes that do not count.
@@ -73,6 +76,7 @@ class ReadChannel(Component):
     size: Signal
     requests: Stream
     outside: Signal
+    index: Signal
     bursts: Stream
     arrived: Signal
     beat: Aggregate
@@ -88,6 +92,7 @@ class ReadChannel(Component):
                 "size": In(32),
                 "requests": In(stream.Signature(request_layout())),
                 "outside": Out(1),
+                "index": Out(INDEX_BITS),
                 "bursts": Out(stream.Signature(burst_layout(bits))),
                 "arrived": In(1),
                 "beat": In(beat_layout(bits, 8)),
@@ -100,27 +105,33 @@ class ReadChannel(Component):
         log = exact_log2(self.bits // 8)
         asked: Aggregate = self.requests.payload
 
-        # ---- A request is held, in beats.
+        # ---- A request is taken, its end computed, and held against the memory's size.
+        taken, ended = Signal(), Signal()
+        held = structure(request_layout(), name="held")
+        end = Signal(57)
         active, first = Signal(), Signal()
         place = Signal(OFFSET_BITS - log)  # of the next beat
         left = Signal(OFFSET_BITS - log + 1)
         skip, drop = Signal(log), Signal(log)
-        index = Signal(INDEX_BITS)
-        end = Signal(57)
         m.d.comb += [
-            end.eq(asked.offset + asked.bytes),
-            self.outside.eq(self.requests.valid & (end > self.size << 4)),
-            self.requests.ready.eq(~active & ~self.outside),
+            self.requests.ready.eq(~taken & ~active),
+            self.outside.eq(ended & (end > self.size << 4)),
+            self.index.eq(held.index),
         ]
         with m.If(self.requests.valid & self.requests.ready):
+            m.d.sync += [taken.eq(1), held.eq(asked)]
+        with m.If(taken):
+            m.d.sync += [ended.eq(1), end.eq(held.offset + held.bytes)]
+        with m.If(ended & ~self.outside):
             m.d.sync += [
+                taken.eq(0),
+                ended.eq(0),
                 active.eq(1),
                 first.eq(1),
-                place.eq(asked.offset >> log),
-                left.eq(((end + (1 << log) - 1) >> log) - (asked.offset >> log)),
-                skip.eq(asked.offset),
+                place.eq(held.offset >> log),
+                left.eq(((end + (1 << log) - 1) >> log) - (held.offset >> log)),
+                skip.eq(held.offset),
                 drop.eq(-end),
-                index.eq(asked.index),
             ]
 
         # ---- Its bursts.
@@ -144,7 +155,7 @@ class ReadChannel(Component):
             given.beats.eq(burst - 1),
             given.skip.eq(Mux(first, skip, 0)),
             given.drop.eq(Mux(last, drop, 0)),
-            given.index.eq(index),
+            given.index.eq(held.index),
         ]
         asks = self.bursts.valid & self.bursts.ready
         with m.If(asks):
@@ -169,8 +180,8 @@ class ReadChannel(Component):
             self.beats.payload.eq(buffer.words.payload),
             buffer.words.ready.eq(self.beats.ready),
         ]
-        taken = self.beats.valid & self.beats.ready
-        m.d.sync += reserved.eq(reserved + Mux(asks, burst, 0) - taken)
+        leaves = self.beats.valid & self.beats.ready
+        m.d.sync += reserved.eq(reserved + Mux(asks, burst, 0) - leaves)
         return m
 
 

@@ -235,7 +235,9 @@ class Unit(Component):
 
         m.d.comb += self.active.eq(active)
         full = functools.reduce(operator.and_, fulls)
-        free = functools.reduce(operator.and_, frees)
+        # No path goes from the drain's back-pressure through the walker.
+        free = Signal(2)
+        m.d.sync += free.eq(functools.reduce(operator.and_, frees))
         if p.units > 1:
             m.d.comb += walker.share.eq(share.share)
         m.d.comb += [

@@ -20,7 +20,7 @@ _WORD_BITS = 64
 class CopyPlacer(Component):
     """Computes the places of a ``Load`` or a ``Store`` in a pass, by adding and shifting.
 
-    Latency: as many cycles as the number of the first image has bits, and one.
+    Latency: as many cycles as the number of the first image has bits, and two.
 
     Members
     -------
@@ -92,7 +92,7 @@ class CopyPlacer(Component):
                 below.eq(0),
                 self.copy.slot.eq(first[:15] & slots),
             ]
-        with m.Elif(~self.placed):
+        with m.Elif(factor != 0):
             m.d.sync += [
                 factor.eq(factor >> 1),
                 slot.eq(slot >> 1),
@@ -101,11 +101,13 @@ class CopyPlacer(Component):
                 below.eq(below + Mux(slot[0], words[: p.address_bits], 0)),
             ]
         offset = cast(Value, (before << word_log) + (d.memory << 4))
-        m.d.comb += [
-            self.placed.eq(factor == 0),
-            self.empty.eq(((when == When.FIRST_PASS) & (self.image != 0)) | (ahead & self.last)),
+        m.d.sync += [
+            self.placed.eq(~self.begin & (factor == 0)),
             self.offset.eq(Mux(offset[55:].any(), 1 << 55, offset)),
             self.size.eq((d.words << d.images_log) << word_log),
+        ]
+        m.d.comb += [
+            self.empty.eq(((when == When.FIRST_PASS) & (self.image != 0)) | (ahead & self.last)),
             self.copy.first.eq(d.address + below),
             self.copy.base.eq(d.address),
             self.copy.words.eq(d.words),

@@ -10,6 +10,7 @@ from adq.rtl.platform.bus.gearbox import Gearbox
 from adq.rtl.platform.bus.lane_writer import LaneWriter
 from adq.rtl.platform.bus.read_channel import ReadChannel
 from adq.rtl.platform.bus.read_master import ReadMaster
+from adq.rtl.platform.bus.stream_register import StreamRegister
 from adq.rtl.platform.bus.write_master import WriteMaster
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES
 from adq.rtl.platform.drain_settings import RECORD_BITS
@@ -29,7 +30,7 @@ from adq.rtl.platform.host.run_supervisor import RunSupervisor
 from adq.rtl.platform.host.store_copy import StoreCopy
 from adq.rtl.platform.host.watchdog import Watchdog
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.raw_writer import RESULT_BITS
+from adq.rtl.platform.raw_writer import RESULT_BITS, raw_layout
 from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.port_types import Aggregate, Component
 
@@ -117,7 +118,6 @@ class Platform(Component):
         connect(m, store.reads, engine.host_reads)
         m.d.comb += [
             control.output_size.eq(sizes["output"]),
-            control.writing.eq(~writes.idle),
             control.engine_active.eq(engine.active),
             control.load_active.eq(load.active),
             control.store_active.eq(store.active),
@@ -152,17 +152,18 @@ class Platform(Component):
                 words[place].payload.eq(gearbox.words.payload),
                 gearbox.words.ready.eq(words[place].ready),
             ]
-            asked: Aggregate = channel.requests.payload
             number = FIELDS.index((kind, field))
             code = Mux(reads.decode, ErrorCode.READ_DECODE, ErrorCode.READ_SLAVE)
             faults += [
-                (channel.outside, ErrorCode.OUTSIDE, number, asked.index),
+                (channel.outside, ErrorCode.OUTSIDE, number, channel.index),
                 (reads.failed[place], code, number, reads.index),
             ]
 
         # ---- Writes: raw results come first; stored images wait for layers anyway.
         raw_writer = LaneWriter(RESULT_BITS, p.bus_bits)
         store_writer = LaneWriter(p.rows, p.bus_bits)
+        raw_register = StreamRegister(raw_layout())
+        part_of("raw_register", raw_register)
         part_of("raw_writer", raw_writer)
         part_of("store_writer", store_writer)
         raw: Aggregate = engine.raw.payload
@@ -176,10 +177,14 @@ class Platform(Component):
         ]  # fmt: skip
         connect(m, store.words, store_writer.words)
         m.d.comb += [
-            raw_writer.words.valid.eq(engine.raw.valid & inside),
-            raw_writer.words.payload.place.eq(raw.place),
-            raw_writer.words.payload.word.eq(raw.value),
-            engine.raw.ready.eq(raw_writer.words.ready & inside),
+            raw_register.given.valid.eq(engine.raw.valid & inside),
+            raw_register.given.payload.eq(raw),
+            engine.raw.ready.eq(raw_register.given.ready),
+            raw_writer.words.valid.eq(raw_register.taken.valid),
+            raw_writer.words.payload.place.eq(raw_register.taken.payload.place),
+            raw_writer.words.payload.word.eq(raw_register.taken.payload.value),
+            raw_register.taken.ready.eq(raw_writer.words.ready),
+            control.writing.eq(~writes.idle | raw_register.taken.valid),
             writes.base.eq(bases["output"]),
             writes.writes.valid.eq(
                 ~supervisor.clear & (raw_writer.writes.valid | store_writer.writes.valid)

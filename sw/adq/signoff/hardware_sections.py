@@ -104,6 +104,26 @@ def _predictions() -> list[str]:
     return markdown_table(PREDICTION_HEADINGS, prediction_rows(kept))
 
 
+def _platform_area() -> list[str]:
+    """Area and clock of a platform."""
+    from adq.signoff.platform_area import AREA_HEADINGS, area_rows
+
+    lines = []
+    for path in sorted((RESULTS / "platform-area").glob("*.json")):
+        kept = read_kept(path.relative_to(RESULTS))
+        p, library = kept["platform"], kept["library"]
+        logic, tile = (kept[name]["longest_path_ns"] for name in ("logic", "tile"))
+        lines += [
+            f"{kept['tiles']} of {p['rows']}x{p['columns']}, {p['requantizers']} requantizers: "
+            f"logic {logic:.3f} ns, tile {tile:.3f} ns, {kept['clock_mhz']:.0f} MHz; "
+            f"{library['name']}, {library['voltage']:.2f} V, cells sized for "
+            f"{kept['period_ns']:g} ns, wire load model, ideal clock.",
+            "",
+            *markdown_table(AREA_HEADINGS, [row for rows in area_rows(kept) for row in rows]),
+        ]
+    return lines
+
+
 def _platform_blocks() -> list[str]:
     """Energy, area and longest path of the platform's blocks."""
     from adq.energy.platform.blocks import platform_blocks
@@ -262,6 +282,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "engine-tiles": _engine_tiles,
     "platform-runs": _platform_runs,
     "predictions": _predictions,
+    "platform-area": _platform_area,
     "platform-blocks": _platform_blocks,
     "platform-energy": _platform_energy,
     "platform-ratios": _platform_ratios,

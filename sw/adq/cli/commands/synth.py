@@ -42,6 +42,14 @@ def synth(
         str,
         typer.Option(metavar="PATH", help="Map only this submodule, such as shift_add.fuser."),
     ] = "",
+    platform: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Map a whole platform in place of a tile; its memories are told by CACTI's table. "
+            "Takes ten minutes for tile1.",
+        ),
+    ] = "",
     period: Annotated[
         float, typer.Option(metavar="NS", min=0.01, help="Clock period to size the cells for.")
     ] = 2.0,
@@ -52,7 +60,8 @@ def synth(
         Path, typer.Option(metavar="DIR", help="Output folder of synth.json and netlist.v.")
     ] = Path("build/synth"),
 ) -> None:
-    """Map a tile to the cells of a library and show its area, clock and longest paths.
+    """Map a tile, or a platform, to the cells of a library and show its area, clock and longest
+    paths.
 
     Yosys and ABC map the RTL; buffers and drive strengths are then chosen for the clock period.
     Delays are those of static timing before placement, with the library's wire load model and an
@@ -60,13 +69,28 @@ def synth(
     """
     from dataclasses import replace
 
+    from adq.cli.platform_synthesis import synthesize_and_show
     from adq.console import Console, print_whole
     from adq.files import write_json, write_text
     from adq.rtl.tile import Tile
     from adq.verif.liberty.library import Library
+    from adq.verif.synthesis.mapping import SynthesisError
     from adq.verif.synthesis.paths import longest_paths, worst_by_block
     from adq.verif.synthesis.synthesis import synthesize
 
+    if platform:
+        others = {
+            "--tile": tile != DEFAULT_TILE,
+            "--rows": rows is not None,
+            "--columns": columns is not None,
+            "--buffer": with_buffer,
+            "--part": bool(part),
+            "--paths": paths != 1,
+        }
+        if given := [name for name, is_given in others.items() if is_given]:
+            raise SynthesisError(f"--platform takes no {', '.join(given)}: leave it out")
+        synthesize_and_show(platform, liberty, period, CACHE, out)
+        return
     parameters = read_tile(tile, rows, columns)
     if not with_buffer:
         parameters = replace(parameters, row_blocks=1, partial_sums=0)

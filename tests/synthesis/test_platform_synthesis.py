@@ -1,0 +1,53 @@
+"""Area and clock of platforms: what is left out of the logic, and options that do not fit."""
+
+import pytest
+from typer.testing import CliRunner
+
+from adq.cli import main
+from adq.rtl.platform.host.platform import Platform
+from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.verilog import ELABORATION, to_rtlil
+from adq.verif.synthesis.platform import memories_of
+
+pytestmark = pytest.mark.testpoint(reason="Area and timing: no contract of the hardware.")
+
+PLATFORM = PlatformParameters(
+    rows=16,
+    columns=16,
+    tile_columns=2,
+    plane_memory_kib=1,
+    accumulator_vectors=16,
+    requantizers=2,
+    weight_buffer_kib=1,
+)
+
+
+def test_all_memories_are_told_by_hand():
+    with ELABORATION:
+        found = list(memories_of(to_rtlil(Platform(PLATFORM), name="platform")))
+    bits: dict[str, int] = {}
+    for each in found:
+        block = each.path.rpartition(".")[0]
+        bits[block] = bits.get(block, 0) + each.bits
+    assert bits["engine.memory"] == 8 * 1024
+    for column in range(2):
+        # Two halves of a kibibyte.
+        assert bits[f"weights.columns.buffer_{column}"] == 2 * 8 * 1024
+        # 16 vectors in two halves, of 8 lanes: those of 2 bits have 34, of 4 bits 36, and so on.
+        lanes = 4 * 34 + 2 * 36 + 40 + 48
+        assert bits[f"engine.unit_0_0.accumulators_{column}"] == 2 * 16 * lanes
+        # Two groups of 8 outputs, of 96 bits each.
+        assert bits[f"engine.unit_0_0.drain_{column}.parameters"] == 2 * 8 * 96
+    assert not any("tile_" in each.path for each in found)
+
+
+@pytest.mark.parametrize(
+    "options", [["--rows", "32"], ["--buffer"], ["--part", "engine"], ["--paths", "3"]]
+)
+def test_options_of_a_tile_are_refused_on_a_platform(options, tmp_path):
+    liberty = tmp_path / "cells.lib"
+    result = CliRunner().invoke(
+        main, ["synth", "--liberty", str(liberty), "--platform", "tile1", *options]
+    )
+    assert result.exit_code == 2
+    assert f"--platform takes no {options[0]}" in result.stderr
