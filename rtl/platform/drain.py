@@ -219,15 +219,18 @@ class Drain(Component):
             m.submodules[f"requantizer_{lane}"] = requantizer = Requantizer(self.sum_bits)
             given: Aggregate = requantizer.accumulators.payload
             own = structure(lane_settings, name=f"settings_{lane}", reset_less=True)
+            idle = Signal(name=f"idle_{lane}")  # thresholds come where its multipliers are read
             with m.If(self.start):
                 m.d.sync += [own[name].eq(s[name]) for name in lane_settings.members]
+                m.d.sync += idle.eq(s.thresholds)
+            read: Aggregate = parameters.parameters[lane]
             m.d.comb += [
                 requantizer.accumulators.valid.eq(multiplies),
                 given.sum.eq(sums[lane]),
                 given.skip.eq(numbers[lane]),
-                given.multiplier.eq(parameters.parameters[lane].multiplier),
-                given.skip_multiplier.eq(parameters.parameters[lane].skip_multiplier),
-                given.constant.eq(parameters.parameters[lane].constant),
+                given.multiplier.eq(Mux(idle, 0, read.multiplier)),
+                given.skip_multiplier.eq(Mux(idle, 0, read.skip_multiplier)),
+                given.constant.eq(read.constant),
                 *(getattr(requantizer, name).eq(own[name]) for name in lane_settings.members),
                 requantizer.results.ready.eq(companion.results.ready),
                 table.steps.payload.numbers[lane].eq(sums[lane]),
@@ -236,7 +239,7 @@ class Drain(Component):
             m.d.comb += [
                 compared.accumulators.valid.eq(step_valid & compares),
                 compared.accumulators.payload.sum.eq(reached[lane]),
-                compared.accumulators.payload.thresholds.eq(parameters.parameters[lane].as_value()),
+                compared.accumulators.payload.thresholds.eq(read.as_value()),
                 compared.planes.eq(own.planes),
                 compared.signed.eq(own.signed),
                 compared.results.ready.eq(companion.results.ready),

@@ -1,10 +1,8 @@
 """Stack adder: adds the sums of tiles that share the row blocks of an output."""
 
-import functools
-import operator
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.plane_tag import PlaneTag
@@ -18,8 +16,6 @@ __all__ = ["StackAdder"]
 
 class StackAdder(Component):
     """Adds the sums of a vector from the tiles of a stack, lane by lane.
-
-    While no vector ends, the adders see zeros: tiles' sums change with every plane.
 
     Latency: one cycle. Throughput: a vector per cycle.
 
@@ -56,7 +52,8 @@ class StackAdder(Component):
         with m.If(self.ended.valid):
             m.d.sync += self.tag.eq(self.ended)
             for lane in range(self.parameters.tile.lanes):
-                given = [Mux(self.ended.valid, sums[str(lane)], 0) for sums in self.sums]
-                total: Value = functools.reduce(operator.add, given)
+                total: Value = self.sums[0][str(lane)]
+                for sums in self.sums[1:]:
+                    total = total + sums[str(lane)]
                 m.d.sync += self.totals[str(lane)].eq(total)
         return m

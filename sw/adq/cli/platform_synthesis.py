@@ -1,5 +1,6 @@
 """Area and clock of a platform, for `adq synth --platform`: a table and results."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,12 @@ def _figures(found: "PlatformSynthesis", period: float) -> dict[str, Any]:
 def _memories(memories: "tuple[Memory, ...]", flip_flop: float) -> dict[str, Any]:
     """Return bits and area of the memories of each block: of CACTI's nearest, or flip-flops."""
     from adq.energy.memory.memories import nearest_sram
+    from adq.verif.synthesis.platform import BLOCKS
 
     found: dict[str, Any] = {}
     for each in memories:
-        block = ".".join(each.path.split(".")[:-1])
-        name = block.rsplit(".", 1)[-1].rstrip("0123456789_")
-        row = found.setdefault(name, {"memories": 0, "bits": 0, "area_um2": 0.0})
+        block = next(name for name, start in BLOCKS.items() if re.match(start, each.path))
+        row = found.setdefault(block, {"memories": 0, "bits": 0, "area_um2": 0.0})
         if each.words < SMALL:
             area = each.bits * flip_flop
         else:

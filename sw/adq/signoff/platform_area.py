@@ -26,7 +26,7 @@ def area_rows(figures: dict[str, Any]) -> Iterator[list[list[str]]]:
     yield [
         row("tiles", tiles, delay=figures["tile"]["longest_path_ns"]),
         *(
-            row(f"memories: {name}, {each['bits']:,} bits", each["area_um2"])
+            row(f"{name}: memories of {each['bits']:,} bits", each["area_um2"])
             for name, each in memories.items()
         ),
     ]

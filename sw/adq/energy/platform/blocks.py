@@ -83,7 +83,8 @@ BLOCKS: Mapping[str, Block] = {
     "stack adder": Block("adder_0_0", ("stack_bits",), StackAdder, sizes=STACKED),
     "requantizer": Block(
         "unit_0_0.drain_0.requantizer_0",
-        ("lane_results", "lane_skips"),
+        # Its operands change while its results do not count.
+        ("lane_results", "lane_skips", "lane_compared"),
         lambda p: Requantizer(p.lane_bits(p.tile.weight_widths[-1])),
     ),
     "threshold lane": Block(

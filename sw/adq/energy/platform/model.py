@@ -263,6 +263,7 @@ def _step_energy(
             idle=columns * platform.requantizers,
             lane_results=a.results,
             lane_skips=a.skips,
+            lane_compared=a.compared,
         )
         + of(
             "threshold lane",
