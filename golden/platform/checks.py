@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from adq.golden.platform.layout import row_words
 from adq.rtl.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.thresholds import THRESHOLD_BITS
 
 UNIT = 16
 """Bytes of an address of the program, the input and the output memory."""
@@ -97,9 +96,9 @@ class _Checks:
             f"thresholds give activations of up to {most} bits",
         )
         self.require(
-            d.mode != Mode.THRESHOLDS or d.accumulator_bits < THRESHOLD_BITS,
+            d.mode != Mode.THRESHOLDS or d.accumulator_bits < platform.threshold_bits,
             "accumulator_bits",
-            f"thresholds compare less than {THRESHOLD_BITS} bits",
+            f"thresholds compare less than {platform.threshold_bits} bits",
         )
         most = platform.accumulator_bits
         self.require(d.accumulator_bits <= most, "accumulator_bits", f"the platform has {most}")

@@ -9,13 +9,12 @@ import numpy as np
 from adq.golden.platform.steps import Step
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.thresholds import THRESHOLD_BITS
 
 __all__ = ["compared", "has_thresholds", "threshold_records"]
 
-_COUNT = (1 << PlatformParameters.threshold_planes) - 1
-_LEAST, _MOST = -(1 << THRESHOLD_BITS - 1), (1 << THRESHOLD_BITS - 1) - 1
-_FALLING = np.uint32(1 << THRESHOLD_BITS)
+_BITS = PlatformParameters.threshold_bits
+_LEAST, _MOST = -(1 << _BITS - 1), (1 << _BITS - 1) - 1
+_FALLING = np.uint32(1 << _BITS)
 
 _RECORD = np.dtype([("first", "<u4"), ("unused", "<u4"), ("second", "<u4"), ("third", "<u4")])
 _NAMES = ("first", "second", "third")
@@ -31,7 +30,7 @@ def has_thresholds(step: Step) -> bool:
         and step.skip is None
         and step.target is not None
         and step.target.buffer.layout.planes <= PlatformParameters.threshold_planes
-        and step.accumulator_bits < THRESHOLD_BITS
+        and step.accumulator_bits < _BITS
     )
 
 
@@ -58,7 +57,7 @@ def threshold_records(step: Step) -> bytes:
                 elif least <= 0:
                     threshold = _LEAST
             threshold = min(max(threshold, _LEAST), _MOST)
-            records[name][output] = threshold & ((1 << THRESHOLD_BITS) - 1)
+            records[name][output] = threshold & ((1 << _BITS) - 1)
         records["first"][output] |= _FALLING * falling
     return records.tobytes()
 
@@ -69,7 +68,7 @@ def compared(sums: np.ndarray, records: bytes, *, planes: int, signed: bool) -> 
     falling = found["first"] & _FALLING != 0
     count = np.zeros(sums.shape, dtype=np.int64)
     for name in _NAMES[: (1 << planes) - 1]:
-        bits = found[name].astype(np.int64) & ((1 << THRESHOLD_BITS) - 1)
-        threshold = np.where(bits > _MOST, bits - (1 << THRESHOLD_BITS), bits)
+        bits = found[name].astype(np.int64) & ((1 << _BITS) - 1)
+        threshold = np.where(bits > _MOST, bits - (1 << _BITS), bits)
         count += (sums >= threshold) ^ falling
     return count - ((1 << planes - 1) if signed else 0)

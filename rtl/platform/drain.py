@@ -11,8 +11,8 @@ from adq.rtl.platform.drain_settings import RECORD_BITS, drain_layout
 from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.plane_memory import write_layout
+from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.windows import share_layout
 from adq.rtl.platform.raw_writer import RawWriter, raw_layout
 from adq.rtl.platform.requantizer import ACTIVATION_BITS, TOTAL_BITS, Requantizer

@@ -70,6 +70,9 @@ class PlatformParameters:
     table_planes: ClassVar[int] = 8
     """Most bits of the integers that a table takes."""
 
+    threshold_bits: ClassVar[int] = 31
+    """Bits of a threshold, and of the sums that are compared with it."""
+
     threshold_planes: ClassVar[int] = 2
     """Most bits of the activations that thresholds give."""
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["THRESHOLD_BITS", "ThresholdLane", "compared_layout", "thresholds_layout"]
 
-THRESHOLD_BITS = 31
-"""Bits of a threshold, and of the accumulators that are compared."""
+THRESHOLD_BITS = PlatformParameters.threshold_bits
 
 
 def thresholds_layout() -> data.StructLayout:

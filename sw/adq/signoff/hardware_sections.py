@@ -106,7 +106,7 @@ def _predictions() -> list[str]:
 
 def _platform_area() -> list[str]:
     """Area and clock of a platform."""
-    from adq.signoff.platform_area import AREA_HEADINGS, area_rows
+    from adq.signoff.platform_sections import AREA_HEADINGS, area_rows
 
     lines = []
     for path in sorted((RESULTS / "platform-area").glob("*.json")):

@@ -18,6 +18,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
 __all__ = [
+    *("AREA_HEADINGS", "area_rows"),
     *("BLOCK_HEADINGS", "CYCLE_HEADINGS", "ENERGY_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS"),
     *("FIELD_HEADINGS", "GRID_HEADINGS", "REGISTER_HEADINGS", "block_rows", "cycle_rows"),
     *("PREDICTION_HEADINGS", "RUN_HEADINGS", "descriptor_tables", "energy_rows", "engine_rows"),
@@ -39,6 +40,7 @@ GRID_HEADINGS = (
     *("artifact, images", "tiles", "stack x columns x clusters", "banks"),
     *("cycles", "timeline", "formulas", "waits of ports", "times as fast"),
 )
+AREA_HEADINGS = ("block", "um2", "share", "flip-flops", "ns, path that ends there")
 BLOCK_HEADINGS = ("block", "fJ an access", "fJ a cycle", "um2", "ns", "left out")
 ENERGY_HEADINGS = ("network", "platform", *PARTS, "all, uJ", "16 bits: array", "16 bits: whole")
 RUN_HEADINGS = ("artifact, images", "run", "program", "copies", "layers", "their timelines")
@@ -241,3 +243,28 @@ def prediction_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
 def _tiles(platform: dict[str, int]) -> int:
     """Return the tiles of a platform that stands in a file of results."""
     return platform["stack"] * platform["tile_columns"] * platform["clusters"]
+
+
+def area_rows(figures: dict[str, Any]) -> Iterator[list[list[str]]]:
+    """Yield the rows of blocks, of tiles and memories, and of all."""
+    memories = figures["memories"]
+    tiles = figures["tiles"] * figures["tile"]["area_um2"]
+    total = figures["logic"]["area_um2"] + tiles
+    total += sum(each["area_um2"] for each in memories.values())
+
+    def row(name: str, area: float, flip_flops: str = "", delay: float | None = None) -> list[str]:
+        path = "" if delay is None else f"{delay:.3f}"
+        return [name, f"{area:,.0f}", f"{area / total:.1%}", flip_flops, path]
+
+    yield [
+        row(name, each["area_um2"], f"{each['flip_flops']:,}", each["longest_path_ns"])
+        for name, each in figures["blocks"].items()
+    ]
+    yield [
+        row("tiles", tiles, delay=figures["tile"]["longest_path_ns"]),
+        *(
+            row(f"{name}: memories of {each['bits']:,} bits", each["area_um2"])
+            for name, each in memories.items()
+        ),
+    ]
+    yield [row("all", total)]

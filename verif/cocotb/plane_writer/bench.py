@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from adq.rtl.platform.plane_writer import slice_layout
+from adq.rtl.platform.planes.plane_writer import slice_layout
 from adq.verif.cocotb.bench import Bench
 from adq.verif.cocotb.drain.sizes import WRITERS
 from adq.verif.cocotb.streams import BACK_PRESSURES

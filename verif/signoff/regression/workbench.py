@@ -17,9 +17,9 @@ from adq.rtl.platform.conductor.conductor import Conductor
 from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.plane_tile import PlaneTile
-from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
+from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.platform.weights.weight_path import WeightPath

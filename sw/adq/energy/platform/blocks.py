@@ -16,9 +16,9 @@ from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.grid.stack_adder import StackAdder
 from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
+from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.requantizer import Requantizer
 from adq.rtl.platform.result_order import ResultOrder
