@@ -141,8 +141,8 @@ class Drain(Component):
             self.records.ready.eq(Mux(s.table, table.records.ready, parameters.records.ready)),
         ]
 
-        # What a layer's results are, and the settings of each lane, are registered where they are
-        # used: from one register they would reach the lanes late.
+        # The mode and each lane's settings are registered here: a register that all lanes share
+        # would drive so many cells that they would come late.
         raw_mode, table_mode, compares = Signal(), Signal(), Signal()
         lane_settings = data.StructLayout(
             {name: drain_layout(p)[name].shape for name in
@@ -219,7 +219,7 @@ class Drain(Component):
             m.submodules[f"requantizer_{lane}"] = requantizer = Requantizer(self.sum_bits)
             given: Aggregate = requantizer.accumulators.payload
             own = structure(lane_settings, name=f"settings_{lane}", reset_less=True)
-            idle = Signal(name=f"idle_{lane}")  # thresholds come where its multipliers are read
+            idle = Signal(name=f"idle_{lane}")  # the records hold thresholds, not multipliers
             with m.If(self.start):
                 m.d.sync += [own[name].eq(s[name]) for name in lane_settings.members]
                 m.d.sync += idle.eq(s.thresholds)

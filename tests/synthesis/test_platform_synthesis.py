@@ -1,25 +1,19 @@
 """Area and clock of platforms: what is left out of the logic, and options that do not fit."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.rtl.platform.host.platform import Platform
-from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.verilog import ELABORATION, to_rtlil
+from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.synthesis.platform import memories_of
 
 pytestmark = pytest.mark.testpoint(reason="Area and timing: no contract of the hardware.")
 
-PLATFORM = PlatformParameters(
-    rows=16,
-    columns=16,
-    tile_columns=2,
-    plane_memory_kib=1,
-    accumulator_vectors=16,
-    requantizers=2,
-    weight_buffer_kib=1,
-)
+PLATFORM = replace(SMALL, tile_columns=2, weight_buffer_kib=1)
 
 
 def test_all_memories_are_told_by_hand():
@@ -33,9 +27,9 @@ def test_all_memories_are_told_by_hand():
     for column in range(2):
         # Two halves of a kibibyte.
         assert bits[f"weights.columns.buffer_{column}"] == 2 * 8 * 1024
-        # 16 vectors in two halves, of 8 lanes: those of 2 bits have 34, of 4 bits 36, and so on.
+        # 10 vectors in two halves, of 8 lanes: those of 2 bits have 34, of 4 bits 36, and so on.
         lanes = 4 * 34 + 2 * 36 + 40 + 48
-        assert bits[f"engine.unit_0_0.accumulators_{column}"] == 2 * 16 * lanes
+        assert bits[f"engine.unit_0_0.accumulators_{column}"] == 2 * 10 * lanes
         # Two groups of 8 outputs, of 96 bits each.
         assert bits[f"engine.unit_0_0.drain_{column}.parameters"] == 2 * 8 * 96
     assert not any("tile_" in each.path for each in found)

@@ -61,6 +61,16 @@ class Library:
         except LibertyError as error:
             raise error.located(path, text) from None
 
+    def describe(self) -> dict[str, str | float]:
+        """Return what tells the library and its corner, as JSON values."""
+        return {
+            "name": self.name,
+            "sha256": self.digest,
+            "voltage": self.voltage,
+            "temperature": self.temperature,
+            "wire_load": self.wire_load.name,
+        }
+
     def clock_gates(self) -> list[Cell]:
         """Return the clock gates for rising clocks, smallest first: latch-based gates, without a
         test input if the library has such gates.

@@ -30,7 +30,7 @@ class WeightPath(Component):
         Layers, in the order in which they run.
     requests : stream of :func:`adq.rtl.platform.bus.read_channel.request_layout`, Out
     beats : stream, In
-        What requests asked for, as beats of the tiles' weight ports.
+        Bytes that were asked for, as beats of the tiles' weight ports.
     weights : array of streams of :func:`adq.rtl.interface.weight_layout`, Out
         Those of each tile: cluster by cluster, in it unit by unit, in it column by column. A block
         comes again for each chunk of pooling windows.

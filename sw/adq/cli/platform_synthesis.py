@@ -69,13 +69,7 @@ def _figures(found: "PlatformSynthesis", period: float) -> dict[str, Any]:
     delays = logic.timing.delay, tile.timing.delay
     return {
         "platform": asdict(found.parameters),
-        "library": {
-            "name": library.name,
-            "sha256": library.digest,
-            "voltage": library.voltage,
-            "temperature": library.temperature,
-            "wire_load": library.wire_load.name,
-        },
+        "library": library.describe(),
         "period_ns": period,
         "logic": {
             "area_um2": sum(area.values()),

@@ -167,7 +167,7 @@ class RandomProgram:
         size = -(-words * PLATFORM.rows // 8 // UNIT) * UNIT
         passes = int(np.prod(loops)) if loops else 1
         count = 3 * len(layers) + len(loops) + 1
-        # What descriptors point to begins anywhere: bursts meet boundaries of 4 KiB.
+        # Weights and parameters begin at a random place, so that bursts meet boundaries of 4 KiB.
         self.blob = bytearray(UNIT * int(rng.integers(0, 256)))
         self.base = 64 * count
         self.descriptors: list = []

@@ -60,7 +60,7 @@ class Workbench(wiring.Component):
             "sequencer": Sequencer(p),
             "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
             "fuser": Fuser(p),
-            # Those of one precision, and that of lanes which serve several.
+            # Accumulators of one precision each, and the one of lanes that serve several.
             **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
             "collector": Collector(p),
             "shift_add": ShiftAdd(p),

@@ -160,13 +160,7 @@ def _figures(
     return {
         "tile": asdict(parameters),
         "part": part,
-        "library": {
-            "name": library.name,
-            "sha256": library.digest,
-            "voltage": library.voltage,
-            "temperature": library.temperature,
-            "wire_load": library.wire_load.name,
-        },
+        "library": library.describe(),
         "period_ns": period,
         "cells": len(synthesis.netlist.instances),
         "area_um2": total,

@@ -98,17 +98,10 @@ def characterize(
     for _, name in side_by_side(tasks, pool):
         done += 1
         progress(done, len(cases), str(name))
-    library = tile.library
     return {
         "format": FORMAT,
         "tile": asdict(parameters),
-        "library": {
-            "name": library.name,
-            "voltage": library.voltage,
-            "temperature": library.temperature,
-            "wire_load": library.wire_load.name,
-            "sha256": library.digest,
-        },
+        "library": tile.library.describe(),
         "netlist_sha256": netlist_sha256,
         "revisions": dict(tile_revisions(parameters.arithmetic)),
         "area_um2": sum(tile.synthesis.area.values()),
