@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from adq.comparison.cells import BASELINE, plan
+from adq.comparison.keeping import keep_comparison
 from adq.comparison.outcome import ComparisonError, Outcome, collect
 from adq.comparison.rows import Row
 from adq.comparison.running import train_cells
@@ -182,6 +183,23 @@ def test_energy_aware_stands_against_each_other_policy():
     _, challenger = outcome.tables()
     assert challenger.rows[-1] == ["3 bits", "uniform", "1", "+15.00", "-", "0 of 1"]
     assert len(Outcome("x", "y", tuple(rows[:2])).tables()) == 1
+
+
+def test_kept_seeds_stay_under_the_same_conditions(tmp_path):
+    results, folder = tmp_path / "results", tmp_path / "x"
+    folder.mkdir()
+
+    def keep(conditions, *rows):
+        outcome = Outcome("x", conditions, rows)
+        (folder / "comparison.json").write_text(json.dumps(outcome.to_json()))
+        keep_comparison(folder, results, tmp_path / "figures")
+        return [(each.seed, each.accuracy) for each in Outcome.read(results / "x.json").rows]
+
+    assert keep("y", row("uniform", 1, 0.5)) == [(1, 0.5)]
+    # Another machine's seed comes in front, and a run that was repeated is replaced.
+    assert keep("y", row("uniform", 0, 0.6), row("uniform", 1, 0.7)) == [(0, 0.6), (1, 0.7)]
+    assert keep("y", row("uniform", 2, 0.8)) == [(0, 0.6), (1, 0.7), (2, 0.8)]
+    assert keep("more epochs", row("uniform", 1, 0.9)) == [(1, 0.9)]
 
 
 def test_cells_of_a_seed_differ_in_policy_and_budget_alone():

@@ -128,6 +128,16 @@ class Outcome:
             ) from None
         return cls(content["name"], content["conditions"], rows)
 
+    def with_rows_of(self, other: "Outcome") -> "Outcome":
+        """Return the outcome with the runs of another one that it lacks, the seeds in order. Rows
+        made under other conditions are left out.
+        """
+        if other.conditions != self.conditions:
+            return self
+        rows = {(row.seed, row.budget, row.policy): row for row in (*other.rows, *self.rows)}
+        ordered = sorted(rows.values(), key=lambda row: row.seed)
+        return Outcome(self.name, self.conditions, tuple(ordered))
+
     def tables(self) -> list[Table]:
         """Return all policies as a table, and the challenger against each other one, if it ran."""
         tables = [Table(self.conditions, COLUMNS, [_cells(each) for each in self.groups()])]
