@@ -16,9 +16,6 @@ from adq.rtl.platform.parameters import PlatformParameters
 
 __all__ = ["Accesses", "lane_pieces", "layer_accesses"]
 
-CUTS = (16, 24, 32)
-"""Bits of a sum at which another memory of the accumulator memory begins."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Accesses:
@@ -40,8 +37,11 @@ class Accesses:
     """Vectors of sums that accumulator memories store."""
     stored_bits: int
     """Bits of the sums that are stored."""
+    kept_bits: int
+    """Bits of these that stay in registers from a row block to the next one, and enter no
+    memory."""
     loaded_bits: int
-    """Bits that are read to be added to."""
+    """Bits that are read from memories to be added to."""
     drained_bits: int
     """Bits that the drain reads."""
     steps: int
@@ -86,12 +86,10 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
     stack = p.stack if layer.stacked else 1
     rounds = -(-row_count // stack)
 
-    # Jobs of a part: chunks of windows. Where a job has one vector, its sums are passed on.
+    # Jobs of a part: chunks of windows.
     size = p.accumulator_vectors // layer.window
     windows = -(-layer.windows // parts)
     chunks = -(-windows // size)
-    alone = layer.window == 1 and (size == 1 or windows % size == 1)
-    passed_on = parts * (chunks if size == 1 else 1) if alone else 0
 
     pieces = list(lane_pieces(p, layer.weight_bits, layer.accumulator_bits))
     width = sum(len(each.lanes) * each.bits for each in pieces)
@@ -106,7 +104,7 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
                 for each in pieces
                 if each.group in _groups(p, layer.weight_bits, number)
             )
-    loads = vectors * (rounds - 1) - passed_on * (rounds - 1)
+    kept = _odd_jobs(layer, windows, size) * (rounds - 1)
     inside = _inside_pixels(layer)
     table = layer.mode == Mode.TABLE
     raw = layer.mode == Mode.RAW
@@ -123,7 +121,8 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
         stack_bits=vectors * (row_count - rounds) * blocks * width,
         stores=vectors * rounds * blocks,
         stored_bits=vectors * rounds * blocks * width,
-        loaded_bits=loads * blocks * width,
+        kept_bits=kept * blocks * width,
+        loaded_bits=(vectors * (rounds - 1) - kept) * blocks * width,
         drained_bits=drained,
         steps=steps,
         results=0 if table or thresholds else vectors * layer.outputs,
@@ -139,6 +138,17 @@ def layer_accesses(layer: Layer, platform: PlatformParameters) -> Accesses:
         buffer_writes=blocks * row_count * fetches,
         bus_bytes=weights * groups * fetches + UNIT * records,
     )
+
+
+def _odd_jobs(layer: Layer, windows: int, size: int) -> int:
+    """Return the jobs of a group with an odd number of vectors, of parts with so many windows and
+    jobs of up to ``size`` of these.
+    """
+    odd = 0
+    for first in range(0, layer.windows, windows):
+        whole, rest = divmod(min(windows, layer.windows - first), size)
+        odd += whole * (size * layer.window % 2) + rest * layer.window % 2
+    return odd
 
 
 @dataclass(frozen=True)
@@ -159,7 +169,7 @@ def lane_pieces(p: PlatformParameters, weight_bits: int, accumulator_bits: int) 
         for width in p.tile.weight_widths:
             lanes = tuple(lane for lane in near if p.tile.lane_weight_bits(lane) == width)
             bits = p.lane_bits(width)
-            ends = [0, *(cut for cut in CUTS if cut < bits), bits]
+            ends = [0, *(cut for cut in p.accumulator_cuts if cut < bits), bits]
             if not lanes or width < weight_bits:
                 continue
             for low, high in itertools.pairwise(ends):

@@ -20,7 +20,7 @@ from adq.golden.platform.steps import Step
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.parameters import PlatformParameters
 
-STACKED_COST = 0.02
+STACKED_COST = 0.06
 """Share of a step's cycles that sharing row blocks may cost."""
 
 PARAMETER_BYTES = 16

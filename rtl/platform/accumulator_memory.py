@@ -5,21 +5,18 @@ import itertools
 import operator
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
-from amaranth.lib import data, memory
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.single_port_memory import SinglePortMemory
 from adq.rtl.port_types import Aggregate, Component, Words
 from adq.rtl.shift_add.result_register import sums_layout
 
 __all__ = ["AccumulatorMemory", "added_layout", "read_layout"]
-
-SLICES = (16, 24, 32)
-"""Bits of a sum at which another memory begins. Layers of narrow sums do not access the upper
-ones."""
 
 
 def read_layout(parameters: PlatformParameters) -> data.StructLayout:
@@ -31,6 +28,15 @@ def read_layout(parameters: PlatformParameters) -> data.StructLayout:
             "slice": range(parameters.slices(TileParameters.weight_widths[0])),
         }
     )
+
+
+BANKS = 2
+"""Memories of a half, one for even vectors and one for odd ones."""
+
+
+def _bank(vector: Value) -> Value:
+    """Return the bank in which a vector's sums lie."""
+    return vector[0] if len(vector) else Const(0, 1)
 
 
 def added_layout(parameters: PlatformParameters) -> data.StructLayout:
@@ -51,12 +57,15 @@ class AccumulatorMemory(Component):
     until it is released.
 
     A lane has the bits that the widest weights which use it need, ``parameters.lane_bits``. It
-    lies in several memories, of ``SLICES``; those beyond the layer's bits and those of lanes that
-    the layer's weights do not use are not clocked. Lanes that are read together share memories.
+    lies in several memories, cut at ``parameters.accumulator_cuts``; those beyond the layer's bits
+    and those of lanes that the layer's weights do not use are not clocked. Lanes that are read
+    together share memories.
 
-    Each memory reads and writes a word in a cycle. A vector's sums are read while its own are
-    registered, and are stored in the cycle behind. Where a row block has one vector, what is about
-    to be stored is passed on.
+    Each memory has one port: it reads or writes a word in a cycle. A vector's sums are read while
+    its own are registered, and are stored in the cycle behind, while those of the next one are
+    read: so even and odd vectors have memories of their own. In a job of an odd number of vectors
+    the last one is followed by the first, which is even, too. Between row blocks its sums stay in
+    registers; those of the last row block are stored.
 
     Latency: results follow a cycle behind their read. Throughput: a vector and a read per cycle.
 
@@ -127,7 +136,7 @@ class AccumulatorMemory(Component):
             for width in p.tile.weight_widths:
                 lanes = [lane for lane in near if p.tile.lane_weight_bits(lane) == width]
                 bits = p.lane_bits(width)
-                ends = [0, *(end for end in SLICES if end < bits), bits]
+                ends = [0, *(end for end in p.accumulator_cuts if end < bits), bits]
                 if lanes:
                     for low, high in itertools.pairwise(ends):
                         yield first // p.requantizers, width, lanes, low, high
@@ -144,25 +153,29 @@ class AccumulatorMemory(Component):
         read_half = Signal()  # half of the last read
         in_use = Signal(2)
         done = Signal(2)
-        address = Signal(range(p.accumulator_vectors))
+        vector = Signal(range(p.accumulator_vectors))
         ended = self.ended
         ends_job = ended.last_vector & ended.last_block
         with m.If(ended.valid):
-            m.d.sync += address.eq(Mux(ended.last_vector, 0, address + 1))
+            m.d.sync += vector.eq(Mux(ended.last_vector, 0, vector + 1))
             m.d.sync += filling.eq(filling ^ ends_job)
 
         stored = Signal()  # the registered vector is stored in this cycle
-        stored_address = Signal.like(address)
+        stored_vector = Signal.like(vector)
         stored_half = Signal()
         stored_first = Signal()
         stored_end = Signal()
+        alone = Signal()  # the vector is the last of an odd number
+        stored_alone = Signal()
+        m.d.comb += alone.eq(ended.last_vector & ~_bank(vector))
         m.d.sync += stored.eq(ended.valid)
         with m.If(ended.valid):
             m.d.sync += [
-                stored_address.eq(address),
+                stored_vector.eq(vector),
                 stored_half.eq(filling),
                 stored_first.eq(ended.first_block),
                 stored_end.eq(ends_job),
+                stored_alone.eq(alone),
             ]
         begun = Mux(ended.valid, 1 << filling, 0)
         finishes = Mux(stored & stored_end, 1 << stored_half, 0)
@@ -179,36 +192,39 @@ class AccumulatorMemory(Component):
 
         # ---- Sums: read of what is stored, register, addition.
 
-        passes_on = Signal()  # what is stored in this cycle is the vector's own
-        passed_on = Signal()
         reads_old = Signal()
-        m.d.comb += passes_on.eq(
-            ended.valid & ~ended.first_block & stored & (address == stored_address)
-        )
-        m.d.comb += reads_old.eq(ended.valid & ~ended.first_block & ~passes_on)
-        m.d.sync += passed_on.eq(passes_on)
+        keeps = Signal()  # what is stored in this cycle stays in registers
+        m.d.comb += [
+            reads_old.eq(ended.valid & ~ended.first_block & ~alone),
+            keeps.eq(stored & stored_alone & ~stored_end),
+        ]
 
         # Memories that the layer uses, and those that a read needs.
         uses_lanes = {
             width: Cat(self.weight_bits[place] for place in range(index + 1)).any()
             for index, width in enumerate(widths)
         }
-        uses_bits = {low: Signal(name=f"uses_{low}") for low in (0, *SLICES)}
+        uses_bits = {low: Signal(name=f"uses_{low}") for low in (0, *p.accumulator_cuts)}
         m.d.comb += [uses.eq(self.accumulator_bits > low) for low, uses in uses_bits.items()]
         read_slice = Signal.like(self.read.slice)
+        read_bank = Signal()
         with m.If(self.read.enable):
-            m.d.sync += [read_slice.eq(self.read.slice), read_half.eq(draining)]
+            m.d.sync += [
+                read_slice.eq(self.read.slice),
+                read_half.eq(draining),
+                read_bank.eq(_bank(self.read.vector)),
+            ]
 
         sums = {}  # by lane: the sum that is given, as wide as the lane
         totals = {}  # by lane: the sum that is stored
         new: dict[int, list[Value]] = {}  # by lane, low bits first: the sum that is registered
         old: dict[int, list[Value]] = {}  # and what is added to it
-        words: dict[int, tuple[list[Value], list[Value]]] = {}  # and what was read, by half
+        words: dict[int, list[list[Value]]] = {}  # and what was read, by half and bank
         for lane in range(p.tile.lanes):
             shape = signed(p.lane_bits(p.tile.lane_weight_bits(lane)))
             sums[lane] = Signal(shape, name=f"sum_{lane}")
             totals[lane] = Signal(shape, name=f"total_{lane}")
-            new[lane], old[lane], words[lane] = [], [], ([], [])
+            new[lane], old[lane], words[lane] = [], [], [[] for _ in range(2 * BANKS)]
             m.d.comb += sums[lane].eq(self.sums[str(lane)])
         for group, width, lanes, low, high in self.elements():
             bits = high - low
@@ -227,32 +243,43 @@ class AccumulatorMemory(Component):
             total = Cat(totals[lane][low:high] for lane in lanes)
             with m.If(ended.valid & uses):
                 m.d.sync += registered.eq(Cat(sums[lane][low:high] for lane in lanes))
-            with m.If(passes_on & uses):
+            with m.If(keeps & uses):
                 m.d.sync += kept.eq(total)
-            halves = []
-            for half in range(2):
-                storage: memory.Memory[Shape, Value] = memory.Memory(
-                    shape=unsigned(bits * len(lanes)), depth=p.accumulator_vectors, init=[]
-                )
-                m.submodules[f"half_{half}_{name}"] = storage
-                port, write = storage.read_port(), storage.write_port()
-                drains = Signal(name=f"drains_{half}_{name}")
+            read: list[Value] = []
+            for half, bank in itertools.product(range(2), range(BANKS)):
+                drains = Signal(name=f"drains_{half}_{bank}_{name}")
+                reads = Signal(name=f"reads_{half}_{bank}_{name}")
+                writes = Signal(name=f"writes_{half}_{bank}_{name}")
+                of_read = (draining == half) & (_bank(self.read.vector) == bank)
+                of_vector = (filling == half) & (_bank(vector) == bank)
+                of_stored = (stored_half == half) & (_bank(stored_vector) == bank)
                 m.d.comb += [
-                    drains.eq(self.read.enable & (draining == half) & wanted & uses),
-                    port.en.eq(drains | (reads_old & uses & (filling == half))),
-                    port.addr.eq(Mux(drains, self.read.vector, address)),
-                    write.en.eq(stored & uses & (stored_half == half)),
-                    write.addr.eq(stored_address),
-                    write.data.eq(total),
+                    drains.eq(self.read.enable & wanted & uses & of_read),
+                    reads.eq(reads_old & uses & of_vector),
+                    writes.eq(stored & ~keeps & uses & of_stored),
                 ]
-                halves.append(port.data)
-            before = Mux(stored_half, halves[1], halves[0])
+                storage = SinglePortMemory(
+                    bits * len(lanes), depth=-(-p.accumulator_vectors // BANKS)
+                )
+                m.submodules[f"half_{half}_{bank}_{name}"] = storage
+                m.d.comb += [
+                    storage.enable.eq(drains | reads | writes),
+                    storage.write.eq(writes),
+                    storage.address.eq(
+                        Mux(writes, stored_vector, Mux(drains, self.read.vector, vector)) >> 1
+                    ),
+                    storage.given.eq(total),
+                ]
+                read.append(storage.found)
+            before = data.ArrayLayout(bits * len(lanes), 2 * BANKS)(Cat(read))[
+                Cat(_bank(stored_vector), stored_half)
+            ]
             for place, lane in enumerate(lanes):
                 part = slice(place * bits, (place + 1) * bits)
                 new[lane].append(registered[part])
-                old[lane].append(Mux(passed_on, kept[part], before[part]))
-                for half, word in enumerate(halves):
-                    words[lane][half].append(word[part])
+                old[lane].append(Mux(stored_alone, kept[part], before[part]))
+                for number, word in enumerate(read):
+                    words[lane][number].append(word[part])
         for lane, whole in totals.items():
             m.d.comb += whole.eq(Cat(new[lane]) + Mux(stored_first, 0, Cat(old[lane])))
 
@@ -270,8 +297,8 @@ class AccumulatorMemory(Component):
                     if output < p.tile.outputs(n):
                         lane = output * n // 2
                         word = Signal(sums[lane].shape(), name=f"word_{place}_{n}_{which}")
-                        halves = [Cat(each) for each in words[lane]]
-                        m.d.comb += word.eq(Mux(read_half, halves[1], halves[0]))
+                        found_words = data.ArrayLayout(len(word), 2 * BANKS)(Cat(*words[lane]))
+                        m.d.comb += word.eq(found_words[Cat(read_bank, read_half)])
                         chosen = self.weight_bits[index] & (read_slice == which)
                         choices.append(Mux(chosen, word, 0))
             m.d.comb += found.eq(functools.reduce(operator.or_, choices, Const(0)))

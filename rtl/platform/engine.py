@@ -10,14 +10,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from adq.rtl.interface import weight_layout
 from adq.rtl.platform.conductor.conductor import Conductor, layer_layout
-from adq.rtl.platform.drain_settings import RECORD_BITS
 from adq.rtl.platform.grid.raw_merger import RawMerger
 from adq.rtl.platform.grid.record_router import RecordRouter
 from adq.rtl.platform.grid.stack_adder import StackAdder
 from adq.rtl.platform.grid.unit import Unit
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
-from adq.rtl.platform.raw_writer import raw_layout
+from adq.rtl.platform.results.drain_settings import RECORD_BITS
+from adq.rtl.platform.results.raw_writer import raw_layout
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Engine", "waits_layout", "word_layout"]
@@ -67,7 +67,7 @@ class Engine(Component):
         Weight blocks of each tile: cluster by cluster, in it unit by unit, in it column by column.
     records : stream, In
         Parameters or the table of each layer, 16 bytes at a time.
-    raw : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
+    raw : stream of :func:`adq.rtl.platform.results.raw_writer.raw_layout`, Out
         Raw results, with their places in the output memory.
     host_writes : stream of :func:`word_layout`, In
     host_reads : stream of addresses, In

@@ -73,6 +73,10 @@ class PlatformParameters:
     threshold_bits: ClassVar[int] = 31
     """Bits of a threshold, and of the sums that are compared with it."""
 
+    accumulator_cuts: ClassVar[tuple[int, ...]] = (14, 16, 24, 32)
+    """Bits of a sum at which another memory begins. Layers of narrow sums do not access the upper
+    ones."""
+
     threshold_planes: ClassVar[int] = 2
     """Most bits of the activations that thresholds give."""
 
@@ -179,8 +183,8 @@ class PlatformParameters:
         Where tiles share a layer, their parts of it are computed, too.
         """
         if self.units > 1:
-            return 56
-        return 36 if self.tile_columns > 1 else 35
+            return 58
+        return 37 if self.tile_columns > 1 else 36
 
     walk_latency: ClassVar[int] = 2
     """Cycles from a layer's start to the fetch of its first plane."""

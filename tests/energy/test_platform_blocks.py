@@ -70,17 +70,14 @@ def test_a_layer_by_hand():
     platform = PlatformParameters()
     tile = coefficients_for("nangate45", platform.tile)
     made = plan(convolution(), platform, batch=1)
-    given = {
-        "threshold lane": {"lane_compared": 7.0},
-        "accumulators": {"stored_bits": 3.0, "drained_bits": 5.0},
-    }
+    given = {"accumulators": {"stored_bits": 3.0, "drained_bits": 5.0}}
     found = platform_energy(made, tile, blocks(**given), name="net")
     (step,) = found.steps
-    # Products of 64 ones and 2-bit words need 9 bits, which lie in a memory of 16: 16 vectors of
-    # 32 lanes are stored once and read once, for the drain.
-    bits = 16 * 32 * 16
-    sums = sram_of(8192, 256, ports="1R1W")
-    expected = bits * (3.0 + 5.0) / 1000 + bits * (sums.read_pj + sums.write_pj) / 256
+    # Products of 64 ones and 2-bit words need 9 bits, which lie in a memory of 14: 16 vectors of
+    # 32 lanes are stored once and read once, for the drain. A bank has 128 words.
+    bits = 16 * 32 * 14
+    sums = sram_of(8192, 512, ports="1RW")
+    expected = bits * (3.0 + 5.0) / 1000 + bits * (sums.read_pj + sums.write_pj) / 512
     assert step.pj["partial sums"] == pytest.approx(expected)
     # 16 pixels of 2 planes are read; images and results are written, 2 planes of 16 pixels each.
     bank = sram_of(8192, 64, ports="1R1W")
@@ -89,12 +86,15 @@ def test_a_layer_by_hand():
     buffer = sram_of(16384, 128, ports="1RW")
     assert step.pj["weights"] == pytest.approx(32 * (buffer.read_pj + buffer.write_pj))
     assert step.bus_bytes == 512 + 32 * 16
-    # 512 sums are compared with thresholds. Their parameters are read four at a time, once for
-    # each vector, by a memory of 8 requantizers, which is twice the one that was measured.
-    given = {"threshold lane": {"lane_compared": 7.0}, "parameter memory": {"parameter_reads": 9.0}}
+    # 512 sums are compared with thresholds. Their parameters are read eight at a time, four times
+    # for each vector, by a memory of 8 requantizers, as the one that was measured.
+    given = {
+        "stages of the drain": {"compared": 7.0},
+        "parameter memory": {"parameter_reads": 9.0},
+    }
     only = platform_energy(made, tile, blocks(**given), name="net")
     none = platform_energy(made, tile, blocks(), name="net")
-    expected = (512 * 7 + 16 * 4 * 2 * 9) / 1000
+    expected = (512 * 7 + 16 * 4 * 9) / 1000
     assert only.part("requantizers") - none.part("requantizers") == pytest.approx(expected)
 
 

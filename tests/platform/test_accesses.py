@@ -43,12 +43,13 @@ def test_one_tile_by_hand():
     found = layer_accesses(layer(), PlatformParameters())
     assert found.planes == found.tile_planes == 2 * 9 * 16 * 2
     assert found.plane_reads == 2 * 10 * 10 * 2
-    # Lanes of 12 bits are stored in memories of 16: 32 lanes.
+    # Sums of 12 bits are stored in memories of 14: 32 lanes.
     assert found.stores == 2 * 9 * 16
-    assert found.stored_bits == 2 * 9 * 16 * 32 * 16
-    assert found.loaded_bits == 2 * 8 * 16 * 32 * 16
+    assert found.stored_bits == 2 * 9 * 16 * 32 * 14
+    assert found.loaded_bits == 2 * 8 * 16 * 32 * 14
+    assert found.kept_bits == 0
     assert (found.steps, found.results) == (2 * 16 * 4, 16 * 64)
-    assert found.drained_bits == 16 * 64 * 16
+    assert found.drained_bits == 16 * 64 * 14
     # A group's 32 channels are half of a word, whose 3 planes are written apart.
     assert found.plane_writes == 2 * 16 * 3
     # The parameters of four slices take turns in every vector.
@@ -65,11 +66,24 @@ def test_a_stack_by_hand():
     assert found.planes == 9 * 16 * 2
     assert found.tile_planes == 2 * found.planes
     assert found.plane_reads == 10 * 10 * 2
-    assert found.stored_bits == 2 * 3 * 16 * 32 * 16
-    assert found.loaded_bits == 2 * 2 * 16 * 32 * 16
-    assert found.stack_bits == 2 * 6 * 16 * 32 * 16
+    assert found.stored_bits == 2 * 3 * 16 * 32 * 14
+    assert found.loaded_bits == 2 * 2 * 16 * 32 * 14
+    assert found.stack_bits == 2 * 6 * 16 * 32 * 14
     assert found.steps == 2 * 16 * 2
     assert found.parameter_reads == 2 * 16 * 2
+
+
+@pytest.mark.parametrize(
+    ("vectors", "odd"),
+    [(256, 0), (5, 4), (3, 5 + 1), (1, 16)],
+    ids=["one job", "5 5 5 1", "3 3 3 3 3 1", "one vector each"],
+)
+def test_jobs_of_an_odd_number_of_vectors_keep_their_last_sums(vectors, odd):
+    # Between 9 row blocks they stay in registers 8 times, for each of two groups of outputs.
+    found = layer_accesses(layer(), PlatformParameters(accumulator_vectors=vectors))
+    assert found.kept_bits == 2 * odd * 8 * 32 * 14
+    assert found.loaded_bits == 2 * (16 - odd) * 8 * 32 * 14
+    assert found.stored_bits == 2 * 9 * 16 * 32 * 14
 
 
 def test_thresholds_by_hand():

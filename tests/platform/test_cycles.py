@@ -58,8 +58,8 @@ def test_one_tile_by_hand():
     assert found.schedule.chunks == (256,)
     assert found.compute == 2 * 18 * 512
     # Behind the last job, 256 vectors are read in 4 cycles each, and the last one's 2 planes are
-    # written. 37 cycles before the first plane, and 13 from the last one to the end.
-    assert found.fill == 37 + 256 * 4 + 2 + 13
+    # written. 38 cycles before the first plane, and 13 from the last one to the end.
+    assert found.fill == 38 + 256 * 4 + 2 + 13
     # Two groups of 18 blocks of 512 bytes fit into no buffer of 16 KiB less than twice: they are
     # fetched once for the only chunk, with 16 bytes an output, over 16 bytes a cycle.
     assert found.bus_bytes == 2 * 18 * 512 + 64 * 16
@@ -109,7 +109,7 @@ def test_drains_that_take_longer_than_a_job_are_waited_for():
     # in the fill.
     assert found.compute == 512 + 3 * 4096
     assert found.lost["drains"] == 3 * (4096 - 512) * platform.capacity
-    assert found.fill == 37 + 4096 + 2 + 13
+    assert found.fill == 38 + 4096 + 2 + 13
 
 
 def test_weights_beyond_the_buffer_are_fetched_for_every_chunk():
@@ -154,8 +154,9 @@ EXPECTED = {
 """Cycles an image on 1, 6, 12 and 24 tiles that the platform was designed for: arithmetic without
 the fill of layers, the drain of their last results, and limits of the plane memory."""
 
-TOLERANCE = {"vgg19": 0.02, "resnet18": 0.09}
-"""A plane of a pixel's outputs takes a cycle to write, however few they are, which holds up layers
+TOLERANCE = {"vgg19": 0.025, "resnet18": 0.095}
+"""A layer whose tiles share row blocks may take ``STACKED_COST`` more, for the energy it saves.
+A plane of a pixel's outputs takes a cycle to write, however few they are, which holds up layers
 of 16-bit weights. ResNet18 has shortcuts of 1x1, which drains bound, an average pooling that runs
 on the array, and skip connections that keep tensors of many images in the plane memory; where
 units share its many layers, each of them takes longer to begin."""

@@ -1,5 +1,6 @@
 """Area and clock of platforms: what is left out of the logic, and options that do not fit."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ def test_all_memories_are_told_by_hand():
         found = list(memories_of(to_rtlil(Platform(PLATFORM), name="platform")))
     bits: dict[str, int] = {}
     for each in found:
-        block = each.path.rpartition(".")[0]
+        block = re.sub(r"(\.half_.*)?\.\w+$", "", each.path)
         bits[block] = bits.get(block, 0) + each.bits
     assert bits["engine.memory"] == 8 * 1024
     for column in range(2):
@@ -33,6 +34,10 @@ def test_all_memories_are_told_by_hand():
         # Two groups of 8 outputs, of 96 bits each.
         assert bits[f"engine.unit_0_0.drain_{column}.parameters"] == 2 * 8 * 96
     assert not any("tile_" in each.path for each in found)
+    # Halves of accumulator memories read or write; other memories have an address for each.
+    ports = {each.ports for each in found if "accumulators_" in each.path}
+    others = {each.ports for each in found if "accumulators_" not in each.path}
+    assert (ports, others) == ({"1RW"}, {"1R1W"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.activity import BLOCKS
 from adq.verif.synthesis.clock_stages import stage_clock_gates
-from adq.verif.synthesis.mapping import SynthesisError
+from adq.verif.synthesis.mapping import MAPPERS, SynthesisError
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.synthesis import size_and_speed, synthesize
 from tests.places import ROOT
@@ -166,12 +166,16 @@ def rtl_trace(component, cycles: int, seed: int) -> list[tuple[dict, dict]]:
     return trace
 
 
-def test_the_netlist_computes_what_the_rtl_does(small, tiny):
+@pytest.mark.parametrize("objective", MAPPERS)
+def test_the_netlist_computes_what_the_rtl_does(small, tiny, objective):
+    mapped = small
+    if objective != "area":
+        mapped = synthesize(Tile(SMALL), tiny, name="tile", objective=objective)
     seed = random.randrange(2**32)
     trace = rtl_trace(Tile(SMALL), 400, seed)
     taken = sum(outputs["results__valid"] & inputs["results__ready"] for inputs, outputs in trace)
     assert taken > 20, f"seed {seed}: too few results to tell"
-    simulator = NetlistSimulator(small.netlist, tiny)
+    simulator = NetlistSimulator(mapped.netlist, tiny)
     simulator.cycle(dict.fromkeys(trace[0][0], 0) | {"rst": 1})
     for number, (inputs, outputs) in enumerate(trace):
         assert simulator.cycle(inputs | {"rst": 0}) == outputs, f"seed {seed}, cycle {number}"

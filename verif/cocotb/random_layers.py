@@ -5,7 +5,7 @@ from random import Random
 from adq.golden.platform.checks import Memories, check, row_blocks
 from adq.rtl.platform.descriptors import DescriptorError, Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.thresholds import THRESHOLD_BITS
+from adq.rtl.platform.results.thresholds import THRESHOLD_BITS
 
 __all__ = ["any_mode", "random_layer"]
 

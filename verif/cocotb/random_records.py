@@ -3,7 +3,7 @@
 import numpy as np
 
 from adq.rtl.platform.descriptors import Layer, Mode
-from adq.rtl.platform.thresholds import THRESHOLD_BITS
+from adq.rtl.platform.results.thresholds import THRESHOLD_BITS
 
 __all__ = ["random_records"]
 

@@ -54,8 +54,13 @@ write_json netlist.json
 LEAST_GATED = 4
 """Flip-flops from which on a clock gate takes less than a multiplexer for each of them."""
 
-ABC_SCRIPT = "strash; ifraig; scorr; dch -f; &get -n; &nf -R 10 -F 3; &put; topo\n"
+ABC_SCRIPT = "strash; ifraig; scorr; dch -f; {map}; topo\n"
 """Drive strengths and buffers are not ABC's to choose: it sees no register and no adder."""
+
+MAPPERS = {"area": "&get -n; &nf -R 10 -F 3; &put", "speed": "map -B 0.9 -D 1"}
+"""How gates become cells, by objective. For ``area``, every path may take as long as the longest
+one of the netlist: good for a block, while many blocks would all become as slow as the slowest.
+For ``speed``, area counts less."""
 
 REGISTERS = """
 module \\$_SDFFE_PP0P_ (input D, C, R, E, output Q);
@@ -145,6 +150,7 @@ def map_to_cells(
     part: str = "",
     apart: Sequence[str] = (),
     memories: bool = True,
+    objective: str = "area",
 ) -> Netlist:
     """Map a design to the cells of a library, flat, in their smallest drive strengths.
 
@@ -165,6 +171,8 @@ def map_to_cells(
         named ``path.port``.
     memories
         False to leave memories out, too: what they read becomes ports named ``path.RD_DATA``.
+    objective
+        One of ``MAPPERS``.
 
     Raises
     ------
@@ -208,7 +216,7 @@ def map_to_cells(
     with temporary_directory() as directory:
         files = {
             "design.il": source,
-            "abc.script": ABC_SCRIPT,
+            "abc.script": ABC_SCRIPT.format(map=MAPPERS[objective]),
             "registers.v": REGISTERS,
             "adders.v": ADDERS.format(fa=adders.get("fa", ""), ha=adders.get("ha", "")),
         }

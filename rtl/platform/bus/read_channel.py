@@ -54,7 +54,7 @@ class ReadChannel(Component):
 
     A burst is asked for when there is room for all of it, so that beats on the bus never wait.
 
-    Latency: 3 cycles from a request to its first burst. Throughput: a beat a cycle, where the bus
+    Latency: 4 cycles from a request to its first burst. Throughput: a beat a cycle, where the bus
     answers within the cycles of the buffer's beats.
 
     Members
@@ -148,20 +148,25 @@ class ReadChannel(Component):
             m.d.comb += burst.eq(shortest)
         last = left == burst
         given: Aggregate = self.bursts.payload
+        moves, asks = Signal(), Signal()
         m.d.comb += [
-            # The burst that is offered stays the same: room only grows.
-            self.bursts.valid.eq(active & (reserved + burst <= self.depth)),
-            given.offset.eq(place << log),
-            given.beats.eq(burst - 1),
-            given.skip.eq(Mux(first, skip, 0)),
-            given.drop.eq(Mux(last, drop, 0)),
-            given.index.eq(held.index),
+            moves.eq(~self.bursts.valid | self.bursts.ready),
+            asks.eq(moves & active & (reserved + burst <= self.depth)),
         ]
-        asks = self.bursts.valid & self.bursts.ready
+        with m.If(moves):
+            m.d.sync += self.bursts.valid.eq(asks)
         with m.If(asks):
             m.d.sync += [
-                first.eq(0), place.eq(place + burst), left.eq(left - burst), active.eq(~last)
-            ]  # fmt: skip
+                given.offset.eq(place << log),
+                given.beats.eq(burst - 1),
+                given.skip.eq(Mux(first, skip, 0)),
+                given.drop.eq(Mux(last, drop, 0)),
+                given.index.eq(held.index),
+                first.eq(0),
+                place.eq(place + burst),
+                left.eq(left - burst),
+                active.eq(~last),
+            ]
 
         # ---- Its beats.
         layout = beat_layout(self.bits, self.granule)
@@ -181,7 +186,10 @@ class ReadChannel(Component):
             buffer.words.ready.eq(self.beats.ready),
         ]
         leaves = self.beats.valid & self.beats.ready
-        m.d.sync += reserved.eq(reserved + Mux(asks, burst, 0) - leaves)
+        # Both sums are there before it is known whether the burst is asked for.
+        kept_room, given_room = Signal.like(reserved), Signal.like(reserved)
+        m.d.comb += [kept_room.eq(reserved - leaves), given_room.eq(reserved + burst - leaves)]
+        m.d.sync += reserved.eq(Mux(asks, given_room, kept_room))
         return m
 
 

@@ -6,19 +6,21 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from adq.rtl.divider import Divider
 from adq.rtl.platform.conductor.descriptor_layout import descriptor_layout
 from adq.rtl.platform.conductor.layer_settings import (
     COUNT_BITS,
     PART,
+    PRODUCT_STEPS,
     WINDOWS,
     LayerSettings,
     scheduled,
 )
 from adq.rtl.platform.descriptors import Layer
-from adq.rtl.platform.drain_settings import PLACE_BITS, drain_layout
 from adq.rtl.platform.grid.share import Share, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.walker import walk_layout
+from adq.rtl.platform.results.drain_settings import PLACE_BITS, drain_layout
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Conductor", "layer_layout"]
@@ -45,7 +47,7 @@ class Conductor(Component):
     start : Out
         A layer begins, with these settings, which stand until it has ended.
     walk : :func:`adq.rtl.platform.planes.walker.walk_layout`, Out
-    drain : :func:`adq.rtl.platform.drain_settings.drain_layout`, Out
+    drain : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, Out
     work : :func:`adq.rtl.platform.grid.share.work_layout`, Out
         How the layer is spread over units.
     busy : In
@@ -102,37 +104,44 @@ class Conductor(Component):
             m.d.sync += running.eq(0)
 
         d = layer.descriptor
-        windows: dict[str, Value] = {
-            axis: divided(
-                m,
-                step,
-                (d[side] + 2 * d[f"pool_padding_{axis}"] - d[f"pool_{side}"])[:COUNT_BITS],
-                d[f"pool_stride_{axis}"],
-                name=f"windows_{axis}",
-                first=1,
-                bits=COUNT_BITS,
+
+        def divided(name: str, dividend: Value, divisor: Value, *, first: int) -> Signal:
+            """Return the quotient of operands that stand from step ``first`` on."""
+            divider = Divider(len(dividend), len(divisor))
+            m.submodules[name] = divider
+            m.d.comb += [
+                divider.start.eq(preparing & (step == first)),
+                divider.bits.eq(len(dividend)),
+                divider.dividend.eq(dividend),
+                divider.divisor.eq(divisor),
+            ]
+            return divider.quotient
+
+        windows: dict[str, Value] = {}
+        for axis, side in (("y", "height"), ("x", "width")):
+            room = d[side] + 2 * d[f"pool_padding_{axis}"] - d[f"pool_{side}"]
+            windows[axis] = divided(
+                f"windows_{axis}", room[:COUNT_BITS], d[f"pool_stride_{axis}"], first=1
             )
-            for axis, side in (("y", "height"), ("x", "width"))
-        }
         settings = LayerSettings(p, layer, windows)
         given = {WINDOWS: COUNT_BITS + 1}
         if p.units > 1:
-            first = COUNT_BITS + 3  # behind the product that it needs
+            first = given[WINDOWS] + PRODUCT_STEPS  # behind the product that it needs
             dividend, divisor = settings.windows_and_parts(m)
-            bits = len(dividend)
-            quotient = divided(m, step, dividend, divisor, name="part", first=first, bits=bits)
-            m.d.comb += settings.part.eq(quotient)
-            given[PART] = first + bits
+            m.d.comb += settings.part.eq(divided("part", dividend, divisor, first=first))
+            given[PART] = first + len(dividend)
         m.d.comb += [self.walk.eq(settings.walk(m)), self.drain.eq(settings.drain(m))]
         m.d.comb += self.work.eq(settings.work(m))
 
-        # Operands are registered in one step; their product goes where it belongs in the next.
+        # Operands are registered in one step, their product in the next; in the third it goes where
+        # it belongs.
         left, right = Signal(PLACE_BITS), Signal(COUNT_BITS)
         product = Signal(PLACE_BITS)
-        m.d.comb += product.eq(left * right)
+        m.d.sync += product.eq(left * right)
         products = scheduled(settings.products, given)
-        assert p.units == 1 or products[first - 2].into is settings["pixels"]
-        assert max(products) + 2 + (Share.latency if p.units > 1 else 0) == p.start_latency
+        assert p.units == 1 or products[given[WINDOWS]].into is settings["pixels"]
+        last = max(products) + PRODUCT_STEPS
+        assert last + (Share.latency if p.units > 1 else 0) == p.start_latency
         with m.Switch(step):
             for place, each in products.items():
                 with m.Case(place):
@@ -140,43 +149,6 @@ class Conductor(Component):
             with m.Default():
                 m.d.sync += [left.eq(0), right.eq(0)]
         for place, each in products.items():
-            with m.If(step == place + 1):
+            with m.If(step == place + PRODUCT_STEPS - 1):
                 m.d.sync += each.into.eq(each.use(product))
         return m
-
-
-def divided(
-    m: Module,
-    step: Value,
-    dividend: Value,
-    divisor: Value,
-    *,
-    name: str,
-    first: int,
-    bits: int,
-) -> Signal:
-    """Return a register with a quotient of ``bits`` bits, which stands behind as many steps.
-
-    Operands stand from step ``first`` on.
-    """
-    quotient = Signal(bits, name=name)
-    rest = Signal(len(divisor), name=f"{name}_rest")
-    bit = Signal(name=f"{name}_bit")
-    more = Signal(len(divisor) + 1, name=f"{name}_more")
-    fits = Signal(name=f"{name}_fits")
-    with m.Switch(step):
-        for place in range(bits):
-            with m.Case(place + first):
-                m.d.comb += bit.eq(dividend[bits - 1 - place])
-        with m.Default():
-            m.d.comb += bit.eq(0)
-    m.d.comb += [more.eq((rest << 1) | bit), fits.eq(more >= divisor)]
-    with m.If((step < first) | (step >= first + bits)):
-        m.d.sync += rest.eq(0)
-    with m.Else():
-        m.d.sync += quotient.eq((quotient << 1) | fits)
-        with m.If(fits):
-            m.d.sync += rest.eq(more - divisor)
-        with m.Else():
-            m.d.sync += rest.eq(more)
-    return quotient

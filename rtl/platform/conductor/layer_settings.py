@@ -9,18 +9,25 @@ from amaranth.utils import exact_log2
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.descriptors import Mode
-from adq.rtl.platform.drain_settings import GROUP_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.platform.grid.share import schedules, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.walker import BLOCK_BITS, walk_layout
 from adq.rtl.platform.planes.windows import WINDOW_BITS
+from adq.rtl.platform.results.drain_settings import GROUP_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.port_types import Aggregate, structure
 
-__all__ = ["COUNT_BITS", "PART", "WINDOWS", "LayerSettings", "Product", "scheduled"]
+__all__ = [
+    *("COUNT_BITS", "PART", "PRODUCT_STEPS", "WINDOWS"),
+    *("LayerSettings", "Product", "scheduled"),
+]
 
 COUNT_BITS = 17
 """Bits of the rows or columns that pooling windows slide over, padding included, and of the second
 operand of a product."""
+
+PRODUCT_STEPS = 3
+"""Steps from a product's operands to its register: those of the operands, of the multiplier, and of
+what is made of the product."""
 
 PART = "part"
 """Name of the windows of a part among what products need."""
@@ -45,8 +52,8 @@ class Product:
 def scheduled(products: Mapping[str, Product], given: Mapping[str, int]) -> dict[int, Product]:
     """Return the products by the step in which their operands are read, from step 1.
 
-    A product is there two steps behind its operands. ``given`` are the steps from which other
-    needs are there.
+    A product is there ``PRODUCT_STEPS`` behind its operands. ``given`` are the steps from which
+    other needs are there.
     """
     there = dict(given)
     found: dict[int, Product] = {}
@@ -56,7 +63,7 @@ def scheduled(products: Mapping[str, Product], given: Mapping[str, int]) -> dict
         for name, each in left.items():
             if all(there.get(need, step + 1) <= step for need in each.needs):
                 found[step] = each
-                there[name] = step + 2
+                there[name] = step + PRODUCT_STEPS
                 del left[name]
                 break
         step += 1
@@ -222,18 +229,21 @@ class LayerSettings:
         walk = cast(Aggregate, Signal(walk_layout(p), name="walk_settings"))
         # Bits of a pixel in a word, and pixels of a word, as powers of two.
         pitch_log, pixels_log = Signal(range(self.log + 1)), Signal(range(self.log + 1))
+        # These are registered, since the walker's longest paths begin with them.
+        last_plane = Signal(4)
+        m.d.sync += last_plane.eq(d.source_planes - 1)
         with m.Switch(d.source_pitch):
             for log in range(self.log):
                 with m.Case(1 << log):
-                    m.d.comb += [pitch_log.eq(log), pixels_log.eq(self.log - log)]
+                    m.d.sync += [pitch_log.eq(log), pixels_log.eq(self.log - log)]
             with m.Default():
-                m.d.comb += [pitch_log.eq(self.log), pixels_log.eq(0)]
+                m.d.sync += [pitch_log.eq(self.log), pixels_log.eq(0)]
         m.d.comb += [
             self.kernel_columns.eq(walk.kernel_x + 1),
             walk.group.eq(self.group),
             walk.weight_bits.eq(self.one_hot_width()),
             walk.outputs.eq(d.outputs),
-            walk.planes.eq(d.source_planes - 1),
+            walk.planes.eq(last_plane),
             walk.signed.eq(d.source_signed),
             walk.plane_step.eq(self["plane"]),
             walk.slot.eq(self.slot("source")),

@@ -8,7 +8,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.raw_writer import raw_layout
+from adq.rtl.platform.results.raw_writer import raw_layout
 from adq.rtl.port_types import Component, Stream
 
 __all__ = ["RawMerger"]
@@ -24,8 +24,8 @@ class RawMerger(Component):
 
     Members
     -------
-    given : array of streams of :func:`adq.rtl.platform.raw_writer.raw_layout`, In
-    results : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
+    given : array of streams of :func:`adq.rtl.platform.results.raw_writer.raw_layout`, In
+    results : stream of :func:`adq.rtl.platform.results.raw_writer.raw_layout`, Out
     """
 
     given: Sequence[Stream]

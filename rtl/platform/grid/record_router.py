@@ -8,8 +8,8 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import RECORD_BITS, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.results.drain_settings import RECORD_BITS, outputs_of
 from adq.rtl.port_types import Component, Stream
 
 __all__ = ["RecordRouter"]

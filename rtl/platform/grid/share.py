@@ -7,9 +7,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import PLACE_BITS, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
+from adq.rtl.platform.results.drain_settings import PLACE_BITS, outputs_of
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["Share", "places", "schedules", "work_layout"]

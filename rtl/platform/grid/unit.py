@@ -11,15 +11,15 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from adq.rtl.interface import weight_layout
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory, added_layout
-from adq.rtl.platform.drain import Drain
-from adq.rtl.platform.drain_settings import RECORD_BITS, drain_layout
 from adq.rtl.platform.grid.share import Share, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.plane_tile import PlaneTile
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import fetch_layout, write_layout
 from adq.rtl.platform.planes.walker import Walker, walk_layout
-from adq.rtl.platform.raw_writer import raw_layout
+from adq.rtl.platform.results.drain import Drain
+from adq.rtl.platform.results.drain_settings import RECORD_BITS, drain_layout
+from adq.rtl.platform.results.raw_writer import raw_layout
 from adq.rtl.port_types import Aggregate, Component, Stream, structure
 from adq.rtl.shift_add.result_register import sums_layout
 
@@ -50,7 +50,7 @@ class Unit(Component):
     Members
     -------
     walk : :func:`adq.rtl.platform.planes.walker.walk_layout`, In
-    drain : :func:`adq.rtl.platform.drain_settings.drain_layout`, In
+    drain : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, In
     work : :func:`adq.rtl.platform.grid.share.work_layout`, In
         How the layer is spread. It and all settings stand from three cycles before ``start`` until
         the layer has ended.

@@ -20,7 +20,7 @@ from adq.rtl.platform.descriptors import (
 from adq.rtl.platform.grid.share import schedules
 from adq.rtl.platform.host.register_table import FIELDS
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.thresholds import THRESHOLD_BITS
+from adq.rtl.platform.results.thresholds import THRESHOLD_BITS
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["FieldChecks"]
@@ -65,15 +65,14 @@ class FieldChecks(Component):
             elif issubclass(kind, Load | Store):
                 rules += self.copy(self.view(kind))
             # Each rule is registered; the first one that is broken is found in the next cycle.
-            broken = []
+            broken: list[tuple[Value, Value]] = []
             for place, (good, name) in enumerate(rules):
                 bad = Signal(name=f"{kind.__name__.lower()}_{place}_{name}")
                 m.d.sync += bad.eq(~_bit(good))
-                broken.append((bad, _number(kind, name)))
+                broken.append((bad, Const(_number(kind, name), 8)))
             found[number] = Signal(8, name=f"{kind.__name__.lower()}_field")
-            for bad, field in reversed(broken):
-                with m.If(bad):
-                    m.d.comb += found[number].eq(field)
+            some, field = _first(broken)
+            m.d.comb += found[number].eq(Mux(some, field, 0))
         registered = Signal.like(operation)
         m.d.sync += registered.eq(operation)
         with m.Switch(registered):
@@ -166,6 +165,17 @@ def _ranges(kind: type[Descriptor], descriptor: Value) -> list[tuple[Value, str]
 def _number(kind: type[Descriptor], name: str) -> int:
     owner = "" if name == "reserved" else kind.__name__
     return FIELDS.index((owner, name))
+
+
+def _first(broken: list[tuple[Value, Value]]) -> tuple[Value, Value]:
+    """Return whether a rule is broken, and the field of the first one, from a tree of halves: a
+    chain of so many rules would be the longest path of the platform.
+    """
+    if len(broken) == 1:
+        return broken[0]
+    half = len(broken) // 2
+    (bad, field), (other, otherwise) = _first(broken[:half]), _first(broken[half:])
+    return bad | other, Mux(bad, field, otherwise)
 
 
 def _any(conditions: list[Value]) -> Value:

@@ -13,7 +13,6 @@ from adq.rtl.platform.bus.read_master import ReadMaster
 from adq.rtl.platform.bus.stream_register import StreamRegister
 from adq.rtl.platform.bus.write_master import WriteMaster
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES
-from adq.rtl.platform.drain_settings import RECORD_BITS
 from adq.rtl.platform.engine import Engine
 from adq.rtl.platform.host.load_copy import LoadCopy
 from adq.rtl.platform.host.program_control import ProgramControl
@@ -30,7 +29,8 @@ from adq.rtl.platform.host.run_supervisor import RunSupervisor
 from adq.rtl.platform.host.store_copy import StoreCopy
 from adq.rtl.platform.host.watchdog import Watchdog
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.raw_writer import RESULT_BITS, raw_layout
+from adq.rtl.platform.results.drain_settings import RECORD_BITS
+from adq.rtl.platform.results.raw_writer import RESULT_BITS, raw_layout
 from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.port_types import Aggregate, Component
 

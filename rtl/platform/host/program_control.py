@@ -148,6 +148,10 @@ class ProgramControl(Component):
             m.d.sync += self.index.eq(self.index + 1)
             m.next = "READ"
 
+        # A place is found a cycle before it is asked whether it lies in the memory.
+        beyond = Signal()
+        m.d.sync += beyond.eq(placer.offset + placer.size > self.output_size << 4)
+
         no_end = FIELDS.index(("", "operation"))
         scanning = Signal(init=1)
         check = Signal(2)
@@ -211,7 +215,7 @@ class ProgramControl(Component):
                 with m.If(placer.empty), m.If(~self.load_active):
                     following()
                 with m.Elif(~self.engine_active & (operation == Store.OPERATION)):
-                    with m.If(placer.offset + placer.size > self.output_size << 4):
+                    with m.If(beyond):
                         m.d.comb += self.blame.code.eq(ErrorCode.OUTSIDE)
                         blames(FIELDS.index(("Store", "memory")))
                     with m.Else():

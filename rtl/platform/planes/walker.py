@@ -7,13 +7,14 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from adq.rtl import bit_slice
 from adq.rtl.interface import Status
 from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
-from adq.rtl.platform.drain_settings import GROUP_BITS
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import fetch_layout
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
+from adq.rtl.platform.results.drain_settings import GROUP_BITS
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["COORDINATE_BITS", "Walker", "part_layout", "walk_layout"]
@@ -24,6 +25,19 @@ BLOCK_BITS = 30
 COORDINATE_BITS = 24
 """Bits of a row or a column of the source, which also counts what lies outside of it: every
 descriptor whose fields are in their ranges stays within them."""
+
+
+def _left(m: Module, width: Value, *columns: Value) -> Value:
+    """Return a width less two columns, with one carry chain."""
+    terms = [Signal(signed(COORDINATE_BITS + 1), name=f"left_term_{place}") for place in range(3)]
+    m.d.comb += [
+        terms[0].eq(width),
+        *(term.eq(~column) for term, column in zip(terms[1:], columns, strict=True)),
+    ]
+    saved, carry = bit_slice.full_adder(m, *terms, name="left")
+    # Each complement is 1 short: one 1 is the carry's lowest bit, and two more below carry into it.
+    total = Cat(1, saved) + Cat(1, 1, carry[:-1])
+    return total[1:]
 
 
 def _axis_layout(place_bits: int) -> data.StructLayout:
@@ -430,13 +444,13 @@ class Walker(Component):
 
         # ---- The vector whose planes are fetched.
 
+        words_layout = data.StructLayout(
+            {"address": p.address_bits, "first": 1, "second": 1, "part": part_layout(p.rows)}
+        )
         now = _record(
             data.StructLayout(
                 {
-                    "address": p.address_bits,
-                    "first": 1,
-                    "second": 1,
-                    "part": part_layout(p.rows),
+                    **words_layout.members,
                     "begins_job": 1,
                     "first_block": 1,
                     "last_block": 1,
@@ -455,6 +469,8 @@ class Walker(Component):
             takes.eq(valid & (~fetching | (issues & last_plane)) & ~(waits & ends_block)),
             self.active.eq(valid | fetching | seeking),
         ]
+        located = _record(words_layout, "located")
+        self.locate(m, located, y=y, x=x, block=block, nothing=nothing)
         with m.If(issues):
             m.d.sync += plane.eq(plane + 1)
             m.d.sync += now.address.eq(now.address + s.plane_step)
@@ -469,7 +485,7 @@ class Walker(Component):
                 now.last_block.eq(last_block),
                 now.last_vector.eq(ends_block),
             ]
-            self.locate(m, now, y=y, x=x, block=block, nothing=nothing)
+            m.d.sync += [now[name].eq(located[name]) for name in words_layout.members]
 
         # A bank or a half that has been used counts as such until its bit has fallen.
         bank, half = Signal(), Signal()
@@ -514,14 +530,14 @@ class Walker(Component):
     def locate(
         self,
         m: Module,
-        now: Aggregate,
+        words: Aggregate,
         *,
         y: Aggregate,
         x: Aggregate,
         block: Aggregate,
         nothing: Value,
     ) -> None:
-        """Register the words of a vector's first plane, and the part of them that is the plane."""
+        """Find the words of a vector's first plane, and the part of them that is the plane."""
         p, s = self.parameters, self.settings
         bits, log = p.rows, _word_log(p)
         row = Signal(signed(COORDINATE_BITS))
@@ -534,27 +550,28 @@ class Walker(Component):
         ]
         offset = place[:log]
 
-        # Bits before the source's first column, and up to its last one.
+        # Bits before the source's first column, and up to its last one. What is compared with them
+        # does not wait for them to be limited to a word.
         before = Signal(COORDINATE_BITS + log)
+        left = Signal(signed(COORDINATE_BITS + 1))
         up_to = Signal(signed(COORDINATE_BITS + log + 1))
-        begin, end = Signal(range(bits + 1)), Signal(range(bits + 1))
-        inside = (row >= 0) & (row < s.height)
+        inside = (row >= 0) & (row < s.height) & ~nothing & (left > 0)
+        beyond = Signal()  # the word ends before the source's last column
+        starts = Signal(range(bits + 1))
         m.d.comb += [
             before.eq((-column)[:COORDINATE_BITS] << s.pitch_log),
-            up_to.eq((s.width - column) << s.pitch_log),
-            begin.eq(Mux(column >= 0, 0, Mux(before[log:].any(), bits, before[:log]))),
-            end.eq(
-                Mux(
-                    ~inside | nothing | (up_to <= 0), 0, Mux(up_to[log:-1].any(), bits, up_to[:log])
-                )
-            ),
+            left.eq(_left(m, s.width, x.pixel, block.x.pixel)),
+            up_to.eq(left << s.pitch_log),
+            beyond.eq(up_to[log:-1].any()),
+            starts.eq(Mux(column >= 0, 0, Mux(before[log:].any(), bits, before[:log]))),
         ]
-        some = begin < end
-        m.d.sync += [
-            now.address.eq(y.place + block.y.place + place[log:]),
-            now.first.eq(some & (offset + begin < bits)),
-            now.second.eq(some & (offset + end > bits)),
-            now.part.offset.eq(offset),
-            now.part.begin.eq(begin),
-            now.part.end.eq(end),
+        ends = up_to[:log]
+        some = inside & Mux(beyond, ~starts[log], starts[:log] < ends) & ~starts[log]
+        m.d.comb += [
+            words.address.eq(y.place + block.y.place + place[log:]),
+            words.first.eq(some & (offset + starts < bits)),
+            words.second.eq(some & Mux(beyond, offset != 0, offset + ends > bits)),
+            words.part.offset.eq(offset),
+            words.part.begin.eq(starts),
+            words.part.end.eq(Mux(inside, Mux(beyond, bits, ends), 0)),
         ]

@@ -5,13 +5,13 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from adq.rtl.divider import Divider
 from adq.rtl.platform.bus.read_channel import INDEX_BITS, request_layout
 from adq.rtl.platform.conductor.descriptor_layout import descriptor_layout
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.grid.share import schedules
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.windows import WINDOW_BITS
-from adq.rtl.platform.weights.divider import Divider
 from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["OUTPUT_BITS", "WeightLoader", "chunks_layout", "order_layout", "task_layout"]
@@ -122,14 +122,12 @@ class WeightLoader(Component):
         # Blocks of a kernel row whose pixels share words: the words that it spans.
         log = exact_log2(p.rows)
         shared = d.source_pitch < p.rows
-        words = Signal(26)
+        words, span = Signal(26), Signal.like(product)
         pitch_log = Signal(range(log + 1))
         for bit in range(log):
             with m.If(d.source_pitch[bit]):
                 m.d.comb += pitch_log.eq(bit)
-        m.d.comb += words.eq(
-            (product + (p.rows >> pitch_log)) >> (log - pitch_log)[: len(pitch_log)]
-        )
+        m.d.comb += words.eq((span + (p.rows >> pitch_log)) >> (log - pitch_log)[: len(pitch_log)])
         lanes = Signal(range(p.columns + 1))
         with m.Switch(d.weight_bits):
             for bits in p.tile.weight_widths:
@@ -172,15 +170,23 @@ class WeightLoader(Component):
         def set_operands(one: ValueLike, other: ValueLike) -> None:
             m.d.sync += [left.eq(one), right.eq(other)]
 
-        def divide(dividend: ValueLike, bits: int, divisor: ValueLike, state: str) -> None:
-            """Begin a division, and wait for it in ``state``."""
-            m.d.comb += [
-                divider.start.eq(1),
-                divider.bits.eq(bits),
-                divider.dividend.eq(Value.cast(dividend) << _ROW_BLOCK_BITS - bits),
-            ]
-            m.d.sync += divider.divisor.eq(divisor)
-            m.next = state
+        def division(
+            state: str, dividend: ValueLike, bits: int, divisor: ValueLike, then: str
+        ) -> None:
+            """Add states that divide: ``state``, and one that waits."""
+            waits = f"{state} DIVIDES"
+            with m.State(state):
+                m.d.comb += [
+                    divider.start.eq(1),
+                    divider.bits.eq(bits),
+                    divider.dividend.eq(Value.cast(dividend) << _ROW_BLOCK_BITS - bits),
+                    divider.divisor.eq(divisor),
+                ]
+                m.next = waits
+            with m.State(waits):
+                m.d.comb += divider.divisor.eq(divisor)
+                with m.If(divider.done):
+                    m.next = then
 
         def side(name: str, axis: str) -> Value:
             """Return how far pooling windows can slide along an axis."""
@@ -209,7 +215,10 @@ class WeightLoader(Component):
                 )
                 m.next = "ROWS"
             with m.State("ROWS"):
-                set_operands(Mux(shared, words, product), d.kernel_height)
+                m.d.sync += span.eq(product)
+                m.next = "SPAN"
+            with m.State("SPAN"):
+                set_operands(Mux(shared, words, span), d.kernel_height)
                 m.next = "ROW BLOCKS"
             with m.State("ROW BLOCKS"):
                 m.d.sync += rounds.eq(product)
@@ -220,16 +229,14 @@ class WeightLoader(Component):
                     m.next = "BLOCKS"
             if several:
                 with m.State("GROUP"):
-                    # Row blocks are spread over the stack.
                     m.d.sync += group.eq(Mux(product < 1 << 16, product, 1 << 16))
                     set_operands(rounds, copies)
                     m.next = "COPIES"
                     if p.stack > 1:
                         with m.If(d.stacked):
-                            divide(rounds + p.stack - 1, _ROW_BLOCK_BITS, p.stack, "STACK ENDS")
-                if p.stack > 1:
-                    with m.State("STACK ENDS"), m.If(divider.done):
-                        m.next = "STACKED"
+                            m.next = "STACK"
+                if p.stack > 1:  # row blocks are spread over it
+                    division("STACK", rounds + p.stack - 1, _ROW_BLOCK_BITS, p.stack, "STACKED")
                     with m.State("STACKED"):
                         m.d.sync += rounds.eq(divider.quotient)
                         set_operands(divider.quotient, copies)
@@ -254,38 +261,29 @@ class WeightLoader(Component):
                 with m.If(self.requests.ready):
                     m.d.sync += offered.eq(1)
                     m.next = "HEIGHT"
-            with m.State("HEIGHT"):
-                divide(side("height", "y"), _SIDE_BITS, d.pool_stride_y, "HEIGHT ENDS")
-            with m.State("HEIGHT ENDS"), m.If(divider.done):
-                m.next = "WIDTH"
-            with m.State("WIDTH"):
+            division("HEIGHT", side("height", "y"), _SIDE_BITS, d.pool_stride_y, "ROWS COUNTED")
+            with m.State("ROWS COUNTED"):
                 m.d.sync += rows.eq(divider.quotient + 1)
-                divide(side("width", "x"), _SIDE_BITS, d.pool_stride_x, "WIDTH ENDS")
-            with m.State("WIDTH ENDS"), m.If(divider.done):
-                m.next = "CHUNK"
-            with m.State("CHUNK"):
+                m.next = "WIDTH"
+            division("WIDTH", side("width", "x"), _SIDE_BITS, d.pool_stride_x, "COLUMNS COUNTED")
+            with m.State("COLUMNS COUNTED"):
                 set_operands(rows, (divider.quotient + 1)[:_SIDE_BITS])
-                divide(p.accumulator_vectors, len(counts.chunk), window, "CHUNK ENDS")
-            with m.State("CHUNK ENDS"):
-                m.d.sync += windows.eq(product << d.images_log)
-                with m.If(divider.done):
-                    m.next = "PARTS"
-            with m.State("PARTS"):
-                m.d.sync += counts.chunk.eq(divider.quotient)
-                if several:
-                    divide(windows + parts - 1, WINDOW_BITS + 1, parts, "PARTS ENDS")
-                else:
-                    m.d.sync += counts.windows.eq(windows)
-                    m.next = "COUNTS"
+                m.next = "CHUNK"
+            division("CHUNK", p.accumulator_vectors, len(counts.chunk), window, "CHUNK COUNTED")
+            with m.State("CHUNK COUNTED"):
+                m.d.sync += [
+                    counts.chunk.eq(divider.quotient),
+                    counts.windows.eq(product << d.images_log),
+                    windows.eq(product << d.images_log),
+                ]
+                m.next = "PARTS" if several else "COUNTS"
             if several:
-                with m.State("PARTS ENDS"), m.If(divider.done):
-                    m.next = "FULL"
-                with m.State("FULL"):
+                division("PARTS", windows + parts - 1, WINDOW_BITS + 1, parts, "PARTS COUNTED")
+                with m.State("PARTS COUNTED"):
                     m.d.sync += counts.windows.eq(divider.quotient)
-                    divide(windows, WINDOW_BITS, divider.quotient, "FULL ENDS")
-                with m.State("FULL ENDS"), m.If(divider.done):
-                    m.next = "COUNTED"
-                with m.State("COUNTED"):
+                    m.next = "FULL"
+                division("FULL", windows, WINDOW_BITS, counts.windows, "FULL COUNTED")
+                with m.State("FULL COUNTED"):
                     m.d.sync += [counts.full.eq(divider.quotient), counts.rest.eq(divider.rest)]
                     m.next = "COUNTS"
             with m.State("COUNTS"):

@@ -7,9 +7,9 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from adq.rtl.platform.accumulator_memory import read_layout
 from adq.rtl.platform.descriptors import Layer
-from adq.rtl.platform.drain_settings import drain_layout
 from adq.rtl.platform.planes.plane_memory import write_layout
-from adq.rtl.platform.raw_writer import raw_layout
+from adq.rtl.platform.results.drain_settings import drain_layout
+from adq.rtl.platform.results.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields
 from adq.verif.cocotb.drain.reference import Results, chunks_of, settings_of, wrapped
 from adq.verif.cocotb.drain.sizes import DRAINS

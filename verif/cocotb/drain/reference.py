@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from random import Random
 
 from adq.rtl.platform.descriptors import Layer, Mode
-from adq.rtl.platform.drain_settings import TABLE_PLANES
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.results.drain_settings import TABLE_PLANES
 
 __all__ = ["Results", "chunks_of", "random_layer", "settings_of", "wrapped"]
 

@@ -15,7 +15,7 @@ from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Load, Mode
 from adq.rtl.platform.engine import waits_layout, word_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.raw_writer import raw_layout
+from adq.rtl.platform.results.raw_writer import raw_layout
 from adq.verif.cocotb.bench import Bench, fields, pack, to_bits
 from adq.verif.cocotb.random_records import random_records
 from adq.verif.cocotb.streams import now

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from adq.rtl.platform.maximum import pixel_layout
+from adq.rtl.platform.results.maximum import pixel_layout
 from adq.verif.cocotb.bench import Bench, pack
 
 __all__ = ["MaximumPoolBench"]

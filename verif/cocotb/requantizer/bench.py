@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from adq.rtl.platform.requantizer import accumulator_layout
+from adq.rtl.platform.results.requantizer import accumulator_layout
 from adq.verif.cocotb.bench import Bench, pack
 from adq.verif.cocotb.requantizer.sizes import Sizes
 

@@ -17,7 +17,7 @@ class Sizes:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """Arguments of :class:`adq.rtl.platform.requantizer.Requantizer` beside the first."""
+        """Arguments of the requantizer, but for the first."""
         return {
             "multiplier_bits": self.multiplier_bits,
             "activation_bits": self.activation_bits,

@@ -1,8 +1,22 @@
 """Properties of the accumulator memory."""
 
-from amaranth.hdl import Assert, Assume, Const, Cover, Elaboratable, Module, Mux, Signal, signed
+import itertools
 
-from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from amaranth.hdl import (
+    Assert,
+    Assume,
+    Cat,
+    Const,
+    Cover,
+    Elaboratable,
+    Module,
+    Mux,
+    Signal,
+    signed,
+)
+from amaranth.lib import data
+
+from adq.rtl.platform.accumulator_memory import BANKS, AccumulatorMemory
 from adq.verif.signoff.formal.environment import any_value, drive_inputs
 from adq.verif.signoff.formal.inside import Inside
 
@@ -14,12 +28,13 @@ class KeepsSums(Elaboratable):
 
     One vector of one half is watched, which are unknown, in the lane that all weight widths use:
     what holds for it holds for all. Jobs have any number of row blocks and vectors, and begin as
-    soon as their half is free. Each lane is a memory of its own, of one slice.
+    soon as their half is free. Each lane has memories of its own, cut at one bit.
     """
 
     def __init__(self, memory: AccumulatorMemory):
         assert memory.parameters.requantizers == 1
-        assert memory.widest == 16
+        self.pieces = [(low, high) for _, _, lanes, low, high in memory.elements() if lanes == [0]]
+        assert self.pieces == [(0, 14), (14, memory.widest)]
         self.memory = memory
 
     def elaborate(self, platform):
@@ -43,13 +58,14 @@ class KeepsSums(Elaboratable):
         ]
 
         # ---- Jobs, as the walker begins them.
-        filling, draining, address = (inside[n] for n in ("filling", "draining", "address"))
+        filling, draining, address = (inside[n] for n in ("filling", "draining", "vector"))
         in_use, done = inside["in_use"], inside["done"]
-        stored, stored_half, stored_end, stored_address = (
-            inside[n] for n in ("stored", "stored_half", "stored_end", "stored_address")
+        stored, stored_half, stored_end, stored_vector = (
+            inside[n] for n in ("stored", "stored_half", "stored_end", "stored_vector")
         )
         job_open, block_open = Signal(), Signal()
         first, last = Signal(), Signal()
+        end = Signal(range(vectors))  # last vector of the job's row blocks
         known = Signal()  # the watched vector has a sum of this job
         added = Signal()  # of more than one row block
         watched = Signal()
@@ -59,9 +75,9 @@ class KeepsSums(Elaboratable):
                 Assume(job_open | (memory.free.bit_select(filling, 1) & ended.first_block)),
                 Assume(~job_open | block_open | ~ended.first_block),
                 Assume(~block_open | ((ended.first_block == first) & (ended.last_block == last))),
-                # No more vectors than half of the memory holds, nor than the job began with.
+                # No more vectors than half of the memory holds; as many in each row block.
                 Assume(ended.last_vector | (address < vectors - 1)),
-                Assume(~watched | ended.first_block | known),
+                Assume(ended.first_block | (ended.last_vector == (address == end))),
             ]
             m.d.sync += [
                 job_open.eq(~(ended.last_vector & ended.last_block)),
@@ -71,14 +87,18 @@ class KeepsSums(Elaboratable):
             ]
             with m.If((filling == half) & ~job_open):
                 m.d.sync += known.eq(address == vector)
+            with m.If(ended.first_block):
+                m.d.sync += end.eq(address)
         m.d.comb += Assume(~(read.enable | memory.release) | memory.finished)
 
         # ---- The watched sum.
         given = Signal(signed(memory.widest))
         total = Signal(memory.widest, reset_less=True)
         m.d.comb += given.eq(memory.sums["0"])
+        in_register = Signal()  # rather than in a memory
         with m.If(watched):
             m.d.sync += [
+                in_register.eq(inside["alone"] & ~ended.last_block),
                 known.eq(1),
                 added.eq(~ended.first_block),
                 total.eq(Mux(ended.first_block, given, total + given)),
@@ -102,18 +122,48 @@ class KeepsSums(Elaboratable):
             ]
 
         # ---- What induction needs to know: where the sum is, and which jobs there are.
-        pending = stored & (stored_half == half) & (stored_address == vector)
-        content = Signal(memory.widest)
-        contents = []
-        for each in range(2):
-            word = Signal(memory.widest, name=f"content_{each}")
-            inside.fragment.find_subfragment(f"half_{each}_0_0").read_port(
-                domain="comb", addr=vector, data=word, en=Const(1), transparent_for=()
-            )
-            contents.append(word)
-        m.d.comb += content.eq(Mux(half, contents[1], contents[0]))
+        pending = stored & (stored_half == half) & (stored_vector == vector)
+        words = []
+        for each, bank in itertools.product(range(2), range(BANKS)):
+            for low, high in self.pieces:
+                memory_name = f"half_{each}_{bank}_0_{low}"
+                word = Signal(high - low, name=memory_name)
+                words.append(word)
+                inside.fragment.find_subfragment(memory_name).find_subfragment("storage").read_port(
+                    domain="comb", addr=vector[1:], data=word, en=Const(1), transparent_for=()
+                )
+        contents = data.ArrayLayout(memory.widest, 2 * BANKS)(Cat(words))
+        kept = Cat(inside[f"kept_0_{low}"] for low, _ in self.pieces)
+        content = Mux(in_register, kept, contents[Cat(vector[0], half)])
+        used = Mux(bits > self.pieces[1][0], -1, (1 << self.pieces[1][0]) - 1)
+        found = Mux(pending, inside["total_0"].as_unsigned(), content)
+        stored_alone = inside["stored_alone"]
         with m.If(known):
-            m.d.comb += Assert(Mux(pending, inside["total_0"].as_unsigned(), content) == total)
+            m.d.comb += Assert(((found ^ total) & used)[: memory.widest] == 0)
+        with m.If(known & in_register):
+            m.d.comb += [
+                Assert(job_open & (filling == half)),
+                Assert((vector == end) & ~vector[0]),
+            ]
+        sized = job_open & ~(block_open & first)  # the vectors of the open job are known
+        fills = job_open & (filling == half)
+        own = known & sized & fills
+        keeps = stored_alone & ~stored_end
+        m.d.comb += [
+            Assert(~(known & pending) | (in_register == keeps)),
+            Assert(~(sized & fills) | (known == (vector <= end))),
+            Assert(~(fills & ~sized) | (known == (vector < address))),
+            Assert(~(known & fills & ~sized) | ~in_register),
+            Assert(~own | (in_register == ((vector == end) & ~vector[0]))),
+            Assert(~(sized & block_open) | (address <= end)),
+            Assert(~sized | (end < vectors)),
+        ]
+        # The vector that is stored is the one before: it lies in the other bank, or in registers.
+        with m.If(stored & ~stored_end):
+            with m.If(block_open):
+                m.d.comb += Assert((stored_vector + 1 == address) & ~stored_alone)
+            with m.Else():
+                m.d.comb += Assert(sized & (stored_vector == end) & (stored_alone == ~end[0]))
         with m.If(expects):
             m.d.comb += [
                 Assert(inside["read_half"] == half),

@@ -206,13 +206,13 @@ PROOFS = (
         design=lambda: KeepsSums(
             AccumulatorMemory(
                 PlatformParameters(
-                    rows=16, columns=16, accumulator_vectors=2, accumulator_bits=16, requantizers=1
+                    rows=16, columns=16, accumulator_vectors=3, accumulator_bits=16, requantizers=1
                 )
             )
         ),
         mode="prove",
         depth=2,
-        cover_depth=8,
+        cover_depth=12,
     ),
     Proof(
         name="tile.contracts",

@@ -14,14 +14,14 @@ from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor
-from adq.rtl.platform.drain import Drain
-from adq.rtl.platform.maximum import MaximumPool
 from adq.rtl.platform.plane_tile import PlaneTile
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
 from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.walker import Walker
-from adq.rtl.platform.requantizer import Requantizer
+from adq.rtl.platform.results.drain import Drain
+from adq.rtl.platform.results.maximum import MaximumPool
+from adq.rtl.platform.results.requantizer import Requantizer
 from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.collector import Collector

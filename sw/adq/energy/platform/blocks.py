@@ -12,19 +12,18 @@ from typing import Any
 from adq.energy.coefficients import EnergyError
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor
-from adq.rtl.platform.drain import Drain
 from adq.rtl.platform.grid.stack_adder import StackAdder
-from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import PlaneMemory
 from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.walker import Walker
-from adq.rtl.platform.requantizer import Requantizer
-from adq.rtl.platform.result_order import ResultOrder
-from adq.rtl.platform.skip_reader import SkipReader
-from adq.rtl.platform.table import Table
-from adq.rtl.platform.thresholds import ThresholdLane
+from adq.rtl.platform.results.drain import Drain
+from adq.rtl.platform.results.parameter_memory import ParameterMemory
+from adq.rtl.platform.results.requantizer import Requantizer
+from adq.rtl.platform.results.result_order import ResultOrder
+from adq.rtl.platform.results.skip_reader import SkipReader
+from adq.rtl.platform.results.table import Table
 from adq.rtl.port_types import Component
 from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.simulation.rtl_revision import numbered
@@ -36,7 +35,7 @@ FORMAT = 1
 FILE = Path(__file__).with_name("blocks_nangate45.json")
 
 MEASURED = PlatformParameters(
-    rows=32, columns=32, requantizers=4, plane_memory_kib=16, accumulator_vectors=64
+    rows=32, columns=32, requantizers=8, plane_memory_kib=16, accumulator_vectors=64
 )
 """Platform whose blocks are measured; the energy of an access to larger ones is scaled from it."""
 
@@ -87,9 +86,6 @@ BLOCKS: Mapping[str, Block] = {
         ("lane_results", "lane_skips", "lane_compared"),
         lambda p: Requantizer(p.lane_bits(p.tile.weight_widths[-1])),
     ),
-    "threshold lane": Block(
-        "unit_0_0.drain_0.thresholds_0", ("lane_compared",), lambda p: ThresholdLane()
-    ),
     "order of results": Block("unit_0_0.drain_0.order", ("steps",), ResultOrder),
     "parameter memory": Block(
         "unit_0_0.drain_0.parameters",
@@ -108,7 +104,6 @@ BLOCKS: Mapping[str, Block] = {
         Drain,
         apart=(
             *(f"requantizer_{lane}" for lane in range(MEASURED.requantizers)),
-            *(f"thresholds_{lane}" for lane in range(MEASURED.requantizers)),
             *("order", "parameters", "skips", "writer", "table", "raw_writer"),
         ),
     ),

@@ -115,7 +115,7 @@ class Memories:
         return cls(
             bank=sram_of(*BANK, ports="1R1W"),
             buffer=sram_of(*BUFFER, ports="1RW"),
-            sums=nearest_sram(platform.accumulator_vectors, ports="1R1W"),
+            sums=nearest_sram(-(-platform.accumulator_vectors // 2), ports="1RW"),
             table=sram_of(8192, RECORD_BITS, ports="1RW"),
         )
 
@@ -168,9 +168,10 @@ def platform_energy(
 
 
 def _most_bits(step: Step, layer: Layer, platform: PlatformParameters) -> int:
-    """Return the bits of an accumulator that holds the sums of any weights."""
+    """Return the bits of an accumulator that holds the sums of any weights, which are symmetric."""
     inputs = math.prod(step.weight.shape[1:])
-    most: int = inputs * (1 << layer.weight_bits - 1) * ((1 << layer.source_planes) - 1)
+    largest = (1 << layer.weight_bits - 1) - 1
+    most: int = inputs * largest * ((1 << layer.source_planes) - 1)
     return min(most.bit_length() + 1, platform.accumulator_bits)
 
 
@@ -256,18 +257,13 @@ def _step_energy(
     if platform.stack > 1:
         adders = platform.clusters * platform.tile_columns * lanes
         accumulators += of("stack adder", idle=adders, stack_bits=a.stack_bits)
-    sums = bits(memories.sums, a.loaded_bits + a.drained_bits, a.stored_bits)
+    sums = bits(memories.sums, a.loaded_bits + a.drained_bits, a.stored_bits - a.kept_bits)
     requantizers = (
         of(
             "requantizer",
             idle=columns * platform.requantizers,
             lane_results=a.results,
             lane_skips=a.skips,
-            lane_compared=a.compared,
-        )
-        + of(
-            "threshold lane",
-            idle=columns * platform.requantizers,
             lane_compared=a.compared,
         )
         + of(

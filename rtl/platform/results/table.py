@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigne
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import RECORD_BITS, TABLE_PLANES
+from adq.rtl.platform.results.drain_settings import RECORD_BITS, TABLE_PLANES
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Table"]

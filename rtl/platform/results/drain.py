@@ -6,20 +6,20 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from adq.rtl.platform.accumulator_memory import read_layout
-from adq.rtl.platform.companion import Companion
-from adq.rtl.platform.drain_settings import RECORD_BITS, drain_layout
-from adq.rtl.platform.maximum import MaximumPool
-from adq.rtl.platform.parameter_memory import ParameterMemory
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import write_layout
 from adq.rtl.platform.planes.plane_writer import PlaneWriter
 from adq.rtl.platform.planes.windows import share_layout
-from adq.rtl.platform.raw_writer import RawWriter, raw_layout
-from adq.rtl.platform.requantizer import ACTIVATION_BITS, TOTAL_BITS, Requantizer
-from adq.rtl.platform.result_order import ResultOrder, step_layout
-from adq.rtl.platform.skip_reader import SkipReader
-from adq.rtl.platform.table import Table
-from adq.rtl.platform.thresholds import THRESHOLD_BITS, ThresholdLane
+from adq.rtl.platform.results import thresholds
+from adq.rtl.platform.results.companion import Companion
+from adq.rtl.platform.results.drain_settings import RECORD_BITS, drain_layout
+from adq.rtl.platform.results.maximum import MaximumPool
+from adq.rtl.platform.results.parameter_memory import ParameterMemory
+from adq.rtl.platform.results.raw_writer import RawWriter, raw_layout
+from adq.rtl.platform.results.requantizer import ACTIVATION_BITS, TOTAL_BITS, Requantizer
+from adq.rtl.platform.results.result_order import ResultOrder, step_layout
+from adq.rtl.platform.results.skip_reader import SkipReader
+from adq.rtl.platform.results.table import Table
 from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["Drain"]
@@ -44,7 +44,7 @@ class Drain(Component):
 
     Members
     -------
-    settings : :func:`adq.rtl.platform.drain_settings.drain_layout`, In
+    settings : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, In
         They stand while the drain is active.
     start : In
         Begin a layer. The drain must not be active.
@@ -64,7 +64,7 @@ class Drain(Component):
         Word of the read that was taken in the cycle before.
     writes : stream of :func:`adq.rtl.platform.planes.plane_memory.write_layout`, Out
         Writes of some bits of a word into the plane memory.
-    raw : stream of :func:`adq.rtl.platform.raw_writer.raw_layout`, Out
+    raw : stream of :func:`adq.rtl.platform.results.raw_writer.raw_layout`, Out
         Raw results, in mode ``RAW``.
     """
 
@@ -118,6 +118,8 @@ class Drain(Component):
         m.submodules.writer = writer = PlaneWriter(p)
         m.submodules.raw_writer = raw_writer = RawWriter(p.requantizers)
         m.submodules.companion = companion = Companion(step_layout(p))
+        activations = data.ArrayLayout(signed(thresholds.ACTIVATION_BITS), p.requantizers)
+        m.submodules.counted = counted = Companion(data.StructLayout({"activations": activations}))
         connect(m, raw_writer.results, flipped(self.raw))
 
         if p.units > 1:
@@ -200,7 +202,7 @@ class Drain(Component):
         with m.If(~step_valid | step_ready):
             m.d.sync += step_valid.eq(read_moves)
         # Multipliers whose products do not count keep operands of 0.
-        reached = Signal(data.ArrayLayout(signed(THRESHOLD_BITS), p.requantizers))
+        reached = Signal(data.ArrayLayout(signed(thresholds.THRESHOLD_BITS), p.requantizers))
         with m.If(self.start):
             m.d.sync += [sums.eq(0), numbers.eq(0)]
         with m.Elif(read_moves):
@@ -235,23 +237,28 @@ class Drain(Component):
                 requantizer.results.ready.eq(companion.results.ready),
                 table.steps.payload.numbers[lane].eq(sums[lane]),
             ]
-            m.submodules[f"thresholds_{lane}"] = compared = ThresholdLane()
+            m.submodules[f"thresholds_{lane}"] = compared = thresholds.ThresholdLane()
             m.d.comb += [
-                compared.accumulators.valid.eq(step_valid & compares),
-                compared.accumulators.payload.sum.eq(reached[lane]),
-                compared.accumulators.payload.thresholds.eq(read.as_value()),
+                compared.sum.eq(reached[lane]),
+                compared.thresholds.eq(read.as_value()),
                 compared.planes.eq(own.planes),
                 compared.signed.eq(own.signed),
-                compared.results.ready.eq(companion.results.ready),
+                counted.given.payload.activations[lane].eq(compared.activation),
             ]
             result = Signal(signed(TOTAL_BITS), name=f"result_{lane}")
             m.d.comb += result.eq(
-                Mux(compares, compared.results.payload, requantizer.results.payload)
+                Mux(
+                    compares,
+                    counted.results.payload.activations[lane],
+                    requantizer.results.payload,
+                )
             )
             requantized.append(result)
         m.d.comb += [
             companion.given.valid.eq(step_valid & ~table_mode),
             companion.given.payload.eq(step),
+            counted.given.valid.eq(step_valid & compares),
+            counted.results.ready.eq(companion.results.ready),
             table.steps.valid.eq(step_valid & table_mode),
             table.steps.payload.count.eq(step.count),
             step_ready.eq(Mux(table_mode, table.steps.ready, companion.given.ready)),

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import PLACE_BITS
+from adq.rtl.platform.results.drain_settings import PLACE_BITS
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["RawWriter", "raw_layout"]

@@ -9,22 +9,22 @@ __all__ = ["Divider"]
 
 
 class Divider(Component):
-    """Divides unsigned numbers, a bit of the dividend a cycle.
+    """Divides unsigned numbers, a bit of the dividend a cycle, beginning with ``start``.
 
-    Latency: ``bits`` cycles from ``start``.
+    Latency: the quotient is there ``bits`` cycles behind ``start``, and stays.
 
     Members
     -------
     start : In
         Begin with these operands. Nothing may be under way.
     bits : In
-        Bits of the dividend, at least 1.
+        Bits of the dividend, at least 2.
     dividend : In
         Its bits are the upper ones; those below are 0.
     divisor : In
-        Not 0. It stands until the quotient is there.
+        Not 0. It stands until ``done``.
     done : Out
-        The quotient and the rest are there in the next cycle, and stay.
+        The last cycle before the quotient and the rest are there.
     quotient, rest : Out
     """
 
@@ -55,19 +55,19 @@ class Divider(Component):
         m = Module()
         left = Signal.like(self.bits)
         # The dividend leaves the register at its top, and the quotient enters it below.
-        more = Signal(self.divisor_bits + 1)
-        fits = Signal()
+        digits, rest = Signal.like(self.quotient), Signal.like(self.rest)
+        more, fits = Signal(self.divisor_bits + 1), Signal()
         m.d.comb += [
-            more.eq((self.rest << 1) | self.quotient[-1]),
+            digits.eq(Mux(self.start, self.dividend, self.quotient)),
+            rest.eq(Mux(self.start, 0, self.rest)),
+            more.eq((rest << 1) | digits[-1]),
             fits.eq(more >= self.divisor),
             self.done.eq(left == 1),
         ]
-        with m.If(self.start):
-            m.d.sync += [left.eq(self.bits), self.quotient.eq(self.dividend), self.rest.eq(0)]
-        with m.Elif(left != 0):
+        with m.If(self.start | (left != 0)):
             m.d.sync += [
-                left.eq(left - 1),
-                self.quotient.eq((self.quotient << 1) | fits),
+                left.eq(Mux(self.start, self.bits, left) - 1),
+                self.quotient.eq((digits << 1) | fits),
                 self.rest.eq(Mux(fits, more - self.divisor, more)),
             ]
         return m

@@ -5,9 +5,9 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from adq.rtl.platform.drain_settings import PIXEL_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
+from adq.rtl.platform.results.drain_settings import PIXEL_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["ResultOrder", "step_layout"]
@@ -54,7 +54,7 @@ class ResultOrder(Component):
 
     Members
     -------
-    settings : :func:`adq.rtl.platform.drain_settings.drain_layout`, In
+    settings : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, In
         They stand while the block is active.
     start : In
         Begin a layer. The block must not be active.

@@ -119,12 +119,17 @@ class SkipReader(Component):
             from_plane.eq(Cat(read_plane <= bit for bit in range(len(from_plane)))),
             ones.eq(Mux(negative, from_plane, from_plane & ~(from_plane << 1))),
         ]
+        # A register's next value has a multiplexer of its own: one that is shared with the output
+        # would keep the synthesis from gating the clock.
         for lane in range(p.requantizers):
             held = Signal(ACTIVATION_BITS + 1, name=f"held_{lane}", reset_less=True)
-            bit = rotated[lane % p.rows]
-            number = (held & ~from_plane) | Mux(bit, ones, 0)
-            m.d.comb += self.numbers[lane].eq(held)
-            with m.If(read & (((read_offset + lane) >> log) == read_place)):
-                m.d.comb += self.numbers[lane].eq(number)
+            now = Signal(name=f"now_{lane}")
+            number = self.numbers[lane]
+            sets = Mux(now & rotated[lane % p.rows], ones, 0)
+            m.d.comb += [
+                now.eq(read & (((read_offset + lane) >> log) == read_place)),
+                number.eq((held & ~Mux(now, from_plane, 0)) | sets),
+            ]
+            with m.If(now):
                 m.d.sync += held.eq(number)
         return m

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
-from adq.rtl.platform.drain_settings import GROUP_BITS, RECORD_BITS, outputs_of
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.results.drain_settings import GROUP_BITS, RECORD_BITS, outputs_of
 from adq.rtl.port_types import Aggregate, Component, Stream, Words, structure
 
 __all__ = ["ParameterMemory", "output_layout", "record_layout"]

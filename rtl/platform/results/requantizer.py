@@ -1,9 +1,10 @@
 """Requantizer: from an accumulator to an activation."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from adq.rtl import bit_slice
 from adq.rtl.port_types import Aggregate, Component, Stream
 
 __all__ = ["Requantizer", "accumulator_layout"]
@@ -131,22 +132,36 @@ class Requantizer(Component):
             with m.If(moves[stage]):
                 m.d.sync += register.eq(before)
 
-        # Operands that are not valid leave the multipliers as they are.
-        product = Signal(signed(len(given.sum) + len(given.multiplier)), reset_less=True)
+        # Operands that are not valid leave the multipliers as they are. Each half of the multiplier
+        # has a product of its own: a whole one would be the longest path of the platform.
+        half = len(given.multiplier) // 2
+        product_bits = len(given.sum) + len(given.multiplier) - half
+        low = Signal(signed(product_bits), reset_less=True)
+        high = Signal(signed(product_bits), reset_less=True)
         skip_product = Signal(signed(len(given.skip) + len(given.skip_multiplier)), reset_less=True)
         constant = Signal(signed(total_bits), reset_less=True)
         with m.If(moves[0] & self.accumulators.valid):
             m.d.sync += [
-                product.eq(given.sum * given.multiplier),
+                low.eq(given.sum * given.multiplier[:half]),
+                high.eq(given.sum * given.multiplier[half:].as_signed()),
                 skip_product.eq(given.skip * given.skip_multiplier),
                 constant.eq(given.constant),
             ]
 
+        # The skip connection comes last, behind its shift.
+        terms = [Signal(signed(total_bits), name=f"term_{number}") for number in range(3)]
         moved = Signal(signed(total_bits))
-        m.d.comb += moved.eq((skip_product << self.skip_shift)[:total_bits].as_signed())
+        m.d.comb += [
+            terms[0].eq(low),
+            terms[1].eq((high << half)[:total_bits].as_signed()),
+            terms[2].eq(constant),
+            moved.eq((skip_product << self.skip_shift)[:total_bits].as_signed()),
+        ]
+        saved, carry = bit_slice.full_adder(m, *terms, name="products")
+        saved, carry = bit_slice.full_adder(m, saved, _doubled(carry), moved, name="all")
         total = Signal(signed(total_bits), reset_less=True)
         with m.If(moves[1] & valid[0]):
-            m.d.sync += total.eq(product + moved + constant)
+            m.d.sync += total.eq(saved + _doubled(carry))
 
         with m.If(moves[2] & valid[1]):
             m.d.sync += self.results.payload.eq(Mux(self.raw, total, self.clamped(m, total)))
@@ -176,3 +191,8 @@ class Requantizer(Component):
         result = Signal(signed(self.total_bits))
         m.d.comb += result.eq(Mux(outside, limit, shifted))
         return result
+
+
+def _doubled(carry: Value) -> Value:
+    """Return carries at their places, modulo the word."""
+    return Cat(Const(0, 1), carry[:-1])

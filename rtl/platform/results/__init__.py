@@ -1,0 +1,1 @@
+"""Results: from the sums of jobs to activations or raw results."""
