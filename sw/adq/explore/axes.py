@@ -1,10 +1,12 @@
 """Axes of a space. A new axis is an entry here, and a line where ``evaluation`` builds a point."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from adq.rtl.parameters import TileParameters
+from adq.rtl.platform.parameters import PlatformParameters
 
 __all__ = ["AXES", "Axis"]
 
@@ -16,8 +18,9 @@ class Axis:
     Attributes
     ----------
     part : str
-        What it belongs to: ``tile``, ``model`` (of the energy), ``network``, or ``architecture`` (a
-        network that is given by its name alone, and has no precisions or densities of its own).
+        What it belongs to: ``tile``, ``platform`` (around tiles of ``rows`` and ``columns``),
+        ``model`` (of the energy), ``network``, or ``architecture`` (a network that is given by its
+        name alone, and has no precisions or densities of its own).
     valid
         Whether a value has the right form. Ranges are checked where a point is built.
     form : str
@@ -65,6 +68,11 @@ AXES = {
         Axis("partial_sums", "tile", _integer, "an integer", TileParameters.partial_sums),
         Axis("vectors", "tile", _integer, "an integer", TileParameters.vectors),
         Axis("arithmetic", "tile", _text, "an adder tree's name", TileParameters.arithmetic),
+        *(
+            Axis(field.name, "platform", _integer, "an integer", field.default)
+            for field in dataclasses.fields(PlatformParameters)
+            if field.name not in ("rows", "columns")
+        ),
         Axis("library", "model", _text, "a library's name, or a file of coefficients", "nangate45"),
         Axis("images", "network", _integer, "an integer", 1),
         Axis("bits", "architecture", _bits, "an integer, or one for each layer", 16),
@@ -76,4 +84,4 @@ AXES = {
         Axis("classes", "architecture", _integer, "an integer", 10),
     )
 }
-"""All axes by name. ``images`` share a weight load."""
+"""All axes by name. ``images`` share a weight load; on a platform they are those of a pass."""

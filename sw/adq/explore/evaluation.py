@@ -16,9 +16,11 @@ from adq.energy.design_results import predicted_result
 from adq.energy.network_energy import NetworkEnergy
 from adq.energy.sources import architecture_energies, artifact_energy, result_energies
 from adq.explore.axes import AXES
+from adq.explore.platform_points import is_of_platform, platform_result
 from adq.explore.space import ExploreError, Point
 from adq.golden.files.reading import FileError
 from adq.golden.mapper import MappingError
+from adq.golden.platform.steps import PlanError
 from adq.golden.samples import ArtifactError
 from adq.models import ARCHITECTURES, ModelError
 from adq.rtl.parameters import ParameterError, TileParameters
@@ -43,6 +45,7 @@ REASONS = (
     MappingError,
     ModelError,
     ParameterError,
+    PlanError,
 )
 """Errors of a point that cannot be built."""
 
@@ -139,6 +142,8 @@ def evaluate(
     values = point.values
     try:
         model = model_of(values, folder)
+        if is_of_platform(values):
+            return platform_result(values, network.name, network.path, model)
         found, accuracy = _energy(values, network, model)
     except REASONS as error:
         return Skipped(str(error))

@@ -11,6 +11,7 @@ from adq.energy.design_results import counted_result
 from adq.energy.simulated import energies_of
 from adq.explore.evaluation import Network, Skipped, evaluate, key_of, model_of, tile_of
 from adq.explore.front import front, missing
+from adq.explore.platform_points import is_of_platform
 from adq.explore.sampling import search
 from adq.explore.space import ExploreError, Point, Space
 from adq.explore.store import Store, TileSynthesis, array_of, synthesize_tile
@@ -264,7 +265,7 @@ def confirm(
     cache: Path,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> list[Confirmation]:
-    """Simulate the first points of the front whose network is a golden artifact.
+    """Simulate the first points of the front whose network is a golden artifact, on a tile alone.
 
     Raises
     ------
@@ -276,7 +277,7 @@ def confirm(
     found: list[Confirmation] = []
     for predicted in exploration.front:
         network = Network.find(predicted.network, exploration.space.folder)
-        if network.artifact is None:
+        if network.artifact is None or is_of_platform(predicted.point):
             continue
         tile = tile_of(predicted.point)
         [run] = simulate_networks(
@@ -295,8 +296,9 @@ def confirm(
             break
     if not found:
         raise ExploreError(
-            "no point of the front has a golden artifact, which a simulation needs: export one "
-            "with `adq export`, and put it into the axis network"
+            "no point of the front has a golden artifact on a tile alone, which a simulation "
+            "needs: export one with `adq export`, and put it into the axis network; `adq sim "
+            "--platform` runs it on a platform"
         )
     return found
 

@@ -142,6 +142,13 @@ class Space:
             raise ExploreError(f"{path}: {error}") from None
 
     def _checked(self) -> "Space":
+        platform = [name for name in self.axes if AXES[name].part == "platform"]
+        for name in self.objectives:
+            if platform and OBJECTIVES[name].from_synthesis:
+                raise ExploreError(
+                    f"objective {name} is of a tile alone, and {platform[0]} of a platform: leave "
+                    "one out"
+                )
         if self.search.sampler == "grid" and self.size > MAXIMUM:
             raise ExploreError(
                 f"has {self.size:,} points, more than {MAXIMUM:,}: give fewer values, or a sampler "

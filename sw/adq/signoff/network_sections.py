@@ -154,6 +154,31 @@ def _exploration() -> list[str]:
     return lines + markdown_table(headings, confirmed)
 
 
+def _platform_exploration() -> list[str]:
+    """Return the front of the platforms for VGG19, and the platform that takes most energy."""
+    from adq.design_result import DesignResult
+
+    kept = read_kept("platform-exploration.json")
+    results = [DesignResult.from_json(each) for each in kept["results"]]
+    front = [results[place] for place in kept["front"]]
+    worst = max(results, key=lambda each: each.energy_pj or 0)
+    rows = []
+    for result in (*front, worst):
+        tile = result.tile
+        assert result.energy_pj is not None
+        rows.append(
+            [
+                "front" if result in front else "most energy",
+                f"{tile['stack']} x {tile['tile_columns']} x {tile['clusters']}",
+                str(tile["requantizers"]),
+                f"{result.energy_pj / 1e6:.2f}",
+                f"{result.cycles:,.0f}",
+            ]
+        )
+    headings = ["", "stack x columns x clusters", "requantizers", "uJ an image", "cycles an image"]
+    return markdown_table(headings, rows)
+
+
 def _comparisons() -> list[str]:
     """Return policies compared at equal cost, a table for each comparison that is kept."""
     from adq.comparison.outcome import Outcome
@@ -189,6 +214,7 @@ NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "exchange": _exchange,
     "comparisons": _comparisons,
     "exploration": _exploration,
+    "platform-exploration": _platform_exploration,
     "load": _load,
 }
 """Lines of each section, by the name in its marker."""

@@ -197,7 +197,7 @@ def _of_platform(
     from adq.cost.sources import numbers
     from adq.energy.coefficients import EnergyError, coefficients_for
     from adq.energy.platform.blocks import platform_blocks
-    from adq.energy.platform.sources import artifact_on_platform, shape_on_platform
+    from adq.energy.platform.sources import BASELINE, artifact_on_platform, shape_on_platform
     from adq.energy.platform.tables import platform_notes, platform_ratios, platform_table
     from adq.files import write_json
     from adq.golden.platform.planner import BATCH
@@ -220,7 +220,10 @@ def _of_platform(
         hidden = numbers("bits", bits, int)
         if len(hidden) != 1:
             raise EnergyError(f"bits {bits}: with --platform give one number, of hidden layers")
-        networks += shape_on_platform(arch, hidden[0], parameters, model, blocks, batch=batch)
+        networks += [
+            shape_on_platform(arch, each, parameters, model, blocks, batch=batch)
+            for each in dict.fromkeys((hidden[0], BASELINE))
+        ]
     if not networks:
         raise EnergyError(
             "nothing to count: give a golden artifact, or --arch vgg19, with --platform"

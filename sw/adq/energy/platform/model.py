@@ -52,6 +52,10 @@ class StepEnergy:
     weight_bits: int
     planes: int
     pj: Mapping[str, float]
+    macs: int
+    """Multiply-accumulates of an image."""
+    cycles: float
+    """Cycles of an image, by the formulas."""
     bus_bytes: float
     """Weights and parameters that come over the bus, an image."""
     accesses: Mapping[str, float]
@@ -69,6 +73,8 @@ class PlatformEnergy:
 
     name: str
     steps: tuple[StepEnergy, ...]
+    cycles: float
+    """Cycles of an image, in the mean of a pass."""
     image_bytes: float
     """An image, over the bus."""
 
@@ -164,7 +170,7 @@ def platform_energy(
             )
         )
     image_bytes = made.load_words * made.platform.rows / 8
-    return PlatformEnergy(name, tuple(found), image_bytes)
+    return PlatformEnergy(name, tuple(found), made.cycles_per_image, image_bytes)
 
 
 def _most_bits(step: Step, layer: Layer, platform: PlatformParameters) -> int:
@@ -191,7 +197,7 @@ def _of_array(
         work = LayerWork(
             name=step.node,
             channels=step.outputs,
-            macs=layer.windows * layer.window // layer.images * rows * step.outputs,
+            macs=_macs(step, layer),
             inputs=0,
             weights=rows * step.outputs,
             weight_bits=layer.weight_bits,
@@ -205,6 +211,11 @@ def _of_array(
     compute = sum(pj for block, pj in known.blocks_pj.items() if block not in ELSEWHERE)
     load = sum(known.energy.load.values()) / known.loads / 1000
     return compute, load
+
+
+def _macs(step: Step, layer: Layer) -> int:
+    """Return the multiply-accumulates of an image."""
+    return layer.windows * layer.window // layer.images * step.rows * step.outputs
 
 
 def _share_of_bits(weights: np.ndarray, bits: int) -> float:
@@ -325,6 +336,8 @@ def _step_energy(
         weight_bits=layer.weight_bits,
         planes=layer.source_planes,
         pj={name: energy / images for name, energy in pj.items()},
+        macs=_macs(planned.step, layer),
+        cycles=cycles / images,
         bus_bytes=a.bus_bytes / images,
         accesses={name: count / images for name, count in asdict(a).items()},
     )

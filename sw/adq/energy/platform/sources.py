@@ -11,12 +11,13 @@ from adq.golden.platform.planner import BATCH, plan
 from adq.golden.platform.shapes import resnet18, vgg19
 from adq.rtl.platform.parameters import PlatformParameters
 
-__all__ = ["artifact_on_platform", "shape_on_platform"]
+__all__ = ["BASELINE", "artifact_on_platform", "shape_on_platform"]
 
 SHAPES: dict[str, Callable[[int], Network]] = {"vgg19": vgg19, "resnet18": resnet18}
 """Networks that are known by their shapes, by hidden bits."""
 
 BASELINE = 16
+"""Hidden bits that a shape is held against."""
 
 
 def artifact_on_platform(
@@ -59,24 +60,23 @@ def shape_on_platform(
     blocks: PlatformBlocks,
     *,
     batch: int = BATCH,
-) -> list[PlatformEnergy]:
-    """Return the energy of a known network whose hidden layers have ``bits``, and at 16 bits, with
-    random words, half of them zero.
+) -> PlatformEnergy:
+    """Return the energy of a known network whose hidden layers have ``bits``, with random words,
+    half of them zero.
 
     Raises
     ------
     EnergyError
         If there is no such network.
+    adq.golden.platform.steps.PlanError
+        If the platform cannot run it.
     """
     if name not in SHAPES:
         raise EnergyError(
             f"{name}: its shape is not known for a platform: it must be one of "
             f"{', '.join(SHAPES)}, or a golden artifact"
         )
-    found = []
-    for hidden in dict.fromkeys((bits, BASELINE)):
-        made = plan(SHAPES[name](hidden), platform, batch=batch)
-        title = f"{name}, hidden layers at {hidden} bits"
-        densities = {made.steps[0].step.node: 1.0}
-        found.append(platform_energy(made, tile, blocks, name=title, densities=densities))
-    return found
+    made = plan(SHAPES[name](bits), platform, batch=batch)
+    title = f"{name}, hidden layers at {bits} bits"
+    densities = {made.steps[0].step.node: 1.0}
+    return platform_energy(made, tile, blocks, name=title, densities=densities)
