@@ -16,7 +16,7 @@ from adq.rtl.platform.single_port_memory import SinglePortMemory
 from adq.rtl.port_types import Aggregate, Component, Words
 from adq.rtl.shift_add.result_register import sums_layout
 
-__all__ = ["AccumulatorMemory", "added_layout", "read_layout"]
+__all__ = ["BANKS", "AccumulatorMemory", "added_layout", "read_layout"]
 
 
 def read_layout(parameters: PlatformParameters) -> data.StructLayout:
@@ -30,8 +30,7 @@ def read_layout(parameters: PlatformParameters) -> data.StructLayout:
     )
 
 
-BANKS = 2
-"""Memories of a half, one for even vectors and one for odd ones."""
+BANKS = PlatformParameters.accumulator_banks
 
 
 def _bank(vector: Value) -> Value:
@@ -258,9 +257,7 @@ class AccumulatorMemory(Component):
                     reads.eq(reads_old & uses & of_vector),
                     writes.eq(stored & ~keeps & uses & of_stored),
                 ]
-                storage = SinglePortMemory(
-                    bits * len(lanes), depth=-(-p.accumulator_vectors // BANKS)
-                )
+                storage = SinglePortMemory(bits * len(lanes), depth=p.accumulator_words)
                 m.submodules[f"half_{half}_{bank}_{name}"] = storage
                 m.d.comb += [
                     storage.enable.eq(drains | reads | writes),

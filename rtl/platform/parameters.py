@@ -77,6 +77,10 @@ class PlatformParameters:
     """Bits of a sum at which another memory begins. Layers of narrow sums do not access the upper
     ones."""
 
+    accumulator_banks: ClassVar[int] = 2
+    """Memories of a half of an accumulator memory: even vectors lie in one, odd ones in the
+    other."""
+
     threshold_planes: ClassVar[int] = 2
     """Most bits of the activations that thresholds give."""
 
@@ -169,6 +173,11 @@ class PlatformParameters:
         They hold 65,536 products with activations of 16 bits.
         """
         return min(self.accumulator_bits, weight_bits + 32)
+
+    @property
+    def accumulator_words(self) -> int:
+        """Words of a memory of an accumulator memory's half, a vector each."""
+        return -(-self.accumulator_vectors // self.accumulator_banks)
 
     def slices(self, weight_bits: int) -> int:
         """Return the cycles in which the requantizers take the sums of a vector."""

@@ -121,7 +121,7 @@ class Memories:
         return cls(
             bank=sram_of(*BANK, ports="1R1W"),
             buffer=sram_of(*BUFFER, ports="1RW"),
-            sums=nearest_sram(-(-platform.accumulator_vectors // 2), ports="1RW"),
+            sums=nearest_sram(platform.accumulator_words, ports="1RW"),
             table=sram_of(8192, RECORD_BITS, ports="1RW"),
         )
 
