@@ -18,6 +18,8 @@ from adq.rtl.shift_add.result_register import sums_layout
 
 __all__ = ["BANKS", "AccumulatorMemory", "added_layout", "read_layout"]
 
+BANKS = PlatformParameters.accumulator_banks
+
 
 def read_layout(parameters: PlatformParameters) -> data.StructLayout:
     """Return the layout of a read: some outputs of a vector, ``requantizers`` at a time."""
@@ -28,9 +30,6 @@ def read_layout(parameters: PlatformParameters) -> data.StructLayout:
             "slice": range(parameters.slices(TileParameters.weight_widths[0])),
         }
     )
-
-
-BANKS = PlatformParameters.accumulator_banks
 
 
 def _bank(vector: Value) -> Value:

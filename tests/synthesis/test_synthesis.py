@@ -69,7 +69,7 @@ class NetlistSimulator:
 
     @staticmethod
     def _enables(clock, gates) -> list:
-        """What must be high for a clock to pass: a gate may stand behind another."""
+        """Return the nets that must be high for a clock to pass its gates, one behind another."""
         enables = []
         while clock in gates:
             enables.append(gates[clock]["E"])

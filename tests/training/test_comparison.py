@@ -69,7 +69,7 @@ def test_a_run_that_shared_is_the_run_trained_alone(compared, tmp_path):
 
 
 def test_runs_that_decide_the_same_are_trained_once(tmp_path):
-    # Of two hidden layers there is one other way to deal two densities: random is inverse.
+    # Two densities can be dealt to two hidden layers in one other way, so random is inverse.
     once = dataclasses.replace(RECIPE.controller, max_iterations=2)
     recipe = dataclasses.replace(RECIPE, controller=once)
     cells = plan(recipe, policies=["inverse", "random"], budgets=["6.4 bits"], seeds=1)[:2]

@@ -20,7 +20,7 @@ AXES = {
     "related_pin_transition": "clock_slew",
     "constrained_pin_transition": "slew",
 }
-"""What a table is looked up by, as this project calls it."""
+"""Names of the axes of a table, by the variable that a liberty file names."""
 
 RESERVED = ("dont_use", "is_level_shifter", "is_isolation_cell", "always_on")
 TIMES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")

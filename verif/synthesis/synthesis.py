@@ -119,8 +119,10 @@ def synthesize(
     ----------
     part
         Path of the submodule, with dots; empty for the whole.
-    apart, memories, objective
-        What is left out of it, and what counts; see ``map_to_cells``.
+    apart, memories
+        Parts that are left out; see ``map_to_cells``.
+    objective
+        ``area`` or ``speed``, which the mapping favours.
     blocks
         Regular expressions that the names of a block's nets begin with, by block. The last one
         takes all others.

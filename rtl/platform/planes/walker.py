@@ -35,7 +35,8 @@ def _left(m: Module, width: Value, *columns: Value) -> Value:
         *(term.eq(~column) for term, column in zip(terms[1:], columns, strict=True)),
     ]
     saved, carry = bit_slice.full_adder(m, *terms, name="left")
-    # Each complement is 1 short: one 1 is the carry's lowest bit, and two more below carry into it.
+    # The complement of a number is its negative less 1. One of the two missing ones stands in the
+    # lowest place of the carry; two ones below the lowest place carry the other one in.
     total = Cat(1, saved) + Cat(1, 1, carry[:-1])
     return total[1:]
 

@@ -143,8 +143,8 @@ class Drain(Component):
             self.records.ready.eq(Mux(s.table, table.records.ready, parameters.records.ready)),
         ]
 
-        # The mode and each lane's settings are registered here: a register that all lanes share
-        # would drive so many cells that they would come late.
+        # The mode and each lane's settings are registered here, so that no path leads from the
+        # conductor into a lane. A synthesis may merge the equal registers of lanes.
         raw_mode, table_mode, compares = Signal(), Signal(), Signal()
         lane_settings = data.StructLayout(
             {name: drain_layout(p)[name].shape for name in

@@ -38,8 +38,8 @@ class ThresholdLane(Component):
 
         activation = least + (sum >= first) + (sum >= second) + (sum >= third)
 
-    Of an output whose activations fall, those are counted that it has not reached. ``least`` is the
-    format's least number; an activation of one bit has the first threshold alone.
+    Where an output's activations fall, it counts the thresholds that the sum has not reached.
+    ``least`` is the format's least number. An activation of one bit has the first threshold alone.
 
     Combinational.
 
