@@ -94,6 +94,8 @@ class DesignResult:
         Longest path of the same tile, in ns.
     accuracy : float or None
         Share of the test images that are classified correctly, as training measured it.
+    accuracy_deviation : float or None
+        Standard deviation of the accuracy where the figures are means over seeds of training.
     layers : tuple of LayerResult
     labels : tuple of str
         What a reader has to know of the figures.
@@ -112,6 +114,7 @@ class DesignResult:
     area_um2: float | None = None
     longest_path_ns: float | None = None
     accuracy: float | None = None
+    accuracy_deviation: float | None = None
     layers: tuple[LayerResult, ...] = ()
     labels: tuple[str, ...] = ()
 
@@ -186,7 +189,8 @@ class DesignResult:
         except jsonschema.ValidationError as error:
             place = "/".join(map(str, error.absolute_path)) or "the document"
             raise ResultShapeError(f"{place}: {error.message:.200}") from None
-        fields = {each.name: document[each.name] for each in dataclasses.fields(cls)}
+        names = [each.name for each in dataclasses.fields(cls)]
+        fields = {name: document[name] for name in names if name in document}
         fields["method"] = Method(fields["method"])
         fields["layers"] = tuple(LayerResult(**layer) for layer in fields["layers"])
         fields["labels"] = tuple(fields["labels"])
@@ -236,11 +240,17 @@ _NUMBER = {"type": ["number", "null"]}
 
 _OBJECT = {"type": "object"}
 
+_LATER = ("accuracy_deviation",)
+"""Fields that documents of before do not have."""
+
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "adq design result",
     "type": "object",
-    "required": ["format", *(each.name for each in dataclasses.fields(DesignResult))],
+    "required": [
+        "format",
+        *(each.name for each in dataclasses.fields(DesignResult) if each.name not in _LATER),
+    ],
     "properties": {
         "format": {"const": FORMAT},
         "network": {"type": "string"},
@@ -252,6 +262,7 @@ SCHEMA: dict[str, Any] = {
         **dict.fromkeys(("compute_pj", "load_pj", "leakage_pj", "cycles", "area_um2"), _NUMBER),
         "longest_path_ns": {"type": ["number", "null"], "exclusiveMinimum": 0},
         "accuracy": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "accuracy_deviation": {"type": ["number", "null"], "minimum": 0},
         "layers": {
             "type": "array",
             "items": {

@@ -28,7 +28,7 @@ def find_shipped(kind: str, name: str | Path) -> Path:
         If it looks like a name, and no file of that name is shipped.
     """
     path = Path(name)
-    if path.suffix or path.parent != Path() or path.exists():
+    if path.suffix or path.parent != Path() or path.is_file():
         return path
     shipped = CONFIGS / kind / f"{name}.toml"
     if not shipped.is_file():

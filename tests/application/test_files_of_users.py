@@ -14,6 +14,7 @@ from adq.energy.glitches import GlitchFactors
 from adq.explore.space import ExploreError, Space
 from adq.fields import ConfigError
 from adq.rtl.parameters import ParameterError, TileParameters
+from adq.shipped import find_shipped
 from adq.training.config import Recipe
 from adq.verif.liberty.library import LibertyError, Library
 from adq.verif.placement.errors import PlacementError
@@ -167,3 +168,12 @@ def test_a_tile_of_any_length_is_not_read(tmp_path):
         file.truncate(2**40)
     for kind in ("liberty", "tile", "recipe", "coefficients", "glitches"):
         assert_refused(kind, path)
+
+
+def test_a_shipped_recipe_is_found_beside_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()  # as after adq train digits --out digits
+    assert Recipe.from_toml(find_shipped("train", "digits")).data.name == "digits"
+    (tmp_path / "digits").rmdir()
+    (tmp_path / "digits").write_text("")
+    assert find_shipped("train", "digits") == Path("digits")

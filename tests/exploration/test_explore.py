@@ -11,7 +11,8 @@ from adq.cli import main
 from adq.design_result import OBJECTIVES, DesignResult, Method
 from adq.energy.coefficients import coefficients_for
 from adq.energy.sources import artifact_energy
-from adq.explore.exploration import Explorer, confirm
+from adq.explore.confirmation import confirm
+from adq.explore.exploration import Explorer
 from adq.explore.front import front
 from adq.explore.space import ExploreError, Point, Space
 from adq.explore.store import Store, TileSynthesis

@@ -1,12 +1,13 @@
 """Axes of a space. A new axis is an entry here, and a line where ``evaluation`` builds a point."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.training.config import Recipe
 
 __all__ = ["AXES", "Axis"]
 
@@ -19,8 +20,9 @@ class Axis:
     ----------
     part : str
         What it belongs to: ``tile``, ``platform`` (around tiles of ``rows`` and ``columns``),
-        ``model`` (of the energy), ``network``, or ``architecture`` (a network that is given by its
-        name alone, and has no precisions or densities of its own).
+        ``model`` (of the energy), ``network``, ``architecture`` (a network that is given by its
+        name alone, and has no precisions or densities of its own), ``training`` (a network that
+        is trained for the point), or ``recipe`` (a key of the recipe that it is trained by).
     valid
         Whether a value has the right form. Ranges are checked where a point is built.
     form : str
@@ -58,6 +60,26 @@ def _optional_integer(value: Any) -> bool:
     return value is None or _integer(value)
 
 
+_FORMS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    int: (_integer, "an integer"),
+    float: (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        "a number",
+    ),
+    str: (lambda value: isinstance(value, str), "a text"),
+}
+"""Check and form, in words, of the values of a key of a recipe, by its type."""
+
+
+def _recipe_axes() -> Iterator[Axis]:
+    """Yield an axis for each key of a recipe, such as ``controller.policy``."""
+    for table in dataclasses.fields(Recipe):
+        assert isinstance(table.type, type)
+        for key in dataclasses.fields(table.type):
+            yield Axis(f"{table.name}.{key.name}", "recipe", *_FORMS[key.type], None)
+
+
 AXES = {
     axis.name: axis
     for axis in (
@@ -82,6 +104,11 @@ AXES = {
         Axis("weight_density", "architecture", _share, "0 to 1", 0.5),
         Axis("input", "architecture", _text, "channels, rows and columns, as 3x32x32", "3x32x32"),
         Axis("classes", "architecture", _integer, "an integer", 10),
+        Axis("recipe", "training", _text, "a recipe's name, or its file", None),
+        Axis("iteration", "training", _optional_integer, "an integer", None),
+        Axis("seeds", "training", _integer, "an integer", 1),
+        *_recipe_axes(),
     )
 }
-"""All axes by name. ``images`` share a weight load; on a platform they are those of a pass."""
+"""All axes by name. ``images`` share a weight load; on a platform they are those of a pass. With
+``seeds`` a network is trained that many times, and its figures are means."""

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +16,10 @@ from adq.energy.design_results import predicted_result
 from adq.energy.network_energy import NetworkEnergy
 from adq.energy.sources import architecture_energies, artifact_energy, result_energies
 from adq.explore.axes import AXES
+from adq.explore.means import mean_over_seeds
 from adq.explore.platform_points import is_of_platform, platform_result
 from adq.explore.space import ExploreError, Point
+from adq.fields import ConfigError
 from adq.golden.files.reading import FileError
 from adq.golden.mapper import MappingError
 from adq.golden.platform.steps import PlanError
@@ -25,10 +27,11 @@ from adq.golden.samples import ArtifactError
 from adq.models import ARCHITECTURES, ModelError
 from adq.rtl.parameters import ParameterError, TileParameters
 from adq.runs.results import read_result
+from adq.shipped import ShippedFileError
 from adq.verif.processes import Processes
 from adq.verif.sources import PACKAGE
 
-__all__ = ["Network", "Skipped", "evaluate", "key_of", "model_of", "tile_of"]
+__all__ = ["Network", "Skipped", "accuracy_of", "evaluate", "key_of", "model_of", "tile_of"]
 
 ROOMS = (
     *("cost", "data", "energy", "explore", "golden", "models", "rtl", "runs"),
@@ -38,6 +41,7 @@ ROOMS = (
 
 REASONS = (
     ArtifactError,
+    ConfigError,
     CostError,
     EnergyError,
     ExploreError,
@@ -46,6 +50,7 @@ REASONS = (
     ModelError,
     ParameterError,
     PlanError,
+    ShippedFileError,
 )
 """Errors of a point that cannot be built."""
 
@@ -135,48 +140,69 @@ def model_of(values: Mapping[str, Any], folder: Path) -> Coefficients:
 
 
 def evaluate(
-    programs: Processes, point: Point, network: Network, folder: Path
+    programs: Processes, point: Point, networks: Sequence[Network], folder: Path
 ) -> DesignResult | Skipped:
-    """Return what the energy model predicts of a point, or why it cannot be built."""
+    """Return what the energy model predicts of a point, or why it cannot be built.
+
+    Parameters
+    ----------
+    networks
+        The network of the point; or one for each of its seeds, and the result is their mean.
+    """
     programs.check()
     values = point.values
     try:
         model = model_of(values, folder)
-        if is_of_platform(values):
-            return platform_result(values, network.name, network.path, model)
-        found, accuracy = _energy(values, network, model)
+        results = [_predicted(values, network, model) for network in networks]
     except REASONS as error:
         return Skipped(str(error))
-    result = predicted_result(found, model)
+    return mean_over_seeds(results)
+
+
+def _predicted(values: Mapping[str, Any], network: Network, model: Coefficients) -> DesignResult:
+    if is_of_platform(values):
+        result = platform_result(values, network.name, network.path, model)
+        return replace(result, accuracy=accuracy_of(network))
+    result = predicted_result(_energy(values, network, model), model)
     # Cells of the netlist that was characterized, not an estimate from other sizes.
     own = not model.scaled_from and not model.other_revisions
     return replace(
         result,
         network=network.name,
         point=values,
-        accuracy=accuracy,
+        accuracy=accuracy_of(network),
         area_um2=model.area_um2 if own else None,
     )
 
 
-def _energy(
-    values: Mapping[str, Any], network: Network, model: Coefficients
-) -> tuple[NetworkEnergy, float | None]:
-    """Return the energy of the network of a point, and its accuracy where that is known."""
+def accuracy_of(network: Network) -> float | None:
+    """Return the share of the test images that a network classifies correctly, where it is known:
+    by a result of training, or by an artifact of ``adq export``, whose integers were tested.
+    """
+    if network.path is None:
+        return None
+    if network.artifact is None:
+        return float(read_result(network.path).mixed["accuracy"])
+    manifest = json.loads((network.artifact / "manifest.json").read_bytes())
+    accuracy = manifest["generator"].get("integer_accuracy")
+    return accuracy if isinstance(accuracy, float) and 0 <= accuracy <= 1 else None
+
+
+def _energy(values: Mapping[str, Any], network: Network, model: Coefficients) -> NetworkEnergy:
+    """Return the energy of the network of a point."""
     images = values.get("images", 1)
     if images < 1:
         raise ExploreError(f"images is {images}: it must be at least 1")
     if network.path is None:
-        return _architecture(values, network.name, model, images), None
+        return _architecture(values, network.name, model, images)
     for name, axis in AXES.items():
         if axis.part == "architecture" and name in values:
             raise ExploreError(
                 f"{name} is of architectures, and {network.name} has its own: leave one out"
             )
     if network.artifact is not None:
-        return artifact_energy(network.path, model, images), None
-    energies = result_energies(network.path, model, images)
-    return energies[0], float(read_result(network.path).mixed["accuracy"])
+        return artifact_energy(network.path, model, images)
+    return result_energies(network.path, model, images)[0]
 
 
 def _architecture(
@@ -215,10 +241,11 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def key_of(point: Point, network: Network, folder: Path) -> str:
+def key_of(point: Point, networks: Sequence[Network], folder: Path) -> str:
     """Return the hash of all that the figures of a point follow from."""
     library = point.values.get("library", AXES["library"].default)
     file = folder / library
     coefficients = file.read_bytes() if file.suffix == ".json" and file.is_file() else b""
-    parts = [point.text, network.digest, _code(), hashlib.sha256(coefficients).hexdigest()]
+    digests = [network.digest for network in networks]
+    parts = [point.text, *digests, _code(), hashlib.sha256(coefficients).hexdigest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

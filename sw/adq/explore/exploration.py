@@ -1,4 +1,4 @@
-"""An exploration: points evaluated in parallel, completed by syntheses, and confirmed."""
+"""An exploration: points evaluated in parallel, and completed by syntheses."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -7,48 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from adq.design_result import OBJECTIVES, DesignResult
-from adq.energy.design_results import counted_result
-from adq.energy.simulated import energies_of
-from adq.explore.evaluation import Network, Skipped, evaluate, key_of, model_of, tile_of
+from adq.explore.evaluation import (
+    REASONS,
+    Network,
+    Skipped,
+    evaluate,
+    key_of,
+    model_of,
+    tile_of,
+)
 from adq.explore.front import front, missing
-from adq.explore.platform_points import is_of_platform
 from adq.explore.sampling import search
 from adq.explore.space import ExploreError, Point, Space
 from adq.explore.store import Store, TileSynthesis, array_of, synthesize_tile
+from adq.explore.trained_networks import (
+    TrainedNetwork,
+    Trainer,
+    check_recipe,
+    trained_networks,
+)
 from adq.rtl.parameters import TileParameters
-from adq.simulation import SimulatedNetwork, simulate_networks
 from adq.verif.liberty.library import Library
 from adq.verif.parallel.pools import Away, Pool, Task
 from adq.verif.parallel.shards import WHOLE, Shard
 from adq.verif.tasks import side_by_side
 
-__all__ = ["Confirmation", "Exploration", "Explorer", "confirm"]
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """A point of the front that was simulated."""
-
-    predicted: DesignResult
-    counted: DesignResult
-    problems: tuple[str, ...]
-    """Problems that the simulation found."""
-
-    @property
-    def difference(self) -> float | None:
-        """Predicted energy over counted energy, less one; None where the simulation broke off."""
-        if not self.predicted.energy_pj or not self.counted.energy_pj:
-            return None
-        return self.predicted.energy_pj / self.counted.energy_pj - 1
-
-    def to_json(self) -> dict[str, Any]:
-        """Return both results, and how they differ."""
-        return {
-            "predicted": self.predicted.to_json(),
-            "counted": self.counted.to_json(),
-            "energy_difference": self.difference,
-            "problems": list(self.problems),
-        }
+__all__ = ["Exploration", "Explorer"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +44,8 @@ class Exploration:
     """Results in the order in which the points were chosen."""
     skipped: dict[Point, str]
     """Points that cannot be built, and why."""
+    folder: Path
+    """Folder to which names of networks are relative: of the space, or of trained networks."""
 
     @property
     def incomplete(self) -> dict[str, int]:
@@ -137,8 +123,13 @@ class Explorer:
         self.new = 0
         """Points that were evaluated, and not read."""
         self.networks = {
-            str(name): Network.find(str(name), space.folder) for name in space.axes["network"]
+            str(name): Network.find(str(name), space.folder)
+            for name in space.axes.get("network", ())
         }
+        for name in space.axes.get("recipe", ()):
+            check_recipe(name, space.folder)
+        self.trainer = Trainer(store.trained, pool, progress)
+        self.folder = self.trainer.folder if "recipe" in space.axes else space.folder
         self.library = None if liberty is None else Library.read(liberty)
 
     def explore(self) -> Exploration:
@@ -157,14 +148,20 @@ class Explorer:
         found = search(self.space, self.evaluate)
         results = tuple(each for each in found.values() if isinstance(each, DesignResult))
         skipped = {point: each.reason for point, each in found.items() if isinstance(each, Skipped)}
-        return Exploration(self.space, results, skipped)
+        return Exploration(self.space, results, skipped, self.folder)
 
     def evaluate(self, points: Sequence[Point]) -> dict[Point, DesignResult | Skipped]:
         """Return the results of points, in their order."""
         points = self.shard.of(points)
-        networks = {point: self.networks[point.values["network"]] for point in points}
-        keys = {point: key_of(point, networks[point], self.space.folder) for point in points}
         found: dict[Point, DesignResult | Skipped] = {}
+        networks: dict[Point, tuple[Network, ...]] = {}
+        for point, given in self._networks_of(points).items():
+            if isinstance(given, Skipped):
+                self._check_strict(point, given)
+                found[point] = given
+            else:
+                networks[point] = given
+        keys = {point: key_of(point, networks[point], self.space.folder) for point in networks}
         for point, key in keys.items():
             known = self.store.read(key)
             if known is not None:
@@ -173,7 +170,7 @@ class Explorer:
         tasks = [
             Task(
                 name,
-                kind=networks[point].name,
+                kind=networks[point][0].name,
                 away=Away(
                     evaluate,
                     (point, networks[point], self.space.folder),
@@ -186,12 +183,37 @@ class Explorer:
         for name, result in side_by_side(tasks, self.pool):
             point = waiting[name]
             assert isinstance(result, DesignResult | Skipped)
-            if isinstance(result, Skipped) and self.strict:
-                raise ExploreError(f"{point}: {result.reason}; without --strict it is left out")
+            self._check_strict(point, result)
             found[point] = result
             self.new += isinstance(result, DesignResult)
             self.progress(len(found), len(points), str(point))
         return self._with_synthesis({point: found[point] for point in points})
+
+    def _check_strict(self, point: Point, result: DesignResult | Skipped) -> None:
+        if isinstance(result, Skipped) and self.strict:
+            raise ExploreError(f"{point}: {result.reason}; without --strict it is left out")
+
+    def _networks_of(self, points: Sequence[Point]) -> dict[Point, tuple[Network, ...] | Skipped]:
+        """Return the networks of points, a network for each seed, and train those that are new."""
+        if "recipe" not in self.space.axes:
+            return {point: (self.networks[point.values["network"]],) for point in points}
+        found: dict[Point, tuple[Network, ...] | Skipped] = {}
+        wanted: dict[Point, list[TrainedNetwork]] = {}
+        for point in points:
+            try:
+                wanted[point] = trained_networks(point.values, self.space.folder)
+            except REASONS as error:
+                found[point] = Skipped(str(error))
+        self.trainer.train([network for each in wanted.values() for network in each])
+        for point, networks in wanted.items():
+            reasons = [self.trainer.refused.get(network) for network in networks]
+            reason = next(filter(None, reasons), None)
+            found[point] = (
+                tuple(Network.find(str(each.artifact(Path())), self.folder) for each in networks)
+                if reason is None
+                else Skipped(reason)
+            )
+        return found
 
     def _keep(self, key: str, result: DesignResult | Skipped) -> DesignResult | Skipped:
         if isinstance(result, DesignResult):
@@ -255,60 +277,3 @@ class Explorer:
         assert self.library is not None
         self.store.keep_synthesis(tile, self.library.digest, found)
         return found
-
-
-def confirm(
-    exploration: Exploration,
-    count: int,
-    *,
-    out: Path,
-    cache: Path,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> list[Confirmation]:
-    """Simulate the first points of the front whose network is a golden artifact, on a tile alone.
-
-    Raises
-    ------
-    ExploreError
-        If the front has no such point.
-    SimulationError
-        If a simulation breaks off.
-    """
-    found: list[Confirmation] = []
-    for predicted in exploration.front:
-        network = Network.find(predicted.network, exploration.space.folder)
-        if network.artifact is None or is_of_platform(predicted.point):
-            continue
-        tile = tile_of(predicted.point)
-        [run] = simulate_networks(
-            [network.artifact],
-            tile,
-            predicted.images,
-            out / f"{len(found) + 1}-{tile.rows}x{tile.columns}",
-            cache,
-            progress,
-        )
-        # By the coefficients of the point, which may be of another library.
-        energies = energies_of(run.run, tile, model_of(predicted.point, exploration.space.folder))
-        run = replace(run, energies=energies)
-        found.append(Confirmation(predicted, _counted(run, predicted), tuple(run.problems)))
-        if len(found) == count:
-            break
-    if not found:
-        raise ExploreError(
-            "no point of the front has a golden artifact on a tile alone, which a simulation "
-            "needs: export one with `adq export`, and put it into the axis network; `adq sim "
-            "--platform` runs it on a platform"
-        )
-    return found
-
-
-def _counted(run: SimulatedNetwork, predicted: DesignResult) -> DesignResult:
-    return replace(
-        counted_result(run.run, run.energies),
-        network=predicted.network,
-        point=predicted.point,
-        area_um2=predicted.area_um2,
-        longest_path_ns=predicted.longest_path_ns,
-        accuracy=predicted.accuracy,
-    )

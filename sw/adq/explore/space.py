@@ -45,8 +45,13 @@ class Point:
         found: dict[str, Any] = json.loads(self.text)
         return found
 
+    def text_of(self, axes: Sequence[str]) -> str:
+        """Return the values on some axes, for people."""
+        values = self.values
+        return ", ".join(f"{name} {values[name]}" for name in axes)
+
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.values.items())
+        return self.text_of(list(self.values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +127,12 @@ class Space:
         try:
             _known(document, ("title", "objectives", "axes", "search"), "key")
             axes, search = document.get("axes"), document.get("search", {})
-            if not isinstance(axes, dict) or "network" not in axes:
+            if not isinstance(axes, dict) or not {"network", "recipe"} & axes.keys():
                 raise ExploreError(
                     "has no network: put rows, columns and network into a table [axes], each with "
-                    "a list of values"
+                    "a list of values; or recipe in place of network"
                 )
+            axes = _flat(axes)
             if not isinstance(search, dict):
                 raise ExploreError("search must be a table, with sampler, points and seed")
             _known(axes, tuple(AXES), "axis")
@@ -142,6 +148,7 @@ class Space:
             raise ExploreError(f"{path}: {error}") from None
 
     def _checked(self) -> "Space":
+        self._check_networks()
         platform = [name for name in self.axes if AXES[name].part == "platform"]
         for name in self.objectives:
             if platform and OBJECTIVES[name].from_synthesis:
@@ -155,6 +162,28 @@ class Space:
                 "other than grid"
             )
         return self
+
+    def _check_networks(self) -> None:
+        """Refuse axes of networks that are not those of the space."""
+        given, other = ("recipe", "network") if "recipe" in self.axes else ("network", "recipe")
+        parts = {"recipe": ("training", "recipe"), "network": ("architecture",)}
+        for name in self.axes:
+            if name == other or AXES[name].part in parts[other]:
+                raise ExploreError(
+                    f"axis {name} is of spaces with a {other}, and this one has a {given}: leave "
+                    "one out"
+                )
+
+
+def _flat(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return axes with those of a table, such as ``controller.policy``, beside the others."""
+    flat: dict[str, Any] = {}
+    for name, value in axes.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _known(table: Mapping[str, Any], names: Sequence[str], what: str) -> None:

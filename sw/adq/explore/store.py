@@ -38,6 +38,7 @@ class Store:
         self.points = folder / "points"
         self.syntheses = folder / "synthesis"
         self.models = folder / "netlists"
+        self.trained = folder / "trained"
         self.damaged: list[Path] = []
         for each in (self.points, self.syntheses):
             each.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from adq.design_result import OBJECTIVES, DesignResult
-from adq.explore.exploration import Confirmation, Exploration
+from adq.explore.confirmation import Confirmation
+from adq.explore.exploration import Exploration
 
 __all__ = ["best", "confirmation_table", "figure_of", "rows_of", "short", "top_table"]
 
@@ -24,7 +25,8 @@ def figure_of(result: DesignResult, name: str) -> str:
     if value is None:
         return "-"
     if name == "accuracy":
-        return f"{value:.2%}"
+        deviation = result.accuracy_deviation
+        return f"{value:.2%}" + (f" ± {100 * deviation:.2f}" if deviation is not None else "")
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
@@ -46,7 +48,7 @@ def best(exploration: Exploration, count: int) -> list[tuple[DesignResult, bool]
 
 def rows_of(exploration: Exploration, count: int) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the rows of the table of the best points."""
-    axes = exploration.space.varied or ["network"]
+    axes = shown_axes(exploration)
     names = list(exploration.space.objectives)
     names += [
         name
@@ -55,7 +57,7 @@ def rows_of(exploration: Exploration, count: int) -> tuple[list[str], list[list[
     ]
     headings = [
         "",
-        *axes,
+        *(axis.rpartition(".")[2] for axis in axes),
         *(f"{OBJECTIVES[n].title}{f', {OBJECTIVES[n].unit}' * bool(_unit(n))}" for n in names),
     ]
     rows = [
@@ -69,6 +71,12 @@ def rows_of(exploration: Exploration, count: int) -> tuple[list[str], list[list[
     return headings, rows
 
 
+def shown_axes(exploration: Exploration) -> list[str]:
+    """Return the axes that tell points apart; where none varies, that of the network."""
+    space = exploration.space
+    return space.varied or ["recipe" if "recipe" in space.axes else "network"]
+
+
 def _unit(name: str) -> str:
     unit = OBJECTIVES[name].unit
     return "" if unit == "cycles" else unit
@@ -79,7 +87,7 @@ def top_table(exploration: Exploration, count: int) -> Table:
     headings, rows = rows_of(exploration, count)
     title = f"{exploration.space.title}: {len(exploration.front)} points on the front of "
     table = Table(title=title + f"{len(exploration.results)}", title_justify="left")
-    axes = len(exploration.space.varied or ["network"])
+    axes = len(shown_axes(exploration))
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place <= axes else "right", overflow="fold")
     for row in rows:

@@ -179,6 +179,37 @@ def _platform_exploration() -> list[str]:
     return markdown_table(headings, rows)
 
 
+def _training_exploration() -> list[str]:
+    """Return the explorations that trained their networks, all points by energy."""
+    from adq.design_result import DesignResult
+    from adq.explore.tables import figure_of
+
+    lines: list[str] = []
+    for path in sorted((RESULTS / "training-exploration").glob("*.json")):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        results = [DesignResult.from_json(each) for each in kept["results"]]
+        front = {id(results[place]) for place in kept["front"]}
+        varied = [name for name, values in kept["axes"].items() if len(values) > 1]
+        rows = [
+            [
+                "front" if id(result) in front else "",
+                *(str(result.point[axis]) for axis in varied),
+                *(figure_of(result, name) for name in ("energy_pj", "cycles", "accuracy")),
+            ]
+            for result in sorted(results, key=lambda each: each.energy_pj or 0)
+        ]
+        headings = ["", *(axis.rpartition(".")[2].replace("_", " ") for axis in varied)]
+        headings += ["energy, pJ", "cycles", "accuracy"]
+        lines += [
+            f"`{kept['space']}` ({kept['title']}; recipe {', '.join(kept['axes']['recipe'])}, "
+            f"{kept['axes']['seeds'][0]} seeds):",
+            "",
+            *markdown_table(headings, rows),
+            "",
+        ]
+    return lines[:-1]
+
+
 def _comparisons() -> list[str]:
     """Return policies compared at equal cost, a table for each comparison that is kept."""
     from adq.comparison.outcome import Outcome
@@ -215,6 +246,7 @@ NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "comparisons": _comparisons,
     "exploration": _exploration,
     "platform-exploration": _platform_exploration,
+    "training-exploration": _training_exploration,
     "load": _load,
 }
 """Lines of each section, by the name in its marker."""

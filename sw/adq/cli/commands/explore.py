@@ -12,6 +12,7 @@ from adq.cli.tile_options import CACHE
 if TYPE_CHECKING:
     from adq.console import Console
     from adq.explore.exploration import Exploration, Explorer
+    from adq.explore.space import Point
 
 SHOWN = 5
 """Reasons of skipped points that are printed; all are in the JSON."""
@@ -70,8 +71,10 @@ def explore(
 
     Energy and cycles are predicted from operands, as by adq energy. Area and clock come from
     syntheses, which --synthesize makes. Points whose content has not changed are read from the
-    cache, so that the same command resumes. A point that cannot be built is left out, with its
-    reason. The exit status is 1 if a simulation of --confirm differs.
+    cache, so that the same command resumes. A space with a recipe in place of a network trains
+    the networks of its points, each once, and goes on with a training that was interrupted. A point
+    that cannot be built is left out, with its reason. The exit status is 1 if a simulation of
+    --confirm differs.
     """
     import os
 
@@ -79,7 +82,8 @@ def explore(
     from rich.progress import Progress
 
     from adq.console import Console, print_whole
-    from adq.explore import exploration as explorations
+    from adq.explore import confirmation
+    from adq.explore.exploration import Explorer
     from adq.explore.space import ExploreError, Space
     from adq.explore.store import Store
     from adq.explore.tables import confirmation_table, top_table
@@ -106,7 +110,7 @@ def explore(
             def show(done: int, total: int, stage: str) -> None:
                 bar.update(task, completed=done, total=total, description=escape(stage[:60]))
 
-            explorer = explorations.Explorer(
+            explorer = Explorer(
                 given,
                 Store(cache),
                 pool,
@@ -119,7 +123,7 @@ def explore(
         confirmations = []
         if found.front and confirm:
             with console.status("simulating") as status:
-                confirmations = explorations.confirm(
+                confirmations = confirmation.confirm(
                     found, confirm, out=folder / "confirm", cache=CACHE, progress=status.update
                 )
         document = found.to_json() | {"confirmed": [each.to_json() for each in confirmations]}
@@ -155,6 +159,9 @@ def _print_notes(found: "Exploration", explorer: "Explorer", console: "Console")
         console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     say(f"{len(found.results)} points, of which {explorer.new} are new; energy without leakage.")
+    if "recipe" in explorer.space.axes:
+        trainer = explorer.trainer
+        say(f"{trainer.new} networks are new; runs and golden artifacts lie in {trainer.folder}.")
     for label in dict.fromkeys(label for result in found.front for label in result.labels):
         say(f"- {label}")
     for name, count in found.incomplete.items():
@@ -162,12 +169,18 @@ def _print_notes(found: "Exploration", explorer: "Explorer", console: "Console")
             f"{count} points have no {name}: their tiles are not synthesized; give a Liberty file "
             "as --synthesize"
             if name != "accuracy"
-            else f"{count} points have no accuracy: only results of training have one",
+            else f"{count} points have no accuracy: only results of training and artifacts of adq "
+            "export have one",
             "yellow",
         )
-    for point, reason in list(found.skipped.items())[:SHOWN]:
-        say(f"left out: {point}: {reason}", "yellow")
-    if len(found.skipped) > SHOWN:
-        say(f"and {len(found.skipped) - SHOWN} more points, see results.json", "yellow")
+    reasons: dict[str, list[Point]] = {}
+    for point, reason in found.skipped.items():
+        reasons.setdefault(reason, []).append(point)
+    for reason, points in list(reasons.items())[:SHOWN]:
+        more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+        first = points[0].text_of(found.space.varied)
+        say(f"left out: {first or points[0]}{more}: {reason}", "yellow")
+    if len(reasons) > SHOWN:
+        say(f"and points for {len(reasons) - SHOWN} more reasons, see results.json", "yellow")
     for path in explorer.store.damaged:
         say(f"{path} was half-written or damaged, and was made again", "yellow")
