@@ -179,13 +179,13 @@ def _platform_exploration() -> list[str]:
     return markdown_table(headings, rows)
 
 
-def _training_exploration() -> list[str]:
-    """Return the explorations that trained their networks, all points by energy."""
+def _trained_points(folder: str) -> list[str]:
+    """Return the explorations of a folder that trained their networks, all points by energy."""
     from adq.design_result import DesignResult
     from adq.explore.tables import figure_of
 
     lines: list[str] = []
-    for path in sorted((RESULTS / "training-exploration").glob("*.json")):
+    for path in sorted((RESULTS / folder).glob("*.json")):
         kept = json.loads(path.read_text(encoding="utf-8"))
         results = [DesignResult.from_json(each) for each in kept["results"]]
         front = {id(results[place]) for place in kept["front"]}
@@ -246,7 +246,8 @@ NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "comparisons": _comparisons,
     "exploration": _exploration,
     "platform-exploration": _platform_exploration,
-    "training-exploration": _training_exploration,
+    "training-exploration": lambda: _trained_points("training-exploration"),
+    "distillation": lambda: _trained_points("distillation"),
     "load": _load,
 }
 """Lines of each section, by the name in its marker."""

@@ -218,6 +218,10 @@ class TrainingConfig:
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW)."""
 
+    distillation: float = 0.0
+    """Share of the loss, behind the first iteration, that is the divergence from the logits of the
+    network at the end of that iteration; the rest is the cross-entropy with the labels."""
+
     baseline: bool = True
     """Also train the same network at ``initial_bits`` for the same number of epochs."""
 
@@ -245,6 +249,7 @@ class TrainingConfig:
             )
         check_between("warmup_epochs", self.warmup_epochs, 0, self.epochs, inclusive=True)
         check_between("weight_decay", self.weight_decay, 0, 1, inclusive=True)
+        check_between("distillation", self.distillation, 0, 1, inclusive=True)
         check_choice("precision", self.precision, PRECISIONS)
         check_at_least("checkpoint_steps", self.checkpoint_steps, 1)
         check_between("threads", self.threads, 1, 1024, inclusive=True)

@@ -30,6 +30,7 @@ from adq.runs.evaluation import classify
 from adq.runs.history import Epoch
 from adq.training.config import ControllerConfig, Recipe
 from adq.training.controller import Controller, Decision
+from adq.training.distillation import Teacher
 from adq.training.measurements import SAMPLES, Measurements
 from adq.training.processes import TrainingError
 
@@ -50,6 +51,8 @@ class NetworkTraining:
         Devices and processes.
     checkpoint
         Checkpoint to resume from, if any.
+    first_iteration
+        Checkpoint of the end of the first iteration, if that is over and the recipe distils.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class NetworkTraining:
         images: Images,
         fabric: Fabric,
         checkpoint: Checkpoint | None = None,
+        first_iteration: Checkpoint | None = None,
     ):
         self.name = name
         self.recipe = recipe
@@ -127,6 +131,7 @@ class NetworkTraining:
         self.correct = torch.zeros((), dtype=torch.int64, device=images.device)
         """Images of this process that were classified correctly in the current epoch."""
         self.seconds = 0.0
+        self.teacher = None if first_iteration is None else Teacher(first_iteration, fabric)
         if checkpoint is not None:
             self._restore(checkpoint)
         elif name == "mixed":
@@ -226,6 +231,8 @@ class NetworkTraining:
             )
             if before is not None and decision in (Decision.LOWER, Decision.RETURN):
                 iteration_done(before)
+                if self.recipe.training.distillation and self.teacher is None:
+                    self.teacher = Teacher(before, self.fabric)
                 self._set_up()
         self.order = torch.randperm(len(self.images.train_labels), generator=self.generator)
         self.loss.zero_()
@@ -253,8 +260,12 @@ class NetworkTraining:
         labels = self.images.train_labels[batch[own].to(images.device)]
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        logits = self.parallel(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last)
+        logits = self.parallel(images)
         loss = functional.cross_entropy(logits, labels, reduction="sum")
+        if self.teacher is not None:
+            share = self.recipe.training.distillation
+            loss = (1 - share) * loss + share * self.teacher.loss(images, logits)
         self.optimizer.zero_grad()
         # Gradients are averaged over processes, whose parts of a batch may differ by one image.
         self.fabric.backward(loss * (self.fabric.world_size / len(batch)))

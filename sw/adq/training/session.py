@@ -101,7 +101,8 @@ class _Session:
         checkpoint = Checkpoint.load(path, recipe=self.recipe) if path.exists() else None
         if checkpoint is not None and not self.other_data:
             self._check_data(checkpoint, images)
-        network = NetworkTraining(name, self.recipe, images, self.fabric, checkpoint)
+        first = self._first_iteration(checkpoint)
+        network = NetworkTraining(name, self.recipe, images, self.fabric, checkpoint, first)
         if checkpoint is not None:
             # Drop epochs after the checkpoint from the history; they are trained again.
             self._write_history(network.history)
@@ -117,6 +118,17 @@ class _Session:
             self.observer.epoch(epoch)
         self.history += network.history
         return network
+
+    def _first_iteration(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
+        """Return the checkpoint of the end of the first iteration, for a run that goes on behind it
+        and learns from it.
+        """
+        if checkpoint is None or not self.recipe.training.distillation:
+            return None
+        if checkpoint.controller["iteration"] == 1:
+            return None
+        run = Run(self.fabric.broadcast(self.run.path))
+        return Checkpoint.load(run.iteration(1), recipe=self.recipe)
 
     def _check_data(self, checkpoint: Checkpoint, images: Images) -> None:
         trained = checkpoint.training_data
