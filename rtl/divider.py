@@ -55,8 +55,10 @@ class Divider(Component):
         m = Module()
         left = Signal.like(self.bits)
         # The dividend leaves the register at its top, and the quotient enters it below.
-        digits, rest = Signal.like(self.quotient), Signal.like(self.rest)
-        more, fits = Signal(self.divisor_bits + 1), Signal()
+        digits = Signal.like(self.quotient)
+        rest = Signal.like(self.rest)
+        more = Signal(self.divisor_bits + 1)
+        fits = Signal()
         m.d.comb += [
             digits.eq(Mux(self.start, self.dividend, self.quotient)),
             rest.eq(Mux(self.start, 0, self.rest)),

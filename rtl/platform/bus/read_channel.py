@@ -106,13 +106,16 @@ class ReadChannel(Component):
         asked: Aggregate = self.requests.payload
 
         # ---- A request is taken, its end computed, and held against the memory's size.
-        taken, ended = Signal(), Signal()
+        taken = Signal()
+        ended = Signal()
         held = structure(request_layout(), name="held")
         end = Signal(57)
-        active, first = Signal(), Signal()
+        active = Signal()
+        first = Signal()
         place = Signal(OFFSET_BITS - log)  # of the next beat
         left = Signal(OFFSET_BITS - log + 1)
-        skip, drop = Signal(log), Signal(log)
+        skip = Signal(log)
+        drop = Signal(log)
         m.d.comb += [
             self.requests.ready.eq(~taken & ~active),
             self.outside.eq(ended & (end > self.size << 4)),
@@ -148,7 +151,8 @@ class ReadChannel(Component):
             m.d.comb += burst.eq(shortest)
         last = left == burst
         given: Aggregate = self.bursts.payload
-        moves, asks = Signal(), Signal()
+        moves = Signal()
+        asks = Signal()
         m.d.comb += [
             moves.eq(~self.bursts.valid | self.bursts.ready),
             asks.eq(moves & active & (reserved + burst <= self.depth)),
@@ -187,7 +191,8 @@ class ReadChannel(Component):
         ]
         leaves = self.beats.valid & self.beats.ready
         # Both sums are there before it is known whether the burst is asked for.
-        kept_room, given_room = Signal.like(reserved), Signal.like(reserved)
+        kept_room = Signal.like(reserved)
+        given_room = Signal.like(reserved)
         m.d.comb += [kept_room.eq(reserved - leaves), given_room.eq(reserved + burst - leaves)]
         m.d.sync += reserved.eq(Mux(asks, given_room, kept_room))
         return m

@@ -35,7 +35,8 @@ class StreamRegister(Component):
         m = Module()
         bits = Shape.cast(self.shape).width
         given, taken = Value.cast(self.given.payload), Value.cast(self.taken.payload)
-        second, waits = Signal(bits, reset_less=True), Signal()
+        second = Signal(bits, reset_less=True)
+        waits = Signal()
         moves = ~self.taken.valid | self.taken.ready
         m.d.comb += self.given.ready.eq(~waits)
         with m.If(moves):

@@ -92,7 +92,9 @@ class WriteMaster(Component):
 
         # ---- Writes of one beat are put together.
         given: Aggregate = self.writes.payload
-        beat, beat_valid, beat_moves = structure(layout, name="beat"), Signal(), Signal()
+        beat = structure(layout, name="beat")
+        beat_valid = Signal()
+        beat_moves = Signal()
         same = beat_valid & (given.place == beat.place)
         m.d.comb += self.writes.ready.eq(~beat_valid | same | beat_moves)
         leaves = Signal()
@@ -110,7 +112,8 @@ class WriteMaster(Component):
                     m.d.sync += beat.data.word_select(byte, 8).eq(given.data.word_select(byte, 8))
 
         # ---- Beats that follow each other are put together; the last one is held.
-        held, held_valid = structure(layout, name="held"), Signal()
+        held = structure(layout, name="held")
+        held_valid = Signal()
         count = Signal(range(BURST_BEATS))  # beats of the burst before the one held
         start = Signal.like(beat.place)
         run = data.StructLayout({"place": len(beat.place), "beats": 8})
@@ -122,7 +125,8 @@ class WriteMaster(Component):
         follows = (
             (beat.place == held.place + 1) & (beat.place[:page] != 0) & (count != BURST_BEATS - 1)
         )
-        ends, can = Signal(), Signal()
+        ends = Signal()
+        can = Signal()
         new_run = structure(run, name="new_run")
         m.d.comb += [
             ends.eq(~(leaves & follows)),
@@ -146,7 +150,9 @@ class WriteMaster(Component):
         owed = Signal(range(2 * BURST_BEATS))  # bursts whose address was taken, and not all data
         answers = Signal(8)  # bursts that are not answered
         first: Aggregate = structure(run, name="first")
-        addressed, ended, answered = Signal(), Signal(), Signal()
+        addressed = Signal()
+        ended = Signal()
+        answered = Signal()
         m.d.comb += [
             first.eq(runs.r_data),
             port["awaddr"].eq(self.base + (first.place << log)),

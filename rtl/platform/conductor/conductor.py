@@ -19,7 +19,7 @@ from adq.rtl.platform.conductor.layer_settings import (
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.grid.share import Share, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.planes.walker import walk_layout
+from adq.rtl.platform.planes.walk_layouts import walk_layout
 from adq.rtl.platform.results.drain_settings import PLACE_BITS, drain_layout
 from adq.rtl.port_types import Aggregate, Component, Stream
 
@@ -46,7 +46,7 @@ class Conductor(Component):
         Descriptors whose fields are in their ranges and suit the platform.
     start : Out
         A layer begins, with these settings, which stand until it has ended.
-    walk : :func:`adq.rtl.platform.planes.walker.walk_layout`, Out
+    walk : :func:`adq.rtl.platform.planes.walk_layouts.walk_layout`, Out
     drain : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, Out
     work : :func:`adq.rtl.platform.grid.share.work_layout`, Out
         How the layer is spread over units.
@@ -87,7 +87,8 @@ class Conductor(Component):
             m.d.sync += layer.eq(self.layers.payload)
 
         # `step` runs from 1; the last one starts the layer.
-        preparing, running = Signal(), Signal()
+        preparing = Signal()
+        running = Signal()
         step = Signal(range(p.start_latency + 1))
         m.d.comb += [
             self.active.eq(preparing | running),
@@ -135,7 +136,8 @@ class Conductor(Component):
 
         # Operands are registered in one step, their product in the next; in the third it goes where
         # it belongs.
-        left, right = Signal(PLACE_BITS), Signal(COUNT_BITS)
+        left = Signal(PLACE_BITS)
+        right = Signal(COUNT_BITS)
         product = Signal(PLACE_BITS)
         m.d.sync += product.eq(left * right)
         products = scheduled(settings.products, given)

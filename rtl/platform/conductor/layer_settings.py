@@ -11,7 +11,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.grid.share import schedules, work_layout
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.rtl.platform.planes.walker import BLOCK_BITS, walk_layout
+from adq.rtl.platform.planes.walk_layouts import BLOCK_BITS, walk_layout
 from adq.rtl.platform.planes.windows import WINDOW_BITS
 from adq.rtl.platform.results.drain_settings import GROUP_BITS, PLACE_BITS, drain_layout, outputs_of
 from adq.rtl.port_types import Aggregate, structure
@@ -228,7 +228,8 @@ class LayerSettings:
         p, d = self.parameters, self.fields
         walk = cast(Aggregate, Signal(walk_layout(p), name="walk_settings"))
         # Bits of a pixel in a word, and pixels of a word, as powers of two.
-        pitch_log, pixels_log = Signal(range(self.log + 1)), Signal(range(self.log + 1))
+        pitch_log = Signal(range(self.log + 1))
+        pixels_log = Signal(range(self.log + 1))
         # These are registered, since the walker's longest paths begin with them.
         last_plane = Signal(4)
         m.d.sync += last_plane.eq(d.source_planes - 1)

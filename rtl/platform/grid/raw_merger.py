@@ -43,7 +43,9 @@ class RawMerger(Component):
         m = Module()
         drains = range(len(self.given))
         waits = Signal()
-        last, first, chosen = Signal(len(drains)), Signal(len(drains)), Signal(len(drains))
+        last = Signal(len(drains))
+        first = Signal(len(drains))
+        chosen = Signal(len(drains))
         earlier: Value = Const(0)
         for place in drains:
             valid = self.given[place].valid

@@ -67,7 +67,8 @@ class RecordRouter(Component):
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        part, column = Signal(8), Signal(range(p.tile_columns))
+        part = Signal(8)
+        column = Signal(range(p.tile_columns))
         lane = Signal(range(p.tile.lanes))
         taken = self.records.valid & self.records.ready
         with m.If(taken):

@@ -16,7 +16,8 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.plane_tile import PlaneTile
 from adq.rtl.platform.planes.plane_aligner import PlaneAligner
 from adq.rtl.platform.planes.plane_memory import fetch_layout, write_layout
-from adq.rtl.platform.planes.walker import Walker, walk_layout
+from adq.rtl.platform.planes.walk_layouts import walk_layout
+from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.results.drain import Drain
 from adq.rtl.platform.results.drain_settings import RECORD_BITS, drain_layout
 from adq.rtl.platform.results.raw_writer import raw_layout
@@ -262,7 +263,9 @@ class Unit(Component):
     def keep_in_step(self, m: Module, walker: Walker, aligner: PlaneAligner) -> None:
         """Fetch a plane when all units of the stack ask for one; use it when all have theirs."""
         stacked = self.work.stacked
-        kept, newly, uses = Signal(), Signal(), Signal()
+        kept = Signal()
+        newly = Signal()
+        uses = Signal()
         words = Signal.like(self.words)
         wants = Mux(stacked, self.all_ask & ~kept, 1)
         m.d.comb += [

@@ -78,7 +78,8 @@ class CopyPlacer(Component):
         factor = Signal(32)  # bits of the first image that are left
         slot = Signal(15)  # and of its slot
         words = Signal(_WORD_BITS)
-        before, below = Signal(_WORD_BITS), Signal(p.address_bits)
+        before = Signal(_WORD_BITS)
+        below = Signal(p.address_bits)
         when = Mux(self.loads, d.when, When.EVERY_PASS)
         ahead = when == When.AHEAD
         first = Mux(ahead, self.image + (1 << d.images_log), self.image)

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from adq.rtl.plane_tag import PlaneTag, follow
-from adq.rtl.platform.planes.walker import part_layout
+from adq.rtl.platform.planes.walk_layouts import part_layout
 from adq.rtl.port_types import Aggregate, Component
 
 __all__ = ["PlaneAligner"]

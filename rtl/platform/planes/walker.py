@@ -1,114 +1,28 @@
 """Walker: where in the plane memory the planes of a layer's windows lie, in the order of jobs."""
 
-from typing import cast
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
-from adq.rtl import bit_slice
 from adq.rtl.interface import Status
-from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import fetch_layout
+from adq.rtl.platform.planes.plane_places import locate
+from adq.rtl.platform.planes.walk_layouts import (
+    BLOCK_BITS,
+    COORDINATE_BITS,
+    axis_layouts,
+    part_layout,
+    row_block_layout,
+    taken_layout,
+    walk_layout,
+    walk_window_layout,
+    words_layout,
+)
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
-from adq.rtl.platform.results.drain_settings import GROUP_BITS
-from adq.rtl.port_types import Aggregate, Component
+from adq.rtl.port_types import Aggregate, Component, structure
 
-__all__ = ["COORDINATE_BITS", "Walker", "part_layout", "walk_layout"]
-
-BLOCK_BITS = 30
-"""Bits of a count of row blocks, whose weights lie in a program."""
-
-COORDINATE_BITS = 24
-"""Bits of a row or a column of the source, which also counts what lies outside of it: every
-descriptor whose fields are in their ranges stays within them."""
-
-
-def _left(m: Module, width: Value, *columns: Value) -> Value:
-    """Return a width less two columns, with one carry chain."""
-    terms = [Signal(signed(COORDINATE_BITS + 1), name=f"left_term_{place}") for place in range(3)]
-    m.d.comb += [
-        terms[0].eq(width),
-        *(term.eq(~column) for term, column in zip(terms[1:], columns, strict=True)),
-    ]
-    saved, carry = bit_slice.full_adder(m, *terms, name="left")
-    # The complement of a number is its negative less 1. One of the two missing ones stands in the
-    # lowest place of the carry; two ones below the lowest place carry the other one in.
-    total = Cat(1, saved) + Cat(1, 1, carry[:-1])
-    return total[1:]
-
-
-def _axis_layout(place_bits: int) -> data.StructLayout:
-    """Return the layout of a position along an axis: pixels, and its part of an address."""
-    return data.StructLayout({"pixel": signed(COORDINATE_BITS), "place": place_bits})
-
-
-def walk_layout(parameters: PlatformParameters) -> data.StructLayout:
-    """Return the layout of a layer's settings.
-
-    Counts are one less than what they count. Places along y are words, places along x bits; both
-    are taken modulo the size of the memory.
-
-    Where tiles are stacked, ``stacked`` says that they share the row blocks of an output, of which
-    ``blocks`` is the number, not one less.
-    """
-    address, place = parameters.address_bits, parameters.address_bits + _word_log(parameters)
-    steps_y = {name: _axis_layout(address) for name in ("origin", "pixel", "window", "kernel")}
-    steps_x = {name: _axis_layout(place) for name in ("origin", "pixel", "window", "kernel")}
-    return data.StructLayout(
-        {
-            "weight_bits": len(TileParameters.weight_widths),  # one-hot
-            "outputs": 16,
-            "group": GROUP_BITS,  # outputs from a job to that of the next group
-            "planes": 4,
-            "signed": 1,
-            "plane_step": address,
-            "slot": 15,  # slot of the first image
-            "slots": 15,
-            "slot_zero": address,  # place of the origin in slot 0; that of `slot` is in `y`
-            "image_step": address,
-            "images": 15,
-            "height": 16,  # of the source; not one less
-            "width": 16,
-            "pitch_log": range(_word_log(parameters) + 1),  # bits of a pixel in a word
-            "y": data.StructLayout(steps_y),
-            "x": data.StructLayout(steps_x),
-            "windows_y": 17,
-            "windows_x": 17,
-            "pool_y": 6,
-            "pool_x": 6,
-            "window": range(parameters.accumulator_vectors + 1),  # pixels of a pooling window
-            "kernel_y": 10,
-            "kernel_x": 17,
-            "kernel_words": 16,
-        }
-        | ({"stacked": 1, "blocks": BLOCK_BITS} if parameters.stack > 1 else {})
-    )
-
-
-def part_layout(word_bits: int) -> data.StructLayout:
-    """Return the layout of the part of two words that a plane is: ``word_bits`` bits of them from
-    bit ``offset``, of which those from ``begin`` to ``end`` are within the source.
-    """
-    return data.StructLayout(
-        {
-            "offset": range(word_bits),
-            "begin": range(word_bits + 1),
-            "end": range(word_bits + 1),
-        }
-    )
-
-
-def _record(layout: data.StructLayout, name: str) -> Aggregate:
-    """Return a signal of a structure."""
-    return cast(Aggregate, Signal(layout, name=name))
-
-
-def _word_log(parameters: PlatformParameters) -> int:
-    return exact_log2(parameters.rows)
+__all__ = ["Walker"]
 
 
 class Walker(Component):
@@ -149,7 +63,7 @@ class Walker(Component):
 
     Members
     -------
-    settings : :func:`walk_layout`, In
+    settings : :func:`adq.rtl.platform.planes.walk_layouts.walk_layout`, In
         They stand while the walker is active.
     start : In
         Begin a layer with the settings. The walker must not be active.
@@ -166,7 +80,7 @@ class Walker(Component):
         It is fetched in this cycle.
     fetch : :func:`adq.rtl.platform.planes.plane_memory.fetch_layout`, Out
         Words of the plane that is asked for.
-    part : :func:`part_layout`, Out
+    part : :func:`adq.rtl.platform.planes.walk_layouts.part_layout`, Out
         The part of the words that is the plane.
     tag : :class:`adq.rtl.plane_tag.PlaneTag`, Out
         Tag of the plane that is fetched in this cycle. ``zero`` is not known yet.
@@ -218,28 +132,19 @@ class Walker(Component):
         # ---- The next vector: loops, and the sums of their steps.
 
         several = p.units > 1
-        y_layout, x_layout = (_axis_layout(s[axis].origin.place.shape().width) for axis in "yx")
-        window_layout = data.StructLayout(
-            {
-                "image": 15,
-                "slot": 15,
-                "image_place": p.address_bits,  # of the origin in the image's slot
-                "top": 17,
-                "left": 17,
-                "y": y_layout,
-                "x": x_layout,
-                **({"behind": WINDOW_BITS} if several else {}),  # windows of the unit behind it
-            }
-        )
-        first_of_all = _record(window_layout, "first_of_all")  # first of the layer
+        y_layout, x_layout = axis_layouts(p)
+        window_layout, block_layout = walk_window_layout(p), row_block_layout(p)
+        first_of_all = structure(window_layout, name="first_of_all")  # first of the layer
         first_window = first_of_all  # first of the unit
         if several:
-            first_window = _record(window_layout, "first_window")
-        chunk = _record(window_layout, "chunk")  # first of the chunk
-        window = _record(window_layout, "window")  # that of the vector
-        next_window = _record(window_layout, "next_window")  # that behind it
-        y, x = _record(y_layout, "y"), _record(x_layout, "x")  # the vector's pixel
-        down, right = Signal(6), Signal(6)  # and its place in the window
+            first_window = structure(window_layout, name="first_window")
+        chunk = structure(window_layout, name="chunk")  # first of the chunk
+        window = structure(window_layout, name="window")  # that of the vector
+        next_window = structure(window_layout, name="next_window")  # that behind it
+        y = structure(y_layout, name="y")  # the vector's pixel
+        x = structure(x_layout, name="x")
+        down = Signal(6)  # and its place in the window: row
+        right = Signal(6)  # and column
         m.d.comb += [
             first_of_all.slot.eq(s.slot),
             first_of_all.image_place.eq(s.y.origin.place),
@@ -254,14 +159,16 @@ class Walker(Component):
             )
 
         last_image = Signal()
-        last_row, last_column = Signal(), Signal()
+        last_row = Signal()
+        last_column = Signal()
         m.d.comb += [
             last_image.eq(window.image == s.images),
             last_row.eq(window.top == s.windows_y),
             last_column.eq(window.left == s.windows_x),
             next_window.eq(window),
         ]
-        skips_row, skips_image = Signal(), Signal()  # on the way to the first window
+        skips_row = Signal()  # on the way to the first window: a row
+        skips_image = Signal()  # or an image
         with m.If(~last_column & ~skips_row):
             m.d.comb += [
                 next_window.left.eq(window.left + 1),
@@ -288,19 +195,9 @@ class Walker(Component):
                 ]
 
         # The row block: its place in the kernel, and what that adds to the vector's.
-        block_layout = data.StructLayout(
-            {
-                "row": 10,
-                "column": 17,
-                "word": 16,
-                "y": y_layout,
-                "x": x_layout,
-                "place": len(x.place),  # that of the column, and of the word in it
-            }
-        )
-        block = _record(block_layout, "block")
-        ahead = _record(block_layout, "ahead") if p.stack > 1 else block  # the next one
-        next_block = _record(block_layout, "next_block")  # that behind it
+        block = structure(block_layout, name="block")
+        ahead = structure(block_layout, name="ahead") if p.stack > 1 else block  # the next one
+        next_block = structure(block_layout, name="next_block")  # that behind it
         m.d.comb += next_block.eq(ahead)
         with m.If(ahead.word != s.kernel_words):
             m.d.comb += [
@@ -329,8 +226,11 @@ class Walker(Component):
 
         valid = Signal()
         takes = Signal()  # the vector is taken
-        last_pixel, last_window = Signal(), Signal()  # of the window; of all
-        ends_block, first_block, last_block = Signal(), Signal(), Signal()
+        last_pixel = Signal()  # of the window
+        last_window = Signal()  # of all
+        ends_block = Signal()
+        first_block = Signal()
+        last_block = Signal()
         last_group = Signal()
         m.d.comb += [
             last_pixel.eq((down == s.pool_y) & (right == s.pool_x)),
@@ -348,8 +248,10 @@ class Walker(Component):
             m.d.sync += room.eq(p.accumulator_vectors - s.window)
 
         # A unit of a stack steps to its next row block while it fetches planes of this one.
-        begins_block, restarts = Signal(), Signal()  # the next block, or the first one, begins
-        waits, nothing = Signal(), Signal()  # the next block is not there yet; this one is empty
+        begins_block = Signal()  # the next block begins
+        restarts = Signal()  # and is the first one
+        waits = Signal()  # the next block is not there yet
+        nothing = Signal()  # this block is empty
         if p.stack == 1:
             m.d.comb += [
                 first_block.eq((block.row == 0) & (block.column == 0) & (block.word == 0)),
@@ -362,8 +264,10 @@ class Walker(Component):
             with m.If(begins_block):
                 m.d.sync += block.eq(Mux(restarts, 0, next_block.as_value()))
         else:
-            base, next_base = Signal(BLOCK_BITS), Signal(BLOCK_BITS)  # first block of the round
-            step, place = Signal(range(p.stack + 1)), Signal(range(p.stack))
+            base = Signal(BLOCK_BITS)  # first block of the round
+            next_base = Signal(BLOCK_BITS)  # and of the next one
+            step = Signal(range(p.stack + 1))
+            place = Signal(range(p.stack))
             steps = Signal(range(p.stack + 1))
             m.d.comb += [
                 step.eq(Mux(s.stacked, p.stack, 1)),
@@ -445,21 +349,8 @@ class Walker(Component):
 
         # ---- The vector whose planes are fetched.
 
-        words_layout = data.StructLayout(
-            {"address": p.address_bits, "first": 1, "second": 1, "part": part_layout(p.rows)}
-        )
-        now = _record(
-            data.StructLayout(
-                {
-                    **words_layout.members,
-                    "begins_job": 1,
-                    "first_block": 1,
-                    "last_block": 1,
-                    "last_vector": 1,
-                }
-            ),
-            "now",
-        )
+        of_words = words_layout(p)
+        now = structure(taken_layout(p), name="now")
         fetching = Signal()
         begins_job = Signal(init=1)  # the next vector is the first one of a job
         plane = Signal(4)
@@ -470,8 +361,8 @@ class Walker(Component):
             takes.eq(valid & (~fetching | (issues & last_plane)) & ~(waits & ends_block)),
             self.active.eq(valid | fetching | seeking),
         ]
-        located = _record(words_layout, "located")
-        self.locate(m, located, y=y, x=x, block=block, nothing=nothing)
+        located = structure(of_words, name="located")
+        locate(m, p, s, located, y=y, x=x, block=block, nothing=nothing)
         with m.If(issues):
             m.d.sync += plane.eq(plane + 1)
             m.d.sync += now.address.eq(now.address + s.plane_step)
@@ -486,11 +377,13 @@ class Walker(Component):
                 now.last_block.eq(last_block),
                 now.last_vector.eq(ends_block),
             ]
-            m.d.sync += [now[name].eq(located[name]) for name in words_layout.members]
+            m.d.sync += [now[name].eq(located[name]) for name in of_words.members]
 
         # A bank or a half that has been used counts as such until its bit has fallen.
-        bank, half = Signal(), Signal()
-        spent, taken = Signal(p.tile.banks), Signal(2)
+        bank = Signal()
+        half = Signal()
+        spent = Signal(p.tile.banks)
+        taken = Signal(2)
         ends_bank = issues & last_plane & now.last_vector
         loaded = (self.full & ~spent).bit_select(bank, 1)
         # The first unit of a stack stores the sums of all of them, and waits for room.
@@ -527,52 +420,3 @@ class Walker(Component):
             self.tag["status"].eq(Status.OK),  # type checkers take `.status` for a `Status`
         ]
         return m
-
-    def locate(
-        self,
-        m: Module,
-        words: Aggregate,
-        *,
-        y: Aggregate,
-        x: Aggregate,
-        block: Aggregate,
-        nothing: Value,
-    ) -> None:
-        """Find the words of a vector's first plane, and the part of them that is the plane."""
-        p, s = self.parameters, self.settings
-        bits, log = p.rows, _word_log(p)
-        row = Signal(signed(COORDINATE_BITS))
-        column = Signal(signed(COORDINATE_BITS))
-        place = Signal.like(x.place)
-        m.d.comb += [
-            row.eq(y.pixel + block.y.pixel),
-            column.eq(x.pixel + block.x.pixel),
-            place.eq(x.place + block.place),
-        ]
-        offset = place[:log]
-
-        # Bits before the source's first column, and up to its last one. What is compared with them
-        # does not wait for them to be limited to a word.
-        before = Signal(COORDINATE_BITS + log)
-        left = Signal(signed(COORDINATE_BITS + 1))
-        up_to = Signal(signed(COORDINATE_BITS + log + 1))
-        inside = (row >= 0) & (row < s.height) & ~nothing & (left > 0)
-        beyond = Signal()  # the word ends before the source's last column
-        starts = Signal(range(bits + 1))
-        m.d.comb += [
-            before.eq((-column)[:COORDINATE_BITS] << s.pitch_log),
-            left.eq(_left(m, s.width, x.pixel, block.x.pixel)),
-            up_to.eq(left << s.pitch_log),
-            beyond.eq(up_to[log:-1].any()),
-            starts.eq(Mux(column >= 0, 0, Mux(before[log:].any(), bits, before[:log]))),
-        ]
-        ends = up_to[:log]
-        some = inside & Mux(beyond, ~starts[log], starts[:log] < ends) & ~starts[log]
-        m.d.comb += [
-            words.address.eq(y.place + block.y.place + place[log:]),
-            words.first.eq(some & (offset + starts < bits)),
-            words.second.eq(some & Mux(beyond, offset != 0, offset + ends > bits)),
-            words.part.offset.eq(offset),
-            words.part.begin.eq(starts),
-            words.part.end.eq(Mux(inside, Mux(beyond, bits, ends), 0)),
-        ]

@@ -145,7 +145,9 @@ class Drain(Component):
 
         # The mode and each lane's settings are registered here, so that no path leads from the
         # conductor into a lane. A synthesis may merge the equal registers of lanes.
-        raw_mode, table_mode, compares = Signal(), Signal(), Signal()
+        raw_mode = Signal()
+        table_mode = Signal()
+        compares = Signal()
         lane_settings = data.StructLayout(
             {name: drain_layout(p)[name].shape for name in
              ("shift", "skip_shift", "planes", "signed", "raw")}

@@ -121,7 +121,8 @@ class ParameterMemory(Component):
             draining.eq(draining ^ self.release),
         ]
 
-        last, held = Signal.like(self.slice), Signal()
+        last = Signal.like(self.slice)
+        held = Signal()
         reads = Signal()
         m.d.comb += reads.eq(self.enable & ~(held & (self.slice == last)))
         with m.If(self.enable):

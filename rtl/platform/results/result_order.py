@@ -107,7 +107,9 @@ class ResultOrder(Component):
             }
         )
         first_of_all = structure(window_layout)
-        first_window = structure(window_layout) if several else first_of_all  # of the unit
+        first_window = first_of_all  # of the unit
+        if several:
+            first_window = structure(window_layout, name="first_window")
         window = structure(window_layout)
         next_window = structure(window_layout)
         m.d.comb += [
@@ -133,7 +135,8 @@ class ResultOrder(Component):
             last_image.eq(window.image == s.images),
         ]
         seeking = Signal()  # the unit's first window
-        skips_row, skips_image = Signal(), Signal()
+        skips_row = Signal()
+        skips_image = Signal()
         with m.If(~(s.raw & seeking)):
             m.d.comb += next_window.target.x.eq(window.target.x + s.target.pitch)
         with m.If(~last_column & ~skips_row):

@@ -70,7 +70,8 @@ class WeightBuffer(Component):
         read, write = storage.read_port(), storage.write_port()
 
         # ---- The layer: first its order, then its windows.
-        active, counted = Signal(), Signal()
+        active = Signal()
+        counted = Signal()
         order = structure(order_layout(), name="order")
         counts = structure(chunks_layout(p), name="counts")
         outputs = Signal(OUTPUT_BITS)  # from the group on
@@ -87,9 +88,13 @@ class WeightBuffer(Component):
             ]  # fmt: skip
 
         # ---- The ring: beats that are stored, and those of them that are still to be given.
-        filled, unread = Signal(range(depth + 1)), Signal(range(depth + 1))
+        filled = Signal(range(depth + 1))
+        unread = Signal(range(depth + 1))
         start = Signal(range(depth))  # of the group
-        stores, reads, rewinds, frees = Signal(), Signal(), Signal(), Signal()
+        stores = Signal()
+        reads = Signal()
+        rewinds = Signal()
+        frees = Signal()
         m.d.comb += [
             self.beats.ready.eq(filled != depth),
             stores.eq(self.beats.valid & self.beats.ready),
@@ -182,8 +187,11 @@ class WeightBuffer(Component):
 
         """
         p = self.parameters
-        beat, place, part = Signal(range(p.tile.weight_beats)), Signal(range(p.stack)), Signal(8)
-        left, of_part = Signal(OUTPUT_BITS), Signal(OUTPUT_BITS)  # outputs: from the part on, of it
+        beat = Signal(range(p.tile.weight_beats))
+        place = Signal(range(p.stack))
+        part = Signal(8)
+        left = Signal(OUTPUT_BITS)  # outputs from the part on
+        of_part = Signal(OUTPUT_BITS)  # outputs of the part
         with m.Switch(order.weight_bits):
             for bits in p.tile.weight_widths:
                 with m.Case(bits):
@@ -208,7 +216,8 @@ class WeightBuffer(Component):
         takes = []
         for number in range(p.units):
             cluster, of_stack = divmod(number, p.stack)
-            its_part, its_windows = Signal(8), Signal(range(p.units))
+            its_part = Signal(8)
+            its_windows = Signal(range(p.units))
             with m.Switch(Cat(order.stacked, order.split)):
                 for stacked, split, of_outputs, of_windows in places(p, cluster, of_stack):
                     with m.Case(stacked | split << 1):

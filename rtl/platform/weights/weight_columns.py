@@ -50,7 +50,8 @@ class WeightColumns(Component):
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        beat, column = Signal(range(p.tile.weight_beats)), Signal(range(p.tile_columns))
+        beat = Signal(range(p.tile.weight_beats))
+        column = Signal(range(p.tile_columns))
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += beat.eq(beat + 1)
             with m.If(beat == p.tile.weight_beats - 1):

@@ -106,7 +106,8 @@ class WeightLoader(Component):
         m.submodules.divider = divider = Divider(_ROW_BLOCK_BITS, WINDOW_BITS)
         task = structure(task_layout(), name="task")
         d: Aggregate = task.layer
-        left, right = Signal(_FACTOR_BITS), Signal(_SIDE_BITS)
+        left = Signal(_FACTOR_BITS)
+        right = Signal(_SIDE_BITS)
         product = Signal(_FACTOR_BITS + _SIDE_BITS)
         m.d.comb += product.eq(left * right)
         several = p.units > 1
@@ -122,7 +123,8 @@ class WeightLoader(Component):
         # Blocks of a kernel row whose pixels share words: the words that it spans.
         log = exact_log2(p.rows)
         shared = d.source_pitch < p.rows
-        words, span = Signal(26), Signal.like(product)
+        words = Signal(26)
+        span = Signal.like(product)
         pitch_log = Signal(range(log + 1))
         for bit in range(log):
             with m.If(d.source_pitch[bit]):

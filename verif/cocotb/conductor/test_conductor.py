@@ -8,7 +8,7 @@ from amaranth.lib.data import Layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Mode
-from adq.rtl.platform.planes.walker import walk_layout
+from adq.rtl.platform.planes.walk_layouts import walk_layout
 from adq.rtl.platform.results.drain_settings import drain_layout
 from adq.verif.cocotb.bench import Bench, fields
 from adq.verif.cocotb.platform_sizes import SMALL

@@ -7,7 +7,7 @@ from typing import ClassVar
 import cocotb
 
 from adq.rtl.plane_tag import PlaneTag
-from adq.rtl.platform.planes.walker import part_layout
+from adq.rtl.platform.planes.walk_layouts import part_layout
 from adq.verif.cocotb.bench import Bench, fields, pack
 from adq.verif.cocotb.plans import tag_beat
 from adq.verif.cocotb.platform_sizes import SMALL

@@ -5,7 +5,7 @@ from typing import ClassVar
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.planes.plane_memory import fetch_layout
-from adq.rtl.platform.planes.walker import part_layout, walk_layout
+from adq.rtl.platform.planes.walk_layouts import part_layout, walk_layout
 from adq.verif.cocotb.bench import Bench, fields
 from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.walker.reference import planes_of, settings_of
