@@ -12,18 +12,27 @@ from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Signal
 from typer.testing import CliRunner
 
 from adq.cli import main
+from adq.rtl import divider
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile import feeder, weight_array
+from adq.rtl.platform.conductor import conductor
+from adq.rtl.platform.planes import plane_places, walker
+from adq.rtl.platform.results import requantizer
 from adq.rtl.shift_add import accumulator, fuser, planes, result_register, shift_add
 from adq.verif.signoff.formal import catalog, runner
+from adq.verif.signoff.formal import walker as formal_walker
 from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
+from adq.verif.signoff.formal.conductor import StartsLayers
+from adq.verif.signoff.formal.divider import Divides
 from adq.verif.signoff.formal.feeder import GivesPlanes
 from adq.verif.signoff.formal.fuser import FusesColumns
 from adq.verif.signoff.formal.product import SumsProducts
 from adq.verif.signoff.formal.proof import Proof
+from adq.verif.signoff.formal.requantizer import Requantizes
 from adq.verif.signoff.formal.result_register import PutsSumsTogether
 from adq.verif.signoff.formal.runner import Outcome, Result, check
 from adq.verif.signoff.formal.shift_add import GivesResults
+from adq.verif.signoff.formal.walker import FindsParts, WalksPlanes
 from adq.verif.signoff.formal.weight_array import KeepsWeights
 
 pytestmark = pytest.mark.testpoint("proofs.can_fail")
@@ -166,6 +175,74 @@ def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
         depth=SumsProducts.cycles(narrow, **size),
     )
     assert check(claim, tmp_path).result is Result.FAILED
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # A source that is a row higher, a padding that is a pixel longer, a word that is not
+        # fetched.
+        ("(row < s.height)", "(row <= s.height)"),
+        ("before.eq((-column)", "before.eq((1 - column)"),
+        ("offset + ends > bits", "offset + ends > bits + 1"),
+    ],
+)
+def test_a_wrong_part_of_words_is_found(tmp_path, monkeypatch, right, wrong):
+    monkeypatch.setattr(formal_walker, "locate", with_fault(plane_places, right, wrong).locate)
+    found = fails_with_a_trace(lambda: FindsParts(catalog.WALKED), tmp_path)
+    assert "formal/walker.py:" in found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong", "claim"),
+    [
+        # A step that belongs to another loop, a bank that is read before it is full again, a chunk
+        # that is too long.
+        ("y.eq(moved(y, s.y.pixel))", "y.eq(moved(y, s.y.window))", "rows"),
+        ("loaded = (self.full & ~spent)", "loaded = self.full", "order"),
+        ("(room < s.window)", "(room == 0)", "order"),
+    ],
+)
+def test_planes_fetched_wrongly_are_found(tmp_path, right, wrong, claim):
+    faulty = with_fault(walker, right, wrong)
+    checked = proof(
+        lambda: WalksPlanes(faulty.Walker(catalog.WALKED), claim=claim), mode="bmc", depth=9
+    )
+    outcome = check(checked, tmp_path / "proof")
+    assert outcome.result is Result.FAILED
+    assert "formal/walker.py:" in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # The upper product one place too low, a negative result that is not clamped, a stage that
+        # takes a sum while it holds one.
+        ("(high << half)", "(high << (half - 1))"),
+        ("(negative & ~self.signed)", "0"),
+        ("moves[1].eq(~valid[1] | moves[2])", "moves[1].eq(1)"),
+    ],
+)
+def test_results_requantized_wrongly_are_found(tmp_path, right, wrong):
+    faulty = with_fault(requantizer, right, wrong)
+    widths = {"multiplier_bits": 4, "activation_bits": 3, "total_bits": 9}
+    claim = proof(lambda: Requantizes(faulty.Requantizer(3, **widths)), mode="bmc", depth=7)
+    outcome = check(claim, tmp_path / "proof")
+    assert outcome.result is Result.FAILED
+    assert "formal/requantizer.py:" in outcome.detail
+
+
+def test_a_wrong_quotient_is_found(tmp_path):
+    faulty = with_fault(divider, "more >= self.divisor", "more > self.divisor")
+    fails_with_a_trace(lambda: Divides(faulty.Divider(4, 3)), tmp_path)
+
+
+def test_a_descriptor_that_does_not_stand_is_found(tmp_path):
+    faulty = with_fault(conductor, "with m.If(taken):\n            m.d.sync += layer",
+                        "with m.If(self.layers.valid):\n            m.d.sync += layer")  # fmt: skip
+    claim = proof(lambda: StartsLayers(faulty.Conductor(catalog.WALKED)), mode="bmc", depth=4)
+    assert check(claim, tmp_path / "proof").result is Result.FAILED
 
 
 class Counts(Elaboratable):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from adq.rtl.adder_trees import ARITHMETICS
+from adq.rtl.divider import Divider
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
 from adq.rtl.pim_tile.counters import PerformanceCounters
@@ -10,7 +11,10 @@ from adq.rtl.pim_tile.feeder import BitPlaneFeeder
 from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.conductor.conductor import Conductor
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.planes.walker import Walker
+from adq.rtl.platform.results.requantizer import Requantizer
 from adq.rtl.shift_add.accumulator import Accumulator
 from adq.rtl.shift_add.fuser import Fuser
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
@@ -20,19 +24,29 @@ from adq.rtl.tile import Tile
 from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
 from adq.verif.signoff.formal.accumulator_memory import KeepsSums
 from adq.verif.signoff.formal.column_counter import CountsOnes
+from adq.verif.signoff.formal.conductor import StartsLayers
 from adq.verif.signoff.formal.counters import CountsEachCycle
+from adq.verif.signoff.formal.divider import Divides
 from adq.verif.signoff.formal.feeder import GivesPlanes
 from adq.verif.signoff.formal.fuser import FusesColumns
 from adq.verif.signoff.formal.partial_sums import KeepsEntries
 from adq.verif.signoff.formal.product import SumsProducts
 from adq.verif.signoff.formal.proof import FormalError, Proof
+from adq.verif.signoff.formal.requantizer import Requantizes
 from adq.verif.signoff.formal.result_register import PutsSumsTogether
 from adq.verif.signoff.formal.sequencer import RunsJobs
 from adq.verif.signoff.formal.shift_add import GivesResults
 from adq.verif.signoff.formal.tile import KeepsContracts, RunsJob
+from adq.verif.signoff.formal.walker import FindsParts, WalksPlanes
 from adq.verif.signoff.formal.weight_array import KeepsWeights
 
 __all__ = ["PROOFS", "select"]
+
+
+WALKED = PlatformParameters(
+    rows=16, columns=16, plane_memory_kib=1, accumulator_vectors=4, requantizers=1
+)
+"""Platform of one small tile, with a small plane memory."""
 
 
 def tile(rows: int, **others) -> TileParameters:
@@ -213,6 +227,63 @@ PROOFS = (
         mode="prove",
         depth=2,
         cover_depth=12,
+    ),
+    Proof(
+        name="divider.quotient",
+        claim="divisor times quotient and the rest are the dividend, and the rest is the smaller",
+        design=lambda: Divides(Divider(5, 3)),
+        mode="prove",
+        depth=2,
+        cover_depth=8,
+    ),
+    *(
+        Proof(
+            name=f"conductor.layers_{units}",
+            claim="a descriptor starts one layer, with settings that stand until it has ended",
+            design=lambda clusters=clusters: StartsLayers(
+                Conductor(
+                    PlatformParameters(rows=16, columns=16, clusters=clusters, requantizers=1)
+                )
+            ),
+            mode="prove",
+            depth=62,
+            engine="pdr",
+        )
+        for units, clusters in (("alone", 1), ("of_two_clusters", 2))
+    ),
+    Proof(
+        name="requantizer.activations",
+        claim="a result is the accumulator times M, with skip and constant, shifted and clamped",
+        design=lambda: Requantizes(
+            Requantizer(3, multiplier_bits=4, activation_bits=3, total_bits=9)
+        ),
+        mode="prove",
+        depth=2,
+        cover_depth=6,
+    ),
+    *(
+        Proof(
+            name=f"walker.{claim}",
+            claim=text,
+            design=lambda claim=claim: WalksPlanes(Walker(WALKED), claim=claim),
+            mode="prove",
+            depth=1,
+            cover_depth=12,
+        )
+        for claim, text in (
+            ("order", "planes come in the order of jobs, with their tags, and wait for their turn"),
+            ("rows", "a plane's row is that of its window, pixel and place in the kernel"),
+            ("columns", "a plane's column is that of its window, pixel and place in the kernel"),
+            ("places", "the walker's sums of steps in memory are the products of counts and steps"),
+            ("addresses", "a plane's word and offset follow from image, window, pixel and kernel"),
+        )
+    ),
+    Proof(
+        name="walker.parts",
+        claim="a bit of a plane counts if its pixel is within the source; then its word is fetched",
+        design=lambda: FindsParts(WALKED),
+        mode="prove",
+        depth=1,
     ),
     Proof(
         name="tile.contracts",
