@@ -121,6 +121,19 @@ def test_a_value_that_a_recipe_refuses_leaves_its_points_out(folder):
         explore(folder, text, strict=True)
 
 
+def test_nothing_is_trained_for_a_point_that_cannot_be_built(folder):
+    text = SPACE.replace("training.epochs = 2", "training.epochs = 3")
+    for wrong in ("rows = 0", "rows = 24\nstack = 2", 'rows = 16\nlibrary = "none"'):
+        found, _ = explore(folder, text.replace("rows = 16", wrong))
+        [(point, _)] = found.skipped.items()
+        [network] = trained_networks(point.values, folder)
+        assert not (folder / "cache" / "trained" / network.run).exists()
+    good_and_bad = text.replace("rows = 16", "rows = [16, 0]")
+    with pytest.raises(ExploreError, match=r"without --strict it is left out"):
+        explore(folder, good_and_bad, strict=True)
+    assert not (folder / "cache" / "trained" / network.run).exists()
+
+
 def test_a_budget_that_cannot_be_met_leaves_its_points_out(folder):
     found, _ = explore(folder, SPACE + 'controller.budget = "0.1 nJ/image"\n')
     [reason] = found.skipped.values()

@@ -17,6 +17,7 @@ from adq.explore.evaluation import (
     tile_of,
 )
 from adq.explore.front import front, missing
+from adq.explore.platform_points import is_of_platform, platform_of
 from adq.explore.sampling import search
 from adq.explore.space import ExploreError, Point, Space
 from adq.explore.store import Store, TileSynthesis, array_of, synthesize_tile
@@ -201,9 +202,15 @@ class Explorer:
         wanted: dict[Point, list[TrainedNetwork]] = {}
         for point in points:
             try:
+                # What cannot be built is not worth a training.
+                model_of(point.values, self.space.folder)
+                if is_of_platform(point.values):
+                    platform_of(point.values)
                 wanted[point] = trained_networks(point.values, self.space.folder)
             except REASONS as error:
-                found[point] = Skipped(str(error))
+                skipped = Skipped(str(error))
+                self._check_strict(point, skipped)
+                found[point] = skipped
         self.trainer.train([network for each in wanted.values() for network in each])
         for point, networks in wanted.items():
             reasons = [self.trainer.refused.get(network) for network in networks]
