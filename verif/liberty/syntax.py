@@ -129,17 +129,19 @@ def _numbers(text: str) -> list[float]:
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
-_COMMENT = r"/\*(?s:.*?)\*/"
+# Groups that repeat are not possessive: Python before 3.11.5 matches some of those wrongly. No two
+# of their alternatives match the same text, so that nothing is tried in more than one way.
+_COMMENT = r"/\*[^*]*+\*++(?:[^*/][^*]*+\*++)*/"
 _STRING = r'"[^"]*+"'
-_LINE = rf"(?:[^\S\n]++|\\\r?\n|{_COMMENT})*+"
+_LINE = rf"(?:[^\S\n]++|\\\r?\n|{_COMMENT})*"
 """Blanks within a statement: all that do not end its line."""
-_GAP = rf"(?:\s++|\\\r?\n|{_COMMENT}|//[^\n]*+)*+"
+_GAP = rf"(?:\s++|\\\r?\n|{_COMMENT}|//[^\n]*+)*"
 """Blanks between statements, but for semicolons."""
 _END = r"(?=[;\n}]|//|\Z)"
 """End of a statement."""
 
 _NAME = r"(?P<name>[^\s{}();:,\"\\/]++)"
-_ARGUMENTS = rf'(?P<arguments>(?:[^()"\\/]++|{_STRING}|{_COMMENT}|//[^\n]*+|[\\/])*+)'
+_ARGUMENTS = rf'(?P<arguments>(?:[^()"\\/]++|{_STRING}|{_COMMENT}|//[^\n]*+|\\|/(?![/*]))*)'
 
 _STATEMENT = re.compile(
     rf"""(?:
@@ -150,14 +152,14 @@ _STATEMENT = re.compile(
         | (?P<colon>:)
       )
       | (?P<close>\}})
-    ) (?:[\s;,]++|\\\r?\n|{_COMMENT}|//[^\n]*+)*+""",
+    ) (?:[\s;,]++|\\\r?\n|{_COMMENT}|//[^\n]*+)*""",
     re.VERBOSE,
 )
 """A statement up to the next one; of a value that is more than one word or string, its start."""
 
-_FIRST = re.compile(rf"(?:{_GAP};?)*+")
+_FIRST = re.compile(rf"(?:{_GAP};?)*")
 _VALUE = re.compile(
-    rf"""(?:[^;{{}}":\n\\/]++|{_STRING}|{_COMMENT}|\\\r?\n|/(?![/*])|(?<=\d):(?=\d))*+""", re.DOTALL
+    rf"""(?:[^;{{}}":\n\\/]++|{_STRING}|{_COMMENT}|\\\r?\n|/(?![/*])|(?<=\d):(?=\d))*""", re.DOTALL
 )
 """A value of several words and strings, or none."""
 _WORD = re.compile(rf"""{_STRING}|{_COMMENT}|//[^\n]*+|(?:[^\s,"\\/]|/(?![/*]))++""")
