@@ -189,11 +189,10 @@ def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
 )
 def test_a_wrong_part_of_words_is_found(tmp_path, monkeypatch, right, wrong):
     monkeypatch.setattr(formal_walker, "locate", with_fault(plane_places, right, wrong).locate)
-    found = fails_with_a_trace(lambda: FindsParts(catalog.WALKED), tmp_path)
+    found = fails_with_a_trace(lambda: FindsParts(catalog.SMALL_PLATFORM), tmp_path)
     assert "formal/walker.py:" in found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "claim"),
     [
@@ -207,7 +206,7 @@ def test_a_wrong_part_of_words_is_found(tmp_path, monkeypatch, right, wrong):
 def test_planes_fetched_wrongly_are_found(tmp_path, right, wrong, claim):
     faulty = with_fault(walker, right, wrong)
     checked = proof(
-        lambda: WalksPlanes(faulty.Walker(catalog.WALKED), claim=claim), mode="bmc", depth=9
+        lambda: WalksPlanes(faulty.Walker(catalog.SMALL_PLATFORM), claim=claim), mode="bmc", depth=9
     )
     outcome = check(checked, tmp_path / "proof")
     assert outcome.result is Result.FAILED
@@ -241,7 +240,9 @@ def test_a_wrong_quotient_is_found(tmp_path):
 def test_a_descriptor_that_does_not_stand_is_found(tmp_path):
     faulty = with_fault(conductor, "with m.If(taken):\n            m.d.sync += layer",
                         "with m.If(self.layers.valid):\n            m.d.sync += layer")  # fmt: skip
-    claim = proof(lambda: StartsLayers(faulty.Conductor(catalog.WALKED)), mode="bmc", depth=4)
+    claim = proof(
+        lambda: StartsLayers(faulty.Conductor(catalog.SMALL_PLATFORM)), mode="bmc", depth=4
+    )
     assert check(claim, tmp_path / "proof").result is Result.FAILED
 
 

@@ -102,7 +102,7 @@ class WalkerBench(Bench):
             words = 0
             for place, name in enumerate(("first", "second")):
                 address = fetch["address"] + place
-                # What is not fetched is noise.
+                # A word that is not fetched holds noise.
                 word = memory[address % len(memory)] if fetch[name] else self.random.getrandbits(16)
                 words |= word << place * bits
             found = words >> part["offset"] & ((1 << part["end"]) - 1)

@@ -43,10 +43,11 @@ from adq.verif.signoff.formal.weight_array import KeepsWeights
 __all__ = ["PROOFS", "select"]
 
 
-WALKED = PlatformParameters(
-    rows=16, columns=16, plane_memory_kib=1, accumulator_vectors=4, requantizers=1
+SMALL_PLATFORM = PlatformParameters(
+    rows=16, columns=16, plane_memory_kib=1, accumulator_vectors=5, requantizers=1
 )
-"""Platform of one small tile, with a small plane memory."""
+"""Platform of one small tile, with a small plane memory. Pooling windows of two or four pixels
+leave room in a half of its accumulator memory."""
 
 
 def tile(rows: int, **others) -> TileParameters:
@@ -265,7 +266,7 @@ PROOFS = (
         Proof(
             name=f"walker.{claim}",
             claim=text,
-            design=lambda claim=claim: WalksPlanes(Walker(WALKED), claim=claim),
+            design=lambda claim=claim: WalksPlanes(Walker(SMALL_PLATFORM), claim=claim),
             mode="prove",
             depth=1,
             cover_depth=12,
@@ -281,7 +282,7 @@ PROOFS = (
     Proof(
         name="walker.parts",
         claim="a bit of a plane counts if its pixel is within the source; then its word is fetched",
-        design=lambda: FindsParts(WALKED),
+        design=lambda: FindsParts(SMALL_PLATFORM),
         mode="prove",
         depth=1,
     ),

@@ -56,7 +56,7 @@ class Divides(Elaboratable):
             ]
         m.d.comb += Assert(dut.done == (left == 1))
 
-        # What induction needs to know: the bits divided so far, and those that are left.
+        # Induction needs the state: bits that are divided so far, and those that are left.
         m.d.comb += [Assert(inside["left"] == left), Assert(left < widest)]
         bits = Signal.like(dut.bits)
         with m.If(dut.start):

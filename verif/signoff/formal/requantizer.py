@@ -70,7 +70,7 @@ class Requantizes(Elaboratable):
         with m.If((ahead == 1) & dut.results.valid):
             m.d.comb += Assert(dut.results.payload == wanted)
 
-        # What induction needs to know: where the watched beat is, and what is computed there.
+        # Induction needs the stages: where the watched beat is, and what is computed there.
         valid = [inside["valid_0"], inside["valid_1"], dut.results.valid]
         m.d.comb += [
             Assert(under_way == sum(valid)),

@@ -210,7 +210,7 @@ class WalksPlanes(Elaboratable):
             dut.fetch.second == (dut.asks & second),
         )
 
-        # ---- What induction needs to know: the walker's registers by the counters.
+        # ---- Induction needs the walker's registers, told by the counters.
         same = {
             "outputs": left,
             "valid": running,
@@ -389,6 +389,7 @@ class FindsParts(Elaboratable):
         block = unknown(kernel, "block")
         nothing = any_value(m, 1, name="nothing")
         s = unknown(walk_layout(p), "settings")
+        # Sums of two coordinates stay within their bits.
         limit = 1 << (COORDINATE_BITS - 2)
         m.d.comb += [
             Assume(s.pitch_log <= log),
