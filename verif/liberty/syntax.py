@@ -157,7 +157,7 @@ _STATEMENT = re.compile(
 )
 """A statement up to the next one; of a value that is more than one word or string, its start."""
 
-_FIRST = re.compile(rf"(?:{_GAP};?)*")
+_FIRST = re.compile(rf"(?:[\s;]++|\\\r?\n|{_COMMENT}|//[^\n]*+)*")
 _VALUE = re.compile(
     rf"""(?:[^;{{}}":\n\\/]++|{_STRING}|{_COMMENT}|\\\r?\n|/(?![/*])|(?<=\d):(?=\d))*""", re.DOTALL
 )
