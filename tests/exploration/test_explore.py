@@ -164,7 +164,7 @@ def test_points_that_cannot_be_built_are_left_out_with_their_reason(space, tmp_p
     assert "bits is of architectures" in next(iter(found.skipped.values()))
 
 
-# What is kept
+# Results that are kept
 
 
 def test_what_is_known_is_not_computed_again(space, tmp_path):

@@ -90,7 +90,7 @@ def test_seeds_count_from_that_of_the_recipe(folder):
 def test_nothing_is_trained_twice(seeds, folder):
     _, _, explorer = seeds
     assert explorer.trainer.new == 2
-    # The same training on another tile, too.
+    # The same training serves another tile.
     found, again = explore(folder, SPACE.replace("rows = 16", "rows = [16, 32]") + "seeds = 2\n")
     assert (len(found.results), again.new, again.trainer.new) == (2, 1, 0)
 
@@ -134,6 +134,20 @@ def test_nothing_is_trained_for_a_point_that_cannot_be_built(folder):
     assert not (folder / "cache" / "trained" / network.run).exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        # A budget that leaves no epoch to lower bits in, and a batch of one image.
+        ('controller.budget = "100 nJ/image"\ntraining.epochs = 1', "settling_epochs"),
+        ("training.epochs = 2\ndata.train_images = 1", "needs 2 at least"),
+    ],
+)
+def test_a_training_that_fails_leaves_its_points_out(folder, wrong, reason):
+    found, _ = explore(folder, SPACE.replace("training.epochs = 2", wrong))
+    [told] = found.skipped.values()
+    assert reason in told
+
+
 def test_a_budget_that_cannot_be_met_leaves_its_points_out(folder):
     found, _ = explore(folder, SPACE + 'controller.budget = "0.1 nJ/image"\n')
     [reason] = found.skipped.values()
@@ -145,6 +159,7 @@ def test_a_budget_that_cannot_be_met_leaves_its_points_out(folder):
     [
         (SPACE + 'network = "vgg9"', "axis network is of spaces with a network"),
         (SPACE + "bits = 4", "axis bits is of spaces with a network"),
+        (SPACE + "training.baseline = true", "unknown axis 'training.baseline'"),
         (SPACE + "controller.polcy = 1", "unknown axis 'controller.polcy'; did you mean"),
         (SPACE + 'training.seed = "a"', "training.seed has the value 'a': it must be an integer"),
         ('[axes]\nnetwork = "vgg9"\nseeds = 3', "axis seeds is of spaces with a recipe"),
@@ -169,6 +184,11 @@ def test_a_recipe_that_is_not_there_is_refused_before_anything_is_trained(folder
 def test_counts_below_one_are_refused(folder, name):
     found, _ = explore(folder, SPACE + f"{name} = 0\n")
     assert list(found.skipped.values()) == [f"{name} is 0: it must be at least 1"]
+
+
+def test_too_many_seeds_are_refused(folder):
+    found, _ = explore(folder, SPACE + "seeds = 1_000_000_000\n")
+    assert list(found.skipped.values()) == ["seeds is 1000000000: it must be at most 1,000"]
 
 
 def test_a_run_has_a_name_for_each_recipe_and_an_artifact_for_each_iteration(tmp_path):

@@ -409,6 +409,6 @@ def test_two_processes_take_the_same_decisions(trained, tmp_path):
     both = run.read_history()
     assert [epoch["bits"] for epoch in both] == [epoch.bits for epoch in epochs[:4]]
     assert [epoch["iteration"] for epoch in both] == [epoch.iteration for epoch in epochs[:4]]
-    # The same images in the same order: only batch norm sees half of each batch.
+    # Both train on the same images in the same order; batch norm alone sees half of each batch.
     assert both[0]["loss"] == pytest.approx(epochs[0].loss, rel=0.02)
     assert both[0]["density"] == pytest.approx(epochs[0].density, abs=0.01)

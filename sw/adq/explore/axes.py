@@ -37,6 +37,16 @@ class Axis:
     form: str
     default: Any
 
+    @property
+    def key(self) -> str:
+        """Name without the table of a recipe."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def title(self) -> str:
+        """Name in words, without the table of a recipe."""
+        return self.key.replace("_", " ")
+
 
 def _integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
@@ -73,11 +83,15 @@ _FORMS: dict[Any, tuple[Callable[[Any], bool], str]] = {
 
 
 def _recipe_axes() -> Iterator[Axis]:
-    """Yield an axis for each key of a recipe, such as ``controller.policy``."""
+    """Yield an axis for each key of a recipe, such as ``controller.policy``, but for the baseline,
+    which is no network of a point.
+    """
     for table in dataclasses.fields(Recipe):
         assert isinstance(table.type, type)
         for key in dataclasses.fields(table.type):
-            yield Axis(f"{table.name}.{key.name}", "recipe", *_FORMS[key.type], None)
+            name = f"{table.name}.{key.name}"
+            if name != "training.baseline":
+                yield Axis(name, "recipe", *_FORMS[key.type], None)
 
 
 AXES = {

@@ -202,7 +202,7 @@ class Explorer:
         wanted: dict[Point, list[TrainedNetwork]] = {}
         for point in points:
             try:
-                # What cannot be built is not worth a training.
+                # Nothing is trained for a point that cannot be built.
                 model_of(point.values, self.space.folder)
                 if is_of_platform(point.values):
                     platform_of(point.values)

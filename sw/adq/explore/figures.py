@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from adq.design_result import OBJECTIVES, DesignResult
+from adq.explore.axes import AXES
 from adq.explore.exploration import Exploration
 from adq.explore.space import ExploreError
 from adq.explore.tables import short
@@ -51,13 +52,8 @@ def label_of(result: DesignResult, axes: Sequence[str]) -> str:
         elif axis in ("controller.policy", "controller.budget"):
             parts.append(str(value))
         elif axis not in ("rows", "columns"):
-            parts.append(f"{_title(axis)} {value}")
+            parts.append(f"{AXES[axis].title} {value}")
     return ", ".join(parts) or result.network
-
-
-def _title(axis: str) -> str:
-    """Return the name of an axis in words, without the table of a recipe."""
-    return axis.rpartition(".")[2].replace("_", " ")
 
 
 def _axis_label(name: str) -> str:
@@ -143,7 +139,7 @@ def _draw_axes(exploration: Exploration) -> Figure:
                 zorder=4,
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
             )
-    titles = [OBJECTIVES[c].title if c in OBJECTIVES else _title(c) for c in columns]
+    titles = [OBJECTIVES[c].title if c in OBJECTIVES else AXES[c].title for c in columns]
     axes.set_xticks(range(len(columns)), titles, rotation=20, ha="right")
     axes.set_yticks([])
     axes.set_ylim(-0.05, 1.05)

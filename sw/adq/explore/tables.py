@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from adq.design_result import OBJECTIVES, DesignResult
+from adq.explore.axes import AXES
 from adq.explore.confirmation import Confirmation
 from adq.explore.exploration import Exploration
 
@@ -57,7 +58,7 @@ def rows_of(exploration: Exploration, count: int) -> tuple[list[str], list[list[
     ]
     headings = [
         "",
-        *(axis.rpartition(".")[2] for axis in axes),
+        *(AXES[axis].key for axis in axes),
         *(f"{OBJECTIVES[n].title}{f', {OBJECTIVES[n].unit}' * bool(_unit(n))}" for n in names),
     ]
     rows = [

@@ -27,6 +27,10 @@ IMAGES = 16
 """Test images in the artifact of a trained network: the operands that its energy is counted on."""
 
 
+MOST_SEEDS = 1000
+"""Largest number of seeds whose mean a point is."""
+
+
 @dataclass(frozen=True)
 class TrainedNetwork:
     """A network that a recipe gives.
@@ -67,14 +71,16 @@ def trained_networks(values: Mapping[str, Any], folder: Path) -> list[TrainedNet
     ConfigError
         If the recipe cannot be read, or a value of an axis is invalid.
     ExploreError
-        If the number of seeds or the iteration is none.
+        If the number of seeds or the iteration is out of range.
     """
     for name in ("seeds", "iteration"):
         if values.get(name, 1) is not None and values.get(name, 1) < 1:
             raise ExploreError(f"{name} is {values[name]}: it must be at least 1")
+    if values.get("seeds", 1) > MOST_SEEDS:
+        raise ExploreError(f"seeds is {values['seeds']}: it must be at most {MOST_SEEDS:,}")
     path = find_shipped("train", values["recipe"])
     changes = [
-        f"{name}={json.dumps(value)}"
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
         for name, value in values.items()
         if AXES[name].part == "recipe"
     ]
@@ -114,7 +120,7 @@ class Trainer:
     folder : Path
         Folder of all runs, one below it for each recipe. A run that was interrupted goes on.
     progress
-        Called with the number of runs done, of all runs, and the name of one.
+        Called with the number of runs done, the number of all, and both in words.
     """
 
     def __init__(
@@ -157,9 +163,9 @@ class Trainer:
             for name, group in runs.items()
         ]
         if tasks:
-            self.progress(0, len(tasks), f"training {tasks[0].name}")
-        for done, (name, _) in enumerate(side_by_side(tasks, self.pool), 1):
-            self.progress(done, len(tasks), f"trained {name}")
+            self.progress(0, len(tasks), f"training {len(tasks)} networks")
+        for done, _ in enumerate(side_by_side(tasks, self.pool), 1):
+            self.progress(done, len(tasks), f"trained {done} of {len(tasks)} networks")
 
     def _receive(self, group: Sequence[TrainedNetwork], reasons: Sequence[str]) -> None:
         for network, reason in zip(group, reasons, strict=True):
@@ -178,13 +184,17 @@ class Trainer:
 def _train(
     programs: Processes, recipe: Recipe, iterations: Sequence[int | None], folder: Path
 ) -> list[str]:
-    """Train a recipe and export the networks of some iterations, in any process; return for each
-    why it cannot be had, or an empty text.
+    """Train a recipe and export the networks of some iterations, in any process.
+
+    Return a text for each network: the reason why there is none, or an empty one. A recipe that
+    does not fit its data, a training that diverges and a network without integers are such reasons.
     """
     from adq.export import export
+    from adq.golden.network import NetworkError
     from adq.quantization.integers import ExportError
     from adq.training.observer import Observer
     from adq.training.policies.policy import PolicyError
+    from adq.training.processes import TrainingError
     from adq.training.session import train
 
     programs.check()
@@ -196,14 +206,14 @@ def _train(
             run = Run.resume(folder, recipe)
             if not run.finished:
                 train(recipe, run, Observer())
-        except (ConfigError, PolicyError) as error:
+        except (ConfigError, PolicyError, TrainingError) as error:
             return [str(error)] * len(iterations)
         for iteration in iterations:
             artifact = TrainedNetwork(recipe, iteration).artifact(folder.parent)
             try:
                 if not (artifact / "manifest.json").is_file():
                     export(run, artifact, images=IMAGES, iteration=iteration)
-            except ExportError as error:
+            except (ExportError, NetworkError) as error:
                 reasons.append(str(error))
             else:
                 reasons.append("")

@@ -182,6 +182,7 @@ def _platform_exploration() -> list[str]:
 def _trained_points(folder: str) -> list[str]:
     """Return the explorations of a folder that trained their networks, all points by energy."""
     from adq.design_result import DesignResult
+    from adq.explore.axes import AXES
     from adq.explore.tables import figure_of
 
     lines: list[str] = []
@@ -198,7 +199,7 @@ def _trained_points(folder: str) -> list[str]:
             ]
             for result in sorted(results, key=lambda each: each.energy_pj or 0)
         ]
-        headings = ["", *(axis.rpartition(".")[2].replace("_", " ") for axis in varied)]
+        headings = ["", *(AXES[axis].title for axis in varied)]
         headings += ["energy, pJ", "cycles", "accuracy"]
         lines += [
             f"`{kept['space']}` ({kept['title']}; recipe {', '.join(kept['axes']['recipe'])}, "
