@@ -17,7 +17,8 @@ from adq.training.controller import Controller, Decision
 from adq.training.measurements import Measurements
 from adq.training.policies.activation_density import ActivationDensity, Inverse, Random
 from adq.training.policies.budget import Budget
-from adq.training.policies.costs import cost_tables, network_costs
+from adq.training.policies import costs
+from adq.training.policies.costs import cost_tables, counted_vectors, network_costs
 from adq.training.policies.energy_aware import EnergyAware
 from adq.training.policies.limit import Limit
 from adq.training.policies.policy import Observation, PolicyError
@@ -278,6 +279,35 @@ def test_energy_tables_agree_with_the_network_at_those_bits_and_leave_it_alone(p
         assert tables[name][16] == pytest.approx(cost.energy, rel=1e-6)
     # 64 products of single bits become 4.
     assert 5 < tables["wide"][8] / tables["wide"][2] < 30
+
+
+@pytest.mark.parametrize(
+    ("blocks", "planes", "vectors"),
+    [
+        (576, 16, 256),  # 2.4 million planes
+        (9216, 16, 64),  # a thousand planes a block
+        (9216, 8, 128),
+        (9216, 2, 256),
+        (2304, 16, 128),  # 113 vectors have four million planes
+    ],
+)
+def test_vectors_of_large_layers_are_counted_in_part(blocks, planes, vectors):
+    assert counted_vectors(blocks, planes) == vectors
+
+
+def test_a_part_of_the_vectors_stands_for_all(monkeypatch):
+    torch.manual_seed(0)
+    images = torch.rand(8, 8, 20, 20)
+    prepared = adq.prepare(nn.Sequential(nn.Conv2d(8, 8, 3), nn.Flatten()), images)
+    prepared.model.train()(images)
+    prepared.model.eval()
+    tile = Measurements(images, torch.zeros(8, dtype=torch.long)).tile
+    all_vectors = network_costs(prepared, images, tile)["0"]
+    monkeypatch.setattr(costs, "PLANES", 1)
+    part = network_costs(prepared, images, tile)["0"]
+    assert part.energy != all_vectors.energy
+    assert part.energy == pytest.approx(all_vectors.energy, rel=0.02)
+    assert part.cycles == pytest.approx(all_vectors.cycles, rel=0.02)
 
 
 def test_the_loss_of_a_layer_at_fewer_bits(samples):

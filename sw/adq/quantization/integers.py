@@ -75,6 +75,10 @@ class ExportError(ValueError):
     """A request for integers that a run or a network does not hold."""
 
 
+class VanishedRangeWarning(UserWarning):
+    """A learned range has fallen to nothing: the layer gives next to nothing."""
+
+
 @torch.no_grad()
 def integer_network(
     prepared: "Prepared", *, name: str, densities: Mapping[str, float] | None = None
@@ -106,6 +110,7 @@ def integer_network(
             warnings.warn(
                 f"the learned range of {tensor} has fallen to nothing, so that the layer gives "
                 "next to nothing: train at a lower learning rate",
+                VanishedRangeWarning,
                 stacklevel=2,
             )
     export = _Export(prepared, densities or {})

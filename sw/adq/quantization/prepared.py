@@ -1,6 +1,7 @@
 """``adq.prepare``: anyone's network, ready to be quantized and pruned while it trains."""
 
 import re
+import warnings
 
 import torch
 from torch import nn
@@ -8,7 +9,7 @@ from torch import nn
 from adq.golden.network import NetworkError
 from adq.quantization.assembly import assemble
 from adq.quantization.checking import check_example, check_steps
-from adq.quantization.integers import ExportError, integer_network
+from adq.quantization.integers import ExportError, VanishedRangeWarning, integer_network
 from adq.quantization.prepared_network import Prepared, check_bits, check_integers
 from adq.quantization.quantized_network import Outputs, QuantizedNetwork
 from adq.quantization.reading.network import Read
@@ -155,6 +156,9 @@ def _check_limits(prepared: Prepared) -> None:
 
     """
     try:
-        integer_network(prepared, name="network")
+        with warnings.catch_warnings():
+            # Deep layers of an untrained network may give next to nothing; training changes that.
+            warnings.simplefilter("ignore", VanishedRangeWarning)
+            integer_network(prepared, name="network")
     except (ExportError, NetworkError) as error:
         raise PrepareError(f"an artifact cannot hold the network: {error}") from None

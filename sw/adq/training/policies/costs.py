@@ -4,6 +4,7 @@ Energy and cycles are those of the integers that the network computes from sampl
 tile's energy model. Of a large layer, some runs of consecutive vectors stand for all.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ IMAGES = 8
 
 VECTORS = 256
 """Vectors of a layer that are counted at most, of all sample images together."""
+
+PLANES = 2**22
+"""Planes of a layer that are counted: if all its weight blocks together take more, fewer vectors
+stand for all."""
+
+BLOCK_PLANES = 1024
+"""Planes of a weight block that are counted at least, if the layer has them: a block takes longer
+than it takes to load the next one, and what happens between blocks stays small."""
 
 RUN = 8
 """Consecutive vectors of a run: neighbours switch less than strangers."""
@@ -78,10 +87,9 @@ class Tile:
         self, network: Network, layer: MatrixLayer, layer_input: np.ndarray
     ) -> LayerCost:
         matrix, weights = operands(network, layer.name, layer_input)
-        chosen = [matrix[part, :] for part in _runs(len(matrix))]
-        counted = np.concatenate(chosen)
         activations = network.formats[layer.input]
-        plan = plan_matrix(
+        plan_vectors = functools.partial(
+            plan_matrix,
             layer.name,
             rows=layer.rows,
             shape=network.shapes[layer.name],
@@ -89,21 +97,47 @@ class Tile:
             weight_bits=layer.hardware_weight_bits,
             activation_bits=activations.bits,
             signed=activations.signed,
-            vectors=len(counted),
             tile=self.parameters,
         )
+        blocks = sum(job.row_blocks for job in plan_vectors(vectors=1).jobs)
+        runs = _runs(len(matrix), counted_vectors(blocks, activations.bits))
+        counted = np.concatenate([matrix[part, :] for part in runs])
+        plan = plan_vectors(vectors=len(counted))
         features = features_of(self.parameters, list(layer_jobs(plan, counted, weights)))
         energy = self.model.energy(features, layer.hardware_weight_bits).compute
         share = len(matrix) / len(counted) / len(layer_input)
         return LayerCost(sum(energy.values()) * share / 1000, features["cycles"] * share)
 
 
-def _runs(vectors: int) -> list[slice]:
-    """Return runs of consecutive vectors, spread evenly, of ``VECTORS`` vectors in all."""
-    if vectors <= VECTORS:
+def counted_vectors(blocks: int, planes: int) -> int:
+    """Return how many vectors stand for all of a layer's.
+
+    Parameters
+    ----------
+    blocks
+        Weight blocks of the layer.
+    planes
+        Planes of a vector.
+
+    """
+    wanted = max(PLANES // (blocks * planes), BLOCK_PLANES // planes)
+    counted = VECTORS
+    while counted // 2 >= max(wanted, RUN):
+        counted //= 2
+    return counted
+
+
+def _runs(vectors: int, counted: int) -> list[slice]:
+    """Return runs of consecutive vectors, ``counted`` in all, of those that ``VECTORS`` have.
+
+    These are spread evenly, from the first vector to the last. Fewer lie in the middle of their
+    part of the layer, since borders of images, with zeros around them, would weigh too much.
+    """
+    if vectors <= counted:
         return [slice(0, vectors)]
     starts = np.linspace(0, vectors - RUN, VECTORS // RUN).astype(int).tolist()
-    return [slice(start, start + RUN) for start in starts]
+    apart = VECTORS // counted
+    return [slice(start, start + RUN) for start in starts[apart // 2 :: apart]]
 
 
 def network_costs(prepared: Prepared, images: torch.Tensor, tile: Tile) -> dict[str, LayerCost]:
