@@ -15,9 +15,9 @@ from adq.fields import ConfigError
 from adq.training.config import ControllerConfig
 from adq.training.controller import Controller, Decision
 from adq.training.measurements import Measurements
+from adq.training.policies import costs
 from adq.training.policies.activation_density import ActivationDensity, Inverse, Random
 from adq.training.policies.budget import Budget
-from adq.training.policies import costs
 from adq.training.policies.costs import cost_tables, counted_vectors, network_costs
 from adq.training.policies.energy_aware import EnergyAware
 from adq.training.policies.limit import Limit

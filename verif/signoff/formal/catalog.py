@@ -21,24 +21,24 @@ from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.result_register import ResultRegister
 from adq.rtl.shift_add.shift_add import ShiftAdd
 from adq.rtl.tile import Tile
-from adq.verif.signoff.formal.accumulator import AccumulatesPlanes
-from adq.verif.signoff.formal.accumulator_memory import KeepsSums
-from adq.verif.signoff.formal.column_counter import CountsOnes
-from adq.verif.signoff.formal.conductor import StartsLayers
-from adq.verif.signoff.formal.counters import CountsEachCycle
-from adq.verif.signoff.formal.divider import Divides
-from adq.verif.signoff.formal.feeder import GivesPlanes
-from adq.verif.signoff.formal.fuser import FusesColumns
-from adq.verif.signoff.formal.partial_sums import KeepsEntries
-from adq.verif.signoff.formal.product import SumsProducts
+from adq.verif.signoff.formal.platform_proofs.accumulator_memory import KeepsSums
+from adq.verif.signoff.formal.platform_proofs.conductor import StartsLayers
+from adq.verif.signoff.formal.platform_proofs.divider import Divides
+from adq.verif.signoff.formal.platform_proofs.requantizer import Requantizes
+from adq.verif.signoff.formal.platform_proofs.walker import FindsParts, WalksPlanes
 from adq.verif.signoff.formal.proof import FormalError, Proof
-from adq.verif.signoff.formal.requantizer import Requantizes
-from adq.verif.signoff.formal.result_register import PutsSumsTogether
-from adq.verif.signoff.formal.sequencer import RunsJobs
-from adq.verif.signoff.formal.shift_add import GivesResults
-from adq.verif.signoff.formal.tile import KeepsContracts, RunsJob
-from adq.verif.signoff.formal.walker import FindsParts, WalksPlanes
-from adq.verif.signoff.formal.weight_array import KeepsWeights
+from adq.verif.signoff.formal.tile_proofs.accumulator import AccumulatesPlanes
+from adq.verif.signoff.formal.tile_proofs.column_counter import CountsOnes
+from adq.verif.signoff.formal.tile_proofs.counters import CountsEachCycle
+from adq.verif.signoff.formal.tile_proofs.feeder import GivesPlanes
+from adq.verif.signoff.formal.tile_proofs.fuser import FusesColumns
+from adq.verif.signoff.formal.tile_proofs.partial_sums import KeepsEntries
+from adq.verif.signoff.formal.tile_proofs.product import SumsProducts
+from adq.verif.signoff.formal.tile_proofs.result_register import PutsSumsTogether
+from adq.verif.signoff.formal.tile_proofs.sequencer import RunsJobs
+from adq.verif.signoff.formal.tile_proofs.shift_add import GivesResults
+from adq.verif.signoff.formal.tile_proofs.tile import KeepsContracts, RunsJob
+from adq.verif.signoff.formal.tile_proofs.weight_array import KeepsWeights
 
 __all__ = ["PROOFS", "select"]
 

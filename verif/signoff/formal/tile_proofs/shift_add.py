@@ -9,7 +9,7 @@ from adq.rtl.plane_tag import OF_VECTOR, PlaneTag
 from adq.rtl.shift_add.shift_add import ShiftAdd
 from adq.verif.signoff.formal.environment import drive_inputs, hold_offers
 from adq.verif.signoff.formal.inside import Inside
-from adq.verif.signoff.formal.result_register import number_of_planes
+from adq.verif.signoff.formal.tile_proofs.result_register import number_of_planes
 
 __all__ = ["GivesResults", "order_of_tags", "tags_of_vectors"]
 

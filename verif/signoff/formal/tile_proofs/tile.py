@@ -7,10 +7,10 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.tile import Tile
 from adq.verif.signoff.formal.environment import any_value, drive_inputs, hold_offers, never_reset
-from adq.verif.signoff.formal.feeder import use_of_bits
 from adq.verif.signoff.formal.inside import Inside
-from adq.verif.signoff.formal.shift_add import order_of_tags, tags_of_vectors
-from adq.verif.signoff.formal.weight_array import use_of_banks
+from adq.verif.signoff.formal.tile_proofs.feeder import use_of_bits
+from adq.verif.signoff.formal.tile_proofs.shift_add import order_of_tags, tags_of_vectors
+from adq.verif.signoff.formal.tile_proofs.weight_array import use_of_banks
 
 __all__ = ["KeepsContracts", "RunsJob"]
 

@@ -1,0 +1,1 @@
+"""Proofs of what stands around the tiles."""

@@ -1,0 +1,1 @@
+"""Proofs of the tile and its blocks."""
