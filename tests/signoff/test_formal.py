@@ -74,7 +74,7 @@ def test_a_top_column_of_the_wrong_sign_is_found(tmp_path):
     # In a single row both signs are the same, modulo what a sum of one weight can be.
     tile = TileParameters(rows=3, columns=16)
     found = fails_with_a_trace(lambda: FusesColumns(wrong.Fuser(tile), weight_bits=4), tmp_path)
-    assert "formal/tile_proofs/fuser.py:" in found
+    assert "tile_proofs/fuser.py:" in found
 
 
 def test_a_beat_taken_into_a_full_bank_is_found(tmp_path):
@@ -121,7 +121,7 @@ def test_a_total_put_away_wrongly_is_found(tmp_path, right, wrong):
     found = fails_with_a_trace(
         lambda: AccumulatesPlanes(faulty.Accumulator(lanes=1, widths=widths)), tmp_path
     )
-    assert "formal/tile_proofs/accumulator.py:" in found
+    assert "tile_proofs/accumulator.py:" in found
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_total_put_away_wrongly_is_found(tmp_path, right, wrong):
 def test_a_sum_put_together_wrongly_is_found(tmp_path, right, wrong):
     faulty = with_fault(result_register, right, wrong)
     found = fails_with_a_trace(lambda: PutsSumsTogether(faulty.ResultRegister(TILE)), tmp_path)
-    assert "formal/tile_proofs/result_register.py:" in found
+    assert "tile_proofs/result_register.py:" in found
 
 
 def test_planes_that_are_counted_wrongly_are_found(tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
 def test_a_wrong_part_of_words_is_found(tmp_path, monkeypatch, right, wrong):
     monkeypatch.setattr(formal_walker, "locate", with_fault(plane_places, right, wrong).locate)
     found = fails_with_a_trace(lambda: FindsParts(catalog.SMALL_PLATFORM), tmp_path)
-    assert "formal/platform_proofs/walker.py:" in found
+    assert "platform_proofs/walker.py:" in found
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_planes_fetched_wrongly_are_found(tmp_path, right, wrong, claim):
     )
     outcome = check(checked, tmp_path / "proof")
     assert outcome.result is Result.FAILED
-    assert "formal/platform_proofs/walker.py:" in outcome.detail
+    assert "platform_proofs/walker.py:" in outcome.detail
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_results_requantized_wrongly_are_found(tmp_path, right, wrong):
     claim = proof(lambda: Requantizes(faulty.Requantizer(3, **widths)), mode="bmc", depth=7)
     outcome = check(claim, tmp_path / "proof")
     assert outcome.result is Result.FAILED
-    assert "formal/platform_proofs/requantizer.py:" in outcome.detail
+    assert "platform_proofs/requantizer.py:" in outcome.detail
 
 
 def test_a_wrong_quotient_is_found(tmp_path):

@@ -23,7 +23,7 @@ from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.exchange.constraints import to_sdc
 from adq.verif.placement.exchange.def_file import to_def, to_lef
 from adq.verif.placement.exchange.spef import to_spef
-from adq.verif.placement.floorplan import Macro, plan_die
+from adq.verif.placement.floorplan import Macro, MacroPin, plan_die
 from adq.verif.placement.geometry import Geometry, WireLayer
 from adq.verif.placement.hold import hold_slacks, insert_delays
 from adq.verif.placement.placed import PlaceOptions
@@ -157,16 +157,20 @@ def test_cells_are_in_rows_and_not_on_each_other(design, tiny, geometry):
     assert taken.mean() == pytest.approx(0.7, abs=0.03)
 
 
+def klayout_boxes(folder: Path, name: str) -> list[tuple[str, kdb.DBox]]:
+    """Cell and outline, in um, of each instance of a DEF file, as KLayout reads it."""
+    options = kdb.LoadLayoutOptions()
+    options.lefdef_config.lef_files = [str(folder / "cells.lef")]
+    options.lefdef_config.read_lef_with_def = False
+    layout = kdb.Layout()
+    layout.read(str(folder / name), options)
+    return [(each.cell.name, each.dbbox()) for each in layout.top_cell().each_inst()]
+
+
 def test_klayout_reads_the_same_positions(design, tiny, tmp_path):
     (tmp_path / "cells.lef").write_text(to_lef(design.full, tiny, design.placement))
     (tmp_path / "tile.def").write_text(to_def(design.full, tiny, design.placement))
-    options = kdb.LoadLayoutOptions()
-    options.lefdef_config.lef_files = [str(tmp_path / "cells.lef")]
-    options.lefdef_config.read_lef_with_def = False
-    layout = kdb.Layout()
-    layout.read(str(tmp_path / "tile.def"), options)
-    boxes = [instance.dbbox() for instance in layout.top_cell().each_inst()]
-    names = [instance.cell.name for instance in layout.top_cell().each_inst()]
+    names, boxes = zip(*klayout_boxes(tmp_path, "tile.def"), strict=True)
     placement = design.placement
     expected = sorted(
         (instance.cell, round(float(x), 6), round(float(y), 6))
@@ -250,17 +254,26 @@ def test_the_clock_reaches_registers_when_the_tree_says(design, tiny):
     assert TimingGraph(copy, tiny).analyse().delay != design.timing.delay
 
 
+def chain() -> Netlist:
+    """Sixty inverters in a row."""
+    inverters = [Instance(f"i{n}", "INV_X1", {"A": n, "Y": n + 1}) for n in range(1, 61)]
+    return Netlist("chain", {"a": ("input", [1]), "y": ("output", [61])}, inverters, {})
+
+
+def memory(name: str, x: float, *, reads: int) -> Macro:
+    """A block that reads a net of the chain, and drives nothing."""
+    return Macro(name, "memory", x, 3.0, 3.0, 3.0, {"D": MacroPin(reads, 2.0, 1.5, "input")})
+
+
 def test_a_macro_takes_its_place(tiny, geometry):
-    chain = [Instance(f"i{n}", "INV_X1", {"A": n, "Y": n + 1}) for n in range(1, 60)]
-    logic = Netlist("chain", {"a": ("input", [1]), "y": ("output", [60])}, chain, {})
-    memory = Macro("memory", 2.0, 3.0, 4.0, 3.0, {"Q": (30, (2.0, 1.5))})
-    plan = plan_die(logic, geometry, utilization=0.6, macros=[memory])
+    logic, block = chain(), memory("first", 2.0, reads=30)
+    plan = plan_die(logic, geometry, utilization=0.6, macros=[block])
     placement = place_cells(logic, plan)
     inside = (
-        (placement.x + 1.0 > memory.x)
-        & (placement.x < memory.x + memory.width)
-        & (placement.y + 1.0 > memory.y)
-        & (placement.y < memory.y + memory.height)
+        (placement.x + 1.0 > block.x)
+        & (placement.x < block.x + block.width)
+        & (placement.y + 1.0 > block.y)
+        & (placement.y < block.y + block.height)
     )
     assert not inside.any()
     wires = extract_wires(logic, tiny, placement).capacitance
@@ -268,8 +281,65 @@ def test_a_macro_takes_its_place(tiny, geometry):
         logic, tiny, dataclasses.replace(placement, floorplan=dataclasses.replace(plan, macros=()))
     ).capacitance
     assert wires[30] > without[30]
-    with pytest.raises(PlacementError, match=r"macro memory: reaches out of the die"):
-        plan_die(logic, geometry, utilization=0.6, macros=[dataclasses.replace(memory, x=30.0)])
+
+
+def test_macros_are_in_all_files(tiny, geometry, tmp_path):
+    logic = chain()
+    logic.instances[40].pins["A"] = 100  # driven by a macro in place of the inverter before it
+    pins = {"Q": MacroPin(100, 0.5, 0.5, "output"), "A": MacroPin(1, 2.5, 2.5, "input")}
+    rom = Macro("third", "rom", 5.5, 7.0, 3.0, 3.0, pins)
+    macros = [memory("first", 0.5, reads=30), memory("second", 5.0, reads=50), rom]
+    plan = plan_die(logic, geometry, utilization=0.6, macros=macros)
+    placement = place_cells(logic, plan)
+
+    verilog = logic.to_verilog(macro.instance for macro in macros)
+    assert re.findall(r"^  (memory|rom) (.*);$", verilog, re.M) == [
+        ("memory", "first (.D(n30))"),
+        ("memory", "second (.D(n50))"),
+        ("rom", "third (.Q(n100), .A(a))"),
+    ]
+    spef = to_spef(logic, tiny, placement)
+    assert len(re.findall(r"^\*I (?:first:D|second:D|third:A) I$", spef, re.M)) == 3
+    assert re.search(r"\*D_NET n100 \S+\n\*CONN\n\*I third:Q O\n\*I i41:A I\n", spef)
+    (tmp_path / "cells.lef").write_text(to_lef(logic, tiny, placement))
+    (tmp_path / "chain.def").write_text(to_def(logic, tiny, placement))
+    found = {name: box for name, box in klayout_boxes(tmp_path, "chain.def") if name == "rom"}
+    assert (found["rom"].left, found["rom"].bottom) == (5.5, 7.0)
+    assert (found["rom"].width(), found["rom"].height()) == (3.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ([memory("first", 30.0, reads=30)], "macro first: reaches out of the die"),
+        ([memory("i7", 2.0, reads=30)], "macro i7 of kind memory: a net or an instance has"),
+        ([memory("one", 2.0, reads=3), memory("two", 4.5, reads=4)], "one and two overlap"),
+        ([memory("one", 2.0, reads=3), memory("one", 5.5, reads=4)], "macro one of kind memory"),
+        ([memory("one", 2.0, reads=999)], "pin D is on net 999, which the netlist has not"),
+        (
+            [
+                memory("one", 2.0, reads=3),
+                dataclasses.replace(memory("two", 5.5, reads=4), width=2.5),
+            ],
+            "one and two are of kind memory, and differ in size or pins",
+        ),
+        (
+            [dataclasses.replace(memory("one", 2.0, reads=3), width=1.5)],
+            "pin D lies outside of it",
+        ),
+    ],
+)
+def test_macros_that_cannot_be_placed(geometry, others, message):
+    with pytest.raises(PlacementError, match=message):
+        plan_die(chain(), geometry, utilization=0.6, macros=others)
+
+
+def test_a_macro_on_a_driven_net(tiny, geometry):
+    block = Macro("one", "rom", 2, 3, 3, 3, {"Q": MacroPin(30, 1, 1, "output")})
+    logic = chain()
+    placement = place_cells(logic, plan_die(logic, geometry, utilization=0.6, macros=[block]))
+    with pytest.raises(PlacementError, match="its output Q is on a net that has a driver already"):
+        extract_wires(logic, tiny, placement)
 
 
 def test_constraints_name_every_input_but_the_clock(design, tiny):

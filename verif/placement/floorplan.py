@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.geometry import Geometry
-from adq.verif.synthesis.netlist import Net, Netlist
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
-__all__ = ["TILE_SIDES", "Floorplan", "Macro", "plan_die"]
+__all__ = ["TILE_SIDES", "Floorplan", "Macro", "MacroPin", "plan_die"]
 
 TILE_SIDES = {
     "activations": "left",
@@ -29,21 +30,55 @@ MOST_UTILIZATION = 0.95
 
 
 @dataclass(frozen=True)
+class MacroPin:
+    """A pin of a macro.
+
+    Attributes
+    ----------
+    x, y : position in the macro, in um
+    direction : seen from the macro
+    """
+
+    net: Net
+    x: float
+    y: float
+    direction: Literal["input", "output"]
+
+
+@dataclass(frozen=True)
 class Macro:
     """A block of fixed size and position, as a memory.
 
     Attributes
     ----------
+    name : of the instance
+    cell : kind of block; all of a kind have the same size and the same pins in the same places
     x, y, width, height : um; the lower left corner and the size
-    pins : net and position in the macro of each pin, in um
     """
 
     name: str
+    cell: str
     x: float
     y: float
     width: float
     height: float
-    pins: Mapping[str, tuple[Net, tuple[float, float]]]
+    pins: Mapping[str, MacroPin]
+
+    @property
+    def instance(self) -> Instance:
+        """The macro in a netlist."""
+        return Instance(self.name, self.cell, {name: pin.net for name, pin in self.pins.items()})
+
+    def overlaps(self, other: "Macro") -> bool:
+        """Return whether two macros cover some place both."""
+        across = self.x < other.x + other.width and other.x < self.x + self.width
+        return across and self.y < other.y + other.height and other.y < self.y + self.height
+
+    @property
+    def outline(self) -> tuple[object, ...]:
+        """Size and pins, which all macros of a kind have in common."""
+        pins = {name: (pin.x, pin.y, pin.direction) for name, pin in self.pins.items()}
+        return self.width, self.height, pins
 
 
 @dataclass(frozen=True)
@@ -100,7 +135,8 @@ def plan_die(
     Raises
     ------
     PlacementError
-        If an option is out of range, a macro lies outside, or the library lacks a cell's size.
+        If an option is out of range, the library lacks a cell's size, or macros cannot be placed:
+        one lies outside, two overlap, or their names, kinds or pins do not suit the netlist.
     """
     if not 0 < utilization <= MOST_UTILIZATION:
         raise PlacementError(
@@ -115,7 +151,16 @@ def plan_die(
     rows = max(1, round(math.sqrt(area * aspect) / geometry.row_height))
     sites = math.ceil(area / (rows * geometry.row_height * geometry.site_width))
     plan = Floorplan(geometry, rows, max(sites, *widths), {}, tuple(macros))
-    for macro in macros:
+    _check_macros(plan, netlist)
+    return Floorplan(geometry, plan.rows, plan.sites, _ports(netlist, plan, sides), plan.macros)
+
+
+def _check_macros(plan: Floorplan, netlist: Netlist) -> None:
+    before: list[Macro] = []
+    words = netlist.net_words()
+    taken = {*words.values(), *(instance.name for instance in netlist.instances)}
+    cells = {instance.cell for instance in netlist.instances}
+    for macro in plan.macros:
         if macro.x < 0 or macro.y < 0 or macro.width <= 0 or macro.height <= 0:
             raise PlacementError(f"macro {macro.name}: its size or position is below 0")
         if macro.x + macro.width > plan.width or macro.y + macro.height > plan.height:
@@ -123,7 +168,28 @@ def plan_die(
                 f"macro {macro.name}: reaches out of the die of {plan.width:.1f} x "
                 f"{plan.height:.1f} um: lower the utilization, or move it"
             )
-    return Floorplan(geometry, plan.rows, plan.sites, _ports(netlist, plan, sides), plan.macros)
+        if macro.name in taken or macro.cell in cells:
+            raise PlacementError(
+                f"macro {macro.name} of kind {macro.cell}: a net or an instance has this name, or "
+                "a cell this kind: choose another one"
+            )
+        taken.add(macro.name)
+        for other in before:
+            if macro.overlaps(other):
+                raise PlacementError(f"macros {other.name} and {macro.name} overlap: move one")
+            if macro.cell == other.cell and macro.outline != other.outline:
+                raise PlacementError(
+                    f"macros {other.name} and {macro.name} are of kind {macro.cell}, and differ in "
+                    "size or pins: give them kinds of their own"
+                )
+        before.append(macro)
+        for name, pin in macro.pins.items():
+            if not (0 <= pin.x <= macro.width and 0 <= pin.y <= macro.height):
+                raise PlacementError(f"macro {macro.name}: pin {name} lies outside of it")
+            if pin.net not in words:
+                raise PlacementError(
+                    f"macro {macro.name}: pin {name} is on net {pin.net}, which the netlist has not"
+                )
 
 
 def _ports(

@@ -200,9 +200,9 @@ def _circuit(netlist: Netlist, floorplan: Floorplan, weights: Mapping[Net, float
                 x, y = floorplan.ports[name, bit]
                 fixed.append((round(x * across), round(y * up), 0, 0))
     for macro in floorplan.macros:
-        for net, (x, y) in macro.pins.values():
-            place = len(widths) + len(fixed), round(x * across), round(y * up)
-            ends.setdefault(net, []).append(place)
+        for end in macro.pins.values():
+            place = len(widths) + len(fixed), round(end.x * across), round(end.y * up)
+            ends.setdefault(end.net, []).append(place)
         left, low = int(macro.x * across), int(macro.y * up)
         right = int(np.ceil((macro.x + macro.width) * across))
         top = int(np.ceil((macro.y + macro.height) * up))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.verif.liberty.library import Library
+from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.geometry import WireLayer
 from adq.verif.placement.placer import Placement
 from adq.verif.placement.steiner import SteinerTrees, steiner_trees
@@ -33,8 +34,9 @@ class Terminal:
 
     Attributes
     ----------
-    instance : number of the instance; -1 for a port
+    instance : number of the instance; -1 for a port or a macro
     name : pin, or port and bit
+    macro : name of the macro whose pin it is; empty for others
     x, y : um
     capacitance : fF
     drives : whether it drives the net
@@ -46,6 +48,7 @@ class Terminal:
     y: float
     capacitance: float
     drives: bool
+    macro: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,22 @@ def pin_positions(placement: Placement, instance: int, cell: str, pin: str) -> t
 def net_terminals(
     netlist: Netlist, library: Library, placement: Placement
 ) -> dict[Net, list[Terminal]]:
-    """Terminals of each net, the driver first."""
+    """Terminals of each net, the driver first.
+
+    Raises
+    ------
+    PlacementError
+        If a macro drives a net that has a driver already.
+    """
     found: dict[Net, list[Terminal]] = {}
 
     def add(net: Net, terminal: Terminal) -> None:
         terminals = found.setdefault(net, [])
+        if terminal.macro and terminal.drives and terminals and terminals[0].drives:
+            raise PlacementError(
+                f"macro {terminal.macro}: its output {terminal.name} is on a net that has a driver "
+                f"already: {terminals[0].name}"
+            )
         terminals.insert(0 if terminal.drives else len(terminals), terminal)
 
     load = output_load(library)
@@ -151,9 +165,10 @@ def net_terminals(
                 load_of = 0.0 if drives else pins[pin].capacitance
                 add(net, Terminal(number, pin, x, y, load_of, drives))
     for macro in placement.floorplan.macros:
-        for pin, (net, (x, y)) in macro.pins.items():
-            drives = net not in found or not found[net][0].drives
-            add(net, Terminal(-1, f"{macro.name}/{pin}", macro.x + x, macro.y + y, 0.0, drives))
+        for name, end in macro.pins.items():
+            drives = end.direction == "output"
+            x, y = macro.x + end.x, macro.y + end.y
+            add(end.net, Terminal(-1, name, x, y, 0.0, drives, macro.name))
     return found
 
 

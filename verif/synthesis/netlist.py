@@ -1,7 +1,7 @@
 """Netlist of library cells that can be edited, read and written."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from adq.golden.files.json_reader import JsonObject
@@ -136,9 +136,11 @@ class Netlist:
                 words[net] = word
         return words
 
-    def to_verilog(self) -> str:
+    def to_verilog(self, macros: Iterable[Instance] = ()) -> str:
         """Return structural Verilog. Every net is a scalar with a plain name that starts with a
         letter, as simulators trace and power analyzers read; only ports have several bits.
+
+        ``macros`` are blocks of no library, as memories, on nets of the netlist.
         """
         words = self.net_words()
         lines = [f"module {self.name} ({', '.join(self.ports)});"]
@@ -155,7 +157,7 @@ class Netlist:
         inner = (net for net in dict.fromkeys(self.nets()) if net not in on_ports)
         lines += [f"  wire {words[net]};" for net in inner]
         lines += assigns
-        for instance in self.instances:
+        for instance in (*self.instances, *macros):
             pins = ", ".join(f".{pin}({words[net]})" for pin, net in instance.pins.items())
             lines.append(f"  {instance.cell} {instance.name} ({pins});")
         return "\n".join([*lines, "endmodule", ""])

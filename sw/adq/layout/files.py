@@ -108,9 +108,10 @@ def write_design(
         Endings of the pictures, ``svg`` or ``png``.
     """
     netlist, library, placement = design.full, design.library, design.placement
+    macros = [macro.instance for macro in placement.floorplan.macros]
     clock = summary["clock"]
     texts = {
-        f"{netlist.name}.v": netlist.to_verilog(),
+        f"{netlist.name}.v": netlist.to_verilog(macros),
         f"{netlist.name}.def": to_def(netlist, library, placement),
         f"{netlist.name}.spef": to_spef(netlist, library, placement),
         f"{netlist.name}.sdc": to_sdc(

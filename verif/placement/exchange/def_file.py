@@ -73,7 +73,7 @@ def _lines(netlist: Netlist, library: Library, placement: Placement) -> Iterator
             f"- {instance.name} {instance.cell} + PLACED {where} {placement.orientation(number)} ;"
         )
     for macro in plan.macros:
-        yield f"- {macro.name} {macro.name} + FIXED {at(macro.x, macro.y)} N ;"
+        yield f"- {macro.name} {macro.cell} + FIXED {at(macro.x, macro.y)} N ;"
     yield "END COMPONENTS"
     words = netlist.net_words()
     yield f"PINS {sum(len(bits) for _, bits in netlist.ports.values())} ;"
@@ -112,8 +112,8 @@ def _connections(netlist: Netlist, placement: Placement) -> dict[Net, list[str]]
             if isinstance(net, int):
                 found.setdefault(net, []).append(f"( {instance.name} {pin} )")
     for macro in placement.floorplan.macros:
-        for pin, (net, _) in macro.pins.items():
-            found.setdefault(net, []).append(f"( {macro.name} {pin} )")
+        for name, end in macro.pins.items():
+            found.setdefault(end.net, []).append(f"( {macro.name} {name} )")
     return found
 
 
@@ -165,7 +165,7 @@ def to_lef(netlist: Netlist, library: Library, placement: Placement) -> str:
             for pin in library.cells[cell].pins.values()
         ]
         macro(cell, "CORE", geometry.sites[cell] * geometry.site_width, geometry.row_height, pins)
-    for block in plan.macros:
-        ends = [(pin, "INOUT", where) for pin, (_, where) in block.pins.items()]
-        macro(block.name, "BLOCK", block.width, block.height, ends)
+    for block in {each.cell: each for each in plan.macros}.values():
+        ends = [(name, pin.direction.upper(), (pin.x, pin.y)) for name, pin in block.pins.items()]
+        macro(block.cell, "BLOCK", block.width, block.height, ends)
     return "\n".join([*lines, "END LIBRARY", ""])

@@ -64,11 +64,12 @@ def _net(
     terminals = group.terminals[row]
     names, connections = [], []
     for terminal in terminals:
-        if terminal.instance < 0:
+        if terminal.instance < 0 and not terminal.macro:
             names.append(terminal.name)
             connections.append(f"*P {terminal.name} {'I' if terminal.drives else 'O'}")
         else:
-            names.append(f"{netlist.instances[terminal.instance].name}:{terminal.name}")
+            owner = terminal.macro or netlist.instances[terminal.instance].name
+            names.append(f"{owner}:{terminal.name}")
             connections.append(f"*I {names[-1]} {'O' if terminal.drives else 'I'}")
     names += [f"{word}:{node}" for node in range(1, len(parents) - len(names) + 1)]
     wire = edges * layer.capacitance
