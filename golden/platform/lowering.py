@@ -7,6 +7,7 @@ and a maximum pooling behind it. Everything a network holds becomes steps:
 - an average pooling is a convolution of each channel by ones;
 - a rescaling, a table, a copy and a maximum pooling that stands alone are convolutions of each
   channel by 1;
+- a selection of channels, rows and columns is a convolution by 0 and 1;
 - a maximum pooling follows the step before it where nothing else reads that step's output;
 - a concatenation is written in place, part by part;
 - the images of a first convolution of few channels are stored as its windows.
@@ -27,6 +28,7 @@ from adq.golden.network import (
     Concat,
     Conv2d,
     Flatten,
+    Gather,
     Linear,
     Lookup,
     MatrixLayer,
@@ -38,6 +40,7 @@ from adq.golden.network import (
     Reshape,
 )
 from adq.golden.platform.layout import Layout, pitch_of
+from adq.golden.platform.selection import selection_of
 from adq.golden.platform.steps import (
     Buffer,
     InputWindows,
@@ -190,6 +193,8 @@ class _Lowering:
                 self.views[node.name] = dataclasses.replace(self.views[node.input], flat=True)
             case Concat():
                 self._concat(node)
+            case Gather():
+                self._gather(node)
             case Reshape() if len(node.to) == 1:
                 self.views[node.name] = dataclasses.replace(self.views[node.input], flat=True)
             case _:
@@ -273,6 +278,31 @@ class _Lowering:
             padding=(0, 0),
             dilation=(1, 1),
             groups=source.channels,
+        )
+
+    def _gather(self, node: Gather) -> None:
+        """Append a selection of channels, rows and columns."""
+        source = self._source(node)
+        found = selection_of(node, source.channels, (source.height, source.width))
+        if found is None:
+            raise PlanError(
+                f"{node.name}: the platform selects rows and columns of {node.input} at equal "
+                "distances alone: write what repeats or reverses them with layers"
+            )
+        source_format = self.network.formats[node.input]
+        self._append(
+            node,
+            source,
+            found.weight,
+            weight_bits=2,
+            trained_bits=2,
+            bias=np.zeros(len(found.weight), dtype=np.int64),
+            requantize=_unchanged(len(found.weight), source_format),
+            accumulator_bits=source_format.bits + 1,
+            stride=found.stride,
+            padding=found.padding,
+            dilation=found.dilation,
+            groups=1,
         )
 
     def _concat(self, node: Concat) -> None:

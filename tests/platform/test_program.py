@@ -15,6 +15,7 @@ from adq.golden.network import (
     ActivationFormat,
     Concat,
     Conv2d,
+    Gather,
     MaxPool2d,
     Network,
     Requantize,
@@ -275,6 +276,61 @@ def test_padding_never_wins_a_pooling(signed):
     outputs = run(network, inputs).outputs["pool"]
     assert set(outputs.ravel().tolist()) == {target.lo}
     assert_equal(network, inputs, TILE)
+
+
+SELECTIONS = {
+    "shuffled": (np.arange(12).reshape(3, 4).T.ravel(), range(6), range(5)),
+    "repeated channels": ([5, 5, 0, 11, 5], range(6), range(5)),
+    "half": ([*range(12), -1, -1, -1, -1], [0, 2, 4], [0, 2, 4]),
+    "half from the second": (range(12), [1, 3, 5], [1, 3]),
+    "cropped": ([3], [2, 3], [1, 2, 3, 4]),
+    "padded": (range(12), [-1, -1, *range(6), -1], [*range(5), -1, -1, -1]),
+    "padded and apart": (range(12), [-1, 0, 3, -1], [-1, 1, 4, -1]),
+    "one row": (range(12), [4], [-1, -1, 2]),
+    "last row of three": (range(12), [-1, -1, 0], [4, -1]),
+}
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+@pytest.mark.parametrize("platform", [TILE, SIZES[1]], ids=["wide", "narrow"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_selections(name, platform, signed):
+    channels, rows, columns = (np.array(axis, np.int32) for axis in SELECTIONS[name])
+    rng = np.random.default_rng(len(name))
+    target = ActivationFormat(bits=3, signed=signed, scale=1.0)
+
+    def conv(name, source, inputs, outputs):
+        requantize = Requantize(multiplier=rng.integers(1, 99, outputs), shift=9, format=target)
+        return Conv2d(name=name, input=source, weight=rng.integers(-2, 2, (outputs, inputs, 3, 3)),
+                      weight_bits=2, bias=rng.integers(-9, 9, outputs), stride=(1, 1),
+                      padding=(1, 1), requantize=requantize)  # fmt: skip
+
+    def select(name, source):
+        return Gather(name=name, input=source, channels=channels, rows=rows, columns=columns)
+
+    nodes = (
+        select("images", INPUT),
+        conv("first", "images", len(channels), 12),
+        conv("other", INPUT, 12, 12),
+        select("inside", "other"),
+        Concat(name="both", input="inside", others=("first",)),
+        conv("last", "both", len(channels) + 12, 7),
+    )
+    network = Network(name="net", input_shape=(12, 6, 5), input_format=target, nodes=nodes)
+    assert_equal(network, random_inputs(network, rng, 3), platform)
+
+
+@pytest.mark.parametrize(
+    "rows", [[0, 0, 1, 1], [2, 1, 0], [0, 1, 3], [-1, 1, -1, 3], [0, -1, 2], [-1, -1]]
+)
+def test_rows_at_other_distances_are_refused(rows):
+    image = ActivationFormat(bits=3, signed=False, scale=1.0)
+    node = Gather(
+        name="some", input=INPUT, channels=np.arange(2), rows=np.array(rows), columns=np.arange(4)
+    )
+    network = Network(name="net", input_shape=(2, 4, 4), input_format=image, nodes=(node,))
+    with pytest.raises(PlanError, match="some: the platform selects rows and columns of input at"):
+        plan(network, TILE)
 
 
 def test_what_has_no_form_is_refused():
