@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from adq.rtl.port_types import Component
+from adq.rtl.shared_modules import share_modules
 from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.synthesis.mapping import yosys
 
@@ -41,7 +42,8 @@ def portable_verilog(component: Component, *, name: str) -> str:
     """Return the Verilog (1364-2005) of a component and its submodules, for other tools.
 
     It has no initial values, so that all state comes from the reset alone, as in silicon. Operands
-    of an operator have one width. Modules are named ``NAME`` and ``NAME_SUBMODULE``. What lint
+    of an operator have one width. Modules are named ``NAME`` and ``NAME_SUBMODULE``; those that
+    are the same are one. What lint
     tools still report is waived by name at the head, with the reason; see ``WAIVERS``. Tables stay
     cases: as memories they would be initial values.
 
@@ -60,7 +62,7 @@ def portable_verilog(component: Component, *, name: str) -> str:
         yosys(directory, SCRIPT.format(name=name), f"write Verilog of {name}")
         text = (directory / "design.v").read_text()
     _, _, modules = text.partition("\n")  # the first line is Yosys' version
-    return _head() + _plain_module_names(modules, name).lstrip()
+    return _head() + _plain_module_names(share_modules(modules), name).lstrip()
 
 
 def _head() -> str:
