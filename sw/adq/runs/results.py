@@ -20,6 +20,7 @@ END = "<!-- end of what `adq dev results` made -->"
 
 PAPER_ENERGY = {
     "cifar10-vgg19": "5.12x (abstract)",
+    "cifar10-vgg19-10k": "5.12x (abstract)",
     "cifar10-vgg19-pruned": "198x (abstract)",
     "cifar100-resnet18": "4.81x (abstract)",
     "cifar100-resnet18-pruned": "44x (abstract)",
