@@ -17,6 +17,7 @@ import adq.runs.checkpoint
 import adq.runs.run
 import adq.training.network_training
 from adq.runs.checkpoint import Checkpoint, CheckpointError
+from adq.runs.history import Epoch
 from adq.runs.run import Run
 from adq.training.config import ControllerConfig, Recipe, TrainingConfig
 from adq.training.observer import Observer
@@ -73,9 +74,15 @@ def test_bits_fall_with_the_densities_that_were_measured(trained):
     assert [each["epochs"] for each in metrics["mixed"]["iterations"]] == [1, 1, 2]
 
 
+def baseline_of(run: Run) -> list[Epoch]:
+    """Return all epochs of a run's baseline."""
+    epochs = [Epoch(**line) for line in run.read_history()]
+    return [epoch for epoch in epochs if epoch.network == "baseline"]
+
+
 def test_the_baseline_keeps_its_bits_and_starts_the_same(trained):
-    _, epochs, metrics = trained
-    baseline = [epoch for epoch in epochs if epoch.network == "baseline"]
+    run, epochs, metrics = trained
+    baseline = baseline_of(run)
     assert len(baseline) == 4
     assert all(set(epoch.bits.values()) == {16} for epoch in baseline)
     assert baseline[0].loss == epochs[0].loss
@@ -83,14 +90,38 @@ def test_the_baseline_keeps_its_bits_and_starts_the_same(trained):
 
 
 def test_it_learns(trained):
-    _, epochs, metrics = trained
+    run, _, metrics = trained
     assert metrics["baseline"]["accuracy"] > 0.9
-    assert epochs[-1].loss < epochs[4].loss / 2
+    assert baseline_of(run)[-1].loss < baseline_of(run)[0].loss / 2
+
+
+@pytest.mark.parametrize(("first_bits", "shared"), [(16, 1), (8, 0)])
+def test_the_baseline_shares_the_first_iteration(tmp_path, monkeypatch, first_bits, shared):
+    """As many epochs are not trained again, and the result is that of training all of them."""
+    recipe = changed(controller={"first_bits": first_bits})
+    recorders, runs = {}, {}
+    for name in ("shared", "whole"):
+        if name == "whole":
+            monkeypatch.setattr("adq.training.session._Session._begun", lambda self, name: None)
+        recorders[name] = Recorder()
+        runs[name] = Run.create(tmp_path / name, recipe)
+        train(recipe, runs[name], recorders[name])
+    steps = [recorders[name].steps for name in ("whole", "shared")]
+    assert steps[0] - steps[1] == shared * steps[0] // 8
+    assert runs["shared"].history.read_text() == runs["whole"].history.read_text()
+    ours, whole = (
+        dataclasses.replace(Checkpoint.load(run.baseline), seconds=0, path=None)
+        for run in runs.values()
+    )
+    assert same(dataclasses.asdict(ours), dataclasses.asdict(whole))
 
 
 def test_the_folder_holds_what_was_reported(trained):
     run, epochs, metrics = trained
-    assert run.read_history() == [dataclasses.asdict(epoch) for epoch in epochs]
+    lines = run.read_history()
+    # The first epoch of the baseline is the mixed network's.
+    assert lines.pop(4) | {"network": "mixed"} == lines[0]
+    assert lines == [dataclasses.asdict(epoch) for epoch in epochs]
     assert run.read_metrics() == json.loads(json.dumps(metrics))
     assert run.read_recipe() == SHORT
     assert {path.name for path in run.path.iterdir()} == {
@@ -193,7 +224,7 @@ MOMENTS = {
     ),
     "writing a checkpoint": ("adq.runs.checkpoint.torch.save", 3, half_a_file),
     "writing the history": ("adq.runs.run.write_text", 2, kill),
-    "between the networks": ("adq.training.network_training.prepare", 2, kill),
+    "between the networks": ("adq.training.session.NetworkTraining", 2, kill),
     "in the baseline": ("adq.training.network_training.functional.cross_entropy", 24, kill),
     "writing the metrics": ("adq.runs.run.write_bytes", 1, kill),
 }

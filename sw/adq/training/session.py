@@ -98,7 +98,8 @@ class _Session:
     def _train_network(self, name: str, images: Images) -> NetworkTraining:
         self.fabric.barrier()  # the first process must have written its files
         path = self._path(name)
-        checkpoint = Checkpoint.load(path, recipe=self.recipe) if path.exists() else None
+        found = path.exists()
+        checkpoint = Checkpoint.load(path, recipe=self.recipe) if found else self._begun(name)
         if checkpoint is not None and not self.other_data:
             self._check_data(checkpoint, images)
         first = self._first_iteration(checkpoint)
@@ -118,6 +119,21 @@ class _Session:
             self.observer.epoch(epoch)
         self.history += network.history
         return network
+
+    def _begun(self, name: str) -> Checkpoint | None:
+        """Return where the training of a network begins, None for the first epoch.
+
+        The baseline sees the same images in the same order as the network whose bits fall: up to
+        the end of the first iteration it is the same, if that has the baseline's bits.
+        """
+        run = Run(self.fabric.broadcast(self.run.path))
+        if name != "baseline" or not run.iteration(1).exists():
+            return None
+        first = Checkpoint.load(run.iteration(1), recipe=self.recipe)
+        if set(first.bits.values()) != {self.recipe.controller.initial_bits}:
+            return None
+        history = [epoch | {"network": name} for epoch in first.history]
+        return dataclasses.replace(first, network=name, history=history)
 
     def _first_iteration(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
         """Return the checkpoint of the end of the first iteration, for a run that goes on behind it
