@@ -85,6 +85,53 @@ def test_tables(run, tmp_path):
     assert lines[-1] == "| 1 | 2 | 72.50% | 16 3 | 32 64 | 0.53 0.41 |"
 
 
+def test_operating_points(run, tmp_path):
+    path = keep(run, "cifar10-vgg19", tmp_path)
+    content = json.loads(path.read_text())
+
+    def point(name, energy, bits, *, trained=True):
+        return {
+            "name": name,
+            "trained": trained,
+            "accuracy": 0.625,
+            "average_bits": 4.5,
+            "energy_nj": energy,
+            "cycles": 1234567.8,
+            "bits": {"conv1": 16, "linear": bits},
+        }
+
+    points = [
+        point("iteration 1", 90_000.0, 16),
+        point("iteration 2", 20_000.0, 3),
+        point("16 bits", 80_000.0, 16),
+        point("4 bits", 5_000.0, 4, trained=False),
+    ]
+    path.write_text(json.dumps(content | {"operating_points": points}))
+    lines = markdown(read_results(tmp_path), ["cifar10-vgg19"]).splitlines()
+    assert (
+        lines[-7:]
+        == [
+            "Energy of computing on `64x64`:",
+            "",
+            "| network | accuracy | bits a MAC | uJ an image | cycles an image "
+            "| times less energy |",
+            "|---|---|---|---|---|---|",
+            *(
+                f"| {name} | 62.50% | 4.50 | {energy} | 1,234,568 | {ratio}x |"
+                for name, energy, ratio in (
+                    ("iteration 1", "90.0", "0.9"),
+                    ("iteration 2", "20.0", "4.0"),
+                    ("16 bits", "80.0", "1.0"),
+                    ("4 bits, not trained at them", "5.0", "16.0"),
+                )
+            ),
+        ][-7:]
+    )
+    without_tile = [each | {"energy_nj": None, "cycles": None} for each in points]
+    path.write_text(json.dumps(content | {"operating_points": without_tile}))
+    assert "Energy of computing" not in markdown(read_results(tmp_path), ["cifar10-vgg19"])
+
+
 def test_a_pruned_network_is_compared_with_the_baseline_of_the_unpruned_run(run, tmp_path):
     keep(run, "cifar10-vgg19", tmp_path)
     alone = json.loads((tmp_path / "cifar10-vgg19.json").read_text())

@@ -204,6 +204,35 @@ def _iterations(result: Result) -> list[str]:
             f"| {each['iteration']} | {each['epochs']} | {each['accuracy']:.2%} "
             f"| {_series(each['bits'])} | {_series(each['channels'])} | {density} |"
         )
+    return [*rows, *_operating_points(result)]
+
+
+def _operating_points(result: Result) -> list[str]:
+    """Table of a run's networks with their energy on the tile; nothing where that was not kept.
+
+    Energies are compared with those of the last network that was trained at the initial bits.
+    """
+    points = [each for each in result.content.get("operating_points", []) if each["energy_nj"]]
+    controller = Recipe.from_table(dict(result.recipe), source=Path(result.name)).controller
+    initial = controller.initial_bits
+    full = [each for each in points if each["trained"] and set(each["bits"].values()) == {initial}]
+    if not full:
+        return []
+    tile = Path(controller.tile).stem
+    rows = [
+        "",
+        f"Energy of computing on {markdown_code(tile)}:",
+        "",
+        "| network | accuracy | bits a MAC | uJ an image | cycles an image | times less energy |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in points:
+        name = each["name"] if each["trained"] else f"{each['name']}, not trained at them"
+        rows.append(
+            f"| {name} | {each['accuracy']:.2%} | {each['average_bits']:.2f} "
+            f"| {each['energy_nj'] / 1000:.1f} | {each['cycles']:,.0f} "
+            f"| {full[-1]['energy_nj'] / each['energy_nj']:.1f}x |"
+        )
     return rows
 
 

@@ -223,7 +223,7 @@ class TrainingConfig:
     network at the end of that iteration; the rest is the cross-entropy with the labels."""
 
     baseline: bool = True
-    """Also train the same network at ``initial_bits`` for the same number of epochs. The epochs of a
+    """Also train the same network at ``initial_bits`` for the same number of epochs. Epochs of a
     first iteration at ``initial_bits`` are trained once for both."""
 
     device: str = "cpu"
