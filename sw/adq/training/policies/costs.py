@@ -1,10 +1,10 @@
 """Cost of a network in training: energy and cycles on a tile, bit operations, average bits.
 
 Energy and cycles are those of the integers that the network computes from sample images, by the
-tile's energy model. Of a large layer, some runs of consecutive vectors stand for all.
+tile's energy model. Of a large layer, some runs of consecutive vectors and some jobs stand for all.
 """
 
-import functools
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ import torch
 
 from adq.energy.coefficients import Coefficients, coefficients_for
 from adq.golden.integer_network import run
-from adq.golden.mapper import operands, plan_matrix
+from adq.golden.mapper import JobPlan, operands, plan_matrix
 from adq.golden.network import INPUT, Conv2d, MatrixLayer, Network
 from adq.quantization.integers import integer_network
 from adq.quantization.prepared import Prepared
@@ -33,13 +33,9 @@ IMAGES = 8
 VECTORS = 256
 """Vectors of a layer that are counted at most, of all sample images together."""
 
-PLANES = 2**22
-"""Planes of a layer that are counted: if all its weight blocks together take more, fewer vectors
-stand for all."""
-
-BLOCK_PLANES = 1024
-"""Planes of a weight block that are counted at least, if the layer has them: a block takes longer
-than it takes to load the next one, and what happens between blocks stays small."""
+PLANES = 2**20
+"""Planes of a layer that are counted, or up to twice as many: of one that has more, some of its
+jobs, which compute different outputs from the same vectors, stand for all."""
 
 RUN = 8
 """Consecutive vectors of a run: neighbours switch less than strangers."""
@@ -87,9 +83,10 @@ class Tile:
         self, network: Network, layer: MatrixLayer, layer_input: np.ndarray
     ) -> LayerCost:
         matrix, weights = operands(network, layer.name, layer_input)
+        chosen = [matrix[part, :] for part in _runs(len(matrix))]
+        counted = np.concatenate(chosen)
         activations = network.formats[layer.input]
-        plan_vectors = functools.partial(
-            plan_matrix,
+        plan = plan_matrix(
             layer.name,
             rows=layer.rows,
             shape=network.shapes[layer.name],
@@ -97,47 +94,35 @@ class Tile:
             weight_bits=layer.hardware_weight_bits,
             activation_bits=activations.bits,
             signed=activations.signed,
+            vectors=len(counted),
             tile=self.parameters,
         )
-        blocks = sum(job.row_blocks for job in plan_vectors(vectors=1).jobs)
-        runs = _runs(len(matrix), counted_vectors(blocks, activations.bits))
-        counted = np.concatenate([matrix[part, :] for part in runs])
-        plan = plan_vectors(vectors=len(counted))
-        features = features_of(self.parameters, list(layer_jobs(plan, counted, weights)))
+        some = dataclasses.replace(plan, jobs=_some(plan.jobs))
+        features = features_of(self.parameters, list(layer_jobs(some, counted, weights)))
         energy = self.model.energy(features, layer.hardware_weight_bits).compute
         share = len(matrix) / len(counted) / len(layer_input)
+        share *= _planes(plan.jobs) / _planes(some.jobs)
         return LayerCost(sum(energy.values()) * share / 1000, features["cycles"] * share)
 
 
-def counted_vectors(blocks: int, planes: int) -> int:
-    """Return how many vectors stand for all of a layer's.
-
-    Parameters
-    ----------
-    blocks
-        Weight blocks of the layer.
-    planes
-        Planes of a vector.
-
-    """
-    wanted = max(PLANES // (blocks * planes), BLOCK_PLANES // planes)
-    counted = VECTORS
-    while counted // 2 >= max(wanted, RUN):
-        counted //= 2
-    return counted
-
-
-def _runs(vectors: int, counted: int) -> list[slice]:
-    """Return runs of consecutive vectors, ``counted`` in all, of those that ``VECTORS`` have.
-
-    These are spread evenly, from the first vector to the last. Fewer lie in the middle of their
-    part of the layer, since borders of images, with zeros around them, would weigh too much.
-    """
-    if vectors <= counted:
+def _runs(vectors: int) -> list[slice]:
+    """Return runs of consecutive vectors, spread evenly, of ``VECTORS`` vectors in all."""
+    if vectors <= VECTORS:
         return [slice(0, vectors)]
     starts = np.linspace(0, vectors - RUN, VECTORS // RUN).astype(int).tolist()
-    apart = VECTORS // counted
-    return [slice(start, start + RUN) for start in starts[apart // 2 :: apart]]
+    return [slice(start, start + RUN) for start in starts]
+
+
+def _some(jobs: Sequence[JobPlan]) -> tuple[JobPlan, ...]:
+    """Return jobs at equal distances which have about ``PLANES`` planes; all if they have fewer."""
+    # Jobs for different row blocks take turns: at an odd distance all kinds of them are met.
+    apart = min(_planes(jobs) // PLANES | 1, len(jobs))
+    return tuple(jobs[apart // 2 :: apart])
+
+
+def _planes(jobs: Sequence[JobPlan]) -> int:
+    """Return the planes of jobs, none of them skipped."""
+    return sum(job.row_blocks * job.vector_count * job.activation_bits for job in jobs)
 
 
 def network_costs(prepared: Prepared, images: torch.Tensor, tile: Tile) -> dict[str, LayerCost]:
