@@ -264,19 +264,13 @@ class _Lowering:
             requantize = node.requantize
         if isinstance(node, MaxPool2d):
             requantize = _unchanged(source.channels, source_format)
-        size = math.prod(kernel)
         self._append(
             node,
             source,
             np.ones((source.channels, 1, *kernel), dtype=np.int64),
-            weight_bits=2,
-            trained_bits=2,
-            bias=np.zeros(source.channels, dtype=np.int64),
             requantize=requantize,
-            accumulator_bits=(size * source_format.magnitude).bit_length() + 1,
+            accumulator_bits=(math.prod(kernel) * source_format.magnitude).bit_length() + 1,
             stride=stride,
-            padding=(0, 0),
-            dilation=(1, 1),
             groups=source.channels,
         )
 
@@ -294,15 +288,11 @@ class _Lowering:
             node,
             source,
             found.weight,
-            weight_bits=2,
-            trained_bits=2,
-            bias=np.zeros(len(found.weight), dtype=np.int64),
             requantize=_unchanged(len(found.weight), source_format),
             accumulator_bits=source_format.bits + 1,
             stride=found.stride,
             padding=found.padding,
             dilation=found.dilation,
-            groups=1,
         )
 
     def _concat(self, node: Concat) -> None:
@@ -333,14 +323,8 @@ class _Lowering:
             node,
             source,
             np.ones((source.channels, 1, 1, 1), dtype=np.int64),
-            weight_bits=2,
-            trained_bits=2,
-            bias=np.zeros(source.channels, dtype=np.int64),
             requantize=requantize,
             accumulator_bits=requantize.format.bits + 1,
-            stride=(1, 1),
-            padding=(0, 0),
-            dilation=(1, 1),
             groups=source.channels,
             target=target,
             first=first,
@@ -352,19 +336,22 @@ class _Lowering:
         source: View,
         weight: np.ndarray,
         *,
-        weight_bits: int,
-        trained_bits: int,
-        bias: np.ndarray,
         requantize: Requantize | None,
         accumulator_bits: int,
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        dilation: tuple[int, int],
-        groups: int,
+        weight_bits: int = 2,
+        trained_bits: int = 2,
+        bias: np.ndarray | None = None,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] = (0, 0),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
         target: View | None = None,
         first: int = 0,
     ) -> None:
-        """Append the steps of a node, and name its output."""
+        """Append the steps of a node, and name its output.
+
+        Defaults are those of a node without weights, which computes with 0 and 1.
+        """
         pool = Pool()
         name = node.name
         follower = self.pools.get(name) if target is None else None
@@ -387,7 +374,8 @@ class _Lowering:
         outputs = len(weight)
         multiplier = np.ones(outputs, dtype=np.int64)
         skip_multiplier: np.ndarray = np.zeros(outputs, dtype=np.int64)
-        constant = bias.astype(np.int64)
+        bias = np.zeros(outputs, dtype=np.int64) if bias is None else bias.astype(np.int64)
+        constant = bias
         skip, shift, skip_shift = None, 0, 0
         if requantize is not None:
             multiplier = requantize.multiplier.astype(np.int64)

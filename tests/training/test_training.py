@@ -97,7 +97,7 @@ def test_it_learns(trained):
 
 @pytest.mark.parametrize(("first_bits", "shared"), [(16, 1), (8, 0)])
 def test_the_baseline_shares_the_first_iteration(tmp_path, monkeypatch, first_bits, shared):
-    """As many epochs are not trained again, and the result is that of training all of them."""
+    """Epochs of a shared iteration are trained once, with the result of training all of them."""
     recipe = changed(controller={"first_bits": first_bits})
     recorders, runs = {}, {}
     for name in ("shared", "whole"):

@@ -77,7 +77,7 @@ class NetTrees:
         """Elmore delay from the root to each node, in ns: (nets, nodes)."""
         edges, parent = self.trees.edges, self.trees.parent
         wire = edges * layer.capacitance
-        # What is charged through the edge above each node: below it, all; of the edge, a half.
+        # Capacitance charged through the edge above each node: all below it, half of the edge's.
         below = _sums_below(self.loads() + wire, parent) - wire / 2
         return _sums_above(edges * layer.resistance * below, parent) * 1e-6
 

