@@ -67,8 +67,8 @@ def test_the_readmes_loop_lowers_bits_prunes_and_exports(tmp_path):
     prepared.model.eval()
     with torch.no_grad():
         classes = prepared.model(test_images).argmax(1)
-    # Chance is 0.1. About 0.8 is reached, on some processors a little less than on others.
-    assert (classes == test_labels).double().mean() > 0.6
+    # About 0.8 is reached, a little less on some processors than on others.
+    assert (classes == test_labels).double().mean() > 0.75
 
     artifact = read_artifact(tmp_path / "mine")
     assert all(node.agrees for node in verify_artifact(artifact))

@@ -1,6 +1,7 @@
 """Quantizers against the numeric contract, computed here in exact fractions."""
 
 import math
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +14,7 @@ import adq
 import adq.data
 from adq.data.config import DataConfig
 from adq.golden.network import ActivationFormat
+from adq.quantization.integers import VanishedRangeWarning, integer_network
 from adq.quantization.quantizers import ActivationQuantizer, WeightQuantizer, round_half_up
 from adq.runs.evaluation import classify
 
@@ -193,6 +195,19 @@ def test_a_learned_range_starts_from_several_batches():
     assert quantizer.unit is not None  # learned from here on
     quantizer.change(4)
     assert quantizer.unit is None
+
+
+def test_a_range_that_vanished_is_named_at_export_and_not_before_training():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    nn.init.constant_(network[0].weight, 1e-12)
+    nn.init.zeros_(network[0].bias)
+    images = torch.rand(4, 1, 6, 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prepared = adq.prepare(network, images)
+        prepared.model.train()(images)
+    with pytest.warns(VanishedRangeWarning, match="the learned range of 0 has fallen to nothing"):
+        integer_network(prepared, name="network")
 
 
 def test_a_range_that_vanished_comes_back():
