@@ -70,7 +70,7 @@ class Macro:
         return Instance(self.name, self.cell, {name: pin.net for name, pin in self.pins.items()})
 
     def overlaps(self, other: "Macro") -> bool:
-        """Return whether two macros cover some place both."""
+        """Return whether two macros cover a common place."""
         across = self.x < other.x + other.width and other.x < self.x + self.width
         return across and self.y < other.y + other.height and other.y < self.y + self.height
 
