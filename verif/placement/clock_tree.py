@@ -183,7 +183,7 @@ class _Builder:
             clusters = self._clusters(last)
             if len(clusters) == len(last) > 1 and not waiting:
                 return None
-            last = [self._buffer(net, cluster) for cluster in clusters]
+            last = [self._buffer(net, cluster, load) for cluster, load in clusters]
         return last
 
     def _may_stay(self, pins: list[_Pin], most: float | None) -> bool:
@@ -208,8 +208,8 @@ class _Builder:
         delay, _ = through(chosen, roles["clock"], roles["output"], self.slew, load)
         return delay + (float(np.mean([pin.delay for pin in pins])) if pins else 0.0)
 
-    def _buffer(self, net: Net, cluster: list[_Pin]) -> _Pin:
-        """Put a buffer in front of a cluster."""
+    def _buffer(self, net: Net, cluster: list[_Pin], load: float) -> _Pin:
+        """Put a buffer in front of a cluster, which loads it with ``load`` fF."""
         driven = self.netlist.new_net()
         for member in cluster:
             member.instance.pins[member.pin] = driven
@@ -220,7 +220,6 @@ class _Builder:
             CLOCK_TREE,
         )
         x, y = (float(np.median([getattr(member, axis) for member in cluster])) for axis in "xy")
-        load = self._capacitance(cluster)
         delay, _ = through(self.cell, self.source.name, self.output.name, self.slew, load)
         delay += float(np.mean([member.delay for member in cluster]))
         pin = _Pin(x, y, self.source.capacitance, delay, instance, self.source.name)
@@ -233,15 +232,18 @@ class _Builder:
         wire = float(steiner_trees(x, y).length[0]) * self.layer.capacitance
         return wire + sum(pin.capacitance for pin in pins)
 
-    def _clusters(self, pins: list[_Pin]) -> list[list[_Pin]]:
-        """Halve clusters across their longer side until each may be driven by one buffer."""
+    def _clusters(self, pins: list[_Pin]) -> list[tuple[list[_Pin], float]]:
+        """Halve clusters across their longer side until each may be driven by one buffer; each
+        with the fF that it loads the buffer with.
+        """
         if len(pins) == 1:
-            return [pins]
-        total = sum(pin.capacitance for pin in pins)
-        if total <= self.load and self._capacitance(pins) <= self.load:
-            return [pins]
-        x, y = ([getattr(pin, axis) for pin in pins] for axis in "xy")
-        across = np.ptp(x) >= np.ptp(y)
+            return [(pins, self._capacitance(pins))]
+        width, height = (float(np.ptp([getattr(pin, axis) for pin in pins])) for axis in "xy")
+        # No tree is shorter than this: most clusters that are too large need no tree.
+        least = sum(pin.capacitance for pin in pins) + (width + height) * self.layer.capacitance
+        if least <= self.load and (load := self._capacitance(pins)) <= self.load:
+            return [(pins, load)]
+        across = width >= height
         # Names break ties, so that the order of the netlist does not matter.
         ordered = sorted(
             pins, key=lambda pin: (pin.x if across else pin.y, pin.y, pin.x, pin.instance.name)

@@ -138,11 +138,16 @@ class Geometry:
             )
         return [self.sites[cell] for cell in cells]
 
-    def pin_offset(self, cell: str, pin: str) -> tuple[float, float]:
-        """Position of a pin in a cell that is not flipped, in um; its middle where unknown."""
+    def pin_offset(self, cell: str, pin: str, *, flipped: bool = False) -> tuple[float, float]:
+        """Position of a pin in a cell, in um from its left lower corner; the cell's middle where it
+        is not known.
+
+        ``flipped`` is of a cell that is mirrored top to bottom, as in every second row.
+        """
         macro = self.macros.get(cell)
         if macro is not None and pin in macro.pins:
-            return macro.pins[pin]
+            x, y = macro.pins[pin]
+            return x, self.row_height - y if flipped else y
         return self.sites[cell] * self.site_width / 2, self.row_height / 2
 
 

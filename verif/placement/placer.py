@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,12 @@ class Placement:
     site: np.ndarray
     row: np.ndarray
 
-    @property
+    @cached_property
     def x(self) -> np.ndarray:
         """Left edges, um."""
         return self.site * self.floorplan.geometry.site_width
 
-    @property
+    @cached_property
     def y(self) -> np.ndarray:
         """Lower edges, um."""
         return self.row * self.floorplan.geometry.row_height
@@ -71,6 +72,10 @@ class Placement:
             raise PlacementError(
                 f"the placement is of another netlist than {netlist.name}: place this one again"
             )
+        self._check_legal(netlist)
+
+    def _check_legal(self, netlist: Netlist) -> None:
+        """Make sure that every cell of the netlist lies in the rows, and on no other one."""
         plan = self.floorplan
         widths = np.array(plan.geometry.widths(i.cell for i in netlist.instances))
         if (
@@ -91,8 +96,10 @@ class Placement:
 
 
 def netlist_digest(netlist: Netlist) -> str:
-    """Hash of a netlist's Verilog."""
-    return hashlib.sha256(netlist.to_verilog().encode()).hexdigest()
+    """Hash of a netlist's ports and of its instances with the nets on their pins."""
+    content: list[object] = [netlist.name, *netlist.ports.items()]
+    content += [(i.name, i.cell, *i.pins.items()) for i in netlist.instances]
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def place_cells(
@@ -257,7 +264,7 @@ def _placement(circuit: Any, netlist: Netlist, floorplan: Floorplan) -> Placemen
         np.array(circuit.cell_x[:count], int),
         np.array(circuit.cell_y[:count], int) // _row_units(floorplan),
     )
-    found.check(netlist)
+    found._check_legal(netlist)
     return found
 
 

@@ -7,6 +7,7 @@ to three pins are minimal; larger ones are held against minimal trees in the tes
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class SteinerTrees:
     y: np.ndarray
     parent: np.ndarray
 
-    @property
+    @cached_property
     def edges(self) -> np.ndarray:
         """Length of the edge from each node to its parent: (nets, nodes), 0 for the root."""
         rows = np.arange(len(self.x))[:, None]
@@ -45,7 +46,7 @@ class SteinerTrees:
         lengths = np.abs(self.x - self.x[rows, up]) + np.abs(self.y - self.y[rows, up])
         return np.where(self.parent >= 0, lengths, 0.0)
 
-    @property
+    @cached_property
     def length(self) -> np.ndarray:
         """Total length of each tree: (nets,)."""
         length: np.ndarray = self.edges.sum(axis=1)
@@ -61,7 +62,7 @@ def steiner_trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
         Positions of pins; pin 0 becomes the root. At least one pin.
     """
     nets, pins = x.shape
-    size = max(1, CHUNK // (pins * pins * 2))
+    size = max(1, CHUNK // (pins * pins * 2 * (pins if pins <= MOST_STARTS else 1)))
     parts = [_trees(x[low : low + size], y[low : low + size]) for low in range(0, nets, size)]
     if not parts:
         nodes = 2 * pins
@@ -72,45 +73,39 @@ def steiner_trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
 
 
 def _trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
-    pins = x.shape[1]
-    best = _grow(x, y, 0)
-    lengths = best.length
-    for start in range(1, pins if 3 < pins <= MOST_STARTS else 1):
-        found = _grow(x, y, start)
-        shorter = found.length < lengths - 1e-9
-        lengths = np.where(shorter, found.length, lengths)
-        for name in ("x", "y", "parent"):
-            getattr(best, name)[shorter] = getattr(found, name)[shorter]
-    _root_at_first(best.parent)
-    return best
+    nets, pins = x.shape
+    starts = pins if 3 < pins <= MOST_STARTS else 1
+    # One row for each net and start, so that a few nets take as few operations as many.
+    tried = _grow(
+        np.repeat(x, starts, axis=0), np.repeat(y, starts, axis=0), np.tile(range(starts), nets)
+    )
+    lengths = tried.length.reshape(nets, starts)
+    # The first of those that are as short as the shortest, but for what rounding makes of it.
+    best = (lengths <= lengths.min(axis=1, keepdims=True) + 1e-9).argmax(axis=1)
+    best += np.arange(nets) * starts
+    found = SteinerTrees(tried.x[best], tried.y[best], tried.parent[best])
+    _root_at_first(found.parent)
+    return found
 
 
-def _grow(pin_x: np.ndarray, pin_y: np.ndarray, start: int) -> SteinerTrees:
-    """Trees that are grown from one pin."""
+def _grow(pin_x: np.ndarray, pin_y: np.ndarray, start: np.ndarray) -> SteinerTrees:
+    """Trees that are grown from one pin of each net."""
     nets, pins = pin_x.shape
     nodes = 2 * pins
     rows = np.arange(nets)
     x, y = np.zeros((2, nets, nodes))
     x[:, :pins], y[:, :pins] = pin_x, pin_y
     parent = np.full((nets, nodes), UNUSED)
-    parent[:, start] = ROOT
+    parent[rows, start] = ROOT
     free = np.ones((nets, pins), bool)
-    free[:, start] = False
+    free[rows, start] = False
     for step in range(pins - 1):
         # Edges that may be joined, by their lower node; the root stands for itself.
         tree = parent != UNUSED
-        up = np.where(parent >= 0, parent, start)
+        up = np.where(parent >= 0, parent, start[:, None])
         ends = x[rows[:, None], up], y[rows[:, None], up]
-        joint_x = np.clip(
-            pin_x[:, :, None],
-            np.minimum(x, ends[0])[:, None, :],
-            np.maximum(x, ends[0])[:, None, :],
-        )
-        joint_y = np.clip(
-            pin_y[:, :, None],
-            np.minimum(y, ends[1])[:, None, :],
-            np.maximum(y, ends[1])[:, None, :],
-        )
+        joint_x = _between(pin_x, x, ends[0])
+        joint_y = _between(pin_y, y, ends[1])
         distance = np.abs(pin_x[:, :, None] - joint_x) + np.abs(pin_y[:, :, None] - joint_y)
         distance[~(free[:, :, None] & tree[:, None, :])] = np.inf
         pin, edge = np.divmod(distance.reshape(nets, -1).argmin(axis=1), nodes)
@@ -123,6 +118,13 @@ def _grow(pin_x: np.ndarray, pin_y: np.ndarray, start: int) -> SteinerTrees:
         parent[rows, pin] = np.where(inner, node, edge)
         free[rows, pin] = False
     return SteinerTrees(x, y, parent)
+
+
+def _between(pins: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Coordinates nearest to each pin between the ends of each edge: (nets, pins, nodes)."""
+    low, high = np.minimum(one, other)[:, None, :], np.maximum(one, other)[:, None, :]
+    found: np.ndarray = np.minimum(np.maximum(pins[:, :, None], low), high)
+    return found
 
 
 def _root_at_first(parent: np.ndarray) -> None:

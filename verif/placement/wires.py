@@ -117,20 +117,16 @@ def output_load(library: Library) -> float:
 
 def pin_positions(placement: Placement, instance: int, cell: str, pin: str) -> tuple[float, float]:
     """Position of a pin on the die, in um."""
-    geometry = placement.floorplan.geometry
-    x, y = geometry.pin_offset(cell, pin)
-    if placement.row[instance] % 2:
-        y = geometry.row_height - y
-    return (
-        float(placement.site[instance]) * geometry.site_width + x,
-        float(placement.row[instance]) * geometry.row_height + y,
+    x, y = placement.floorplan.geometry.pin_offset(
+        cell, pin, flipped=placement.orientation(instance) == "FS"
     )
+    return float(placement.x[instance]) + x, float(placement.y[instance]) + y
 
 
 def net_terminals(
-    netlist: Netlist, library: Library, placement: Placement
+    netlist: Netlist, library: Library, placement: Placement, chosen: Collection[Net] | None = None
 ) -> dict[Net, list[Terminal]]:
-    """Terminals of each net, the driver first.
+    """Terminals of each net, or of ``chosen`` ones, the driver first.
 
     Raises
     ------
@@ -148,24 +144,34 @@ def net_terminals(
             )
         terminals.insert(0 if terminal.drives else len(terminals), terminal)
 
+    def wanted(net: Net) -> bool:
+        return isinstance(net, int) and (chosen is None or net in chosen)
+
     load = output_load(library)
     for name, (direction, bits) in netlist.ports.items():
         for bit, net in enumerate(bits):
-            if isinstance(net, int):
+            if wanted(net):
                 x, y = placement.floorplan.ports[name, bit]
                 word = f"{name}[{bit}]" if len(bits) > 1 else name
                 drives = direction == "input"
                 add(net, Terminal(-1, word, x, y, 0.0 if drives else load, drives))
+    geometry = placement.floorplan.geometry
+    lefts, lows = placement.x.tolist(), placement.y.tolist()  # floats are read sooner from lists
     for number, instance in enumerate(netlist.instances):
         pins = library.cells[instance.cell].pins
         for pin, net in instance.pins.items():
-            if isinstance(net, int):
-                x, y = pin_positions(placement, number, instance.cell, pin)
+            if wanted(net):
+                x, y = geometry.pin_offset(
+                    instance.cell, pin, flipped=placement.orientation(number) == "FS"
+                )
+                x, y = lefts[number] + x, lows[number] + y
                 drives = pins[pin].direction == "output"
                 load_of = 0.0 if drives else pins[pin].capacitance
                 add(net, Terminal(number, pin, x, y, load_of, drives))
     for macro in placement.floorplan.macros:
         for name, end in macro.pins.items():
+            if not wanted(end.net):
+                continue
             drives = end.direction == "output"
             x, y = macro.x + end.x, macro.y + end.y
             add(end.net, Terminal(-1, name, x, y, 0.0, drives, macro.name))
@@ -179,9 +185,9 @@ def net_trees(
     first.
     """
     by_size: dict[int, list[Net]] = {}
-    terminals = net_terminals(netlist, library, placement)
+    terminals = net_terminals(netlist, library, placement, chosen)
     for net, found in terminals.items():
-        if len(found) > 1 and found[0].drives and (chosen is None or net in chosen):
+        if len(found) > 1 and found[0].drives:
             by_size.setdefault(len(found), []).append(net)
     for _, nets in sorted(by_size.items()):
         members = [terminals[net] for net in nets]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from adq.verif.liberty.library import Library
 from adq.verif.placement.geometry import WireLayer
 from adq.verif.placement.placer import Placement
@@ -51,16 +53,18 @@ def to_spef(
     words = netlist.net_words()
     clocks = clock_nets(netlist, library)
     for group in net_trees(netlist, library, placement, set(netlist.nets()) - without):
+        lengths = group.trees.edges
         for row, net in enumerate(group.nets):
             layer = geometry.clock if net in clocks else geometry.signal
-            lines += _net(netlist, library, group, row, words[net], layer)
+            lines += _net(netlist, group, row, lengths[row], words[net], layer)
     return "\n".join([*lines, ""])
 
 
 def _net(
-    netlist: Netlist, library: Library, group: NetTrees, row: int, word: str, layer: WireLayer
+    netlist: Netlist, group: NetTrees, row: int, edges: np.ndarray, word: str, layer: WireLayer
 ) -> Iterator[str]:
-    edges, parents = group.trees.edges[row], group.trees.parent[row]
+    """Yield the lines of one net; ``edges`` are the lengths of its tree's edges, in um."""
+    parents = group.trees.parent[row]
     terminals = group.terminals[row]
     names, connections = [], []
     for terminal in terminals:
