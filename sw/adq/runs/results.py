@@ -21,6 +21,7 @@ END = "<!-- end of what `adq dev results` made -->"
 PAPER_ENERGY = {
     "cifar10-vgg19": "5.12x (abstract)",
     "cifar10-vgg19-10k": "5.12x (abstract)",
+    "cifar10-vgg19-10k-pruned": "198x (abstract)",
     "cifar10-vgg19-pruned": "198x (abstract)",
     "cifar100-resnet18": "4.81x (abstract)",
     "cifar100-resnet18-pruned": "44x (abstract)",
@@ -167,7 +168,7 @@ def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
 
 def _figures(result: Result, results: Mapping[str, Result]) -> list[str]:
     mixed = result.mixed
-    unpruned = results.get(result.name.removesuffix(_PRUNED))
+    unpruned = results.get(result.name.partition(_PRUNED)[0])
     baseline = result.baseline or (unpruned.baseline if unpruned else None)
     compared = ["-", "-"]
     if baseline:
