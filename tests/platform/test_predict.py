@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -93,6 +94,25 @@ def test_a_program_that_is_stopped_and_one_that_does_not_end(artifact, host, tmp
     object.__setattr__(program, "memory", bytes(damaged))
     with pytest.raises(SimulationError, match="DESCRIPTOR: descriptor 1, field operation"):
         host.run(program, inputs, tmp_path, patience=10**6)
+
+
+def test_more_threads_than_processors_are_refused():
+    processors = len(os.sched_getaffinity(0))
+    with pytest.raises(SimulationError, match=f"and {processors} can be used here"):
+        CompiledHost(SMALL, MODELS, threads=processors + 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a processor for each thread")
+def test_threads_share_a_simulation(artifact, host):
+    shared = CompiledHost(SMALL, MODELS, threads=2)
+    assert shared.model.directory != host.model.directory
+    found, one = (
+        predict(artifact, each, images=7, batch=2, processes=1, progress=lambda done: None)
+        for each in (shared, host)
+    )
+    assert (found.images, found.differing) == (7, 0)
+    assert found.counters == one.counters
 
 
 @pytest.mark.slow

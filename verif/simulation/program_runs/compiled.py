@@ -1,5 +1,6 @@
 """The platform with a host in C++: whole programs, without Python in the clock cycles."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +46,26 @@ class CompiledHost:
         Sizes of the platform.
     cache
         Folder of compiled models.
+    threads
+        Threads of a simulation. They wait for each other by spinning several times a cycle, so that
+        each needs a processor of its own.
 
     Raises
     ------
     SimulationError
-        It did not compile.
+        It did not compile, or there are fewer processors than threads.
 
     """
 
-    def __init__(self, platform: PlatformParameters, cache: Path):
-        self.platform = platform
-        self.model = build_platform(platform, cache)
+    def __init__(self, platform: PlatformParameters, cache: Path, *, threads: int = 1):
+        processors = len(os.sched_getaffinity(0))
+        if threads > processors:
+            raise SimulationError(
+                f"{threads} threads need a processor each, and {processors} can be used here: give "
+                f"at most {processors}"
+            )
+        self.platform, self.threads = platform, threads
+        self.model = build_platform(platform, cache, threads=threads)
         self.executable = build_main(
             self.model,
             Path(__file__).with_name("host.cpp"),

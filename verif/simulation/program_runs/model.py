@@ -18,8 +18,13 @@ from adq.verif.sources import PACKAGE
 __all__ = ["build_platform", "environment_of", "platform_verilog"]
 
 
-def build_platform(platform: PlatformParameters, cache: Path) -> Build:
+def build_platform(platform: PlatformParameters, cache: Path, *, threads: int = 1) -> Build:
     """Compile a platform, or find it in ``cache``.
+
+    Parameters
+    ----------
+    threads
+        Threads among which the model shares each cycle.
 
     Raises
     ------
@@ -34,6 +39,7 @@ def build_platform(platform: PlatformParameters, cache: Path) -> Build:
         top="platform",
         ports=sorted(port.strip() for port in ports.split(",")),
         sources={"platform.v": text},
+        arguments=["--threads", str(threads)] if threads > 1 else [],
     )
 
 

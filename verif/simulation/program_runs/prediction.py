@@ -67,7 +67,8 @@ def predict(
     batch
         Most images at a time on the platform.
     processes
-        Simulations side by side. Default: one a processor.
+        Simulations side by side. Default: one for each processor, or as many processors as the
+        host has threads.
     progress
         Is told how many images are done.
 
@@ -79,7 +80,7 @@ def predict(
         The platform stopped the program, or hangs.
 
     """
-    cores = processes or len(os.sched_getaffinity(0))
+    cores = processes or max(1, len(os.sched_getaffinity(0)) // host.threads)
     size = max(1, min(RUN_IMAGES, -(-images // cores)))
     made = plan(artifact.network, host.platform, batch=min(batch, size))
     parts = [slice(first, min(first + size, images)) for first in range(0, images, size)]

@@ -27,6 +27,15 @@ def predict(
         int, typer.Option(metavar="N", min=1, help="Most images at a time on the platform.")
     ] = 32,
     processes: ProcessesOption = None,
+    threads: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads of a simulation, each on a processor of its own: for a few images on "
+            "many tiles. Another number compiles the platform again.",
+        ),
+    ] = 1,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Output folder of classes and cycles (JSON).")
     ] = Path("build/predict"),
@@ -60,7 +69,7 @@ def predict(
     console = Console(markup=False)
     began = time.perf_counter()
     with console.status(f"{escape(str(directory))}: compiling the platform") as status:
-        host = CompiledHost(parameters, CACHE)
+        host = CompiledHost(parameters, CACHE, threads=threads)
         made = predict_images(
             artifact,
             host,
