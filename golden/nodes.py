@@ -19,7 +19,7 @@ from adq.golden.formats import (
     hardware_weight_bits,
     integers,
 )
-from adq.golden.im2col import output_size
+from adq.golden.mapping.im2col import output_size
 from adq.golden.requantize import Requantize
 
 MAXIMUM_PADDING = 16
@@ -162,7 +162,7 @@ class MatrixLayer(Requantizing):
 
     @property
     def weight_matrix(self) -> np.ndarray:
-        """Weights as (rows, outputs), rows in the order of ``adq.golden.im2col``."""
+        """Weights as (rows, outputs), rows in the order of ``adq.golden.mapping.im2col``."""
         return self.weight.reshape(self.outputs, self.rows).T
 
     @property

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from hypothesis import strategies as st
 
-from adq.golden.im2col import output_size
+from adq.golden.mapping.im2col import output_size
 from adq.golden.network import (
     INPUT,
     ActivationFormat,

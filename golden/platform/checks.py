@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adq.golden.platform.layout import row_words
+from adq.golden.platform.planning.layout import row_words
 from adq.rtl.platform.descriptors import Descriptor, DescriptorError, Layer, Load, Mode, Store
 from adq.rtl.platform.parameters import PlatformParameters
 

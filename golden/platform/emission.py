@@ -4,12 +4,12 @@ import numpy as np
 
 from adq.golden.files.json_reader import JsonObject
 from adq.golden.platform.checks import UNIT
-from adq.golden.platform.cycles import PARAMETER_BYTES, Schedule
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.planner import Plan, PlannedStep, geometry
+from adq.golden.platform.planning.cycles import PARAMETER_BYTES, Schedule
+from adq.golden.platform.planning.layout import Layout
+from adq.golden.platform.planning.planner import Plan, PlannedStep, geometry
+from adq.golden.platform.planning.steps import Lowered, PlanError, Step, View
+from adq.golden.platform.planning.thresholds import has_thresholds, threshold_records
 from adq.golden.platform.program import Program
-from adq.golden.platform.steps import Lowered, PlanError, Step, View
-from adq.golden.platform.thresholds import has_thresholds, threshold_records
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,
@@ -29,7 +29,7 @@ def emit(plan: Plan, images: int) -> Program:
 
     Raises
     ------
-    adq.golden.platform.lowering.PlanError
+    adq.golden.platform.planning.lowering.PlanError
         The program has more descriptors, or more images, than a platform takes.
 
     """

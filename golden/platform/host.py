@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.golden.files.json_reader import JsonObject
-from adq.golden.im2col import windows
 from adq.golden.integer_network import Trace
+from adq.golden.mapping.im2col import windows
 from adq.golden.network import MatrixLayer, MaxPool2d, Network
 from adq.golden.platform.interpreter import Executed, Interpreter
-from adq.golden.platform.layout import Layout
+from adq.golden.platform.planning.layout import Layout
 from adq.golden.platform.program import Program
 
 

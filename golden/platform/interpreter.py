@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adq.golden.platform.checks import UNIT, Memories, check, row_blocks, weight_shape
-from adq.golden.platform.layout import row_words
-from adq.golden.platform.thresholds import compared
+from adq.golden.platform.planning.layout import row_words
+from adq.golden.platform.planning.thresholds import compared
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,
     Descriptor,

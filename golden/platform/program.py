@@ -17,9 +17,9 @@ from typing import Any
 
 from adq.golden.files.json_reader import JsonError, Schema, parse
 from adq.golden.files.reading import read_file
-from adq.golden.im2col import output_size
+from adq.golden.mapping.im2col import output_size
 from adq.golden.platform.checks import UNIT
-from adq.golden.platform.layout import Layout
+from adq.golden.platform.planning.layout import Layout
 from adq.rtl.parameters import ParameterError
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES, Descriptor, unpack
 from adq.rtl.platform.parameters import PlatformParameters

@@ -13,9 +13,9 @@ from adq.console import Console
 from adq.energy.simulated import LayerEnergies, NetworkEnergies, energies_of
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.net_counters import INPUTS
 from adq.verif.simulation.network_run import NetworkRun, simulate
-from adq.verif.simulation.windows import PERIOD
+from adq.verif.simulation.switching.net_counters import INPUTS
+from adq.verif.simulation.switching.windows import PERIOD
 
 __all__ = ["SHOWN", "MeasuredActivity", "activity_table", "measure_activity"]
 

@@ -12,7 +12,7 @@ from torch import nn
 from adq.console import Console
 from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
 from adq.energy.network_energy import NetworkEnergy
-from adq.energy.tables import energy_table, notes
+from adq.energy.reports.tables import energy_table, notes
 from adq.energy.workload import artifact_features
 from adq.golden.artifact import Artifact
 from adq.golden.network import NetworkError
@@ -117,7 +117,7 @@ def estimate(
         A prepared network has a tensor whose range was never found.
     EnergyError
         There are no energies of this library, or ``bits`` are given for a prepared network.
-    adq.golden.mapper.MappingError
+    adq.golden.mapping.mapper.MappingError
         The tile cannot compute a layer.
 
     """

@@ -9,8 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from adq.console import Console, print_whole
-from adq.energy.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.design_results import counted_result
+from adq.energy.reports.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import NetworkEnergies, energies_of
 from adq.golden.artifact import Artifact, read_artifact
 from adq.rtl.parameters import TileParameters
@@ -77,7 +77,7 @@ def simulate_networks(
     ------
     adq.golden.artifact.ArtifactError
         If one is damaged.
-    adq.golden.mapper.MappingError, SimulationError
+    adq.golden.mapping.mapper.MappingError, SimulationError
         As :func:`adq.verif.simulation.network_run.simulate`.
     EnergyError
         If there are no coefficients.

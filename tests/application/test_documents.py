@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.cli.application import command_names
-from adq.signoff.document_sections import SECTIONS
 from adq.signoff.documents import DocumentError, documents, make_targets, missing_names, written
+from adq.signoff.sections.document_sections import SECTIONS
 from tests.places import ROOT
 
 

@@ -8,9 +8,9 @@ import pytest
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.cocotb.activity.design import CountedCounter
-from adq.verif.simulation.activity import BLOCKS, CountedDesign, count_activity, flatten
-from adq.verif.simulation.net_classes import ClassCounts, NetClass, named_nets, stem
 from adq.verif.simulation.simulator import SimulationError, build
+from adq.verif.simulation.switching.activity import BLOCKS, CountedDesign, count_activity, flatten
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass, named_nets, stem
 
 pytestmark = pytest.mark.testpoint("switching.counted")
 

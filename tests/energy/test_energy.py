@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from adq.energy.coefficients import EnergyError, blended
-from adq.energy.comparison import comparison_table, cost_of
 from adq.energy.counted import CountedModel
 from adq.energy.fitting.fit import Records, counted_errors, fit
 from adq.energy.fitting.sizes import blend_weights, leakage_at
+from adq.energy.reports.comparison import comparison_table, cost_of
 from adq.energy.simulated import TOLERANCE, energies_of
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.layer_work import network_work
-from adq.verif.simulation.net_classes import ClassCounts, NetClass
 from adq.verif.simulation.network_run import LayerRun, NetworkRun
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 from tests.energy.characterizations import CLOCKED, TOGGLE, characterization
 from tests.places import ROOT
 

@@ -18,7 +18,7 @@ from adq.energy.coefficients import coefficients_for
 from adq.energy.fitting.counted_fit import cycles_of, gate_energies
 from adq.energy.simulated import LIBRARY
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.net_classes import ClassCounts
+from adq.verif.simulation.switching.net_classes import ClassCounts
 from tests.places import ROOT
 
 pytestmark = pytest.mark.testpoint("switching.counted")

@@ -17,7 +17,7 @@ from adq.cost.architectures import listed_work
 from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_for
 from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
-from adq.energy.published import colonnade_energy
+from adq.energy.reports.published import colonnade_energy
 from adq.energy.simulated import TOLERANCE
 from adq.energy.terms import IN_TURNS, term_of_class
 from adq.energy.workload import Density, architecture_features, artifact_features
@@ -481,7 +481,7 @@ def test_records_of_this_test_hold_what_a_characterization_does(records):
 
 
 def test_figures(model, model_file, tmp_path):
-    from adq.energy.energy_figures import DENSITIES, draw
+    from adq.energy.reports.energy_figures import DENSITIES, draw
 
     layers = artifact_features(read_artifact(VECTORS / "mixed"), model.tile, images=1)
     network = NetworkEnergy.of("digits", layers, model, "samples")

@@ -4,8 +4,8 @@ import pytest
 
 from adq.energy import workload
 from adq.energy.coefficients import coefficients_for
+from adq.energy.reports.tables import notes
 from adq.energy.sources import artifact_energy
-from adq.energy.tables import notes
 from adq.rtl.parameters import TileParameters
 from tests.places import ROOT
 

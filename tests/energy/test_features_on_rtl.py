@@ -9,7 +9,7 @@ from adq.verif.operands.features import CLASSES, features_of
 from adq.verif.operands.jobs import random_job, streams_of
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
-from adq.verif.simulation.net_classes import ClassCounts, NetClass
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 from tests.places import ROOT
 
 pytestmark = pytest.mark.testpoint("switching.counted")

@@ -16,7 +16,7 @@ from adq.energy.memory.partial_sums import (
     layer_pj,
     sram_pj,
 )
-from adq.energy.network_comparison import Comparison, NetworkSums
+from adq.energy.reports.network_comparison import Comparison, NetworkSums
 from adq.rtl.parameters import TileParameters
 from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.tile import Tile

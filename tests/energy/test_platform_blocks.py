@@ -13,7 +13,7 @@ from adq.energy.memory.memories import sram_of
 from adq.energy.platform.blocks import BLOCKS, MEASURED, BlockCoefficients, PlatformBlocks
 from adq.energy.platform.model import platform_energy
 from adq.golden.network import INPUT, ActivationFormat, Conv2d, Network, Requantize
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.planner import plan
 from adq.rtl.platform.parameters import PlatformParameters
 
 pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")

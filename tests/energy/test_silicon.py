@@ -6,8 +6,8 @@ import pytest
 
 from adq.energy.coefficients import EnergyError
 from adq.energy.glitches import GlitchFactors, GlitchFigure
-from adq.energy.published import COLONNADE_FJ_PER_MAC
-from adq.energy.silicon import read_silicon, silicon, tile_points
+from adq.energy.reports.published import COLONNADE_FJ_PER_MAC
+from adq.energy.reports.silicon import read_silicon, silicon, tile_points
 
 # Reference, V, bits, fJ a bit product: 2000 / (TOPS/W) / bits^2, or fJ a MAC / bits^2.
 EXPECTED = [

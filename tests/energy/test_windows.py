@@ -12,10 +12,10 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import Job, random_job
 from adq.verif.simulation.harness import build_harness
-from adq.verif.simulation.net_counters import INPUTS, WINDOWS
-from adq.verif.simulation.saif import read_saif, write_saif
 from adq.verif.simulation.simulator import SimulationError
-from adq.verif.simulation.windows import check_sums, count_jobs, saif_of, window_sums
+from adq.verif.simulation.switching.net_counters import INPUTS, WINDOWS
+from adq.verif.simulation.switching.saif import read_saif, write_saif
+from adq.verif.simulation.switching.windows import check_sums, count_jobs, saif_of, window_sums
 
 pytestmark = pytest.mark.testpoint(
     reason="Switching, how it is counted and what it takes: figures about the design."

@@ -13,9 +13,9 @@ from adq.energy.coefficients import coefficients_for
 from adq.energy.sources import artifact_energy
 from adq.explore.confirmation import confirm
 from adq.explore.exploration import Explorer
-from adq.explore.front import front
+from adq.explore.outcome.front import front
+from adq.explore.outcome.store import Store, TileSynthesis
 from adq.explore.space import ExploreError, Point, Space
-from adq.explore.store import Store, TileSynthesis
 from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.parallel.shards import WHOLE, Shard

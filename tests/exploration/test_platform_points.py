@@ -8,11 +8,11 @@ from adq.energy.coefficients import coefficients_for
 from adq.energy.platform.blocks import platform_blocks
 from adq.energy.platform.sources import artifact_on_platform
 from adq.explore.exploration import Explorer
+from adq.explore.outcome.store import Store
 from adq.explore.space import ExploreError, Space
-from adq.explore.store import Store
 from adq.golden.artifact import read_artifact
 from adq.golden.conversion import converted
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.planner import plan
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.processes import Processes

@@ -9,9 +9,9 @@ from adq.design_result import DesignResult, LayerResult, Method
 from adq.energy.coefficients import coefficients_for
 from adq.energy.sources import artifact_energy
 from adq.explore.exploration import Explorer
-from adq.explore.means import mean_over_seeds
+from adq.explore.outcome.means import mean_over_seeds
+from adq.explore.outcome.store import Store
 from adq.explore.space import ExploreError, Space
-from adq.explore.store import Store
 from adq.explore.trained_networks import TrainedNetwork, trained_networks
 from adq.rtl.parameters import TileParameters
 from adq.shipped import find_shipped

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adq.verif.simulation.saif import NetActivity, Saif, SaifError, read_saif, write_saif
+from adq.verif.simulation.switching.saif import NetActivity, Saif, SaifError, read_saif, write_saif
 
 pytestmark = pytest.mark.testpoint(
     reason="Switching, how it is counted and what it takes: figures about the design."

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adq.golden import integer_network, integer_network_reference
-from adq.golden.im2col import WindowMatrix
+from adq.golden.mapping.im2col import WindowMatrix
 from adq.golden.network import (
     INPUT,
     ActivationFormat,

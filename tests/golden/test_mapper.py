@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from adq.golden import integer_network
-from adq.golden.mapper import (
+from adq.golden.mapping.mapper import (
     MappingError,
     activation_block,
     assemble,

@@ -119,7 +119,7 @@ import resource, sys
 import numpy as np
 from adq.golden.artifact import *
 from adq.rtl.parameters import TileParameters
-from adq.golden.utilization import use_of_network
+from adq.golden.mapping.utilization import use_of_network
 from tests.golden_networks import digits_like_network, random_inputs
 network, images = digits_like_network(8, 0), int(sys.argv[1])
 inputs = random_inputs(network, np.random.default_rng(1), images)

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.golden import integer_network
-from adq.golden.mapper import activation_block, operands, plan_layer, weight_block
+from adq.golden.mapping.mapper import activation_block, operands, plan_layer, weight_block
+from adq.golden.mapping.utilization import use_of_layer
 from adq.golden.network import INPUT, ActivationFormat
-from adq.golden.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
 from tests.golden.test_mapper import tiles
 from tests.golden_networks import NetworkBuilder, digits_like_network, networks, random_inputs

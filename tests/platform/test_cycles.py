@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from adq.cli.application import main
 from adq.golden.artifact import read_artifact, verify_artifact
 from adq.golden.network import INPUT, ActivationFormat, Conv2d, MaxPool2d, Network, Requantize
-from adq.golden.platform.cycles import step_cycles
-from adq.golden.platform.lowering import lower
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.cycles import step_cycles
+from adq.golden.platform.planning.lowering import lower
+from adq.golden.platform.planning.planner import plan
+from adq.golden.platform.planning.shapes import resnet18, vgg19
 from adq.golden.platform.program import Program
-from adq.golden.platform.shapes import resnet18, vgg19
 from adq.rtl.parameters import ParameterError
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import CONFIGS, shipped_names

@@ -17,7 +17,7 @@ from adq.golden.platform.checks import row_blocks, weight_block_count
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import input_memory
 from adq.golden.platform.interpreter import Interpreter
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.planner import plan
 from adq.golden.platform.program import Program, ProgramError
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,

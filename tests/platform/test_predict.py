@@ -14,7 +14,7 @@ from adq.golden.conversion import converted
 from adq.golden.network import ActivationFormat
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import input_memory
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.planner import plan
 from adq.golden.samples import Artifact, Samples
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.program_runs.compiled import CompiledHost

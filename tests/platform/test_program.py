@@ -22,10 +22,10 @@ from adq.golden.network import (
 )
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import run_and_compare
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.planner import plan
+from adq.golden.platform.planning.layout import Layout
+from adq.golden.platform.planning.planner import plan
+from adq.golden.platform.planning.steps import PlanError
 from adq.golden.platform.program import Program
-from adq.golden.platform.steps import PlanError
 from adq.golden.samples import Artifact, Samples
 from adq.rtl.platform.parameters import PlatformParameters
 from tests.golden_networks import NetworkBuilder, digits_like_network, random_inputs

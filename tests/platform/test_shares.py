@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from adq.golden.platform.shares import shares, steps_to
-from adq.golden.platform.timeline import engine_cycles
+from adq.golden.platform.planning.shares import shares, steps_to
+from adq.golden.platform.planning.timeline import engine_cycles
 from adq.rtl.parameters import ParameterError
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.cocotb.random_layers import random_layer

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from adq.golden.platform.layout import Layout
-from adq.golden.platform.steps import Buffer, Pool, Step, View
-from adq.golden.platform.thresholds import compared, has_thresholds, threshold_records
+from adq.golden.platform.planning.layout import Layout
+from adq.golden.platform.planning.steps import Buffer, Pool, Step, View
+from adq.golden.platform.planning.thresholds import compared, has_thresholds, threshold_records
 from adq.rtl.platform.descriptors import Mode
 
 pytestmark = pytest.mark.testpoint("platform.program")

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
-from adq.golden import integer_network, mapper
+from adq.golden import integer_network
 from adq.golden.artifact import read_artifact
+from adq.golden.mapping import mapper
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile import feeder
 from adq.verif.operands.jobs import layer_jobs

@@ -11,7 +11,7 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.signoff.injection import campaign
 from adq.verif.signoff.injection.campaign import Effect, Injection, Rate, rates, wilson
 from adq.verif.signoff.injection.targets import FaultyTile, Target
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 
 pytestmark = pytest.mark.testpoint(
     reason="They hold the measures of the tests and of the design to what they say."

@@ -24,8 +24,8 @@ if sys.argv[1] == "run":
     sys.exit({status})
 print("    adq.golden.requantize.x_round__mutmut_1: killed")
 print("    adq.golden.requantize.xǁRequantizeǁapply__mutmut_2: survived")
-print("    adq.golden.mapper.x_plan__mutmut_1: timeout")
-print("    adq.golden.mapper.x_plan__mutmut_2: killed")
+print("    adq.golden.mapping.mapper.x_plan__mutmut_1: timeout")
+print("    adq.golden.mapping.mapper.x_plan__mutmut_2: killed")
 print("    adq.quantization.integers.x_scale__mutmut_7: no tests")
 print("    adq.quantization.integers.x_scale__mutmut_8: not checked")
 print("a line that is none of these: killed")
@@ -63,7 +63,7 @@ def test_fates_are_counted_by_module(mutmut, tmp_path):
     assert (found["killed"], found["mutants"], found["score"]) == (3, 5, 0.6)
     assert [(m["module"], m["killed"], m["mutants"]) for m in found["modules"]] == [
         ("adq.golden.requantize", 1, 2),
-        ("adq.golden.mapper", 2, 2),
+        ("adq.golden.mapping.mapper", 2, 2),
         ("adq.quantization.integers", 0, 1),
     ]
     assert [mutant["fate"] for mutant in found["alive"]] == ["survived", "no tests"]
@@ -90,8 +90,10 @@ def test_what_lived_is_tried_again_where_a_test_is_new(mutmut, tmp_path):
     (work / "tests.json").write_text(json.dumps(memory | {"tests": "others"}))
     assert calls() == ["", alive]
     # Broken off behind the first of the two, it goes on with the second.
-    (work / "tests.json").write_text(json.dumps(memory | {"again": ["adq.golden.mapper.x_plan"]}))
-    assert calls() == ["", "adq.golden.mapper.x_plan"]
+    (work / "tests.json").write_text(
+        json.dumps(memory | {"again": ["adq.golden.mapping.mapper.x_plan"]})
+    )
+    assert calls() == ["", "adq.golden.mapping.mapper.x_plan"]
     assert calls() == [""]
 
 
@@ -100,7 +102,7 @@ def test_mutmut_is_asked_for_and_its_failure_said(mutmut, tmp_path):
     assert told.exit_code == 2
     assert "mutmut is not installed" in told.stderr
     mutmut(status=3)
-    told = adq(tmp_path, "adq.golden.mapper")
+    told = adq(tmp_path, "adq.golden.mapping.mapper")
     assert told.exit_code == 2
     assert "mutmut broke off" in told.stderr
 

@@ -12,8 +12,8 @@ from adq.energy.coefficients import checked_in
 from adq.energy.fitting.fit import Records, fit
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.simulation.net_classes import BLOCKS
 from adq.verif.simulation.rtl_revision import block_revisions, tile_revisions
+from adq.verif.simulation.switching.net_classes import BLOCKS
 from tests.energy.characterizations import characterization
 
 pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")

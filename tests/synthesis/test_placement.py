@@ -18,14 +18,15 @@ from adq.rtl.tile import Tile
 from adq.verif.liberty.cells import Arc, Table
 from adq.verif.liberty.library import Library
 from adq.verif.placement.cache import place_cached
-from adq.verif.placement.clock_network import ClockNetwork
+from adq.verif.placement.clock.clock_network import ClockNetwork
+from adq.verif.placement.clock.hold import hold_slacks, insert_delays
+from adq.verif.placement.clock.useful_skew import clock_advance
 from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.exchange.constraints import to_sdc
 from adq.verif.placement.exchange.def_file import to_def, to_lef
 from adq.verif.placement.exchange.spef import to_spef
 from adq.verif.placement.floorplan import Macro, MacroPin, plan_die
 from adq.verif.placement.geometry import Geometry, WireLayer
-from adq.verif.placement.hold import hold_slacks, insert_delays
 from adq.verif.placement.placed import PlaceOptions
 from adq.verif.placement.placer import (
     Placement,
@@ -34,7 +35,6 @@ from adq.verif.placement.placer import (
     require_placer,
 )
 from adq.verif.placement.steiner import SteinerTrees, steiner_trees
-from adq.verif.placement.useful_skew import clock_advance
 from adq.verif.placement.wires import CLOCK_TREE, NetTrees, Terminal, extract_wires
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.parasitics import Parasitics

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.jobs import Streams
-from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.switching.activity import CountedDesign
 
 __all__ = ["play_under_cocotb"]
 

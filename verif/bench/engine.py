@@ -11,8 +11,8 @@ from adq.golden.integer_network import run
 from adq.golden.network import Network
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import input_memory, run_and_compare
-from adq.golden.platform.planner import plan
-from adq.golden.platform.timeline import engine_cycles
+from adq.golden.platform.planning.planner import plan
+from adq.golden.platform.planning.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.cocotb.engine.model import build_engine, environment_of
@@ -32,7 +32,7 @@ class LayerRun:
     cycles: int
     """Cycles from taking its descriptor until the next one could be taken."""
     timeline: int
-    """Cycles by :func:`adq.golden.platform.timeline.engine_cycles`."""
+    """Cycles by :func:`adq.golden.platform.planning.timeline.engine_cycles`."""
     planned: int
     """Cycles by the formulas of the planner."""
     waits: int

@@ -11,8 +11,8 @@ import numpy as np
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.counters import LOW_BITS
 from adq.verif.operands.jobs import random_job, streams_of
-from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.switching.activity import CountedDesign
 
 __all__ = ["IdleWindow", "measure_idle"]
 
@@ -28,7 +28,7 @@ class IdleWindow:
     name : "at rest" or "with noise": whatever the rules of the streams leave open (payloads
         without valid, ready of the results) changes in every cycle
     idle_from, idle_to : the tile's counter of idle cycles, before and after
-    toggles, clocked : of each block; see :mod:`adq.verif.simulation.activity`
+    toggles, clocked : of each block; see :mod:`adq.verif.simulation.switching.activity`
     """
 
     name: str

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from adq.golden import mapper
+from adq.golden.mapping import mapper
 from adq.golden.network import INPUT, ActivationFormat, Flatten, Linear, Network
 from adq.rtl.parameters import TileParameters
 from adq.verif.bench.cocotb_plays import play_under_cocotb
 from adq.verif.operands.beats import results_of
 from adq.verif.operands.jobs import Streams, layer_jobs, streams_of
-from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.harness.bare import build_bare, play_bare
 from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.switching.activity import CountedDesign
 
 __all__ = ["Layer", "SimulationSpeed", "measure_speed"]
 

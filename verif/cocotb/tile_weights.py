@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from adq.golden.platform.checks import UNIT, weight_shape
-from adq.golden.platform.shares import shares
+from adq.golden.platform.planning.shares import shares
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 

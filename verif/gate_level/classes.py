@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from adq.verif.liberty.library import Library
-from adq.verif.simulation.net_classes import NetClass, named_nets
+from adq.verif.simulation.switching.net_classes import NetClass, named_nets
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["CellClasses"]

@@ -1,7 +1,7 @@
 """Activity of every pin of a netlist, for power analyzers: SAIF, instance by instance."""
 
 from adq.verif.gate_level.switching import Counts, Switching
-from adq.verif.simulation.saif import NetActivity, Saif
+from adq.verif.simulation.switching.saif import NetActivity, Saif
 from adq.verif.synthesis.netlist import Net
 
 __all__ = ["pin_activity"]

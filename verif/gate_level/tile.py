@@ -17,9 +17,9 @@ from adq.verif.operands.beats import results_of
 from adq.verif.operands.jobs import Job, streams_of
 from adq.verif.simulation.harness import build_with_harness
 from adq.verif.simulation.harness.bare import play_bare
-from adq.verif.simulation.net_classes import NetClass
-from adq.verif.simulation.net_counters import WINDOWS
 from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.switching.net_classes import NetClass
+from adq.verif.simulation.switching.net_counters import WINDOWS
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 

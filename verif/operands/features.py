@@ -94,7 +94,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "beat_toggles": ("storage/beat",),
     "storage_toggles": ("storage/weights",),
 }
-"""Classes of the RTL's nets whose toggles a feature is; see ``verif/simulation/net_classes.py``."""
+"""Classes of the RTL's nets whose toggles a feature is; see
+``verif/simulation/switching/net_classes.py``."""
 
 
 def features_of(parameters: TileParameters, jobs: "Jobs") -> dict[str, float]:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from adq.golden import mapper
 from adq.golden.files.stored_arrays import Array
-from adq.golden.im2col import WindowMatrix
+from adq.golden.mapping import mapper
+from adq.golden.mapping.im2col import WindowMatrix
 from adq.rtl.parameters import TileParameters
 
 __all__ = [
@@ -116,7 +116,7 @@ def layer_jobs(
     plan: mapper.LayerPlan, matrix: Array | WindowMatrix, weights: np.ndarray
 ) -> Iterator[Job]:
     """Yield the jobs of a layer whose operands are ``matrix`` (vectors, rows) and ``weights``
-    (rows, outputs); see :func:`adq.golden.mapper.operands`.
+    (rows, outputs); see :func:`adq.golden.mapping.mapper.operands`.
 
     Jobs that differ in their outputs alone share their activations.
     """

@@ -82,7 +82,12 @@ def _digest(
 ) -> str:
     digest = hashlib.sha256()
     folder = Path(__file__).parents[1]
-    rooms = (folder / "placement", folder / "synthesis", folder / "liberty")
+    rooms = (
+        folder / "placement",
+        folder / "placement" / "clock",
+        folder / "synthesis",
+        folder / "liberty",
+    )
     own = sorted(path for room in rooms for path in room.glob("*.py"))
     weighted = sorted((weights or {}).items(), key=str)
     for text in (

@@ -7,15 +7,15 @@ from functools import cached_property
 import numpy as np
 
 from adq.verif.liberty.library import Library
-from adq.verif.placement.clock_network import ClockTiming, clock_timing
-from adq.verif.placement.clock_tree import build_clock_tree
+from adq.verif.placement.clock.clock_network import ClockTiming, clock_timing
+from adq.verif.placement.clock.clock_tree import build_clock_tree
+from adq.verif.placement.clock.hold import HoldSlack, hold_slacks, insert_delays
+from adq.verif.placement.clock.useful_skew import clock_advance
 from adq.verif.placement.errors import PlacementError
 from adq.verif.placement.floorplan import TILE_SIDES, Macro, plan_die
 from adq.verif.placement.geometry import Geometry
-from adq.verif.placement.hold import HoldSlack, hold_slacks, insert_delays
 from adq.verif.placement.netlists import copied, without_buffers
 from adq.verif.placement.placer import Placement, legalize, netlist_digest, place_cells
-from adq.verif.placement.useful_skew import clock_advance
 from adq.verif.placement.wires import CLOCK_TREE, extract_wires
 from adq.verif.synthesis.netlist import Net, Netlist
 from adq.verif.synthesis.sizing import size_cells

@@ -9,8 +9,8 @@ import numpy as np
 from adq.golden.artifact import Artifact
 from adq.golden.files.stored_arrays import Array, chunks, head
 from adq.golden.formats import ActivationFormat
-from adq.golden.im2col import WindowMatrix
-from adq.golden.mapper import LayerPlan, operands, plan_layer
+from adq.golden.mapping.im2col import WindowMatrix
+from adq.golden.mapping.mapper import LayerPlan, operands, plan_layer
 from adq.golden.network import INPUT, MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import features_of
@@ -34,7 +34,8 @@ class LayerWork:
     input_density : float
         Share of the layer's inputs that are not zero.
     plan : LayerPlan
-    matrix, weights : operands of the layer, as :func:`adq.golden.mapper.operands` gives them
+    matrix, weights : operands of the layer, as :func:`adq.golden.mapping.mapper.operands` gives
+        them
     """
 
     layer: MatrixLayer
@@ -79,7 +80,7 @@ def network_work(artifact: Artifact, tile: TileParameters, images: int) -> Itera
 
     Raises
     ------
-    adq.golden.mapper.MappingError
+    adq.golden.mapping.mapper.MappingError
         If the tile cannot compute a layer.
     """
     network = artifact.network

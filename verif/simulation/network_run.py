@@ -11,23 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from adq.golden import integer_network, mapper
+from adq.golden import integer_network
 from adq.golden.artifact import Artifact
 from adq.golden.files.directory import replace_directory, staged_directory
 from adq.golden.files.json_reader import JsonObject
+from adq.golden.mapping import mapper
 from adq.golden.network import Network
 from adq.golden.nodes import MatrixLayer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import results_of
 from adq.verif.operands.jobs import write_streams
-from adq.verif.simulation.activity import CountedDesign
 from adq.verif.simulation.functional_coverage import JobSample
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.layer_work import LayerWork, network_work
-from adq.verif.simulation.net_classes import ClassCounts
 from adq.verif.simulation.results import COUNTS, LAYERS, read_results
 from adq.verif.simulation.simulator import Build, SimulationError
-from adq.verif.simulation.windows import check_sums, write_windows
+from adq.verif.simulation.switching.activity import CountedDesign
+from adq.verif.simulation.switching.net_classes import ClassCounts
+from adq.verif.simulation.switching.windows import check_sums, write_windows
 
 __all__ = ["LayerRun", "NetworkRun", "simulate"]
 
@@ -187,7 +188,7 @@ def simulate(
     Each layer reads the artifact's own integers, with which the accumulators of the layer before
     are compared: a layer that is wrong is told apart from those behind it. ``path`` is where the
     artifact was read from. With ``windows``, weights load while nothing computes, and every net is
-    counted and written as SAIF: see :mod:`adq.verif.simulation.windows`.
+    counted and written as SAIF: see :mod:`adq.verif.simulation.switching.windows`.
 
     The run works in a private folder, which replaces ``directory`` in one step when it ends; then
     its files are those of this run alone. A run that is interrupted changes nothing there. One that
@@ -195,7 +196,7 @@ def simulate(
 
     Raises
     ------
-    adq.golden.mapper.MappingError
+    adq.golden.mapping.mapper.MappingError
         If the tile cannot compute a layer.
     SimulationError
         If there are fewer samples than asked for, or the model cannot be built.

@@ -9,7 +9,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.port_types import Component
 from adq.rtl.tile import Tile
 from adq.rtl.verilog import ELABORATION, to_rtlil
-from adq.verif.simulation.net_classes import BLOCKS, block_of
+from adq.verif.simulation.switching.net_classes import BLOCKS, block_of
 
 __all__ = ["REFERENCES", "block_revisions", "numbered", "tile_revisions"]
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from adq.verif.liberty.library import Library
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["name_cells"]

@@ -16,7 +16,7 @@ from adq.rtl.port_types import Component
 from adq.rtl.tile import Tile
 from adq.rtl.verilog import to_rtlil
 from adq.verif.liberty.library import Library
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 from adq.verif.synthesis.blocks import name_cells
 from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
 from adq.verif.synthesis.clock_stages import stage_clock_gates

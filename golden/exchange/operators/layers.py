@@ -12,7 +12,7 @@ from adq.golden.exchange.operators.context import Context
 from adq.golden.exchange.operators.shapes import flattening
 from adq.golden.exchange.operators.windows import padded, window
 from adq.golden.exchange.values import Grid, Pending, Value, Weights, making
-from adq.golden.im2col import output_size
+from adq.golden.mapping.im2col import output_size
 from adq.golden.nodes import AveragePool2d, Conv2d, Linear, Multiply, Node
 
 

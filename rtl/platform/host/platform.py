@@ -14,8 +14,9 @@ from adq.rtl.platform.bus.stream_register import StreamRegister
 from adq.rtl.platform.bus.write_master import WriteMaster
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES
 from adq.rtl.platform.engine import Engine
-from adq.rtl.platform.host.load_copy import LoadCopy
-from adq.rtl.platform.host.program_control import ProgramControl
+from adq.rtl.platform.host.programs.load_copy import LoadCopy
+from adq.rtl.platform.host.programs.program_control import ProgramControl
+from adq.rtl.platform.host.programs.store_copy import StoreCopy
 from adq.rtl.platform.host.register_table import (
     ADDRESS_BITS,
     COUNTERS,
@@ -26,7 +27,6 @@ from adq.rtl.platform.host.register_table import (
 from adq.rtl.platform.host.registers import Registers
 from adq.rtl.platform.host.run_counters import RunCounters
 from adq.rtl.platform.host.run_supervisor import RunSupervisor
-from adq.rtl.platform.host.store_copy import StoreCopy
 from adq.rtl.platform.host.watchdog import Watchdog
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.results.drain_settings import RECORD_BITS

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from adq.golden.im2col import output_size
+from adq.golden.mapping.im2col import output_size
 from adq.golden.network import (
     INPUT,
     ActivationFormat,
@@ -17,7 +17,7 @@ from adq.golden.network import (
     Node,
     Requantize,
 )
-from adq.golden.platform.shapes import RESNET18, VGG19
+from adq.golden.platform.planning.shapes import RESNET18, VGG19
 from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
 
 OUTER_BITS = 16

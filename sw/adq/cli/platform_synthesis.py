@@ -113,7 +113,7 @@ def _memories(memories: "tuple[Memory, ...]", flip_flop: float) -> dict[str, Any
 def _table(title: str, figures: dict[str, Any]) -> "Table":
     from rich.table import Table
 
-    from adq.signoff.platform_sections import AREA_HEADINGS, area_rows
+    from adq.signoff.sections.platform_sections import AREA_HEADINGS, area_rows
 
     table = Table(title=title)
     for place, heading in enumerate(AREA_HEADINGS):

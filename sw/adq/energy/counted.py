@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from adq.energy.terms import LOADING
 from adq.golden.files.json_reader import JsonObject
-from adq.verif.simulation.net_classes import ClassCounts, NetClass
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 
 __all__ = [
     "CYCLES",
@@ -25,7 +25,7 @@ CYCLES = "cycles"
 """Term of what every cycle takes: the pins of the clock gates, and registers without one."""
 
 KINDS = ("toggles", "clocked", "enabled")
-"""Counts of a class, see :class:`adq.verif.simulation.net_classes.ClassCounts`."""
+"""Counts of a class, see :class:`adq.verif.simulation.switching.net_classes.ClassCounts`."""
 
 _Name = TypeVar("_Name")
 

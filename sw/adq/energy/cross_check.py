@@ -14,7 +14,7 @@ from adq.verif.gate_level.switching import Counts
 from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.operands.jobs import Job
 from adq.verif.processes import run_to_end
-from adq.verif.simulation.saif import Saif, write_saif
+from adq.verif.simulation.switching.saif import Saif, write_saif
 from adq.verif.synthesis.timing import TimingGraph
 
 __all__ = ["CrossCheck", "CrossCheckError", "Pair", "cross_check", "opensta_version"]

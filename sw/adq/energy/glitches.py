@@ -13,7 +13,7 @@ from adq.energy.coefficients import reading
 from adq.energy.gate_level.kept_sizes import nearest_tile
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 
 if TYPE_CHECKING:
     from adq.verif.gate_level.event_simulation import EventSimulation

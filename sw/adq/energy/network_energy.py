@@ -9,7 +9,7 @@ from typing import Any
 from adq.cost.models import pim_energy
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import Coefficients, JobEnergy
-from adq.energy.published import colonnade_energy
+from adq.energy.reports.published import colonnade_energy
 from adq.energy.workload import Density, LayerFeatures, architecture_features
 
 __all__ = ["BITS", "LayerEnergy", "NetworkEnergy", "mac_energy"]

@@ -17,8 +17,8 @@ import numpy as np
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import EnergyError
 from adq.golden.artifact import Artifact
-from adq.golden.mapper import JobPlan, LayerPlan, plan_matrix
-from adq.golden.utilization import use_of_layer
+from adq.golden.mapping.mapper import JobPlan, LayerPlan, plan_matrix
+from adq.golden.mapping.utilization import use_of_layer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import FEATURES, features_of
 from adq.verif.operands.jobs import Job, LayerJobs

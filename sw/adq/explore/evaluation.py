@@ -16,13 +16,13 @@ from adq.energy.design_results import predicted_result
 from adq.energy.network_energy import NetworkEnergy
 from adq.energy.sources import architecture_energies, artifact_energy, result_energies
 from adq.explore.axes import AXES
-from adq.explore.means import mean_over_seeds
+from adq.explore.outcome.means import mean_over_seeds
 from adq.explore.platform_points import is_of_platform, platform_result
 from adq.explore.space import ExploreError, Point
 from adq.fields import ConfigError
 from adq.golden.files.reading import FileError
-from adq.golden.mapper import MappingError
-from adq.golden.platform.steps import PlanError
+from adq.golden.mapping.mapper import MappingError
+from adq.golden.platform.planning.steps import PlanError
 from adq.golden.samples import ArtifactError
 from adq.models import ARCHITECTURES, ModelError
 from adq.rtl.parameters import ParameterError, TileParameters

@@ -16,11 +16,11 @@ from adq.explore.evaluation import (
     model_of,
     tile_of,
 )
-from adq.explore.front import front, missing
+from adq.explore.outcome.front import front, missing
+from adq.explore.outcome.store import Store, TileSynthesis, array_of, synthesize_tile
 from adq.explore.platform_points import is_of_platform, platform_of
 from adq.explore.sampling import search
 from adq.explore.space import ExploreError, Point, Space
-from adq.explore.store import Store, TileSynthesis, array_of, synthesize_tile
 from adq.explore.trained_networks import (
     TrainedNetwork,
     Trainer,

@@ -12,7 +12,7 @@ from adq.energy.platform.model import PlatformEnergy
 from adq.energy.platform.sources import artifact_on_platform, shape_on_platform
 from adq.explore.axes import AXES
 from adq.explore.space import ExploreError
-from adq.golden.platform.planner import BATCH
+from adq.golden.platform.planning.planner import BATCH
 from adq.rtl.platform.parameters import PlatformParameters
 
 __all__ = ["is_of_platform", "platform_of", "platform_result"]
@@ -70,7 +70,7 @@ def platform_result(
     ------
     ExploreError, EnergyError, ParameterError, adq.golden.artifact.ArtifactError
         If the point cannot be built.
-    adq.golden.platform.steps.PlanError
+    adq.golden.platform.planning.steps.PlanError
         If the platform cannot run the network.
     """
     platform = platform_of(values)

@@ -5,7 +5,7 @@ from typing import Any
 
 from adq.design_result import OBJECTIVES, DesignResult
 from adq.explore.evaluation import Skipped
-from adq.explore.front import missing
+from adq.explore.outcome.front import missing
 from adq.explore.space import Point, Space
 
 __all__ = ["Evaluate", "search"]

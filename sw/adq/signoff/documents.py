@@ -1,7 +1,8 @@
 """Documents whose figures come from kept results, and whose names exist.
 
 A generated section stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. Its text is
-written from data in the repository by :mod:`adq.signoff.document_sections`, and by nobody else.
+written from data in the repository by :mod:`adq.signoff.sections.document_sections`, and by nobody
+else.
 """
 
 import ast

@@ -2,7 +2,7 @@
 
 import cocotb
 
-from adq.golden.platform.timeline import engine_cycles
+from adq.golden.platform.planning.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Mode
 from adq.verif.cocotb.engine.bench import PLATFORM, EngineBench, random_program
 from adq.verif.cocotb.random_layers import any_mode, random_layer

@@ -1,7 +1,7 @@
 """Bench of the weight path: layers, a memory, and the tiles that take weights."""
 
 from adq.golden.platform.checks import UNIT, weight_block_count, weight_shape
-from adq.golden.platform.shares import shares
+from adq.golden.platform.planning.shares import shares
 from adq.rtl.interface import weight_layout
 from adq.rtl.platform.bus.read_channel import request_layout
 from adq.rtl.platform.descriptors import Layer

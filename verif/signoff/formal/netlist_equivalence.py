@@ -26,7 +26,7 @@ from adq.golden.files.directory import temporary_directory
 from adq.verif.liberty.functions import evaluate
 from adq.verif.processes import run_to_end
 from adq.verif.signoff.formal.aiger import Aig
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 from adq.verif.synthesis.mapping import SynthesisError, yosys
 from adq.verif.synthesis.netlist import Instance, Net
 from adq.verif.synthesis.synthesis import Synthesis

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adq.rtl.parameters import TileParameters
 from adq.verif.signoff.injection.wires import FLIPS, TileWithWires
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 
 __all__ = ["TOP", "FaultyTile", "Target"]
 
@@ -26,7 +26,8 @@ class Target:
     Attributes
     ----------
     kind : str
-        A block of :data:`adq.verif.simulation.activity.BLOCKS`, or ``valid`` or ``ready``.
+        A block of :data:`adq.verif.simulation.switching.activity.BLOCKS`, or ``valid`` or
+        ``ready``.
     name : str
         Name of the register bit or of the stream's wire.
     select : int

@@ -21,9 +21,9 @@ from adq.rtl.tile import Tile
 from adq.verif.operands import beats
 from adq.verif.operands.jobs import Job
 from adq.verif.signoff.regression.runs import PORTS
-from adq.verif.simulation.activity import count_activity, flatten
-from adq.verif.simulation.net_classes import NetClass
 from adq.verif.simulation.simulator import SimulationError, build
+from adq.verif.simulation.switching.activity import count_activity, flatten
+from adq.verif.simulation.switching.net_classes import NetClass
 
 __all__ = ["Played", "Schedule", "Twin", "schedule_of"]
 

@@ -83,7 +83,7 @@ class Player:
 
     async def dump(self) -> str:
         """Return what every net did since the dump before, or from the start; see
-        :mod:`adq.verif.simulation.net_counters`.
+        :mod:`adq.verif.simulation.switching.net_counters`.
         """
         self.dut.dump.value = 1
         await Timer(6, "ns")

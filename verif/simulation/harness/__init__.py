@@ -6,8 +6,8 @@ from pathlib import Path
 from adq.rtl.interface import activation_layout, job_layout, result_layout, weight_layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
-from adq.verif.simulation.activity import CountedDesign, count_activity
 from adq.verif.simulation.simulator import Build, build
+from adq.verif.simulation.switching.activity import CountedDesign, count_activity
 
 __all__ = ["PORTS", "build_harness", "build_with_harness"]
 

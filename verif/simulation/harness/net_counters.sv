@@ -1,5 +1,5 @@
 // Counts in how many cycles each net of a bus is high, and in how many it differs from the cycle
-// before, window by window; see verif/simulation/net_counters.py.
+// before, window by window; see verif/simulation/switching/net_counters.py.
 //
 // A word of 64 nets has counters that stand upright: bit `i` of entry `j` is bit `j` of the count
 // of net `i`. All nets of a word count at once, and an entry is touched only where a carry reaches

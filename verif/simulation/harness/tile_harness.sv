@@ -5,7 +5,7 @@
 //
 // With `separate`, loading and computing take turns: a block of WEIGHT_BEATS beats is loaded while
 // nothing computes, and the next one is held back until the sums of this one have come to rest.
-// `window` names what a cycle belongs to, see verif/simulation/net_counters.py.
+// `window` names what a cycle belongs to, see verif/simulation/switching/net_counters.py.
 `timescale 1ns / 1ps
 module tile_harness #(
     parameter JOB_WIDTH = 1,

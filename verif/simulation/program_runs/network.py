@@ -12,8 +12,8 @@ from adq.golden.network import Network
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import input_memory, read_outputs, run_and_compare
 from adq.golden.platform.interpreter import Interpreter
-from adq.golden.platform.planner import plan
-from adq.golden.platform.timeline import engine_cycles
+from adq.golden.platform.planning.planner import plan
+from adq.golden.platform.planning.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.program_runs.model import build_platform
@@ -39,7 +39,7 @@ class RunLayer:
     outputs: int
     passes: int
     timeline: int
-    """Cycles of all passes by :func:`adq.golden.platform.timeline.engine_cycles`."""
+    """Cycles of all passes by :func:`adq.golden.platform.planning.timeline.engine_cycles`."""
     words: int
     """Words that it wrote, and that were compared; raw results are among the network's."""
     differing: int

@@ -11,7 +11,7 @@ import numpy as np
 from adq.golden.files.directory import scratch_directory
 from adq.golden.platform.emission import emit
 from adq.golden.platform.host import input_memory, read_outputs
-from adq.golden.platform.planner import Plan, plan
+from adq.golden.platform.planning.planner import Plan, plan
 from adq.golden.platform.program import Program
 from adq.golden.samples import Artifact
 from adq.verif.simulation.program_runs.compiled import CompiledHost, CompiledRun
@@ -74,7 +74,7 @@ def predict(
 
     Raises
     ------
-    adq.golden.platform.steps.PlanError
+    adq.golden.platform.planning.steps.PlanError
         The platform cannot run the network.
     adq.verif.simulation.simulator.SimulationError
         The platform stopped the program, or hangs.

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from adq.golden.platform.interpreter import Interpreter
+from adq.golden.platform.planning.timeline import engine_cycles
 from adq.golden.platform.program import Program
-from adq.golden.platform.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.program_runs.model import environment_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adq.golden.platform.checks import UNIT
 from adq.golden.platform.interpreter import Interpreter
-from adq.golden.platform.layout import row_words
+from adq.golden.platform.planning.layout import row_words
 from adq.golden.platform.program import Program
 from adq.rtl.platform.descriptors import (
     DESCRIPTOR_BYTES,

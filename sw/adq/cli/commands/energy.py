@@ -91,8 +91,8 @@ def energy(
     from adq.cost.sources import architecture_work, numbers
     from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
     from adq.energy.design_results import predicted_result
+    from adq.energy.reports.tables import energy_table, mac_table, notes, ratio_table
     from adq.energy.sources import architecture_energies, artifact_energy, result_energies
-    from adq.energy.tables import energy_table, mac_table, notes, ratio_table
     from adq.files import write_json
 
     if platform:
@@ -171,7 +171,7 @@ def energy(
     )
     console.print(f"Written: {out / 'energy.json'}", highlight=False)
     if figures:
-        from adq.energy.energy_figures import draw
+        from adq.energy.reports.energy_figures import draw
         from adq.runs.density_figures import save
 
         for name, figure in draw(model, networks).items():
@@ -200,7 +200,7 @@ def _of_platform(
     from adq.energy.platform.sources import BASELINE, artifact_on_platform, shape_on_platform
     from adq.energy.platform.tables import platform_notes, platform_ratios, platform_table
     from adq.files import write_json
-    from adq.golden.platform.planner import BATCH
+    from adq.golden.platform.planning.planner import BATCH
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
 

@@ -84,9 +84,9 @@ def explore(
     from adq.console import Console, print_whole
     from adq.explore import confirmation
     from adq.explore.exploration import Explorer
+    from adq.explore.outcome.store import Store
+    from adq.explore.outcome.tables import confirmation_table, top_table
     from adq.explore.space import ExploreError, Space
-    from adq.explore.store import Store
-    from adq.explore.tables import confirmation_table, top_table
     from adq.files import write_json
     from adq.outputs import claimed
     from adq.shipped import find_shipped
@@ -129,7 +129,7 @@ def explore(
         document = found.to_json() | {"confirmed": [each.to_json() for each in confirmations]}
         write_json(folder / "results.json", document)
         if parquet:
-            from adq.explore.parquet import write_parquet
+            from adq.explore.outcome.parquet import write_parquet
 
             write_parquet(found, folder / "results.parquet")
         print_whole(top_table(found, top), console)
@@ -142,7 +142,7 @@ def explore(
                 "the Liberty file as --synthesize, or leave out objectives"
             )
         if figures and found.front:
-            from adq.explore.figures import draw
+            from adq.explore.outcome.figures import draw
             from adq.runs.density_figures import save
 
             for name, figure in draw(found).items():

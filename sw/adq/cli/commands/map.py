@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from adq.design_result import DesignResult
-    from adq.golden.utilization import LayerUse
+    from adq.golden.mapping.utilization import LayerUse
     from adq.rtl.parameters import TileParameters
 
 
@@ -45,7 +45,7 @@ def map(
     from adq.console import Console, print_whole
     from adq.files import write_json
     from adq.golden.artifact import read_artifact
-    from adq.golden.utilization import use_of_network
+    from adq.golden.mapping.utilization import use_of_network
 
     parameters = read_tile(tile, rows, columns)
     console = Console(markup=False)

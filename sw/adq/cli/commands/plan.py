@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from adq.golden.platform.planner import Plan, PlannedStep
+    from adq.golden.platform.planning.planner import Plan, PlannedStep
 
 
 def plan(
@@ -55,7 +55,7 @@ def plan(
     from adq.files import replacing, write_json
     from adq.golden.artifact import read_artifact
     from adq.golden.platform.emission import emit
-    from adq.golden.platform.planner import plan as make_plan
+    from adq.golden.platform.planning.planner import plan as make_plan
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
 

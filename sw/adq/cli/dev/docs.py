@@ -24,8 +24,8 @@ def docs(
     """
     from adq.cli.application import command_names
     from adq.files import write_text
-    from adq.signoff.document_sections import SECTIONS
     from adq.signoff.documents import documents, make_targets, missing_names, written
+    from adq.signoff.sections.document_sections import SECTIONS
 
     targets = make_targets(root / "Makefile")
     problems = []

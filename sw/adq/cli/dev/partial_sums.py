@@ -31,7 +31,7 @@ def partial_sums(
     """
     from adq.console import Console, print_whole
     from adq.energy.memory import partial_sums as buffers
-    from adq.energy.network_comparison import compare_networks, comparison_table
+    from adq.energy.reports.network_comparison import compare_networks, comparison_table
     from adq.files import write_json
 
     console = Console()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adq.energy.counted import CYCLES, KINDS, CountedModel, Term, terms_of_counts
-from adq.verif.simulation.net_classes import ClassCounts, NetClass
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 
 __all__ = ["CLOCK", "DATA", "cycles_of", "fit_counted", "gate_energies", "near", "solve"]
 

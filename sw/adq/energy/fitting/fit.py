@@ -28,7 +28,7 @@ from adq.energy.fitting.counted_fit import (
 from adq.energy.terms import CLOCK, IN_TURNS, LOADING, OF_ANY_WEIGHTS, term_of_class, terms_of
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.features import CLASSES
-from adq.verif.simulation.net_classes import ClassCounts, NetClass
+from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 
 __all__ = ["Error", "Records", "counted_errors", "errors", "fit", "largest_difference"]
 

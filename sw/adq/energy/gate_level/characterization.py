@@ -36,7 +36,7 @@ from adq.verif.processes import Processes
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.rtl_revision import tile_revisions
-from adq.verif.simulation.saif import write_saif
+from adq.verif.simulation.switching.saif import write_saif
 from adq.verif.tasks import side_by_side
 
 __all__ = ["characterize", "write_for_analyzers"]

@@ -14,7 +14,7 @@ from adq.energy.gate_level.characterization import Case, characterize
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pools import Pool
-from adq.verif.simulation.activity import BLOCKS
+from adq.verif.simulation.switching.activity import BLOCKS
 
 __all__ = ["characterization_table", "characterize_with_bar", "mac_energies"]
 

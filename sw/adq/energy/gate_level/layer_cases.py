@@ -12,7 +12,7 @@ import numpy as np
 
 from adq.energy.workload import require_samples
 from adq.golden.artifact import Artifact, read_artifact
-from adq.golden.mapper import operands, plan_layer
+from adq.golden.mapping.mapper import operands, plan_layer
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.jobs import Job, layer_jobs
 from adq.verif.simulation.layer_work import sample_input

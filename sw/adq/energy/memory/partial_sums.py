@@ -8,7 +8,7 @@ from typing import Any
 from adq.cost.work import LayerWork
 from adq.energy.coefficients import reading
 from adq.energy.memory.memories import Sram, nearest_sram
-from adq.golden.mapper import plan_matrix
+from adq.golden.mapping.mapper import plan_matrix
 from adq.rtl.parameters import TileParameters
 
 __all__ = [

@@ -173,7 +173,7 @@ def _network(artifact: "Artifact", directory: Path, cache: Path) -> Iterator[Tra
     """Run the first image of a network in the RTL."""
     from adq.golden.platform.emission import emit
     from adq.golden.platform.host import input_memory
-    from adq.golden.platform.planner import plan
+    from adq.golden.platform.planning.planner import plan
 
     inputs = artifact.samples.inputs[:1]
     program = emit(plan(artifact.network, MEASURED, batch=1), 1)

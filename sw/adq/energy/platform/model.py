@@ -17,8 +17,8 @@ from adq.energy.platform.blocks import PlatformBlocks
 from adq.energy.workload import Density, architecture_features
 from adq.golden.platform.accesses import Accesses, layer_accesses
 from adq.golden.platform.emission import emit
-from adq.golden.platform.planner import Plan, PlannedStep
-from adq.golden.platform.steps import Step
+from adq.golden.platform.planning.planner import Plan, PlannedStep
+from adq.golden.platform.planning.steps import Step
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 

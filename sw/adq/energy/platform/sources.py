@@ -7,8 +7,8 @@ from adq.energy.coefficients import Coefficients, EnergyError
 from adq.energy.platform.blocks import PlatformBlocks
 from adq.energy.platform.model import PlatformEnergy, platform_energy
 from adq.golden.network import Network
-from adq.golden.platform.planner import BATCH, plan
-from adq.golden.platform.shapes import resnet18, vgg19
+from adq.golden.platform.planning.planner import BATCH, plan
+from adq.golden.platform.planning.shapes import resnet18, vgg19
 from adq.rtl.platform.parameters import PlatformParameters
 
 __all__ = ["BASELINE", "artifact_on_platform", "shape_on_platform"]
@@ -34,7 +34,7 @@ def artifact_on_platform(
     ------
     adq.golden.artifact.ArtifactError
         If it is damaged.
-    adq.golden.platform.steps.PlanError
+    adq.golden.platform.planning.steps.PlanError
         If the platform cannot run it.
     """
     from adq.energy.sources import artifact_energy
@@ -68,7 +68,7 @@ def shape_on_platform(
     ------
     EnergyError
         If there is no such network.
-    adq.golden.platform.steps.PlanError
+    adq.golden.platform.planning.steps.PlanError
         If the platform cannot run it.
     """
     if name not in SHAPES:

@@ -13,7 +13,7 @@ import torch
 
 from adq.energy.coefficients import Coefficients, coefficients_for
 from adq.golden.integer_network import run
-from adq.golden.mapper import JobPlan, operands, plan_matrix
+from adq.golden.mapping.mapper import JobPlan, operands, plan_matrix
 from adq.golden.network import INPUT, Conv2d, MatrixLayer, Network
 from adq.quantization.integers import integer_network
 from adq.quantization.prepared import Prepared

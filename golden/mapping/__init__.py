@@ -1,0 +1,1 @@
+"""Mapping of layers onto a tile: vectors, blocks, utilization."""

@@ -1,0 +1,1 @@
+"""Planning: from a network to steps, shares of tiles and cycles."""

@@ -1,0 +1,1 @@
+"""Control of programs: descriptors checked and carried out, images copied."""

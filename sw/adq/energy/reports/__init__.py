@@ -1,0 +1,1 @@
+"""Energy of networks in tables and figures, beside published silicon."""

@@ -1,0 +1,1 @@
+"""Results of an exploration: kept, averaged, compared, in tables and figures."""

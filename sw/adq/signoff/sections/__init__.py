@@ -1,0 +1,1 @@
+"""Sections of the pages that are made from results."""

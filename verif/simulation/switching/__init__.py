@@ -1,0 +1,1 @@
+"""Switching in simulations: nets, classes of nets, counts and SAIF."""
