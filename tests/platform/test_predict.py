@@ -61,7 +61,7 @@ def artifact():
 def test_classes_are_those_of_the_integer_network(artifact, host):
     done = []
     found = predict(artifact, host, images=7, batch=2, processes=2, progress=done.append)
-    assert (found.images, found.differing, found.runs) == (7, 0, 2)
+    assert (found.images, found.differing, found.runs, found.processes) == (7, 0, 2, 2)
     assert sorted(done) in ([3, 7], [4, 7])
     (logits,) = found.outputs.values()
     assert (logits == np.asarray(artifact.samples.logits)).all()

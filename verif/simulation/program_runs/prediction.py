@@ -1,6 +1,7 @@
 """Predictions of the platform's RTL: the outputs of a network for many images."""
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Prediction:
     runs : programs that ran, each for some of the images
     counters : cycles of all runs by what was done in them, ``cycles`` in all, and beats of the bus
     planned : cycles of all runs by the formulas, without loads of images
+    processes : simulations side by side, at most
+    seconds : of all runs, from the first one's start to the last one's end
     """
 
     images: int
@@ -45,6 +48,8 @@ class Prediction:
     runs: int
     counters: dict[str, int]
     planned: int
+    processes: int
+    seconds: float
 
 
 def predict(
@@ -88,6 +93,7 @@ def predict(
     found: dict[str, np.ndarray] = {}
     counters: dict[str, int] = {}
     done = planned = 0
+    began = time.perf_counter()
     with (
         scratch_directory(host.model.directory.parent, "predict") as scratch,
         ThreadPoolExecutor(max_workers=cores) as pool,
@@ -113,13 +119,16 @@ def predict(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    seconds = time.perf_counter() - began
     samples = artifact.samples
     differing = 0
     for name, values in found.items():
         known = samples.outputs.get(name)
         expected = samples.accumulators[name] if known is None else known
         differing += int((values != np.asarray(expected[:images])).sum())
-    return Prediction(images, found, differing, len(parts), counters, planned)
+    return Prediction(
+        images, found, differing, len(parts), counters, planned, min(cores, len(parts)), seconds
+    )
 
 
 def _run(

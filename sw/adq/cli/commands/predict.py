@@ -90,7 +90,8 @@ def predict(
         f"labelled, {made.differing:,} integers differ from the artifact.\n"
         f"{cycles / count:,.0f} cycles an image, {made.planned / count:,.0f} by the formulas: "
         + ", ".join(f"{name} {value / cycles:.1%}" for name, value in counters.items())
-        + f".\n{seconds:,.1f} s.",
+        + f".\n{made.seconds:,.1f} s of simulation on {made.processes * threads} processors, "
+        f"{cycles / made.seconds:,.0f} cycles a second; {seconds:,.1f} s in all.",
         highlight=False,
         soft_wrap=True,
     )
@@ -108,6 +109,11 @@ def predict(
             "planned_cycles": made.planned,
             "cycles_by_cause": counters,
             "bus_beats": beats,
+            "simulation": {
+                "seconds": made.seconds,
+                "processes": made.processes,
+                "threads": threads,
+            },
             "seconds": seconds,
             "classes": classes.tolist(),
         },

@@ -47,6 +47,7 @@ RUN_HEADINGS = ("artifact, images", "run", "program", "copies", "layers", "their
 PREDICTION_HEADINGS = (
     *("artifact", "tiles", "images", "as labelled", "integers that differ", "cycles an image"),
     *("formulas", "planes", "copies", "bus and weights", "results"),
+    "s of simulation, processors",
 )
 FIELD_HEADINGS = ("word", "bits", "field", "range", "meaning")
 
@@ -228,6 +229,9 @@ def prediction_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
         causes = dict(each["cycles_by_cause"])
         causes["loads"] = causes["bus"] + causes["weights"]
         platform = each["platform"]
+        spent = "-"
+        if ran := each.get("simulation"):  # kept since predictions tell it
+            spent = f"{ran['seconds']:,.1f}, {ran['processes'] * ran['threads']}"
         yield [
             each["artifact"].removeprefix("golden/vectors/").removeprefix("build/"),
             f"{_tiles(platform)} of {platform['rows']}x{platform['columns']}",
@@ -237,6 +241,7 @@ def prediction_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
             f"{cycles / images:,.0f}",
             f"{each['planned_cycles'] / images:,.0f}",
             *(f"{causes[name] / cycles:.1%}" for name in ("planes", "copies", "loads", "results")),
+            spent,
         ]
 
 
