@@ -163,7 +163,10 @@ def network_tensors(network: Network) -> dict[str, np.ndarray]:
         if requantize is not None:
             tensors[f"network/{node.name}/multiplier"] = requantize.multiplier
             if requantize.skip is not None:
-                tensors[f"network/{node.name}/skip_multiplier"] = requantize.skip_multiplier
+                factors = requantize.skip_multiplier
+                if version_of(network) < VERSION:  # which has no shift of its own for skips
+                    factors = np.array(requantize.skip_factors, dtype=np.int64)
+                tensors[f"network/{node.name}/skip_multiplier"] = factors
             if requantize.offset is not None:
                 tensors[f"network/{node.name}/offset"] = requantize.offset
     return tensors

@@ -131,6 +131,25 @@ def test_two_outputs_one_of_them_activations(tmp_path):
     assert read.samples.outputs.keys() == {"activations"}
 
 
+def test_a_skip_shift_beside_a_wide_skip_multiplier_comes_back_from_disk(tmp_path):
+    """Version 3, in which multipliers of more than 16 bits are written, has no shift."""
+    wide = plain([1, 1], shift=17, skip=INPUT, skip_multiplier=np.array([70000, 1]))
+    shifted = plain([1, 1], shift=4, skip=INPUT, skip_multiplier=np.array([3, 5]), skip_shift=3)
+    nodes = (
+        Rescale(name="first", input=INPUT, requantize=wide),
+        Rescale(name="it", input="first", requantize=shifted),
+    )
+    net, inputs = network(*nodes, shape=(2,)), np.array([[5, 6]])
+    # (5 + 5*70000 + 2^16) >> 17 = 3 and 0; (3 + (15 << 3) + 8) >> 4, and (0 + (30 << 3) + 8) >> 4.
+    assert only_output(net, inputs) == [8, 15]
+    samples = Samples.record(net, inputs, None)
+    write_artifact(tmp_path / "it", Artifact(network=net, samples=samples,
+                                             generator={"name": "t", "version": "1"}))  # fmt: skip
+    read = read_artifact(tmp_path / "it")
+    assert only_output(read.network, inputs) == [8, 15]
+    assert all(node.agrees for node in verify_artifact(read))
+
+
 @given(networks())
 @settings(max_examples=30, deadline=None)
 def test_random_networks_come_back_from_disk(tmp_path_factory, case):
