@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 if sys.argv[1] == "run":
     assert Path("src/adq/quantization/integers.py").exists()
-    assert Path("src/adq/golden/mapper.py").exists()
+    assert Path("src/adq/golden/mapping/mapper.py").exists()
     assert "only_mutate" in Path("pyproject.toml").read_text()
     print("ran", *sys.argv[2:])
     with open("calls", "a") as calls:

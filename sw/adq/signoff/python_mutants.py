@@ -25,7 +25,7 @@ ROOT = CHECKOUT
 MODULES = {
     "adq.golden.requantize": "src/adq/golden/requantize.py",
     "adq.golden.integer_network": "src/adq/golden/integer_network.py",
-    "adq.golden.mapping.mapper": "src/adq/golden/mapper.py",
+    "adq.golden.mapping.mapper": "src/adq/golden/mapping/mapper.py",
     "adq.golden.formats": "src/adq/golden/formats.py",
     "adq.quantization.integers": "src/adq/quantization/integers.py",
     "adq.quantization.multipliers": "src/adq/quantization/multipliers.py",
