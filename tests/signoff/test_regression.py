@@ -20,6 +20,7 @@ from adq.verif.signoff.regression.regression import Regression, run_all
 from adq.verif.signoff.regression.run_lists import (
     EDGE_TILES,
     SMALL_TILE,
+    long_runs,
     nightly_runs,
     seeds_of,
     short_runs,
@@ -291,7 +292,13 @@ def test_every_two_values_of_two_parameters_meet_in_an_edge_tile():
 
 def test_the_short_regression_begins_with_the_small_tile():
     assert [run.tile for run in short_runs(TILE, 1)[:2]] == [SMALL_TILE, SMALL_TILE]
-    assert len({run.id for run in short_runs(SMALL_TILE, 1)}) == 3
+    assert len({run.id for run in short_runs(SMALL_TILE, 1)}) == 4
+
+
+def test_blocks_of_the_platform_run_once_whatever_the_tiles():
+    assert [run.tile for run in long_runs(TILE, 1) if run.bench is Bench.PLATFORM] == [SMALL_TILE]
+    folders = [folder for bench in Bench for folder in bench.folders]
+    assert len(folders) == len(set(folders))
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200)])

@@ -13,7 +13,7 @@ from adq.verif.processes import Processes
 from adq.verif.signoff.coverage import structural
 from adq.verif.signoff.coverage.marking import marked_verilog
 from adq.verif.signoff.regression.runs import PORTS, Bench, Run
-from adq.verif.signoff.regression.workbench import Workbench
+from adq.verif.signoff.regression.workbench import Workbench, platform_blocks, tile_blocks
 from adq.verif.simulation.simulator import Build, build, model_directory
 from adq.verif.sources import PACKAGE
 
@@ -82,7 +82,8 @@ class Models:
         translate = marked_verilog if self.coverage else to_verilog
         if run.bench is Bench.TILE:
             return "tile", PORTS, translate(Tile(run.tile), name="tile")
-        workbench = Workbench(run.tile)
+        blocks = tile_blocks(run.tile) if run.bench is Bench.BLOCKS else platform_blocks()
+        workbench = Workbench(blocks)
         return "workbench", workbench.ports, translate(workbench, name="workbench")
 
     def verilog(self, run: Run) -> str:

@@ -166,6 +166,7 @@ def covered_runs(seeds: Sequence[int]) -> list[Run]:
         for seed in seeds
         for tile in COVERED_TILES
         for bench in Bench
+        if bench is not Bench.PLATFORM or tile == SMALL_TILE  # its blocks are always the same
     ]
 
 
@@ -176,6 +177,7 @@ def short_runs(tile: TileParameters, seed: int) -> list[Run]:
     return [
         Run(bench=Bench.BLOCKS, tile=SMALL_TILE, seed=seed),
         Run(bench=Bench.TILE, tile=SMALL_TILE, seed=seed),
+        Run(bench=Bench.PLATFORM, tile=SMALL_TILE, seed=seed),
         *([Run(bench=Bench.TILE, tile=tile, seed=seed)] if tile != SMALL_TILE else []),
         *(Run(bench=Bench.BLOCKS, tile=t, seed=seed) for t in BLOCK_TILES if t != SMALL_TILE),
     ]

@@ -12,16 +12,25 @@ from adq.rtl.parameters import ParameterError, TileParameters
 from adq.verif.simulation.results import TestResult, read_bins
 from adq.verif.simulation.simulator import SimulationError
 
-__all__ = ["BLOCKS", "PORTS", "Bench", "Record", "Run", "State", "read_record"]
+__all__ = [
+    *("BLOCKS", "PLATFORM_BLOCKS", "PORTS", "TILE_BLOCKS"),
+    *("Bench", "Record", "Run", "State", "read_record"),
+]
 
-BLOCKS = (
+TILE_BLOCKS = (
     *("column_counter", "weight_array", "feeder", "sequencer", "counters"),
-    *("fuser", "accumulator", "collector", "partial_sums", "shift_add"),
-    *("plane_tile", "requantizer", "maximum_pool"),
+    *("fuser", "accumulator", "collector", "partial_sums", "shift_add", "plane_tile"),
+)
+"""Blocks with a bench of their own in ``verif/cocotb/``, whose sizes follow from the tile's."""
+
+PLATFORM_BLOCKS = (
+    *("requantizer", "maximum_pool"),
     *("plane_memory", "walker", "plane_aligner", "conductor"),
     *("accumulator_memory", "plane_writer", "drain", "weight_path"),
 )
-"""Blocks with a bench of their own in ``verif/cocotb/``."""
+"""Blocks with a bench of their own whose sizes are the same, whatever the tile's."""
+
+BLOCKS = (*TILE_BLOCKS, *PLATFORM_BLOCKS)
 
 STREAMS = ("jobs", "weights", "activations", "results")
 
@@ -42,11 +51,14 @@ class Bench(StrEnum):
 
     BLOCKS = "blocks"
     TILE = "tile"
+    PLATFORM = "platform"
 
     @property
     def folders(self) -> tuple[str, ...]:
         """Folders of ``verif/cocotb/`` that hold its tests."""
-        return BLOCKS if self is Bench.BLOCKS else ("tile",)
+        if self is Bench.TILE:
+            return ("tile",)
+        return TILE_BLOCKS if self is Bench.BLOCKS else PLATFORM_BLOCKS
 
 
 def module(folder: str) -> str:
@@ -56,7 +68,9 @@ def module(folder: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Tests of the blocks of a tile, or of the tile through its ports, with one seed."""
+    """Tests of the blocks of a tile, of the tile through its ports, or of the platform's blocks,
+    with one seed.
+    """
 
     bench: Bench
     tile: TileParameters
@@ -93,7 +107,7 @@ class Run:
             If it is none.
         """
         found = re.fullmatch(
-            r"(blocks|tile)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)",
+            r"(blocks|tile|platform)-(\d+)x(\d+)-(\d+)x(\d+)-(\d+)((?:-[a-z_]+(?:\d+|\.\w+))*)-seed(\d+)",
             name,
         )
         if not found:

@@ -1,6 +1,8 @@
-"""Workbench: all blocks of a tile and of the platform in one design, so that one build serves all
-their tests.
+"""Workbenches: the blocks of a tile in one design, and those of the platform in another, so that a
+build serves all their tests.
 """
+
+from collections.abc import Mapping
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -34,7 +36,7 @@ from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 from adq.verif.cocotb.weight_path.sizes import WEIGHT_PATHS
 
-__all__ = ["Workbench"]
+__all__ = ["Workbench", "platform_blocks", "tile_blocks"]
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
@@ -46,43 +48,54 @@ def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
     return Accumulator(lanes=parameters.outputs(widest), widths=widths)
 
 
+def tile_blocks(parameters: TileParameters) -> dict[str, wiring.Component]:
+    """Return the blocks of a tile, by the name of their module in the workbench."""
+    p = parameters
+    blocks = {
+        "column_counter": ColumnCounter(p),
+        "weight_array": WeightArray(p),
+        "feeder": BitPlaneFeeder(p),
+        "sequencer": Sequencer(p),
+        "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
+        "fuser": Fuser(p),
+        # Accumulators of one precision each, and the one of lanes that serve several.
+        **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
+        "collector": Collector(p),
+        "shift_add": ShiftAdd(p),
+        "plane_tile": PlaneTile(p),
+    }
+    if p.partial_sums:
+        blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
+    return blocks
+
+
+def platform_blocks() -> dict[str, wiring.Component]:
+    """Return the blocks of the platform, in the sizes of their benches."""
+    return {
+        **{
+            each.block: Requantizer(each.accumulator_bits, **each.parameters)
+            for each in (WIDE, NARROW)
+        },
+        "maximum_pool": MaximumPool(),
+        "plane_memory": PlaneMemory(SMALL),
+        "walker": Walker(SMALL),
+        "conductor": Conductor(SMALL),
+        "plane_aligner": PlaneAligner(SMALL.rows),
+        **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
+        **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
+        **{name: Drain(sizes) for name, sizes in DRAINS.items()},
+        **{name: WeightPath(sizes) for name, sizes in WEIGHT_PATHS.items()},
+    }
+
+
 class Workbench(wiring.Component):
-    """All blocks of a tile and of the platform, not connected with each other. The workbench has
-    their ports, with the block's name as a prefix.
+    """Blocks side by side, not connected with each other. The workbench has their ports, with the
+    block's name as a prefix.
     """
 
-    def __init__(self, parameters: TileParameters):
-        p = parameters
-        self.blocks = {
-            "column_counter": ColumnCounter(p),
-            "weight_array": WeightArray(p),
-            "feeder": BitPlaneFeeder(p),
-            "sequencer": Sequencer(p),
-            "counters": PerformanceCounters(max_planes=p.max_activation_bits, bits=p.counter_bits),
-            "fuser": Fuser(p),
-            # Accumulators of one precision each, and the one of lanes that serve several.
-            **{f"accumulator_{n}": accumulator(p, n) for n in (*p.direct_widths, p.group_columns)},
-            "collector": Collector(p),
-            "shift_add": ShiftAdd(p),
-            "plane_tile": PlaneTile(p),
-            # Their sizes are the platform's, whatever the tile's.
-            **{
-                each.block: Requantizer(each.accumulator_bits, **each.parameters)
-                for each in (WIDE, NARROW)
-            },
-            "maximum_pool": MaximumPool(),
-            "plane_memory": PlaneMemory(SMALL),
-            "walker": Walker(SMALL),
-            "conductor": Conductor(SMALL),
-            "plane_aligner": PlaneAligner(SMALL.rows),
-            **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
-            **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
-            **{name: Drain(sizes) for name, sizes in DRAINS.items()},
-            **{name: WeightPath(sizes) for name, sizes in WEIGHT_PATHS.items()},
-        }
-        if p.partial_sums:
-            self.blocks["partial_sums"] = PartialSumBuffer(width=7, depth=p.partial_sums)
-        super().__init__({name: Out(block.signature) for name, block in self.blocks.items()})
+    def __init__(self, blocks: Mapping[str, wiring.Component]):
+        self.blocks = blocks
+        super().__init__({name: Out(block.signature) for name, block in blocks.items()})
 
     @property
     def ports(self) -> list[str]:
