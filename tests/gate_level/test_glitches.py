@@ -179,6 +179,7 @@ def test_icarus_counts_the_same_toggles_of_every_net(tile, tmp_path):
     assert counts.toggles.sum() > 1.05 * glitchy.sum()
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_prints(tile, cache, tmp_path, monkeypatch):
     monkeypatch.setattr("adq.cli.dev.glitches.CACHE", cache / "models")
     arguments = ["dev", "glitches", "--liberty", str(TINY), "--rows", "3", "--columns", "16"]

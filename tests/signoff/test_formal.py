@@ -124,6 +124,7 @@ def test_a_total_put_away_wrongly_is_found(tmp_path, right, wrong):
     assert "tile_proofs/accumulator.py:" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -177,6 +178,7 @@ def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
     assert check(claim, tmp_path).result is Result.FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -193,6 +195,7 @@ def test_a_wrong_part_of_words_is_found(tmp_path, monkeypatch, right, wrong):
     assert "platform_proofs/walker.py:" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "claim"),
     [

@@ -190,6 +190,7 @@ def test_tests_that_fail_without_a_mutant_are_an_error(unsimulated, monkeypatch,
     assert "tile.broken fails where no mutant is active: no beat" in told.stderr
 
 
+@pytest.mark.slow
 def test_mutants_are_killed_in_simulation(monkeypatch, tmp_path):
     monkeypatch.setattr(campaign, "TILE", TINY)
     monkeypatch.setattr(campaign, "SECONDS", 1)
