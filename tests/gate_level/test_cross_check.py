@@ -82,7 +82,6 @@ def test_one_that_reads_no_saif_is_told_pin_by_pin(tile, jobs, fake, tmp_path):
     assert sum("set_power_pin_activity" in line for line in lines) == pins == found.pins
 
 
-@pytest.mark.slow
 def test_one_that_reads_saif_tells_power_inside_cells(tile, jobs, fake, tmp_path):
     script = fake("echo read_saif")
     found = cross_check(tile, jobs, name="tiny", directory=tmp_path / "run")

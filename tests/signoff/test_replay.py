@@ -52,6 +52,7 @@ def test_a_run_follows_from_its_id():
     for bench in Bench:
         run = Run(bench=bench, tile=TILE, seed=7)
         assert Run.from_id(run.id) == run
+    run = Run(bench=Bench.TILE, tile=TILE, seed=7)
     assert run.id == "tile-1x16-1x0-3-seed7"
     assert run.replay("tile.extremes/signed=True") == (
         "make replay RUN=tile-1x16-1x0-3-seed7 TEST='tile.extremes/signed=True'"
