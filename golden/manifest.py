@@ -155,6 +155,7 @@ def describe_network(network: Network) -> JsonObject:
 def network_tensors(network: Network) -> dict[str, np.ndarray]:
     """Return a network's integers under their names in the file."""
     tensors = {}
+    shifts = version_of(network) >= VERSION  # older versions have no shift of their own for skips
     for node in network.nodes:
         for field in _ARRAYS.get(type(node), ()):
             if getattr(node, field) is not None:
@@ -163,9 +164,11 @@ def network_tensors(network: Network) -> dict[str, np.ndarray]:
         if requantize is not None:
             tensors[f"network/{node.name}/multiplier"] = requantize.multiplier
             if requantize.skip is not None:
-                factors = requantize.skip_multiplier
-                if version_of(network) < VERSION:  # which has no shift of its own for skips
-                    factors = np.array(requantize.skip_factors, dtype=np.int64)
+                factors = (
+                    requantize.skip_multiplier
+                    if shifts
+                    else np.array(requantize.skip_factors, dtype=np.int64)
+                )
                 tensors[f"network/{node.name}/skip_multiplier"] = factors
             if requantize.offset is not None:
                 tensors[f"network/{node.name}/offset"] = requantize.offset
