@@ -418,6 +418,17 @@ def test_wrong_options_and_placements_are_named(design, netlist, geometry):
         Placement(placement.floorplan, placement.netlist, same, same).check(design.full)
 
 
+def test_a_digest_is_of_names_blocks_cells_and_nets():
+    def digest(name="n", cell="INV_X1", block="control", net=2, source="one"):
+        instance = Instance(name, cell, {"A": 1, "Y": net}, block)
+        ports = {"a": ("input", [1])}
+        return netlist_digest(Netlist("net", ports, [instance], {source: [1]}))
+
+    assert digest() == digest()
+    changes = ({"name": "m"}, {"cell": "INV_X2"}, {"block": "feeder"}, {"net": 3}, {"source": "b"})
+    assert len({digest(), *(digest(**change) for change in changes)}) == 1 + len(changes)
+
+
 def test_a_missing_placer_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "coloquinte", None)
     with pytest.raises(ModuleNotFoundError):

@@ -96,9 +96,11 @@ class Placement:
 
 
 def netlist_digest(netlist: Netlist) -> str:
-    """Hash of a netlist's ports and of its instances with the nets on their pins."""
-    content: list[object] = [netlist.name, *netlist.ports.items()]
-    content += [(i.name, i.cell, *i.pins.items()) for i in netlist.instances]
+    """Hash of a netlist: its ports, the names of its nets, and its instances with their blocks and
+    the nets on their pins.
+    """
+    content: list[object] = [netlist.name, *netlist.ports.items(), *netlist.names.items()]
+    content += [(i.name, i.cell, i.block, *i.pins.items()) for i in netlist.instances]
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 

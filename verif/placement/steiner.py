@@ -62,7 +62,7 @@ def steiner_trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
         Positions of pins; pin 0 becomes the root. At least one pin.
     """
     nets, pins = x.shape
-    size = max(1, CHUNK // (pins * pins * 2 * (pins if pins <= MOST_STARTS else 1)))
+    size = max(1, CHUNK // (pins * pins * 2 * _starts(pins)))
     parts = [_trees(x[low : low + size], y[low : low + size]) for low in range(0, nets, size)]
     if not parts:
         nodes = 2 * pins
@@ -72,15 +72,20 @@ def steiner_trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
     )
 
 
+def _starts(pins: int) -> int:
+    """Return how many pins of a net are tried as the start."""
+    return pins if 3 < pins <= MOST_STARTS else 1
+
+
 def _trees(x: np.ndarray, y: np.ndarray) -> SteinerTrees:
     nets, pins = x.shape
-    starts = pins if 3 < pins <= MOST_STARTS else 1
-    # One row for each net and start, so that a few nets take as few operations as many.
+    starts = _starts(pins)
+    # Each net has a row for each start: all of them are grown by the same array operations.
     tried = _grow(
         np.repeat(x, starts, axis=0), np.repeat(y, starts, axis=0), np.tile(range(starts), nets)
     )
     lengths = tried.length.reshape(nets, starts)
-    # The first of those that are as short as the shortest, but for what rounding makes of it.
+    # Lengths that differ by rounding count as equal, and the first start wins.
     best = (lengths <= lengths.min(axis=1, keepdims=True) + 1e-9).argmax(axis=1)
     best += np.arange(nets) * starts
     found = SteinerTrees(tried.x[best], tried.y[best], tried.parent[best])
@@ -121,7 +126,7 @@ def _grow(pin_x: np.ndarray, pin_y: np.ndarray, start: np.ndarray) -> SteinerTre
 
 
 def _between(pins: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Coordinates nearest to each pin between the ends of each edge: (nets, pins, nodes)."""
+    """Return the coordinate nearest to each pin between an edge's ends: (nets, pins, nodes)."""
     low, high = np.minimum(one, other)[:, None, :], np.maximum(one, other)[:, None, :]
     found: np.ndarray = np.minimum(np.maximum(pins[:, :, None], low), high)
     return found

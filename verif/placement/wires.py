@@ -156,7 +156,7 @@ def net_terminals(
                 drives = direction == "input"
                 add(net, Terminal(-1, word, x, y, 0.0 if drives else load, drives))
     geometry = placement.floorplan.geometry
-    lefts, lows = placement.x.tolist(), placement.y.tolist()  # floats are read sooner from lists
+    lefts, lows = placement.x.tolist(), placement.y.tolist()  # lists are faster to index
     for number, instance in enumerate(netlist.instances):
         pins = library.cells[instance.cell].pins
         for pin, net in instance.pins.items():
