@@ -84,13 +84,15 @@ def predict(
     right = int((classes == samples.labels[:count]).sum()) / classes.size
     counters = dict(made.counters)
     cycles = counters.pop("cycles")
+    used = made.processes * threads
+    processors = f"{used} processor{'s' * (used > 1)}"
     beats = {name: counters.pop(name) for name in ("read_beats", "write_beats")}
     console.print(
         f"{directory} on {platform}: {count:,} images in {made.runs:,} runs, {right:.2%} as "
         f"labelled, {made.differing:,} integers differ from the artifact.\n"
         f"{cycles / count:,.0f} cycles an image, {made.planned / count:,.0f} by the formulas: "
         + ", ".join(f"{name} {value / cycles:.1%}" for name, value in counters.items())
-        + f".\n{made.seconds:,.1f} s of simulation on {made.processes * threads} processors, "
+        + f".\n{made.seconds:,.1f} s of simulation on {processors}, "
         f"{cycles / made.seconds:,.0f} cycles a second; {seconds:,.1f} s in all.",
         highlight=False,
         soft_wrap=True,
