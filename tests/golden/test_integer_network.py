@@ -33,7 +33,7 @@ pytestmark = pytest.mark.testpoint("numbers.network")
 
 
 def torch_run(network, inputs):
-    """The same network by torch's float64 convolutions and int64 arithmetic."""
+    """Compute the network by torch's float64 convolutions and int64 arithmetic."""
     tensors = {INPUT: torch.from_numpy(inputs.astype(np.int64))}
     accumulators = {}
     for node in network.nodes:
@@ -408,7 +408,7 @@ def test_accumulators_can_come_from_elsewhere():
     plain = integer_network.run(network, inputs)
     np.testing.assert_array_equal(trace.outputs["conv1"], plain.outputs["conv1"])
     assert (trace.outputs["conv2"] == network.formats["conv2"].hi).all()
-    # What follows is computed from these outputs.
+    # Later nodes are computed from these outputs.
     np.testing.assert_array_equal(
         trace.accumulators["conv3"],
         integer_network.accumulate(network, "conv3", trace.outputs["conv2"]),

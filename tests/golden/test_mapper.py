@@ -23,7 +23,7 @@ pytestmark = pytest.mark.testpoint("mapper.exact")
 
 
 def execute(plan, matrix, weights):
-    """What the tile gives for each job, by plain integer products."""
+    """Return what the tile gives for each job, by plain integer products."""
     matrix, weights = np.asarray(matrix, np.int64), weights.astype(np.int64)
     for job in plan.jobs:
         yield sum(

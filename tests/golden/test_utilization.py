@@ -36,7 +36,7 @@ def test_every_bit_product_of_every_cycle_is_counted_once(case, tile):
 @settings(max_examples=25, deadline=None)
 @given(networks(), tiles)
 def test_useful_products_are_those_of_weights_and_planes_in_the_blocks(case, tile):
-    """The same from the blocks that the tile is given, vector by vector."""
+    """Return the same from the blocks that the tile is given, vector by vector."""
     network, inputs = case
     tensors = {INPUT: inputs, **integer_network.run(network, inputs).outputs}
     for layer in network.matrix_layers:

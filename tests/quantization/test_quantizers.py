@@ -54,7 +54,7 @@ def test_activations_lie_on_the_contracts_grid(bits, signed):
 
 @pytest.mark.parametrize("bits", BITS)
 def test_every_integer_survives_its_own_scale(bits):
-    """What one layer's grid holds, the next pass over the same grid must leave as it is."""
+    """Values on a layer's grid stay as they are in the next pass over the same grid."""
     quantizer = ActivationQuantizer(bits=bits, signed=False, learned=False).eval()
     integers = torch.arange(2**bits, dtype=torch.float32)
     for limit in (0.1, 1.0, 3.3333, 47.11):
@@ -107,7 +107,7 @@ def test_only_a_relu_takes_the_gradient_from_zero(rectifies):
     quantizer = ActivationQuantizer(bits=2, signed=False, learned=True, rectifies=rectifies).eval()
     with torch.no_grad():
         quantizer.range.fill_(3.0)
-    # What float32 leaves of a sum that is 0 in integers, up to 2^-20 of the range, is 0 as well.
+    # A sum that is 0 in integers is 0 here as well: float32 leaves up to 2^-20 of the range of it.
     least = 3 * 2.0**-20
     x = torch.tensor([0.0, least / 3, least, 4 * least / 3, 1.0, 3.0], requires_grad=True)
     quantize(quantizer, x).sum().backward()

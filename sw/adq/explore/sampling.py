@@ -45,7 +45,7 @@ def _sample(space: Space, evaluate: Evaluate) -> dict[Point, DesignResult | Skip
         trials = [study.ask() for _ in range(min(BATCH, space.search.points - start))]
         points = []
         for trial in trials:
-            # Of values, Optuna keeps numbers and texts only: it chooses places in the list.
+            # Optuna keeps only numbers and texts as values, so it chooses places in the list.
             chosen = {
                 name: values[trial.suggest_categorical(name, list(range(len(values))))]
                 for name, values in space.axes.items()
