@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from adq.console import Console
+from adq.energy.coefficients import coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.energy.simulated import LayerEnergies, NetworkEnergies, energies_of
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
@@ -93,7 +95,8 @@ def measure_activity(
             windows=True,
             progress=lambda stage: status.update(f"{escape(str(artifact))}: {stage}"),
         )
-    return MeasuredActivity(run, energies_of(run, tile), round(time.monotonic() - started, 1))
+    energies = energies_of(run, coefficients_for(LIBRARY, tile))
+    return MeasuredActivity(run, energies, round(time.monotonic() - started, 1))
 
 
 def windows_of(run: NetworkRun) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from adq.console import Console
 from adq.energy.coefficients import Coefficients, EnergyError, coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.energy.network_energy import NetworkEnergy
 from adq.energy.reports.tables import energy_table, notes
 from adq.energy.workload import artifact_features
@@ -87,7 +88,7 @@ def estimate(
     *,
     bits: int | Mapping[str, int] | None = None,
     tile: TileParameters | None = None,
-    library: str = "nangate45",
+    library: str = LIBRARY,
 ) -> EnergyEstimate:
     """Estimate what a network takes on a tile, from the integers that an example gives rise to.
 

@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from adq.console import Console, print_whole
+from adq.energy.coefficients import coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.energy.design_results import counted_result
 from adq.energy.reports.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import NetworkEnergies, energies_of
@@ -70,8 +72,10 @@ def simulate_networks(
     out: Path,
     cache: Path,
     progress: Callable[[str], None],
+    library: str = LIBRARY,
 ) -> list[SimulatedNetwork]:
-    """Simulate artifacts one after the other, each in its own directory below ``out``.
+    """Simulate artifacts one after the other, each in its own directory below ``out``; energies are
+    by a library's coefficients.
 
     Raises
     ------
@@ -83,6 +87,7 @@ def simulate_networks(
         If there are no coefficients.
     """
     artifacts = [read_artifact(path) for path in paths]
+    model = coefficients_for(library, tile)
     found = []
     for number, (path, artifact) in enumerate(zip(paths, artifacts, strict=True)):
 
@@ -99,7 +104,7 @@ def simulate_networks(
             cache=cache,
             progress=show,
         )
-        energies = energies_of(run, tile)
+        energies = energies_of(run, model)
         found.append(SimulatedNetwork(run, energies, round(time.monotonic() - started, 1)))
     return found
 
@@ -157,7 +162,7 @@ def report_networks(networks: list[SimulatedNetwork], console: Console) -> dict[
         "energy": {
             "name": energies.name,
             "node": energies.model.conditions,
-            "left_out": list(energies.left_out),
+            "left_out": list(energies.without),
             "labels": energies.labels,
         },
         "costs": [cost.to_json() for cost in costs],

@@ -106,8 +106,8 @@ def test_commands_that_simulate(command, named, tmp_path, monkeypatch):
     model = fit(Records.read(characterization(tmp_path / "test.json")), provenance={})
     model = dataclasses.replace(model, counted=MODEL)
 
-    def energies(found, tile):
-        told = energies_of(found, tile, model)
+    def energies(found, _):
+        told = energies_of(found, model)
         layers = [
             dataclasses.replace(
                 layer, predicted=layer.predicted.scaled(layer.counted.total / layer.predicted_total)

@@ -81,8 +81,8 @@ def simulated(monkeypatch, tmp_path):
     model = fit(Records.read(characterization(tmp_path / "test.json")), provenance={})
     model = dataclasses.replace(model, counted=MODEL)
 
-    def energies(run, tile):
-        told = energies_of(run, tile, model)
+    def energies(run, _):
+        told = energies_of(run, model)
         layers = tuple(
             dataclasses.replace(
                 layer,

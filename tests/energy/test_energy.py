@@ -150,7 +150,7 @@ def run() -> NetworkRun:
 
 def predicting(run: NetworkRun, model, factor: float):
     """Energies whose predictions are so many times what was counted."""
-    energies = energies_of(run, TILE, dataclasses.replace(model, counted=MODEL))
+    energies = energies_of(run, dataclasses.replace(model, counted=MODEL))
     layers = []
     for layer in energies.layers:
         scale = factor * layer.counted.total / layer.predicted_total
@@ -225,7 +225,7 @@ def test_a_simulation_that_counted_nothing_has_no_energy(run, model):
     nothing = ClassCounts({SUM: 0}, {TOTALS: 0}, {TOTALS: 0})
     layers = tuple(dataclasses.replace(layer, counts=nothing) for layer in run.layers)
     with pytest.raises(EnergyError, match="conv1: the simulation counted no switching"):
-        energies_of(dataclasses.replace(run, layers=layers), TILE, model)
+        energies_of(dataclasses.replace(run, layers=layers), model)
 
 
 SIZES = [(16, 16), (32, 32), (64, 64), (128, 64)]

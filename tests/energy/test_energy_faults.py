@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from adq.energy.coefficients import coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.energy.fitting.counted_fit import cycles_of, gate_energies
-from adq.energy.simulated import LIBRARY
 from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.switching.net_classes import ClassCounts
 from tests.places import ROOT

@@ -18,11 +18,14 @@ from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coeff
 from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.reports.published import colonnade_energy
+from adq.energy.reports.tables import notes
 from adq.energy.simulated import TOLERANCE
+from adq.energy.sources import artifact_energy
 from adq.energy.terms import IN_TURNS, term_of_class
 from adq.energy.workload import Density, architecture_features, artifact_features
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
+from adq.verif.gate_level.placed_conditions import PlacedConditions
 from adq.verif.operands.features import CLASSES, FEATURES, features_of
 from adq.verif.operands.jobs import Job, random_job
 from tests.energy.characterizations import TILE, TRUE, characterization, run_of
@@ -164,6 +167,45 @@ def test_damaged_files_are_told(text, message, tmp_path):
         EnergyError, match=r"bad\.json: (is no file of characterizations|has format)"
     ):
         Records.read(path)
+
+
+PLACED = {
+    "die_um2": 130000.0, "utilization": 0.7, "seed": 1, "activity": True, "longest_path_ns": 2.0,
+}  # fmt: skip
+
+
+def test_a_placed_tiles_coefficients_say_so(records, tmp_path):
+    placed = replace(records, layout=PlacedConditions(**PLACED))
+    found = fit(placed, provenance={"liberty": {}})
+    path = tmp_path / "placed.json"
+    path.write_text(json.dumps(found.to_json()))
+    read = Coefficients.read(path)
+    assert read.layout == placed.layout
+    assert read.without == ()
+    assert "longest path 2.00 ns: with the wires, clock tree and glitches" in notes(
+        read, [artifact_energy(VECTORS / "mixed", read, 1)]
+    )
+    plain = fit(records, provenance={})
+    assert plain.layout is None
+    assert plain.without == ("glitches", "clock tree")
+    assert "wire load model, without glitches, clock tree, " in notes(
+        plain, [artifact_energy(VECTORS / "mixed", plain, 1)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": "1"}, "layout: seed: '1'"),
+        ({"activity": 1}, "layout: activity: 1"),
+        ({"other": 1}, "other"),
+    ],
+)
+def test_damaged_conditions_of_a_placement_are_told(model, change, message, tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(model.to_json() | {"layout": PLACED | change}))
+    with pytest.raises(EnergyError, match=f"damaged .*({message})"):
+        Coefficients.read(path)
 
 
 def test_nothing_is_left_to_fit_to(records):

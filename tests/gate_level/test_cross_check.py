@@ -11,8 +11,6 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.energy.cross_check import CrossCheck, CrossCheckError, cross_check, opensta_version
 from adq.rtl.parameters import TileParameters
-from adq.verif.gate_level.tile import GateLevelTile
-from adq.verif.liberty.library import Library
 from adq.verif.operands.jobs import random_job
 from tests.places import ROOT
 
@@ -31,11 +29,6 @@ cp "$3" {keep}
 echo "worst slack 0.5"
 sed -n 's/^ *[A-Z0-9]*_X[0-9]* \\([a-z0-9_]*\\) .*/1.0e-06 2.0e-06 3.0e-06 6.0e-06 \\1/p' netlist.v
 """
-
-
-@pytest.fixture(scope="module")
-def tile(tmp_path_factory) -> GateLevelTile:
-    return GateLevelTile(SMALL, Library.read(TINY), cache=tmp_path_factory.mktemp("gates"))
 
 
 @pytest.fixture

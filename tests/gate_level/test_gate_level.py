@@ -30,11 +30,6 @@ SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
 SEED = 5
 
 
-@pytest.fixture(scope="module")
-def tiny() -> Library:
-    return Library.read(TINY)
-
-
 # A clock gate, the flip-flop behind it, and a gate that the flip-flop and its data meet in.
 CLK, ENABLE, A, GATED, Q, Y = range(1, 7)
 CYCLES = (  # enable, a, q, y
@@ -172,11 +167,6 @@ def test_a_library_without_internal_power_is_refused(tmp_path):
     (tmp_path / "still.lib").write_text(text)
     with pytest.raises(LibertyError, match=r"still\.lib: no internal_power in "):
         GateLevelTile(SMALL, Library.read(tmp_path / "still.lib"), cache=tmp_path)
-
-
-@pytest.fixture(scope="module")
-def tile(tiny, tmp_path_factory) -> GateLevelTile:
-    return GateLevelTile(SMALL, tiny, cache=tmp_path_factory.mktemp("gates"))
 
 
 def job_of(weight_bits: int, activation_bits: int, density: float, vectors: int = 12):

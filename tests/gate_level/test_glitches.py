@@ -22,7 +22,6 @@ from adq.verif.gate_level.glitches import glitch_energy
 from adq.verif.gate_level.icarus import icarus_toggles, icarus_version
 from adq.verif.gate_level.power import PowerModel
 from adq.verif.gate_level.switching import Switching
-from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.liberty.library import Library
 from adq.verif.operands.jobs import random_job
 from adq.verif.simulation.simulator import SimulationError
@@ -78,11 +77,6 @@ def recording_of(simulation: EventSimulation, values: list[int], *, y: int = 1) 
         for place in range(inverters):
             bits[cycle, row[10 + place]] = value ^ (place + 1) % 2
     return np.packbits(bits, axis=1, bitorder="little")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Library:
-    return Library.read(TINY)
 
 
 def test_a_hazard_takes_what_arithmetic_says(tiny):
@@ -143,16 +137,6 @@ def test_a_net_that_moves_past_the_period_is_an_error(tiny):
     simulation = simulation_of(hazard(3), tiny, period=0.1)
     with pytest.raises(SimulationError, match=r"nets move until 0\.12\d ns"):
         simulation.count(recording_of(simulation, [0, 1]), [(0, 1)])
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("gates")
-
-
-@pytest.fixture(scope="module")
-def tile(tiny, cache) -> GateLevelTile:
-    return GateLevelTile(SMALL, tiny, cache=cache)
 
 
 needs_icarus = pytest.mark.skipif(icarus_version() is None, reason="needs iverilog")

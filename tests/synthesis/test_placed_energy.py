@@ -16,8 +16,8 @@ from adq.energy.gate_level.placed_figures import (
     placed_notes,
 )
 from adq.layout.activity import activity_weights
-from adq.layout.placed_energy import clock_tree_energy
 from adq.layout.placed_energy_table import layout_rows, placed_rows, summary
+from adq.layout.placed_tile import clock_tree_cells
 from adq.layout.recordings import carried_over, columns_of
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.switching import Switching
@@ -108,11 +108,13 @@ def test_a_recording_is_carried_over_to_other_buffers():
 
 
 def test_a_tree_takes_its_energy_when_its_clock_ticks():
-    """The root in each of 10 cycles, 5 fJ each; a gated clock three times, 2 fJ each."""
+    """The root in each of 10 cycles, 5 fJ each; a clock behind cell 2 three times, 2 fJ each."""
     design = SimpleNamespace(clock=SimpleNamespace(energies={7: 5.0, 9: 2.0}))
-    switching = SimpleNamespace(row={7: 1, 9: 0})
-    counts = SimpleNamespace(toggles=np.array([6, 20]))
-    assert clock_tree_energy(design, switching, counts) == 10 * 5 + 3 * 2
+    power = SimpleNamespace(
+        switching=SimpleNamespace(row={7: 1, 9: 0}), driver=np.array([2, -1]), blocks=["x"] * 4
+    )
+    gated, root = clock_tree_cells(design, power, SimpleNamespace(toggles=np.array([6, 20])))
+    assert (gated.tolist(), root) == ([0, 0, 3 * 2, 0], 10 * 5)
 
 
 def test_kept_factors_are_those_of_the_arithmetic_and_the_nearest_size(tmp_path, monkeypatch):

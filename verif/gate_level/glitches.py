@@ -1,15 +1,15 @@
 """Energy of a netlist's switching with glitches, beside the energy without delays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from adq.verif.gate_level.event_simulation import EventCounts, EventSimulation
-from adq.verif.gate_level.power import OUTSIDE, Energy
+from adq.verif.gate_level.power import CellEnergy, PowerModel
 from adq.verif.gate_level.switching import Counts
 
-__all__ = ["GlitchEnergy", "glitch_energy"]
+__all__ = ["GlitchEnergy", "delayed_energy", "glitch_energy"]
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,15 @@ def glitch_energy(
     spans = list(spans)
     counts = simulation.switching.count_spans(recording, spans)
     events = simulation.count(recording, spans)
-    zero = simulation.power.energy(counts)
-    delayed = _delayed(simulation, counts, events, zero)
+    power = simulation.power
+    zero = power.energy(counts).blocks
+    delayed = power.by_block(delayed_energy(power, counts, events), counts.cycles).blocks
     clocks = [simulation.switching.row[net] for net in simulation.switching.clocks]
     toggles = counts.toggles.copy()
     toggles[clocks] = 0
     return GlitchEnergy(
-        zero.blocks,
-        delayed,
+        zero,
+        dict.fromkeys(zero, 0.0) | delayed,
         int(toggles.sum()),
         int(events.toggles.sum()),
         events.settled_ns,
@@ -63,11 +64,18 @@ def glitch_energy(
     )
 
 
-def _delayed(
-    simulation: EventSimulation, counts: Counts, events: EventCounts, zero: Energy
-) -> dict[str, float]:
-    power = simulation.power
-    spent = events.energy.copy()
+def delayed_energy(power: PowerModel, counts: Counts, events: EventCounts) -> CellEnergy:
+    """Return the energy of cycles that were simulated again with delays, cell by cell.
+
+    Parameters
+    ----------
+    counts
+        Of these cycles without delays.
+    events
+        Of the same cycles with delays.
+    """
+    found = power.of_cells(counts)
+    internal = events.energy.copy()
     for kind, energies, changes in zip(
         power.switching.kinds, power.energies, counts.changes, strict=True
     ):
@@ -78,14 +86,6 @@ def _delayed(
         ]
         if chosen:
             weights = np.array([kind.events.events[number].weights for number in chosen]).T
-            spent[kind.instances] += ((changes @ weights) * energies[:, chosen]).sum(axis=1)
-    found = dict.fromkeys([*zero.blocks, *power.blocks], 0.0)
-    for block, energy in zip(power.blocks, spent.tolist(), strict=True):
-        found[block] += energy
-    nets = power.net_energy(events.toggles)
-    nets.pop(OUTSIDE, None)
-    for block, energy in nets.items():
-        found[block] += energy
-    for block, energy in zero.clock.items():
-        found[block] += energy
-    return found
+            internal[kind.instances] += ((changes @ weights) * energies[:, chosen]).sum(axis=1)
+    switching, outside = power.of_nets(events.toggles)
+    return replace(found, internal=internal, switching=switching, outside=outside)

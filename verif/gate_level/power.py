@@ -10,9 +10,6 @@ from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["CellEnergy", "Energy", "PowerModel"]
 
-OUTSIDE = "input ports"
-"""Stands for the block of nets that input ports drive."""
-
 CLOCK = "clock"
 """Block of the clock's own net."""
 
@@ -130,7 +127,7 @@ class PowerModel:
 
     def of_cells(self, counts: Counts) -> "CellEnergy":
         """Return the energy of what was counted, cell by cell."""
-        internal, clock, switching = np.zeros((3, len(self.blocks)))
+        internal, clock = np.zeros((2, len(self.blocks)))
         leakage = 0.0
         for kind, energies, changes in zip(
             self.switching.kinds, self.energies, counts.changes, strict=True
@@ -143,39 +140,39 @@ class PowerModel:
                 weights = np.array([events[i].weights for i in own]).T
                 into[kind.instances] += ((changes @ weights) * energies[:, own]).sum(axis=1)
             leakage += float((changes @ kind.events.leakage).sum()) / counts.cycles
-        spent = counts.toggles * self.load * self.voltage**2 / 2
         clocks = np.isin(
-            np.arange(len(spent)), [self.switching.row[net] for net in self.switching.clocks]
+            np.arange(len(counts.toggles)),
+            [self.switching.row[net] for net in self.switching.clocks],
         )
-        for chosen, into in ((~clocks, switching), (clocks, clock)):
-            driven = chosen & (self.driver >= 0)
-            np.add.at(into, self.driver[driven], spent[driven])
-        root = spent[self.switching.row[self.switching.clocks[0]]]
-        outside = float(spent[self.driver < 0].sum() - root)
-        return CellEnergy(internal, switching, clock, outside, float(root), leakage)
+        switching, outside = self.of_nets(np.where(clocks, 0, counts.toggles))
+        gated, root = self.of_nets(np.where(clocks, counts.toggles, 0))
+        return CellEnergy(internal, switching, clock + gated, outside, root, leakage)
 
-    def net_energy(self, toggles: np.ndarray) -> dict[str, float]:
-        """Return the fJ of toggles of nets, by the block of each net's driver."""
+    def of_nets(self, toggles: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the fJ of toggles of nets by the instance that drives each, array of (instances,),
+        and those of nets that input ports drive.
+        """
         spent = toggles * self.load * self.voltage**2 / 2
-        found: dict[str, float] = {}
-        for row in np.flatnonzero(toggles).tolist():
-            driver = self.driver[row]
-            block = OUTSIDE if driver < 0 else self.blocks[driver]
-            found[block] = found.get(block, 0.0) + float(spent[row])
-        return found
+        found = np.zeros(len(self.blocks))
+        driven = self.driver >= 0
+        np.add.at(found, self.driver[driven], spent[driven])
+        return found, float(spent[~driven].sum())
 
     def energy(self, counts: Counts) -> Energy:
         """Return the energy of what was counted."""
-        found = self.of_cells(counts)
-        clock = self._by_block(found.clock)
-        clock[CLOCK] = clock.get(CLOCK, 0.0) + found.root
+        return self.by_block(self.of_cells(counts), counts.cycles)
+
+    def by_block(self, cells: CellEnergy, cycles: int) -> Energy:
+        """Return the energy of cells by their blocks."""
+        clock = self._by_block(cells.clock)
+        clock[CLOCK] = clock.get(CLOCK, 0.0) + cells.root
         return Energy(
-            cycles=counts.cycles,
-            internal=self._by_block(found.internal),
-            switching=self._by_block(found.switching),
+            cycles=cycles,
+            internal=self._by_block(cells.internal),
+            switching=self._by_block(cells.switching),
             clock=clock,
-            outside=found.outside,
-            leakage=found.leakage,
+            outside=cells.outside,
+            leakage=cells.leakage,
         )
 
     def _by_block(self, energies: np.ndarray) -> dict[str, float]:

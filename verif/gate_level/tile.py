@@ -1,15 +1,18 @@
 """A tile in a library's cells, on Verilator: jobs run on it, and what they took."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.gate_level.classes import CellClasses
-from adq.verif.gate_level.power import CLOCK, Energy, PowerModel
+from adq.verif.gate_level.placed_conditions import PlacedConditions
+from adq.verif.gate_level.power import CLOCK, CellEnergy, Energy, PowerModel
 from adq.verif.gate_level.simulated_netlist import RECORDING, simulation_sources
 from adq.verif.gate_level.switching import Counts, Switching, read_recording
 from adq.verif.liberty.library import Library
@@ -23,7 +26,7 @@ from adq.verif.simulation.switching.net_counters import WINDOWS
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 
-__all__ = ["GateLevelTile", "GateRun"]
+__all__ = ["GateLevelTile", "GateRun", "MeasuredTile", "gate_run"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,46 @@ class GateRun:
     counts: Mapping[str, Counts]
     energy: Mapping[str, Energy]
     classes: Mapping[NetClass, tuple[float, float]]
+
+
+class MeasuredTile(Protocol):
+    """A tile at gate level whose jobs are measured.
+
+    Attributes
+    ----------
+    period : ns that cells are sized for
+    area : um2 of the cells
+    layout : where the cells were placed; None for the wires of the wire load model
+    digest : SHA-256 of all that energies depend on beside the jobs
+    """
+
+    @property
+    def parameters(self) -> TileParameters: ...
+
+    @property
+    def library(self) -> Library: ...
+
+    @property
+    def period(self) -> float: ...
+
+    @property
+    def switching(self) -> Switching: ...
+
+    @property
+    def classes(self) -> CellClasses: ...
+
+    @property
+    def area(self) -> float: ...
+
+    @property
+    def layout(self) -> PlacedConditions | None: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def run(self, jobs: Sequence[Job], *, directory: Path) -> GateRun:
+        """Run jobs from reset on, loading and computing in turn."""
+        ...
 
 
 class GateLevelTile:
@@ -97,6 +140,21 @@ class GateLevelTile:
         """The mapped netlist, every output of every cell on a net."""
         return self.synthesis.netlist
 
+    @property
+    def area(self) -> float:
+        """um2 of the cells."""
+        return sum(self.synthesis.area.values())
+
+    @property
+    def layout(self) -> None:
+        """None: wires are those of the wire load model."""
+        return None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the netlist."""
+        return hashlib.sha256(self.netlist.to_verilog().encode()).hexdigest()
+
     def run(self, jobs: Sequence[Job], *, directory: Path) -> GateRun:
         """Run jobs from reset on, loading and computing in turn.
 
@@ -106,25 +164,12 @@ class GateLevelTile:
             If the simulation breaks off, the netlist hangs, or a result is wrong.
         """
         recording = self.record(jobs, directory=directory)
-        windows = self.windows(recording)
         counts = {
-            name: self.switching.count_spans(recording, spans) for name, spans in windows.items()
+            name: self.switching.count_spans(recording, spans)
+            for name, spans in self.windows(recording).items()
         }
-        return GateRun(
-            counts,
-            {name: self.power.energy(found) for name, found in counts.items()},
-            self._by_class(list(counts.values())),
-        )
-
-    def _by_class(self, counts: Sequence[Counts]) -> dict[NetClass, tuple[float, float]]:
-        energies = [self.power.of_cells(each) for each in counts]
-        sums: dict[NetClass, tuple[float, float]] = {}
-        data = np.sum([each.internal + each.switching for each in energies], axis=0).tolist()
-        clock = np.sum([each.clock for each in energies], axis=0).tolist()
-        for net_class, *parts in zip(self.classes.of_cells, data, clock, strict=True):
-            before = sums.get(net_class, (0.0, 0.0))
-            sums[net_class] = (before[0] + parts[0], before[1] + parts[1])
-        return sums | {CLOCK_ROOT: (0.0, sum(each.root for each in energies))}
+        cells = {name: self.power.of_cells(found) for name, found in counts.items()}
+        return gate_run(self.power, self.classes, counts, cells)
 
     def record(self, jobs: Sequence[Job], *, directory: Path) -> np.ndarray:
         """Run jobs; the value of every net in every cycle, as :func:`read_recording` gives it.
@@ -167,6 +212,24 @@ class GateLevelTile:
                     "those of the RTL: the mapping, or a cell's model, is wrong"
                 )
             first += len(expected)
+
+
+def gate_run(
+    power: PowerModel,
+    classes: CellClasses,
+    counts: Mapping[str, Counts],
+    cells: Mapping[str, CellEnergy],
+) -> GateRun:
+    """Return a run by the energy of its cells in each window."""
+    energy = {name: power.by_block(found, counts[name].cycles) for name, found in cells.items()}
+    data = np.sum([each.internal + each.switching for each in cells.values()], axis=0).tolist()
+    clock = np.sum([each.clock for each in cells.values()], axis=0).tolist()
+    sums: dict[NetClass, tuple[float, float]] = {}
+    for net_class, *parts in zip(classes.of_cells, data, clock, strict=True):
+        before = sums.get(net_class, (0.0, 0.0))
+        sums[net_class] = (before[0] + parts[0], before[1] + parts[1])
+    root = sum(each.root for each in cells.values())
+    return GateRun(counts, energy, sums | {CLOCK_ROOT: (0.0, root)})
 
 
 CLOCK_ROOT = NetClass(CLOCK, "root")

@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adq.energy.default_library import LIBRARY
+
 if TYPE_CHECKING:
     from adq.rtl.parameters import TileParameters
 
 __all__ = [
     "CACHE",
     "DEFAULT_TILE",
+    "LIBRARY",
     "ColumnsOption",
     "ImagesOption",
+    "LibraryOption",
     "RowsOption",
     "TileOption",
     "read_tile",
@@ -42,6 +46,15 @@ ImagesOption = Annotated[
     int | None,
     typer.Option(
         "--images", metavar="N", min=1, help="Number of sample images to run. Default: all."
+    ),
+]
+LibraryOption = Annotated[
+    str,
+    typer.Option(
+        "--library",
+        metavar="NAME",
+        help="Cell library of the energies: nangate45, the same as placed (nangate45-placed), or "
+        "sky130hd.",
     ),
 ]
 

@@ -14,6 +14,7 @@ from adq.energy.terms import TERMS, terms_of
 from adq.golden.files.json_reader import parse
 from adq.golden.files.reading import read_file
 from adq.rtl.parameters import TileParameters
+from adq.verif.gate_level.placed_conditions import PlacedConditions
 
 __all__ = [
     "UNMEASURED",
@@ -90,6 +91,8 @@ class Coefficients:
     """Hash of each block's RTL; see :func:`adq.verif.simulation.rtl_revision.tile_revisions`."""
     provenance: Mapping[str, Any]
     """Liberty file, netlist, command and date behind the figures, and their error."""
+    layout: PlacedConditions | None = None
+    """How the netlist was placed; None for the wires of the library's wire load model."""
     scaled_from: str = ""
     """The tiles that were characterized, where ``tile`` is none of them: an estimate."""
     bound: float | None = None
@@ -103,6 +106,11 @@ class Coefficients:
     difference: float = 0.0
     """Largest share by which the two differed on those layers; where none was measured as far from
     the characterized sizes, the largest of all."""
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What the energies of a netlist without places do not have in them."""
+        return () if self.layout else ("glitches", "clock tree")
 
     @property
     def other_revisions(self) -> list[str]:
@@ -171,6 +179,7 @@ class Coefficients:
             "revisions": dict(self.revisions),
             "counted": self.counted.to_json(),
             "windows": self.windows,
+            "layout": dataclasses.asdict(self.layout) if self.layout else None,
             "provenance": self.provenance,
         }
 
@@ -200,6 +209,7 @@ class Coefficients:
                     }
                     for window in ("compute", "load")
                 },
+                layout=PlacedConditions.from_json(content.get("layout")),
                 provenance=dict(content["provenance"]),
                 bound=content["provenance"].get("counted_held_out_error"),
                 predictor_bound=content["provenance"].get("held_out_error"),
@@ -366,9 +376,13 @@ def _mean(parts: Sequence[tuple[Mapping[Any, Any], float]]) -> dict[Any, Any]:
 def coefficients_of(
     liberty_sha256: str, tile: TileParameters, known: list[Coefficients] | None = None
 ) -> Coefficients | None:
-    """Return coefficients by the sha256 of a library's file; None where it was not
-    characterized.
+    """Return coefficients by the sha256 of a library's file, with the wires of its wire load model;
+    None where it was not characterized.
     """
     known = checked_in() if known is None else known
-    of_file = [each for each in known if each.provenance["liberty"]["sha256"] == liberty_sha256]
+    of_file = [
+        each
+        for each in known
+        if each.layout is None and each.provenance["liberty"]["sha256"] == liberty_sha256
+    ]
     return coefficients_for(of_file[0].library, tile, of_file) if of_file else None

@@ -62,7 +62,6 @@ def counted_result(run: NetworkRun, energies: NetworkEnergies) -> DesignResult:
         )
         for each in energies.layers
     )
-    without = ", ".join(energies.left_out) or "nothing"
     return DesignResult(
         network=run.artifact,
         method=Method.COUNTED,
@@ -74,7 +73,7 @@ def counted_result(run: NetworkRun, energies: NetworkEnergies) -> DesignResult:
         cycles=sum(layer.cycles for layer in layers),
         layers=layers,
         labels=(
-            f"counted in a simulation of {images} images; not characterized: {without}",
+            f"counted in a simulation of {images} images, without {', '.join(energies.without)}",
             *labels_of(model, model.bound),
         ),
     )

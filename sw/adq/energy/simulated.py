@@ -10,16 +10,11 @@ from adq.energy.coefficients import (
     Coefficients,
     EnergyError,
     JobEnergy,
-    coefficients_for,
 )
 from adq.energy.counted import CountedEnergy
-from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.network_run import LayerRun, NetworkRun
 
-__all__ = ["LIBRARY", "OF_NETWORK", "TOLERANCE", "LayerEnergies", "NetworkEnergies", "energies_of"]
-
-LIBRARY = "nangate45"
-"""Cell library of the energies of simulated networks."""
+__all__ = ["OF_NETWORK", "TOLERANCE", "LayerEnergies", "NetworkEnergies", "energies_of"]
 
 TOLERANCE = 0.05
 """Share by which a layer's predicted energy may always differ from the counted one. On tiles of
@@ -92,6 +87,13 @@ class NetworkEnergies:
         return f"counted switching, {self.model.library} at gate level{estimate}"
 
     @property
+    def without(self) -> tuple[str, ...]:
+        """What the energies do not have in them: :attr:`left_out`, and what a netlist without
+        places has not.
+        """
+        return (*self.left_out, *self.model.without, "wiring between tiles")
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """Blocks whose switching was counted, and of which nothing was characterized."""
         return tuple(
@@ -148,17 +150,14 @@ class NetworkEnergies:
         return lines
 
 
-def energies_of(
-    run: NetworkRun, tile: TileParameters, model: Coefficients | None = None
-) -> NetworkEnergies:
-    """Return the energies of a simulated network, by the coefficients that come with the package.
+def energies_of(run: NetworkRun, model: Coefficients) -> NetworkEnergies:
+    """Return the energies of a simulated network, by the coefficients of its tile.
 
     Raises
     ------
     EnergyError
-        If there are no coefficients, or the simulation counted nothing.
+        If the simulation counted nothing.
     """
-    model = model or coefficients_for(LIBRARY, tile)
     layers = _layers(model, run.layers)
     allowed = OF_NETWORK * sum(layer.counted.total for layer in layers)
     return NetworkEnergies(

@@ -86,7 +86,7 @@ def confirm(
             progress,
         )
         # By the coefficients of the point, which may be of another library.
-        energies = energies_of(run.run, tile, model_of(predicted.point, exploration.space.folder))
+        energies = energies_of(run.run, model_of(predicted.point, exploration.space.folder))
         run = replace(run, energies=energies)
         found.append(Confirmation(predicted, _counted(run, predicted), tuple(run.problems)))
         if len(found) == count:

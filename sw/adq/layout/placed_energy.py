@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from adq.verif.gate_level.power import PowerModel
-    from adq.verif.gate_level.switching import Counts, Switching
+    from adq.verif.gate_level.switching import Counts
     from adq.verif.placement.placed import PlacedDesign
     from adq.verif.synthesis.netlist import Net
     from adq.verif.synthesis.synthesis import Synthesis
 
-__all__ = ["PowerMap", "clock_tree_energy", "measure_placed"]
+__all__ = ["PowerMap", "measure_placed"]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,6 @@ class PowerMap:
     design: "PlacedDesign"
     bits: int
     milliwatts: "np.ndarray"
-
-
-def clock_tree_energy(design: "PlacedDesign", switching: "Switching", counts: "Counts") -> float:
-    """FJ of the clock tree: each part of it takes its energy when its clock ticks."""
-    total = 0.0
-    for net, energy in design.clock.energies.items():
-        total += energy * float(counts.toggles[switching.row[net]]) / 2
-    return total
 
 
 def measure_placed(
@@ -88,9 +80,9 @@ def measure_placed(
     SimulationError
         If a simulator fails, or a result is wrong.
     """
+    from adq.layout.placed_tile import clock_tree_cells, delayed_simulation
     from adq.layout.recordings import carried_over, columns_of
     from adq.rtl.tile import Tile
-    from adq.verif.gate_level.event_simulation import EventSimulation
     from adq.verif.gate_level.glitches import glitch_energy
     from adq.verif.gate_level.power import PowerModel
     from adq.verif.gate_level.switching import Switching
@@ -156,10 +148,7 @@ def measure_placed(
         for step, found in switching.items()
     }
     placed, power = designs["placed"], powers["placed"]
-    # Time counts from the first flip-flop that the clock reaches: others switch later.
-    wires = placed.netlist.parasitics
-    late = 2 * wires.port_arrival if wires else 0.0
-    simulation = EventSimulation(power, period=tile.period + late, cache=cache / "models")
+    simulation = delayed_simulation(placed, power, cache / "models")
     for width, (mapped_recording, spans, macs) in recordings.items():
         progress(f"energy at {width}x{width} bits")
         counts = tile.switching.count_spans(mapped_recording, spans)
@@ -169,7 +158,8 @@ def measure_placed(
             counts = switching[step].count_spans(recording, spans)
             measured[step].energies[width] = _each(powers[step].energy(counts).blocks, macs)
         # ``placed`` is the last of the designs.
-        tree = clock_tree_energy(placed, power.switching, counts)
+        gated, root = clock_tree_cells(placed, power, counts)
+        tree = float(gated.sum()) + root
         trees[width] = tree / macs
         maps[width] = _power_map(placed, power, counts, tree, width, tile.period)
         if glitches:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adq.energy.coefficients import coefficients_for
-from adq.energy.simulated import LIBRARY
+from adq.energy.default_library import LIBRARY
 from adq.energy.sources import artifact_energy
 from adq.rtl.parameters import TileParameters
 from adq.runs.results import read_result

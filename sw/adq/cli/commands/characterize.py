@@ -35,9 +35,18 @@ def characterize(
     name: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Name of the library in the results. Default: its own name."
+            metavar="NAME",
+            help="Name of the library in the results. Default: its own name, with `-placed` behind "
+            "it if the tile is placed.",
         ),
     ] = None,
+    placed: Annotated[
+        bool,
+        typer.Option(
+            "--placed",
+            help="Place the tile: energies of the placed wires, with clock tree and glitches.",
+        ),
+    ] = False,
     saif: Annotated[
         Path | None,
         typer.Option(
@@ -60,11 +69,15 @@ def characterize(
     The command maps the tile without its partial sum buffer, simulates the netlist on Verilator and
     compares every result. Each transition of a cell is charged with the energy of the library's
     tables. Completed simulations are reused.
+
+    Wires are those of the library's wire load model, without clock tree and glitches. With
+    --placed the tile is placed, nets weighted by their activity, and every cycle is simulated again
+    with the delays of its wires.
     """
     import dataclasses
 
     from adq.console import Console
-    from adq.energy.gate_level.characterization import Case, write_for_analyzers
+    from adq.energy.gate_level.characterization import Case, open_mapped, write_for_analyzers
     from adq.energy.gate_level.characterization_table import (
         characterization_table,
         characterize_with_bar,
@@ -72,6 +85,7 @@ def characterize(
     from adq.energy.gate_level.layer_cases import real_cases
     from adq.energy.gate_level.random_cases import RandomCase, random_cases
     from adq.files import write_json
+    from adq.layout.placed_tile import open_placed
     from adq.verif.parallel.pool_choice import pool_of
 
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
@@ -81,9 +95,15 @@ def characterize(
         cases += real_cases(artifact)
     with pool_of(cluster, workers=processes) as pool:
         found = characterize_with_bar(
-            parameters, liberty, cases, console, directory=out / "runs", pool=pool
+            parameters,
+            liberty,
+            cases,
+            console,
+            directory=out / "runs",
+            pool=pool,
+            open_tile=open_placed if placed else open_mapped,
         )
-    found["library"]["name"] = name or found["library"]["name"]
+    found["library"]["name"] = name or found["library"]["name"] + "-placed" * placed
     console.print(characterization_table(found))
     if saif is not None:
         case = RandomCase("uniform", 8, 8, 0.5)

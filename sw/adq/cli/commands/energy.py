@@ -12,7 +12,15 @@ from adq.cli.architecture_options import (
     ClassesOption,
     ShapeOption,
 )
-from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOption, read_tile
+from adq.cli.tile_options import (
+    DEFAULT_TILE,
+    LIBRARY,
+    ColumnsOption,
+    LibraryOption,
+    RowsOption,
+    TileOption,
+    read_tile,
+)
 
 
 def energy(
@@ -43,9 +51,7 @@ def energy(
     tile: TileOption = DEFAULT_TILE,
     rows: RowsOption = None,
     columns: ColumnsOption = None,
-    library: Annotated[
-        str, typer.Option(metavar="NAME", help="Cell library: nangate45, sky130hd or osu018.")
-    ] = "nangate45",
+    library: LibraryOption = LIBRARY,
     coefficients: Annotated[
         Path | None,
         typer.Option(

@@ -8,8 +8,10 @@ import typer
 from adq.cli.tile_options import (
     CACHE,
     DEFAULT_TILE,
+    LIBRARY,
     ColumnsOption,
     ImagesOption,
+    LibraryOption,
     RowsOption,
     TileOption,
     read_tile,
@@ -29,6 +31,7 @@ def sim(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: ImagesOption = None,
+    library: LibraryOption = LIBRARY,
     platform: Annotated[
         str | None,
         typer.Option(
@@ -56,8 +59,10 @@ def sim(
     if platform is not None:
         from adq.cli.platform_simulation import simulate_artifacts
 
-        if (tile, rows, columns) != (DEFAULT_TILE, None, None):
-            raise typer.BadParameter("give --platform, or a tile's --tile, --rows and --columns")
+        if (tile, rows, columns, library) != (DEFAULT_TILE, None, None, LIBRARY):
+            raise typer.BadParameter(
+                "give --platform, or a tile's --tile, --rows, --columns and --library"
+            )
         if not simulate_artifacts(artifacts, platform, images, out):
             raise typer.Exit(1)
         return
@@ -74,7 +79,13 @@ def sim(
     (out / "simulation.json").unlink(missing_ok=True)
     with console.status("starting") as status:
         runs = simulate_networks(
-            artifacts, parameters, images, out, CACHE, lambda text: status.update(escape(text))
+            artifacts,
+            parameters,
+            images,
+            out,
+            CACHE,
+            lambda text: status.update(escape(text)),
+            library,
         )
     summary = report_networks(runs, console)
     write_json(out / "simulation.json", summary)

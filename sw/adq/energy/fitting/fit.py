@@ -27,6 +27,7 @@ from adq.energy.fitting.counted_fit import (
 )
 from adq.energy.terms import CLOCK, IN_TURNS, LOADING, OF_ANY_WEIGHTS, term_of_class, terms_of
 from adq.rtl.parameters import TileParameters
+from adq.verif.gate_level.placed_conditions import PlacedConditions
 from adq.verif.operands.features import CLASSES
 from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
 
@@ -80,6 +81,8 @@ class Records:
     fan_in: Mapping[str, Sequence[str]]
     named: Sequence[str]
     runs: Sequence[Mapping[str, Any]]
+    layout: PlacedConditions | None = None
+    """How the netlist was placed; None for the wires of the wire load model."""
 
     @classmethod
     def read(cls, path: Path) -> "Records":
@@ -102,6 +105,7 @@ class Records:
                 fan_in=content["fan_in"],
                 named=content["named"],
                 runs=content["runs"],
+                layout=PlacedConditions.from_json(content.get("layout")),
             )
 
 
@@ -145,6 +149,7 @@ def fit(
         counted=fit_counted(runs, records.fan_in, records.named),
         revisions=records.revisions,
         windows=windows,
+        layout=records.layout,
         provenance={
             "liberty": dict(library),
             "netlist_sha256": records.netlist_sha256,

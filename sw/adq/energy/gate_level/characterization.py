@@ -26,7 +26,7 @@ from adq.golden.files.locks import waiting
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.power import Energy
-from adq.verif.gate_level.tile import GateLevelTile
+from adq.verif.gate_level.tile import GateLevelTile, MeasuredTile
 from adq.verif.liberty.library import Library
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import streams_of
@@ -39,9 +39,17 @@ from adq.verif.simulation.rtl_revision import tile_revisions
 from adq.verif.simulation.switching.saif import write_saif
 from adq.verif.tasks import side_by_side
 
-__all__ = ["characterize", "write_for_analyzers"]
+__all__ = ["Case", "Opening", "characterize", "open_mapped", "write_for_analyzers"]
 
 Case = RandomCase | LayerCase
+
+Opening = Callable[[TileParameters, Library, Path], MeasuredTile]
+"""Gives a tile at gate level, by its parameters, its library, and the folder of kept netlists."""
+
+
+def open_mapped(parameters: TileParameters, library: Library, cache: Path) -> GateLevelTile:
+    """Return a mapped tile with the wires of its library's wire load model."""
+    return GateLevelTile(parameters, library, cache=cache)
 
 
 def characterize(
@@ -52,6 +60,7 @@ def characterize(
     directory: Path,
     cache: Path,
     pool: Pool,
+    open_tile: Opening = open_mapped,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> dict[str, Any]:
     """Run cases on a tile's netlist in parallel, each once; what ran before is read.
@@ -62,6 +71,8 @@ def characterize(
         Folder of the runs' files; those of another netlist lie beside each other.
     pool
         Workers of the cases, which find ``liberty`` and the artifacts at the same paths.
+    open_tile
+        Gives the tile that is measured; it has to be hashable, since a worker opens a tile once.
     progress
         Called with the runs done and the run or the stage at hand.
 
@@ -78,14 +89,13 @@ def characterize(
         If a model cannot be built, or a run fails.
     """
     progress(0, len(cases), "mapping the tile and building its model")
-    tile = _open(parameters, liberty, cache)
-    netlist_sha256 = hashlib.sha256(tile.netlist.to_verilog().encode()).hexdigest()
-    runs = directory / netlist_sha256[:16]
+    tile = open_tile(parameters, Library.read(liberty), cache)
+    runs = directory / tile.digest[:16]
     runs.mkdir(parents=True, exist_ok=True)
     files = [runs / f"{_digest(case, parameters)}.json" for case in cases]
     waiting = [(case, file) for case, file in zip(cases, files, strict=True) if not file.exists()]
     done = len(cases) - len(waiting)
-    places = liberty.resolve(), tile.library.digest, cache.resolve()
+    places = liberty.resolve(), tile.library.digest, cache.resolve(), open_tile
     tasks = [
         Task(
             file.stem,
@@ -102,9 +112,10 @@ def characterize(
         "format": FORMAT,
         "tile": asdict(parameters),
         "library": tile.library.describe(),
-        "netlist_sha256": netlist_sha256,
+        "netlist_sha256": tile.digest,
+        "layout": asdict(tile.layout) if tile.layout else None,
         "revisions": dict(tile_revisions(parameters.arithmetic)),
-        "area_um2": sum(tile.synthesis.area.values()),
+        "area_um2": tile.area,
         # Classes of nets that the cells of each class read or drive, and those that mapping has
         # left no net of.
         "fan_in": {
@@ -148,11 +159,7 @@ def _digest(case: Case, parameters: TileParameters) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _open(parameters: TileParameters, liberty: Path, cache: Path) -> GateLevelTile:
-    return GateLevelTile(parameters, Library.read(liberty), cache=cache)
-
-
-_opened: dict[tuple[object, ...], GateLevelTile] = {}
+_opened: dict[tuple[object, ...], MeasuredTile] = {}
 """The tile of this process."""
 
 
@@ -162,6 +169,7 @@ def _run(
     liberty: Path,
     sha256: str,
     cache: Path,
+    open_tile: Opening,
     case: Case,
 ) -> dict[str, Any]:
     """Run a case in a worker.
@@ -173,10 +181,10 @@ def _run(
     """
     programs.check()
     cache.mkdir(parents=True, exist_ok=True)
-    key = (parameters, liberty, cache)
+    key = (parameters, liberty, cache, open_tile)
     if key not in _opened:
         with waiting(cache / "gate-level", programs.check):  # its model is built once a machine
-            _opened[key] = _open(*key)
+            _opened[key] = open_tile(parameters, Library.read(liberty), cache)
     if _opened[key].library.digest != sha256:
         raise ParallelError(
             f"{liberty} on {platform.node()} is another file: put the library where all machines "
@@ -191,7 +199,7 @@ def _keep(file: Path, case: Case, found: dict[str, Any]) -> str:
     return case.name
 
 
-def record(tile: GateLevelTile, case: Case, *, directory: Path) -> dict[str, Any]:
+def record(tile: MeasuredTile, case: Case, *, directory: Path) -> dict[str, Any]:
     """Run a case on the netlist; what it took, as numbers."""
     parameters = tile.parameters
     jobs = case.jobs(parameters)
@@ -252,7 +260,7 @@ def write_for_analyzers(
     dict
         Power of each window by this project's reckoning, in W: dynamic, without what lies outside.
     """
-    tile = _open(parameters, liberty, cache)
+    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache)
     directory.mkdir(parents=True, exist_ok=True)
     run = tile.run(case.jobs(parameters), directory=directory)
     write_text(directory / "netlist.v", tile.netlist.to_verilog())

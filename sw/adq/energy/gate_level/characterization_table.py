@@ -10,7 +10,7 @@ from rich.table import Table
 
 from adq.cli.tile_options import CACHE
 from adq.console import Console
-from adq.energy.gate_level.characterization import Case, characterize
+from adq.energy.gate_level.characterization import Case, Opening, characterize, open_mapped
 from adq.energy.terms import CLOCK
 from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pools import Pool
@@ -27,6 +27,7 @@ def characterize_with_bar(
     *,
     directory: Path,
     pool: Pool,
+    open_tile: Opening = open_mapped,
 ) -> dict[str, Any]:
     """Characterize a tile, with a bar that shows how far it is."""
     with Progress(console=console) as bar:
@@ -42,6 +43,7 @@ def characterize_with_bar(
             directory=directory,
             cache=CACHE.parent,
             pool=pool,
+            open_tile=open_tile,
             progress=show,
         )
 
@@ -52,12 +54,14 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     """
     library, tile = found["library"], found["tile"]
     energies, any_value, leakage = mac_energies(found["runs"], found["period_ns"])
+    wires = "the placed wires" if found["layout"] else "the wire load model"
+    included = "with clock tree and glitches." if found["layout"] else "no glitches: a lower bound."
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
         caption=(
             f"Gate level, {library['voltage']} V, {library['temperature']:g} C, half of the words "
-            "zero, random weights; no glitches: a lower bound.\n"
-            f"{found['nets']:,} of {found['nets']:,} nets annotated; loads of the wire load model."
+            f"zero, random weights; {included}\n"
+            f"{found['nets']:,} of {found['nets']:,} nets annotated; loads of {wires}."
         ),
         caption_justify="left",
     )

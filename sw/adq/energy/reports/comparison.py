@@ -119,12 +119,11 @@ def comparison_table(networks: list[NetworkCost], energies: NetworkEnergies) -> 
     The first, that is, of those whose layers have the same names: costs of one network at several
     precisions compare, those of different networks do not.
     """
-    without = [*energies.left_out, "clock tree", "wiring between tiles"]
+    *without, last = energies.without
     lines = [
         f"Energy: {energies.name}, {energies.model.conditions}; without "
-        f"{', '.join(without[:-1])} and {without[-1]}.",
+        f"{', '.join(without)}{' and ' * bool(without)}{last}.",
         *energies.labels,
-        "Simulation by cycles has no glitches: a lower bound.",
         *glitch_notes(energies.model.library, energies.model.tile),
         *placed_notes(energies.model.library, energies.model.tile),
         "k: bits as trained. kw x kx: weight and activation bits on the tile.",

@@ -9,14 +9,13 @@ from rich.table import Table
 from adq.cost.models import BASELINE_BITS
 from adq.cost.sources import architecture_work
 from adq.energy.coefficients import EnergyError, coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.energy.glitches import glitch_factors
 from adq.energy.memory.partial_sums import flip_flop_buffer, layer_pj
 from adq.energy.sources import architecture_energies
 from adq.rtl.parameters import TileParameters
 
 __all__ = ["Comparison", "NetworkSums", "compare_networks", "comparison_table"]
-
-LIBRARY = "nangate45"
 
 UNIFORM = (4, 8, 16)
 """Bits of the uniform networks."""

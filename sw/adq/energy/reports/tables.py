@@ -117,6 +117,19 @@ def _sampling(networks: Sequence[NetworkEnergy]) -> list[str]:
     ]
 
 
+def _included(coefficients: Coefficients) -> str:
+    """Say in a line what the energies have in them, and what they do not."""
+    without = "partial sum buffer and its adders, and wiring between tiles; see "
+    without += "`adq dev partial-sums`."
+    layout = coefficients.layout
+    if layout is None:
+        return f"By the wire load model, without glitches, clock tree, {without}"
+    return (
+        f"As placed on {layout.die_um2:,.0f} um2, longest path {layout.longest_path_ns:.2f} ns: "
+        f"with the wires, clock tree and glitches. Without {without}"
+    )
+
+
 def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
     """Return notes on the figures, a line each."""
     tile = coefficients.tile
@@ -150,8 +163,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             *revisions,
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
             *_sampling(networks),
-            "Switching by cycles, with no glitches: a lower bound. Without partial sum buffer and "
-            "its adders, clock tree, and wiring between tiles; see `adq dev partial-sums`.",
+            _included(coefficients),
             *glitch_notes(coefficients.library, tile),
             *placed_notes(coefficients.library, tile),
             "compute: weights at rest. load: writing them, for every image anew"

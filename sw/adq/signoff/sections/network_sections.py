@@ -39,8 +39,8 @@ def _demo() -> list[str]:
         f"{kept['images']} images, {kept['tile']} tile: {kept['accumulators']:,} accumulators, "
         f"{kept['mismatches']} mismatches. {energy['name']}, {energy['node']}. "
         f"{' '.join(energy['labels'])} k: bits as trained. kw x kx: weight and activation bits on "
-        "the tile. pJ and fJ/MAC: computing; load pJ: loading weights. Left out: glitches, clock "
-        f"tree, {', '.join(energy['left_out'])}.",
+        "the tile. pJ and fJ/MAC: computing; load pJ: loading weights. Left out: "
+        f"{', '.join(energy['left_out'])}.",
     ]
 
 

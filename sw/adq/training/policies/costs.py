@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from adq.energy.coefficients import Coefficients, coefficients_for
+from adq.energy.default_library import LIBRARY
 from adq.golden.integer_network import run
 from adq.golden.mapping.mapper import JobPlan, operands, plan_matrix
 from adq.golden.network import INPUT, Conv2d, MatrixLayer, Network
@@ -22,10 +23,7 @@ from adq.training.policies.trial import Trial
 from adq.verif.operands.features import features_of
 from adq.verif.operands.jobs import layer_jobs
 
-__all__ = ["LIBRARY", "LayerCost", "Tile", "cost_tables", "network_costs"]
-
-LIBRARY = "nangate45"
-"""Cell library of the energy model."""
+__all__ = ["LayerCost", "Tile", "cost_tables", "network_costs"]
 
 IMAGES = 8
 """Sample images whose operands are counted."""
