@@ -164,7 +164,9 @@ def open_placed(parameters: TileParameters, library: "Library", cache: Path) -> 
         If the library lacks something.
     """
     from adq.verif.placement.geometry import Geometry
+    from adq.verif.placement.placer import require_placer
 
+    require_placer()  # before the tile is mapped
     geometry = Geometry.read(library)
     return placed_tile(GateLevelTile(parameters, library, cache=cache), geometry, cache)
 

@@ -1,6 +1,7 @@
 """Generated sections of docs/energy.md that follow from coefficients and glitch factors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adq.signoff.markdown import markdown_table
@@ -221,6 +222,31 @@ def _macs() -> list[str]:
     return markdown_table(headings, rows)
 
 
+def _placed_networks() -> list[str]:
+    """Return the energy of computing of the repository's artifacts, by the wire load model and as
+    placed.
+    """
+    from adq.energy.coefficients import coefficients_for
+    from adq.energy.sources import artifact_energy
+    from adq.rtl.parameters import TileParameters
+
+    tile = TileParameters(rows=64, columns=64)
+    models = [coefficients_for(each, tile) for each in ("nangate45", "nangate45-placed")]
+    computing = {}
+    for name in ("digits/mixed", "digits/16bit", "resnet8"):
+        path = Path("golden", "vectors", name)
+        energies = [artifact_energy(path, model, None) for model in models]
+        computing[name] = [each.total("compute_pj") / 1000 for each in energies]
+    rows = [
+        [f"`{name}`", *(f"{each:,.1f}" for each in energies), f"x{energies[1] / energies[0]:.2f}"]
+        for name, energies in computing.items()
+    ]
+    mixed, uniform = computing["digits/mixed"], computing["digits/16bit"]
+    ratios = (f"**{b / a:.2f}x**" for a, b in zip(mixed, uniform, strict=True))
+    rows.append(["**digits, 16 bits / mixed**", *ratios, ""])
+    return markdown_table(["artifact, nJ an image", "wire load model", "as placed", ""], rows)
+
+
 ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "energy-errors": _energy_errors,
     "sizes-left-out": _sizes_left_out,
@@ -229,5 +255,6 @@ ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "arithmetics": _arithmetics,
     "libraries": _libraries,
     "macs": _macs,
+    "placed-networks": _placed_networks,
 }
 """Lines of each section, by the name in its marker."""
