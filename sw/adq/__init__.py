@@ -19,9 +19,9 @@ if TYPE_CHECKING:
         TrainingConfig,
     )
     from adq.training.controller import Controller, Decision
-    from adq.training.measurements import Measurements
     from adq.training.policies.policy import PolicyError
-    from adq.training.recorder import Recorder
+    from adq.training.recording.measurements import Measurements
+    from adq.training.recording.recorder import Recorder
 
 __all__ = [
     "Controller",
@@ -49,14 +49,14 @@ _HOMES = {
     "ControllerConfig": "adq.training.config",
     "DataConfig": "adq.data.config",
     "Decision": "adq.training.controller",
-    "Measurements": "adq.training.measurements",
+    "Measurements": "adq.training.recording.measurements",
     "ModelConfig": "adq.training.config",
     "PolicyError": "adq.training.policies.policy",
     "PrepareError": "adq.quantization.reading.tracing",
     "Prepared": "adq.quantization.prepared",
     "QuantizationConfig": "adq.training.config",
     "Recipe": "adq.training.config",
-    "Recorder": "adq.training.recorder",
+    "Recorder": "adq.training.recording.recorder",
     "TrainingConfig": "adq.training.config",
     "prepare": "adq.quantization.prepared",
 }

@@ -17,9 +17,9 @@ from adq.energy.glitches import (
     kept_factors,
 )
 from adq.rtl.parameters import TileParameters
-from adq.verif.gate_level.event_simulation import EventSimulation
-from adq.verif.gate_level.glitches import glitch_energy
-from adq.verif.gate_level.icarus import icarus_toggles, icarus_version
+from adq.verif.gate_level.delays.event_simulation import EventSimulation
+from adq.verif.gate_level.delays.glitches import glitch_energy
+from adq.verif.gate_level.delays.icarus import icarus_toggles, icarus_version
 from adq.verif.gate_level.power import PowerModel
 from adq.verif.gate_level.switching import Switching
 from adq.verif.liberty.library import Library

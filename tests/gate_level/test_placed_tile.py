@@ -8,7 +8,7 @@ from adq.cli import main
 from adq.energy.gate_level.random_cases import RandomCase
 from adq.layout.placed_tile import PlacedTile, placed_tile
 from adq.layout.recordings import carried_over
-from adq.verif.gate_level.glitches import glitch_energy
+from adq.verif.gate_level.delays.glitches import glitch_energy
 from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.placement.geometry import Geometry
 from tests.places import ROOT

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from adq.runs.history import Epoch
 from adq.training.observer import Observers, TensorBoardObserver
-from adq.training.progress import TrainingProgress
+from adq.training.recording.progress import TrainingProgress
 
 
 def epoch(number: int, **values) -> Epoch:

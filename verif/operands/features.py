@@ -2,7 +2,7 @@
 
 Nothing is simulated: the order in which planes reach the array is known, and with it what every
 register and every adder of the array holds. Where a feature is a count of toggles it is exact,
-`tests/energy/test_windows.py` and `adq activity` hold it against the tile's RTL.
+`tests/switching/test_windows.py` and `adq activity` hold it against the tile's RTL.
 
 The tile is taken as it is after reset: zeros in both banks, all registers at zero.
 """

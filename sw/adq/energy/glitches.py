@@ -16,7 +16,7 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.simulation.switching.activity import BLOCKS
 
 if TYPE_CHECKING:
-    from adq.verif.gate_level.event_simulation import EventSimulation
+    from adq.verif.gate_level.delays.event_simulation import EventSimulation
     from adq.verif.gate_level.tile import GateLevelTile
 
 __all__ = [
@@ -217,8 +217,8 @@ def measure_glitches(
         If a simulator fails, or a cycle ends otherwise with delays than without.
     """
     from adq.verif.gate_level.clock_tree import estimate_clock_tree
-    from adq.verif.gate_level.event_simulation import EventSimulation
-    from adq.verif.gate_level.icarus import icarus_version
+    from adq.verif.gate_level.delays.event_simulation import EventSimulation
+    from adq.verif.gate_level.delays.icarus import icarus_version
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
 
@@ -255,8 +255,8 @@ def _figure(
     confirm: bool,
 ) -> GlitchFigure:
     from adq.energy.gate_level.random_cases import RandomCase
-    from adq.verif.gate_level.glitches import glitch_energy
-    from adq.verif.gate_level.icarus import icarus_toggles
+    from adq.verif.gate_level.delays.glitches import glitch_energy
+    from adq.verif.gate_level.delays.icarus import icarus_toggles
 
     jobs = RandomCase("uniform", width, width, DENSITY).jobs(tile.parameters)
     recording = tile.record(jobs, directory=directory)

@@ -83,7 +83,7 @@ def measure_placed(
     from adq.layout.placed_tile import clock_tree_cells, delayed_simulation
     from adq.layout.recordings import carried_over, columns_of
     from adq.rtl.tile import Tile
-    from adq.verif.gate_level.glitches import glitch_energy
+    from adq.verif.gate_level.delays.glitches import glitch_energy
     from adq.verif.gate_level.power import PowerModel
     from adq.verif.gate_level.switching import Switching
     from adq.verif.gate_level.tile import GateLevelTile

@@ -11,8 +11,8 @@ from adq.layout.activity import weigh_by_activity
 from adq.layout.recordings import carried_over, columns_of
 from adq.rtl.parameters import TileParameters
 from adq.verif.gate_level.classes import CellClasses
-from adq.verif.gate_level.event_simulation import EventSimulation
-from adq.verif.gate_level.glitches import delayed_energy
+from adq.verif.gate_level.delays.event_simulation import EventSimulation
+from adq.verif.gate_level.delays.glitches import delayed_energy
 from adq.verif.gate_level.placed_conditions import PlacedConditions
 from adq.verif.gate_level.power import CellEnergy, PowerModel
 from adq.verif.gate_level.switching import Counts, Switching

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from adq.quantization.prepared import Prepared
     from adq.quantization.prepared_network import Reduce
-    from adq.training.measurements import Measurements
+    from adq.training.recording.measurements import Measurements
 
 __all__ = ["Controller", "Decision", "scaled", "sum_over_processes"]
 
@@ -316,7 +316,7 @@ class Controller:
         return bits, met
 
     def _limit(self, units: Mapping[str, tuple[str, ...]], budget: Budget | None) -> Limit:
-        from adq.training.measurements import limit_of  # which imports PyTorch
+        from adq.training.recording.measurements import limit_of  # which imports PyTorch
 
         return limit_of(self.prepared, units, budget, self.measurements)
 

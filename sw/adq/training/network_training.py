@@ -31,8 +31,8 @@ from adq.runs.history import Epoch
 from adq.training.config import ControllerConfig, Recipe
 from adq.training.controller import Controller, Decision
 from adq.training.distillation import Teacher
-from adq.training.measurements import SAMPLES, Measurements
 from adq.training.processes import TrainingError
+from adq.training.recording.measurements import SAMPLES, Measurements
 
 
 class NetworkTraining:

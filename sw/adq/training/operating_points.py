@@ -16,7 +16,7 @@ from adq.runs.checkpoint import Checkpoint
 from adq.runs.evaluation import classify
 from adq.runs.run import Run
 from adq.training.config import Recipe
-from adq.training.measurements import Measurements
+from adq.training.recording.measurements import Measurements
 
 __all__ = ["UNIFORM", "OperatingPoint", "average_bits", "operating_points"]
 

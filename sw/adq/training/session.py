@@ -18,7 +18,7 @@ from adq.training.network_training import NetworkTraining, measurements_of
 from adq.training.observer import Observer
 from adq.training.operating_points import operating_points
 from adq.training.processes import reproducible, start_processes
-from adq.training.run_metrics import TrainedNetwork, run_metrics
+from adq.training.recording.run_metrics import TrainedNetwork, run_metrics
 
 
 def train(

@@ -94,7 +94,7 @@ def train(
         console.print(f"{out}: the run is finished already", highlight=False)
         metrics = run.read_metrics()
     else:
-        from adq.training.progress import TrainingProgress
+        from adq.training.recording.progress import TrainingProgress
 
         with TrainingProgress(console) as progress:
             observers: list[Observer] = [progress]

@@ -163,8 +163,8 @@ def measure_partial_sums(
     import numpy as np
 
     from adq.energy.gate_level.random_cases import RandomCase
-    from adq.verif.gate_level.event_simulation import EventSimulation
-    from adq.verif.gate_level.glitches import glitch_energy
+    from adq.verif.gate_level.delays.event_simulation import EventSimulation
+    from adq.verif.gate_level.delays.glitches import glitch_energy
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
     from adq.verif.operands.jobs import Job

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from adq.verif.gate_level.cell_models import cell_expressions
-from adq.verif.gate_level.event_simulation import FEMTOSECONDS, arc_delays, source_delays
+from adq.verif.gate_level.delays.event_simulation import FEMTOSECONDS, arc_delays, source_delays
 from adq.verif.gate_level.switching import Switching
 from adq.verif.liberty.cells import Cell
 from adq.verif.processes import run_to_end

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adq.verif.gate_level.event_simulation import EventCounts, EventSimulation
+from adq.verif.gate_level.delays.event_simulation import EventCounts, EventSimulation
 from adq.verif.gate_level.power import CellEnergy, PowerModel
 from adq.verif.gate_level.switching import Counts
 

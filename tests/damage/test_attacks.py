@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact, write_artifact
-from tests.golden.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
+from tests.damage.damaged_artifacts import ATTACKS, good_files, listed, manifest, write_files
 
 pytestmark = pytest.mark.testpoint("artifact.whole")
 

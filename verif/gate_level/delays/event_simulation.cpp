@@ -1,6 +1,6 @@
 // Event-driven simulation of a netlist's combinational cells, one clock cycle after the other.
 //
-// Called from verif/gate_level/event_simulation.py, which describes the arrays. Times are integers
+// Called from verif/gate_level/delays/event_simulation.py, which describes the arrays. Times are integers
 // in fs from the clock's edge. Delays are inertial: a cell's output that has been scheduled to
 // change and then returns before it did has never changed. Of several changes the delay is that of
 // the input which changed last.

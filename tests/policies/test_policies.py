@@ -14,7 +14,6 @@ import adq
 from adq.fields import ConfigError
 from adq.training.config import ControllerConfig
 from adq.training.controller import Controller, Decision
-from adq.training.measurements import Measurements
 from adq.training.policies import costs
 from adq.training.policies.activation_density import ActivationDensity, Inverse, Random
 from adq.training.policies.budget import Budget
@@ -24,6 +23,7 @@ from adq.training.policies.limit import Limit
 from adq.training.policies.policy import Observation, PolicyError
 from adq.training.policies.sensitivity import loss_increases
 from adq.training.policies.uniform import Uniform
+from adq.training.recording.measurements import Measurements
 from adq.training.saturation import has_saturated
 from adq.verif.operands.features import features_of
 

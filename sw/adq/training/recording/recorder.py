@@ -17,7 +17,7 @@ from adq.training.config import Recipe
 from adq.training.controller import Controller, sum_over_processes
 from adq.training.network_training import measurements_of
 from adq.training.operating_points import operating_points
-from adq.training.run_metrics import TrainedNetwork, run_metrics
+from adq.training.recording.run_metrics import TrainedNetwork, run_metrics
 
 __all__ = ["Recorder"]
 

@@ -1,0 +1,1 @@
+"""What a training run measures and keeps: epochs, metrics, progress."""

@@ -1,0 +1,1 @@
+"""Simulation of netlists with delays: glitches, and Icarus Verilog beside it."""
