@@ -224,7 +224,7 @@ def _output(
     place = options.get(OUTPUTS.get(command, "out"))
     if not isinstance(place, Path) or os.environ.get("RANK", "0") != "0":
         return contextlib.nullcontext()
-    from adq.outputs import claimed
+    from adq.files.outputs import claimed
 
     return claimed(place, alone=command in ALONE)
 

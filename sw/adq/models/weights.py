@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
+from adq.files.torch_files import MAXIMUM_BYTES, read_torch
 from adq.golden.files.reading import FileError, read_file
 from adq.models.architectures import ModelError
-from adq.torch_files import MAXIMUM_BYTES, read_torch
 
 __all__ = ["load_weights"]
 

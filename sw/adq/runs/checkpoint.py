@@ -12,13 +12,13 @@ from adq.data.images import Images
 from adq.data.provenance import TrainingData
 from adq.fields import ConfigError
 from adq.files import replacing
+from adq.files.torch_files import read_torch
 from adq.golden.files.json_reader import JsonError, Schema
 from adq.golden.files.reading import FileError
 from adq.models import build
 from adq.own_code import is_own
 from adq.quantization.prepared import prepare
 from adq.runs.run_schema import BITS, CHANNELS, EPOCH_SCHEMA, SHARE, layers
-from adq.torch_files import read_torch
 from adq.training.config import Recipe
 
 if TYPE_CHECKING:

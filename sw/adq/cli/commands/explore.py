@@ -88,7 +88,7 @@ def explore(
     from adq.explore.outcome.tables import confirmation_table, top_table
     from adq.explore.space import ExploreError, Space
     from adq.files import write_json
-    from adq.outputs import claimed
+    from adq.files.outputs import claimed
     from adq.shipped import find_shipped
     from adq.verif.parallel.pool_choice import pool_of
     from adq.verif.parallel.shards import WHOLE, Shard
