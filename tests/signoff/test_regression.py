@@ -315,7 +315,7 @@ def test_a_hung_design_ends_with_the_state_of_every_stream(tmp_path, monkeypatch
     """A good job whose operands never come, as if it had to be refused."""
     # Under pytest cocotb's runner itself ends where a test fails.
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    run = Run(bench=Bench.TILE, tile=TILE, seed=1)
+    run = Run(bench=Bench.TILE, tile=SMALL_TILE, seed=1)  # whose model `make sim` has built
     fields = {"weight_bits": 4, "activation_bits": 4, "signed": 0, "vectors": 1, "row_blocks": 1}
     case = Case(idle="never", stall="never", seed=1, jobs=(Refused(fields, "WEIGHT_BITS"),))
     write_cases(tmp_path / "cases.json", [case])
