@@ -74,6 +74,14 @@ def test_the_same_jobs_take_more_than_by_the_wire_load_model(placed, jobs, run, 
     assert placed.digest != placed.mapped.digest
 
 
+def test_the_mapped_netlist_is_not_written_as_the_placed_one(tmp_path):
+    library = str(LIBERTY / "tiny.lib")
+    command = ["characterize", "--placed", "--saif", str(tmp_path), "--liberty", library]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert "--saif writes the mapped netlist" in result.output
+
+
 def test_a_library_of_unknown_geometry_is_refused(tmp_path):
     command = ["characterize", "--placed", "--rows", "2", "--columns", "16", "--liberty"]
     command += [str(LIBERTY / "tiny.lib"), "--out", str(tmp_path / "out")]

@@ -88,6 +88,11 @@ def characterize(
     from adq.layout.placed_tile import open_placed
     from adq.verif.parallel.pool_choice import pool_of
 
+    if placed and saif is not None:
+        raise typer.BadParameter(
+            "--saif writes the mapped netlist, without wires: leave --placed out, or see "
+            "`adq place` for the placed one"
+        )
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
     cases: list[Case] = [*random_cases(every)]
