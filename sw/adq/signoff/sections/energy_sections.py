@@ -1,5 +1,6 @@
 """Generated sections of docs/energy.md that follow from coefficients and glitch factors."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,9 +223,10 @@ def _macs() -> list[str]:
     return markdown_table(headings, rows)
 
 
-def _placed_networks() -> list[str]:
-    """Return the energy of computing of the repository's artifacts, by the wire load model and as
-    placed.
+@functools.cache
+def _computing() -> Mapping[str, tuple[float, float]]:
+    """Return the energy of computing of the repository's artifacts, nJ an image, by the wire load
+    model and as placed.
     """
     from adq.energy.coefficients import coefficients_for
     from adq.energy.sources import artifact_energy
@@ -232,11 +234,19 @@ def _placed_networks() -> list[str]:
 
     tile = TileParameters(rows=64, columns=64)
     models = [coefficients_for(each, tile) for each in ("nangate45", "nangate45-placed")]
-    computing = {}
+    found = {}
     for name in ("digits/mixed", "digits/16bit", "resnet8"):
         path = Path("golden", "vectors", name)
-        energies = [artifact_energy(path, model, None) for model in models]
-        computing[name] = [each.total("compute_pj") / 1000 for each in energies]
+        mapped, placed = (
+            artifact_energy(path, model, None).total("compute_pj") / 1000 for model in models
+        )
+        found[name] = mapped, placed
+    return found
+
+
+def _placed_networks() -> list[str]:
+    """Return the table of the artifacts by the wire load model and as placed."""
+    computing = _computing()
     rows = [
         [f"`{name}`", *(f"{each:,.1f}" for each in energies), f"x{energies[1] / energies[0]:.2f}"]
         for name, energies in computing.items()
@@ -245,6 +255,16 @@ def _placed_networks() -> list[str]:
     ratios = (f"**{b / a:.2f}x**" for a, b in zip(mixed, uniform, strict=True))
     rows.append(["**digits, 16 bits / mixed**", *ratios, ""])
     return markdown_table(["artifact, nJ an image", "wire load model", "as placed", ""], rows)
+
+
+def _placed_digits() -> list[str]:
+    """Say in a line what the digits networks take as placed."""
+    (_, mixed), (_, uniform) = (_computing()[f"digits/{name}"] for name in ("mixed", "16bit"))
+    return [
+        f"With the wires, the clock tree and the glitches of a placed tile an image of the "
+        f"repository's `mixed` takes {mixed:.1f} nJ, and one of `16bit` {uniform:.1f} nJ: "
+        f"**{uniform / mixed:.1f}x**."
+    ]
 
 
 ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
@@ -256,5 +276,6 @@ ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "libraries": _libraries,
     "macs": _macs,
     "placed-networks": _placed_networks,
+    "placed-digits": _placed_digits,
 }
 """Lines of each section, by the name in its marker."""
