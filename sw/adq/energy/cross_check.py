@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from adq.verif.gate_level.pin_activity import pin_activity
 from adq.verif.gate_level.switching import Counts
 from adq.verif.gate_level.tile import GateLevelTile
 from adq.verif.operands.jobs import Job
+from adq.verif.placement.netlists import copied
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.switching.saif import Saif, write_saif
+from adq.verif.synthesis.netlist import Instance, Net, Netlist
 from adq.verif.synthesis.timing import TimingGraph
 
 __all__ = ["CrossCheck", "CrossCheckError", "Pair", "cross_check", "opensta_version"]
@@ -22,6 +24,8 @@ __all__ = ["CrossCheck", "CrossCheckError", "Pair", "cross_check", "opensta_vers
 STA = "sta"
 
 SPEF = "wires.spef"
+
+NETLIST, REGISTERED = "netlist.v", "registered.v"
 
 NO_SAIF = (
     "OpenSTA {version} is too old for read_saif: activities are set pin by pin, and power inside "
@@ -132,7 +136,7 @@ def cross_check(
         raise CrossCheckError(f"{STA} is not on this machine")
     directory.mkdir(parents=True, exist_ok=True)
     run = tile.run(jobs, directory=directory)
-    (directory / "netlist.v").write_text(tile.netlist.to_verilog())
+    (directory / NETLIST).write_text(tile.netlist.to_verilog())
     (directory / "library.lib").write_bytes(tile.library.text)
     reads_saif = "read_saif" in _ask(directory, ["puts [info commands read_saif]"])
     gates = {
@@ -140,7 +144,13 @@ def cross_check(
         for instance in tile.netlist.instances
         if tile.library.cells[instance.cell].sequential == "clock_gate"
     }
-    setup = [*_setup(tile, placed=spef is not None)]
+    setup = [*_setup(tile, NETLIST, placed=spef is not None)]
+    power_setup = setup
+    if not reads_saif:
+        registered = _registered_inputs(tile)
+        (directory / REGISTERED).write_text(registered.to_verilog())
+        power_setup = [*_setup(tile, REGISTERED, placed=spef is not None)]
+        power_setup += _idle(registered.instances[len(tile.netlist.instances) :])
     if spef is not None:
         (directory / SPEF).write_text(spef)
     nets: dict[str, Pair] = {}
@@ -154,8 +164,9 @@ def cross_check(
         if reads_saif:
             write_saif(directory / f"{window}.saif", saif)
             activities = iter([f"read_saif -scope tile {window}.saif"])
-        report = ["report_worst_slack -digits 6", "report_power -digits 9 -instances [get_cells *]"]
-        text = _ask(directory, [*setup, *activities, *report])
+        report = "report_power -digits 9 -instances [get_cells *]"
+        text = _ask(directory, [*setup, "report_worst_slack -digits 6"])
+        text += _ask(directory, [*power_setup, *activities, report])
         slack = re.search(r"worst slack\s*(?:max)?\s*(-?[\d.]+)", text)
         powers = {
             words[-1]: [float(word) * 1e3 for word in words[:2]]
@@ -202,13 +213,47 @@ def cross_check(
     )
 
 
-def _setup(tile: GateLevelTile, *, placed: bool) -> Iterator[str]:
+def _registered_inputs(tile: GateLevelTile) -> Netlist:
+    """Return the netlist with a flip-flop behind each bit of an input port, but the clock's.
+
+    OpenSTA before ``read_saif`` propagates activities from the input ports, and puts them in the
+    place of those that are given for pins, up to the first flip-flops.
+    """
+    flip_flop = tile.library.flip_flops()[0]
+    output = flip_flop.outputs[0].name
+    found = copied(tile.netlist)
+    found.ports = dict(found.ports)
+    clock = found.clock_net(tile.CLOCK)
+    for port, (direction, bits) in tile.netlist.ports.items():
+        if direction == "input" and port != tile.CLOCK:
+            outside: list[Net] = []
+            for bit in bits:
+                outside.append(found.new_net())
+                pins = {flip_flop.next_state: outside[-1], flip_flop.clocked_on: clock, output: bit}
+                name = f"input_register_{outside[-1]}"
+                found.instances.append(Instance(name, flip_flop.name, pins))
+            found.ports[port] = (direction, outside)
+    return found
+
+
+def _idle(instances: Iterable[Instance]) -> Iterator[str]:
+    """Yield activities of pins that do next to nothing."""
+    for instance in instances:
+        for pin in instance.pins:
+            yield _activity(f"{instance.name}/{pin}", LEAST, 0.0)
+
+
+def _activity(pin: str, toggles: float, high: float) -> str:
+    return f"sta::set_power_pin_activity [get_pins {pin}] {toggles:.9g} {high:.9g}"
+
+
+def _setup(tile: GateLevelTile, netlist: str, *, placed: bool) -> Iterator[str]:
     """Yield the assumptions of our own static timing."""
     graph = TimingGraph(tile.netlist, tile.library)
     flip_flop = tile.library.flip_flops()[0]
     load = flip_flop.pins[flip_flop.next_state].capacitance
     yield "read_liberty library.lib"
-    yield "read_verilog netlist.v"
+    yield f"read_verilog {netlist}"
     yield f"link_design {tile.netlist.name}"
     yield f"create_clock -name clock -period {tile.period} [get_ports {tile.CLOCK}]"
     yield f"set_clock_transition {graph.clock_slew} [get_clocks clock]"
@@ -219,6 +264,13 @@ def _setup(tile: GateLevelTile, *, placed: bool) -> Iterator[str]:
     yield f"set_load {load} [all_outputs]"
     if placed:
         yield f"read_spef {SPEF}"
+        # A port's load is taken in the place of its net's wires: it has these, too.
+        wires = tile.netlist.parasitics.capacitance if tile.netlist.parasitics else {}
+        for name, (direction, bits) in tile.netlist.ports.items():
+            for place, net in enumerate(bits if direction == "output" else ()):
+                port = f"{name}[{place}]" if len(bits) > 1 else name
+                wire = wires.get(net, 0.0) if isinstance(net, int) else 0.0
+                yield f"set_load {load + wire} [get_ports {{{port}}}]"
     elif tile.library.wire_load.name:
         yield f"set_wire_load_model -name {tile.library.wire_load.name}"
 
@@ -228,8 +280,7 @@ def _activities(saif: Saif, counts: Counts) -> Iterator[str]:
         if len(key) == 2:
             # Old versions take 0 for an activity that is not known.
             toggles = max(activity.toggles / counts.cycles, LEAST)
-            high = activity.high / saif.duration
-            yield f"sta::set_power_pin_activity [get_pins {'/'.join(key)}] {toggles:.9g} {high:.9g}"
+            yield _activity("/".join(key), toggles, activity.high / saif.duration)
 
 
 def _own(tile: GateLevelTile, counts: Counts, gates: set[str]) -> tuple[dict[str, float], float]:
