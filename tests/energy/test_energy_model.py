@@ -185,6 +185,9 @@ def test_a_placed_tiles_coefficients_say_so(records, tmp_path):
     assert "longest path 2.00 ns: with the wires, clock tree and glitches" in notes(
         read, [artifact_energy(VECTORS / "mixed", read, 1)]
     )
+    estimate = coefficients_for("test", replace(TILE, columns=64), [read])
+    said = notes(estimate, [artifact_energy(VECTORS / "mixed", estimate, 1)])
+    assert "As placed: with the wires, clock tree and glitches" in said
     plain = fit(records, provenance={})
     assert plain.layout is None
     assert plain.without == ("glitches", "clock tree")
@@ -356,14 +359,17 @@ def test_coefficients_that_come_with_the_package_have_provenance(each):
 
 
 @pytest.mark.parametrize("each", CHECKED_IN)
-def test_they_are_within_5_percent_on_every_layer_held_out(each):
-    """Counted and predicted energy against gate level, and each against the other."""
+def test_they_are_near_gate_level_on_every_layer_held_out(each):
+    """Counted and predicted energy against gate level, and each against the other: within 5 %, or
+    6 % of a placed tile, whose glitches no feature and no toggle of the RTL tells.
+    """
+    limit = 0.06 if each.layout else TOLERANCE
     for name in ("counted_held_out", "held_out"):
         found = each.provenance[name]
         # Layers of three networks, two of which share names, and four runs of any value.
         assert len(found) >= 40
-        assert max(abs(run["error"]) for run in found) < 0.05
-    assert 0 < each.provenance["difference"] < TOLERANCE
+        assert max(abs(run["error"]) for run in found) < limit
+    assert 0 < each.provenance["difference"] < limit
 
 
 @pytest.mark.parametrize("each", CHECKED_IN)
@@ -396,7 +402,7 @@ def test_the_command_on_artifacts(model_file, tmp_path):
     assert written["scaled_from"] == "16x32"
     said = " ".join(result.stdout.split())
     assert "estimate: from tiles of 16x32, which were characterized; no error was" in said
-    assert "a lower bound" in said
+    assert "A lower bound: by the wire load model" in said
 
 
 def test_the_command_on_an_architecture(model_file, tmp_path):

@@ -54,8 +54,9 @@ def characterization_table(found: Mapping[str, Any]) -> Table:
     """
     library, tile = found["library"], found["tile"]
     energies, any_value, leakage = mac_energies(found["runs"], found["period_ns"])
-    wires = "the placed wires" if found["layout"] else "the wire load model"
-    included = "with clock tree and glitches." if found["layout"] else "no glitches: a lower bound."
+    placed = found.get("layout") is not None
+    wires = "the placed wires" if placed else "the wire load model"
+    included = "with clock tree and glitches." if placed else "no glitches: a lower bound."
     table = Table(
         title=f"{tile['rows']}x{tile['columns']} in {library['name']}: energy of computing",
         caption=(

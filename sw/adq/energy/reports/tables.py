@@ -123,10 +123,12 @@ def _included(coefficients: Coefficients) -> str:
     without += "`adq dev partial-sums`."
     layout = coefficients.layout
     if layout is None:
-        return f"By the wire load model, without glitches, clock tree, {without}"
+        return f"A lower bound: by the wire load model, without glitches, clock tree, {without}"
+    # Die and path of an estimate would be those of another tile.
+    die = f" on {layout.die_um2:,.0f} um2, longest path {layout.longest_path_ns:.2f} ns"
     return (
-        f"As placed on {layout.die_um2:,.0f} um2, longest path {layout.longest_path_ns:.2f} ns: "
-        f"with the wires, clock tree and glitches. Without {without}"
+        f"As placed{'' if coefficients.scaled_from else die}: with the wires, clock tree and "
+        f"glitches. Without {without}"
     )
 
 

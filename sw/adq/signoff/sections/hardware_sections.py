@@ -239,23 +239,36 @@ def _placed_tile() -> list[str]:
 def _placed_sizes() -> list[str]:
     """Return time, memory and figures of `adq place`, by size."""
     found = [read_kept(path.relative_to(RESULTS)) for path in (RESULTS / "placed").glob("*.json")]
-    measured = sorted((each for each in found if each.get("spent")), key=lambda each: each["cells"])
-    first = measured[0]
+
+    def period(each: Mapping) -> float:
+        return each["options"]["period"]
+
+    measured = sorted(
+        (each for each in found if each.get("spent")),
+        key=lambda each: (period(each), each["cells"]),
+    )
+    # The smallest tile of each period.
+    first = {period(each): each for each in reversed(measured)}
 
     def growth(each: Mapping) -> float:
-        return each["cells"] * math.log(each["cells"])
+        """Processor time by n log n, as a multiple of the smallest tile's."""
+        shares = [
+            of["spent"]["processor_s"] / (of["cells"] * math.log(of["cells"]))
+            for of in (each, first[period(each)])
+        ]
+        return shares[0] / shares[1]
 
     rows = []
     for each in measured:
         bit_cells = each["tile"]["rows"] * each["tile"]["columns"]
         hold = each["worst_hold_slack_ns"]
-        per_growth = each["spent"]["processor_s"] / growth(each)
         rows.append(
             [
                 f"{each['tile']['rows']}x{each['tile']['columns']}",
+                f"{period(each):g}",
                 f"{each['cells']:,}",
                 f"{each['spent']['processor_s']:.0f}",
-                f"{per_growth / (first['spent']['processor_s'] / growth(first)):.2f}",
+                f"{growth(each):.2f}",
                 f"{each['spent']['peak_mb']:,.0f}",
                 f"{each['mean_wire_ff']:.2f}",
                 f"{each['longest_path_wire_load_ns']:.3f}",
@@ -266,8 +279,8 @@ def _placed_sizes() -> list[str]:
             ]
         )
     headings = (
-        "tile", "cells", "processor time, s", "time / (n log n)", "peak memory, MB",
-        "wire of a net, fF", "longest path, wire load, ns", "placed, ns",
+        "tile", "sized for, ns", "cells", "processor time, s", "time / (n log n)",
+        "peak memory, MB", "wire of a net, fF", "longest path, wire load, ns", "placed, ns",
         "hold slack, ns / violations", "skew, ns", "bit cells a mm2",
     )  # fmt: skip
     return markdown_table(headings, rows)
