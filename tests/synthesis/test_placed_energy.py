@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from adq.energy.coefficients import EnergyError
+from adq.energy.gate_level import placed_figures
 from adq.energy.gate_level.placed_figures import (
     Layout,
     PlacedFigures,
@@ -128,7 +129,10 @@ def test_kept_factors_are_those_of_the_arithmetic_and_the_nearest_size(tmp_path,
     wanted = TileParameters(rows=4, columns=16)
     assert placed_at("none", wanted) == near
     [line] = placed_notes("none", wanted)
-    assert "measured on 2x16, half of the words zero: x2.25 at 2x4 bits." in line
+    assert line.endswith("measured on 2x16, half of the words zero: x2.25 at 2x4 bits.")
+    monkeypatch.setattr(placed_figures, "libraries", lambda: ["none", "none-placed"])
+    [line] = placed_notes("none", wanted)
+    assert line.endswith("Of a network: `adq energy --library none-placed`.")
     assert placed_at("other", wanted) is None
     assert placed_notes("other", wanted) == []
 

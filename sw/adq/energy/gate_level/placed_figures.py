@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from adq.energy.coefficients import reading
+from adq.energy.coefficients import libraries, reading
 from adq.energy.gate_level.kept_sizes import nearest_tile
 from adq.rtl.parameters import TileParameters
 
@@ -150,7 +150,11 @@ def placed_notes(library: str, tile: TileParameters) -> list[str]:
         for each in nearest.figures
         if (delayed := each.steps["+ glitches"]) and (wire_load := each.steps["wire load model"])
     ]
+    placed = f"{library}-placed"
+    of_networks = ""
+    if placed in libraries():
+        of_networks = f" Of a network: `adq energy --library {placed}`."
     return [
         f"As placed, with wires, clock tree and glitches, measured on {nearest.tile.name}, half of "
-        f"the words zero: {', '.join(factors)}."
+        f"the words zero: {', '.join(factors)}.{of_networks}"
     ]
