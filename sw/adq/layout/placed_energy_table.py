@@ -57,12 +57,22 @@ def summary(figures: PlacedFigures) -> str:
         )
         return " / ".join(f"x{ratio:.2f}" for ratio in found)
 
-    die = figures.layouts["placed"].die_um2 or float("nan")
-    tile = figures.tile
-    cells = f"{tile.rows * tile.columns / die * 1e6:,.0f} bit cells (rows x columns) a mm2"
+    placed = figures.layouts["placed"]
+    assert placed.die_um2 is not None
+    bit_cells = figures.tile.rows * figures.tile.columns
+    cells = f"{bit_cells / placed.die_um2 * 1e6:,.0f} bit cells (rows x columns) a mm2"
+    clock = max(figures.period_ns, placed.longest_path_ns)
+    # A bit product a ns and um2 is 1e15 a s and mm2.
+    products = bit_cells / (clock * placed.die_um2) * 1e3
+    operations = ", ".join(
+        f"{2 * products / (each.weight_bits * each.activation_bits):.2f} "
+        f"at {each.weight_bits}x{each.activation_bits}"
+        for each in figures.figures
+    )
     return (
         f"Over the wire load model: as mapped {ratios('plain')}, resized "
-        f"{ratios('placed')}, clock tree apart. Density: {cells}."
+        f"{ratios('placed')}, clock tree apart. Density: {cells}; at {1e3 / clock:.0f} MHz, all "
+        f"bit cells in use, two operations a MAC, {operations} bits, in TOPS a mm2."
     )
 
 
