@@ -80,8 +80,12 @@ def measure_activity(
     directory: Path,
     cache: Path,
     console: Console,
+    library: str = LIBRARY,
 ) -> MeasuredActivity:
-    """Simulate an artifact with every net counted; see ``simulate``."""
+    """Simulate an artifact with every net counted; see ``simulate``. Energies are by a library's
+    coefficients.
+    """
+    model = coefficients_for(library, tile)
     started = time.monotonic()
     with console.status(f"{escape(str(artifact))}: starting") as status:
         read = read_artifact(artifact)
@@ -95,7 +99,7 @@ def measure_activity(
             windows=True,
             progress=lambda stage: status.update(f"{escape(str(artifact))}: {stage}"),
         )
-    energies = energies_of(run, coefficients_for(LIBRARY, tile))
+    energies = energies_of(run, model)
     return MeasuredActivity(run, energies, round(time.monotonic() - started, 1))
 
 

@@ -103,6 +103,16 @@ def measured(tmp_path):
     return measure_activity(ARTIFACT, TILE, 10, tmp_path, tmp_path, Console(quiet=True))
 
 
+@pytest.mark.parametrize("command", ["activity", "sim"])
+def test_a_library_without_coefficients_is_refused_before_the_simulation(command, tmp_path):
+    found = CliRunner().invoke(
+        main, [command, str(ARTIFACT), "--library", "none", "--out", str(tmp_path / "out")]
+    )
+    assert found.exit_code == 2
+    assert "no coefficients for library 'none', only for nangate45" in found.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_row_a_window(simulated, tmp_path):
     simulated.factor = 1.01
     table = activity_table(measured(tmp_path))

@@ -8,8 +8,10 @@ import typer
 from adq.cli.tile_options import (
     CACHE,
     DEFAULT_TILE,
+    LIBRARY,
     ColumnsOption,
     ImagesOption,
+    LibraryOption,
     RowsOption,
     TileOption,
     read_tile,
@@ -24,6 +26,7 @@ def activity(
     rows: RowsOption = None,
     columns: ColumnsOption = None,
     images: ImagesOption = None,
+    library: LibraryOption = LIBRARY,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Output folder of SAIF files and activity.json."),
@@ -48,7 +51,9 @@ def activity(
     found = []
     for number, artifact in enumerate(artifacts):
         directory = out / f"{number}-{artifact.name}"
-        measured = measure_activity(artifact, parameters, images, directory, CACHE, console)
+        measured = measure_activity(
+            artifact, parameters, images, directory, CACHE, console, library
+        )
         run = measured.run
         found.append(measured)
         failure = [run.failure] if run.failure else []
