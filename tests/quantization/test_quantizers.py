@@ -147,7 +147,7 @@ def test_learned_range_starts_anew_when_bits_change():
     quantize(quantizer, torch.tensor([50.0]))
     assert quantizer.range.item() == 3.0
     quantizer.change(2)
-    # What a ReLU takes away has no part in the range.
+    # Values that a ReLU removes have no part in the range.
     quantize(quantizer, torch.tensor([0.0, -90.0, 0.0, 8.0]))
     assert quantizer.range.item() == pytest.approx(2 * math.sqrt(3) * 2)
 

@@ -1,4 +1,4 @@
-"""What ``adq.prepare`` trains is the network that it was given, or it says what is not.
+"""``adq.prepare`` trains the network that it was given, or says what it cannot train.
 
 Expected outputs are those of the modules' own ``forward``.
 """

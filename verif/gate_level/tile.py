@@ -52,6 +52,7 @@ class MeasuredTile(Protocol):
     period : ns that cells are sized for
     area : um2 of the cells
     layout : where the cells were placed; None for the wires of the wire load model
+    netlist_sha256 : of the netlist, and of its cells' places where it has some
     digest : SHA-256 of all that energies depend on beside the jobs
     """
 
@@ -75,6 +76,9 @@ class MeasuredTile(Protocol):
 
     @property
     def layout(self) -> PlacedConditions | None: ...
+
+    @property
+    def netlist_sha256(self) -> str: ...
 
     @property
     def digest(self) -> str: ...
@@ -151,9 +155,14 @@ class GateLevelTile:
         return None
 
     @property
-    def digest(self) -> str:
+    def netlist_sha256(self) -> str:
         """SHA-256 of the netlist."""
         return hashlib.sha256(self.netlist.to_verilog().encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the netlist and of the library."""
+        return hashlib.sha256(f"{self.netlist_sha256} {self.library.digest}".encode()).hexdigest()
 
     def run(self, jobs: Sequence[Job], *, directory: Path) -> GateRun:
         """Run jobs from reset on, loading and computing in turn.

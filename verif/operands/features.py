@@ -413,7 +413,7 @@ class _Run:
         changed = self._changes("extended", last >> narrow, widths - narrow, p.lanes)
         self._add("extended_toggles", changed)
 
-        # What stands in the register after each plane.
+        # After each plane the result register holds the vector that ended last.
         before = np.cumsum(planes.ends) - 1  # the vector that ended last, none where negative
         index = np.where(before < 0, self.last_index, planes.count[before] - 1)[:, None]
         numbers = np.insert(planes.count - 1, 0, self.last_index)

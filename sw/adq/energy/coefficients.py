@@ -109,7 +109,7 @@ class Coefficients:
 
     @property
     def without(self) -> tuple[str, ...]:
-        """What the energies of a netlist without places do not have in them."""
+        """Shares of a tile's energy that a netlist without places does not show."""
         return () if self.layout else ("glitches", "clock tree")
 
     @property

@@ -88,8 +88,8 @@ class NetworkEnergies:
 
     @property
     def without(self) -> tuple[str, ...]:
-        """What the energies do not have in them: :attr:`left_out`, and what a netlist without
-        places has not.
+        """Everything that the energies leave out: blocks that were not characterized, the shares
+        that the coefficients do not have, and wires between tiles.
         """
         return (*self.left_out, *self.model.without, "wiring between tiles")
 
@@ -119,7 +119,7 @@ class NetworkEnergies:
 
     @property
     def labels(self) -> list[str]:
-        """What a reader has to know of the figures, a line each."""
+        """Return notes on the figures, a line each."""
         lines = []
         if self.model.bound is not None and self.model.scaled_from:
             lines.append(

@@ -80,12 +80,10 @@ def measure_placed(
     SimulationError
         If a simulator fails, or a result is wrong.
     """
-    from adq.layout.placed_tile import clock_tree_cells, delayed_simulation
-    from adq.layout.recordings import carried_over, columns_of
+    from adq.layout.placed_tile import PlacedTile, clock_tree_cells
+    from adq.layout.recordings import carried_over
     from adq.rtl.tile import Tile
     from adq.verif.gate_level.delays.glitches import glitch_energy
-    from adq.verif.gate_level.power import PowerModel
-    from adq.verif.gate_level.switching import Switching
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
     from adq.verif.placement.cache import place_cached
@@ -138,25 +136,19 @@ def measure_placed(
     trees: dict[int, float] = {}
     maps: dict[int, PowerMap] = {}
 
-    switching = {
-        step: Switching(design.netlist, library, clock=tile.CLOCK)
+    tiles = {
+        step: PlacedTile.of(tile, design, activity=activity, cache=cache / "models")
         for step, design in designs.items()
     }
-    powers = {step: PowerModel(found) for step, found in switching.items()}
-    columns = {
-        step: columns_of(mapped.netlist, tile.switching.nets, found)
-        for step, found in switching.items()
-    }
-    placed, power = designs["placed"], powers["placed"]
-    simulation = delayed_simulation(placed, power, cache / "models")
+    placed, power = designs["placed"], tiles["placed"].power
     for width, (mapped_recording, spans, macs) in recordings.items():
         progress(f"energy at {width}x{width} bits")
         counts = tile.switching.count_spans(mapped_recording, spans)
         measured["wire load"].energies[width] = _each(tile.power.energy(counts).blocks, macs)
-        for step in designs:
-            recording = carried_over(mapped_recording, columns[step])
-            counts = switching[step].count_spans(recording, spans)
-            measured[step].energies[width] = _each(powers[step].energy(counts).blocks, macs)
+        for step, each in tiles.items():
+            recording = carried_over(mapped_recording, each.columns)
+            counts = each.switching.count_spans(recording, spans)
+            measured[step].energies[width] = _each(each.power.energy(counts).blocks, macs)
         # ``placed`` is the last of the designs.
         gated, root = clock_tree_cells(placed, power, counts)
         tree = float(gated.sum()) + root
@@ -164,7 +156,7 @@ def measure_placed(
         maps[width] = _power_map(placed, power, counts, tree, width, tile.period)
         if glitches:
             progress(f"placed, with delays: {width}x{width} bits")
-            delayed = glitch_energy(simulation, recording, spans).delayed
+            delayed = glitch_energy(tiles["placed"].simulation, recording, spans).delayed
             measured["placed"].delayed[width] = _each(delayed, macs)
     buffer = flip_flop_buffer()
     figures = PlacedFigures(

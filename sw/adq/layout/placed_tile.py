@@ -1,5 +1,6 @@
 """A placed tile at gate level: jobs run on it, and what they took with its wires and its clock."""
 
+import functools
 import hashlib
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from adq.verif.placement.geometry import Geometry
     from adq.verif.placement.placed import PlacedDesign
 
-__all__ = ["PlacedTile", "clock_tree_cells", "delayed_simulation", "open_placed", "placed_tile"]
+__all__ = ["PlacedTile", "clock_tree_cells", "open_placed", "placed_tile"]
 
 BITS = (2, 4, 8, 16)
 """Precisions of the random jobs whose switching weights the nets."""
@@ -45,17 +46,47 @@ class PlacedTile:
     design : its netlist as placed
     power : of ``design``
     columns : see :func:`adq.layout.recordings.columns_of`
-    simulation : of ``design`` with delays
     activity : whether nets were weighted by their activity
+    cache : folder of the compiled simulator
     """
 
     mapped: GateLevelTile
     design: "PlacedDesign"
     power: PowerModel
-    classes: CellClasses
     columns: "np.ndarray"
-    simulation: EventSimulation
     activity: bool
+    cache: Path
+
+    @classmethod
+    def of(
+        cls, mapped: GateLevelTile, design: "PlacedDesign", *, activity: bool, cache: Path
+    ) -> "PlacedTile":
+        """Return a mapped tile as placed.
+
+        Raises
+        ------
+        SimulationError
+            If the netlists differ in more than buffers and drive strengths.
+        """
+        switching = Switching(design.netlist, design.library, clock=mapped.CLOCK)
+        columns = columns_of(mapped.netlist, mapped.switching.nets, switching)
+        return cls(mapped, design, PowerModel(switching), columns, activity, cache)
+
+    @functools.cached_property
+    def classes(self) -> CellClasses:
+        """Classes of the cells of the placed netlist without its clock tree."""
+        return CellClasses(self.design.netlist, self.design.library)
+
+    @functools.cached_property
+    def simulation(self) -> EventSimulation:
+        """Simulation with delays.
+
+        Time counts from the first flip-flop that the clock reaches: others switch later, and what
+        they move has as much more time.
+        """
+        wires = self.design.netlist.parasitics
+        late = 2 * wires.port_arrival if wires else 0.0
+        return EventSimulation(self.power, period=self.period + late, cache=self.cache)
 
     @property
     def parameters(self) -> TileParameters:
@@ -95,12 +126,19 @@ class PlacedTile:
         )
 
     @property
-    def digest(self) -> str:
+    def netlist_sha256(self) -> str:
         """SHA-256 of the netlist with its clock tree, and of its places."""
         digest = hashlib.sha256(self.design.full.to_verilog().encode())
         for places in (self.design.placement.site, self.design.placement.row):
             digest.update(places.astype("<i8").tobytes())
         return digest.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the netlist, its places, the library, and the capacitance of its layers."""
+        geometry = self.design.placement.floorplan.geometry
+        text = f"{self.netlist_sha256} {self.library.digest} {geometry.digest}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def run(self, jobs: "Sequence[Job]", *, directory: Path) -> GateRun:
         """Run jobs from reset on, loading and computing in turn.
@@ -141,17 +179,6 @@ def clock_tree_cells(
         else:
             gated[power.driver[row]] += spent
     return gated, root
-
-
-def delayed_simulation(design: "PlacedDesign", power: PowerModel, cache: Path) -> EventSimulation:
-    """Return a simulation of a placed netlist with delays.
-
-    Time counts from the first flip-flop that the clock reaches: others switch later, and what they
-    move has as much more time.
-    """
-    wires = design.netlist.parasitics
-    late = 2 * wires.port_arrival if wires else 0.0
-    return EventSimulation(power, period=design.options.period + late, cache=cache)
 
 
 def open_placed(parameters: TileParameters, library: "Library", cache: Path) -> PlacedTile:
@@ -195,14 +222,4 @@ def placed_tile(mapped: GateLevelTile, geometry: "Geometry", cache: Path) -> Pla
         options=PlaceOptions(period=mapped.period),
         weights=weights,
     )
-    switching = Switching(design.netlist, mapped.library, clock=mapped.CLOCK)
-    power = PowerModel(switching)
-    return PlacedTile(
-        mapped=mapped,
-        design=design,
-        power=power,
-        classes=CellClasses(design.netlist, mapped.library),
-        columns=columns_of(mapped.netlist, mapped.switching.nets, switching),
-        simulation=delayed_simulation(design, power, cache / "models"),
-        activity=True,
-    )
+    return PlacedTile.of(mapped, design, activity=True, cache=cache / "models")

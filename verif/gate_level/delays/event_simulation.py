@@ -7,7 +7,6 @@ the value that the recording has there: glitches are all that differs.
 """
 
 import ctypes
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from adq.golden.files.directory import scratch_directory
 from adq.verif.gate_level.power import PowerModel
+from adq.verif.gate_level.shared_library import load_compiled
 from adq.verif.gate_level.switching import CellKind, Switching, SwitchingError
 from adq.verif.liberty.functions import truth_table
-from adq.verif.processes import run_to_end
 from adq.verif.simulation.simulator import SimulationError
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
@@ -158,7 +156,7 @@ class EventSimulation:
         self.power = power
         self.switching = power.switching
         self.period = period
-        self._library = ctypes.CDLL(str(_compiled(cache)))
+        self._library = load_compiled(Path(__file__).with_name("event_simulation.cpp"), cache)
         self._library.simulate.restype = ctypes.c_int
         self._kept: list[np.ndarray] = []
         self._design = self._describe()
@@ -376,30 +374,3 @@ class _Outcome(ctypes.Structure):
         ("wrong_net", ctypes.c_int64),
         ("wrong_cycle", ctypes.c_int64),
     )
-
-
-def _compiled(cache: Path) -> Path:
-    """Return the shared library of the simulator; compiled once."""
-    source = Path(__file__).with_name("event_simulation.cpp")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    library = cache.resolve() / f"event-simulation-{digest}.so"
-    if library.exists():
-        return library
-    with scratch_directory(cache, library.name) as scratch:
-        made = scratch / library.name
-        command: list[str | Path | int] = [
-            "c++",
-            "-O2",
-            "-std=c++17",
-            "-shared",
-            "-fPIC",
-            source,
-            "-o",
-            made,
-        ]
-        compiled = run_to_end(command)
-        if compiled.returncode:
-            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-            raise SimulationError(f"{source.name} did not compile: {reason}")
-        made.rename(library)
-    return library

@@ -1,18 +1,15 @@
 """Zero-delay simulation of a mapped netlist, with no compilation for each netlist."""
 
 import ctypes
-import hashlib
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 
-from adq.golden.files.directory import scratch_directory
+from adq.verif.gate_level.shared_library import load_compiled
 from adq.verif.gate_level.simulated_netlist import WORD
 from adq.verif.gate_level.switching import Switching, SwitchingError
 from adq.verif.liberty.functions import truth_table
-from adq.verif.processes import run_to_end
-from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["NetlistSimulation"]
 
@@ -54,7 +51,7 @@ class NetlistSimulation:
             if isinstance(net, int)
         ]
         """Port, bit and row of the net of each input."""
-        self._library = ctypes.CDLL(str(_compiled(cache)))
+        self._library = load_compiled(Path(__file__).with_name("netlist_simulation.cpp"), cache)
         self._kept: list[np.ndarray] = []
         self._design = self._describe()
 
@@ -176,23 +173,3 @@ class _Netlist(ctypes.Structure):
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
-
-
-def _compiled(cache: Path) -> Path:
-    """Return the shared library of the simulator; compiled once."""
-    source = Path(__file__).with_name("netlist_simulation.cpp")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    library = cache.resolve() / f"netlist-simulation-{digest}.so"
-    if library.exists():
-        return library
-    with scratch_directory(cache, library.name) as scratch:
-        made = scratch / library.name
-        command: list[str | Path | int] = [
-            *("c++", "-O2", "-std=c++17", "-shared", "-fPIC"), source, "-o", made
-        ]  # fmt: skip
-        compiled = run_to_end(command)
-        if compiled.returncode:
-            reason = (compiled.stderr.strip() or "no reason given").splitlines()[0]
-            raise SimulationError(f"{source.name} did not compile: {reason}")
-        made.rename(library)
-    return library

@@ -85,7 +85,7 @@ def sim(
             out,
             CACHE,
             lambda text: status.update(escape(text)),
-            library,
+            library=library,
         )
     summary = report_networks(runs, console)
     write_json(out / "simulation.json", summary)

@@ -1,4 +1,4 @@
-"""Generated sections of docs/energy.md that follow from coefficients and glitch factors."""
+"""Generated sections that follow from coefficients and glitch factors."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What a training run measures and keeps: epochs, metrics, progress."""
+"""Recording of training runs: epochs, metrics, progress."""
