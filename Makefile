@@ -139,9 +139,11 @@ testplan: $(VENV)/.sim  ## what is promised, and what of it was shown
 bench-rtl: $(VENV)/.sim  ## the hardware's figures beside their targets; ONLY="build loads" some
 	@$(ADQ) dev bench-rtl $(if $(LIBERTY),--liberty $(LIBERTY)) $(ONLY:%=--only %)
 
-cross-check: $(VENV)/.sim  ## timing and power of the mapped tile beside OpenSTA's, where it is
+cross-check: $(VENV)/.test  ## timing and power of the mapped tile beside OpenSTA's, where it is
 	@$(if $(LIBERTY),,echo "error: say which cells: make cross-check LIBERTY=FILE" >&2; exit 2)
 	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 $(SIZE) --out results/measured/cross-check
+	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 --rows 16 --columns 16 --placed \
+	  --out results/measured/placed-cross-check
 	@$(ADQ) dev docs
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again

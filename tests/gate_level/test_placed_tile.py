@@ -1,5 +1,8 @@
 """A placed tile at gate level: its energy by class, window and clock, against other ways to it."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -72,6 +75,24 @@ def test_the_same_jobs_take_more_than_by_the_wire_load_model(placed, jobs, run, 
         assert energy.total < run.energy[window].total
     assert placed.area > placed.mapped.area
     assert placed.digest != placed.mapped.digest
+
+
+def test_runs_belong_to_the_library_and_the_wires_too(placed):
+    """Other energies of the same netlist must not be taken for runs that are there."""
+    mapped = copy.copy(placed.mapped)
+    mapped.library = dataclasses.replace(mapped.library, digest="another")
+    assert mapped.netlist_sha256 == placed.mapped.netlist_sha256
+    assert mapped.digest != placed.mapped.digest
+    plan = placed.design.placement.floorplan
+    geometry = dataclasses.replace(plan.geometry, digest="another")
+    placement = dataclasses.replace(
+        placed.design.placement, floorplan=dataclasses.replace(plan, geometry=geometry)
+    )
+    other = dataclasses.replace(
+        placed, design=dataclasses.replace(placed.design, placement=placement)
+    )
+    assert other.netlist_sha256 == placed.netlist_sha256
+    assert other.digest != placed.digest
 
 
 def test_the_mapped_netlist_is_not_written_as_the_placed_one(tmp_path):

@@ -108,7 +108,8 @@ def characterize(
             pool=pool,
             open_tile=open_placed if placed else open_mapped,
         )
-    found["library"]["name"] = name or found["library"]["name"] + "-placed" * placed
+    own_name = found["library"]["name"]
+    found["library"]["name"] = name or (f"{own_name}-placed" if placed else own_name)
     console.print(characterization_table(found))
     if saif is not None:
         case = RandomCase("uniform", 8, 8, 0.5)

@@ -68,7 +68,7 @@ def characterize(
     Parameters
     ----------
     directory
-        Folder of the runs' files; those of another netlist lie beside each other.
+        Folder of the runs' files; those of other netlists and libraries lie beside each other.
     pool
         Workers of the cases, which find ``liberty`` and the artifacts at the same paths.
     open_tile
@@ -112,7 +112,7 @@ def characterize(
         "format": FORMAT,
         "tile": asdict(parameters),
         "library": tile.library.describe(),
-        "netlist_sha256": tile.digest,
+        "netlist_sha256": tile.netlist_sha256,
         "layout": asdict(tile.layout) if tile.layout else None,
         "revisions": dict(tile_revisions(parameters.arithmetic)),
         "area_um2": tile.area,
