@@ -22,13 +22,16 @@ PAPER_ENERGY = {
     "cifar10-vgg19": "5.12x (abstract)",
     "cifar10-vgg19-10k": "5.12x (abstract)",
     "cifar10-vgg19-10k-pruned": "198x (abstract)",
+    "cifar10-vgg19-10k-three": "5.12x (abstract)",
     "cifar10-vgg19-pruned": "198x (abstract)",
     "cifar100-resnet18": "4.81x (abstract)",
+    "cifar100-resnet18-10k": "4.81x (abstract)",
     "cifar100-resnet18-pruned": "44x (abstract)",
 }
 """Reduction of PIM energy that the paper gives for what a recipe trains."""
 
-_PRUNED = "-pruned"
+_NO_MATTER = frozenset({"baseline", "threads", "checkpoint_steps", "device"})
+"""Keys of ``[training]`` that a baseline's accuracy does not depend on."""
 
 
 class ResultError(ValueError):
@@ -166,10 +169,25 @@ def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _baseline_of_another(result: Result, results: Mapping[str, Result]) -> Mapping[str, Any] | None:
+    """Return the baseline of a recipe that trains the same network on the same data in the same
+    way: only how its bits and channels fall is another.
+    """
+    for other in results.values():
+        if other.baseline and _training_of(other) == _training_of(result):
+            return other.baseline
+    return None
+
+
+def _training_of(result: Result) -> tuple[Any, ...]:
+    """Return what a baseline depends on."""
+    training = {k: v for k, v in result.recipe["training"].items() if k not in _NO_MATTER}
+    return training, result.recipe["data"], result.recipe["model"]
+
+
 def _figures(result: Result, results: Mapping[str, Result]) -> list[str]:
     mixed = result.mixed
-    unpruned = results.get(result.name.partition(_PRUNED)[0])
-    baseline = result.baseline or (unpruned.baseline if unpruned else None)
+    baseline = result.baseline or _baseline_of_another(result, results)
     compared = ["-", "-"]
     if baseline:
         difference = 100 * (mixed["accuracy"] - baseline["accuracy"])
