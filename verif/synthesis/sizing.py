@@ -9,6 +9,7 @@ from adq.verif.liberty.cells import Cell, Pin
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
+from adq.verif.synthesis.pin_order import order_inputs
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
 __all__ = ["buffer_nets", "drive_strengths", "size_cells"]
@@ -21,6 +22,9 @@ CLOSE = 0.03
 
 PATIENCE = 8
 """Rounds without progress after which sizing ends."""
+
+ORDERS = 4
+"""Times at most that inputs are put in another order."""
 
 
 def drive_strengths(library: Library) -> dict[str, list[str]]:
@@ -119,11 +123,25 @@ def _is_clock(cell: Cell, pin: str) -> bool:
 
 def size_cells(netlist: Netlist, library: Library, *, period: float) -> Timing:
     """Choose drive strengths: first the smallest cells that can drive their loads, then larger ones
-    along the longest paths, until no path is longer than ``period`` ns or no change helps.
+    along the longest paths, until no path is longer than ``period`` ns or no change helps. Where
+    that is not enough, late nets go to fast pins, and cells grow again.
     """
-    graph = TimingGraph(netlist, library)
-    sizer = _Sizer(graph, drive_strengths(library))
-    timing = best = sizer.carry_loads()
+    sizer = _Sizer(TimingGraph(netlist, library), drive_strengths(library))
+    best = _grow(netlist, sizer, sizer.carry_loads(), period)
+    for _ in range(ORDERS):
+        if best.delay <= period:
+            break
+        ordered = order_inputs(netlist, library)
+        if ordered.delay > best.delay - 1e-3:
+            break
+        best = _grow(netlist, _Sizer(ordered.graph, sizer.strengths), ordered, period)
+    return best
+
+
+def _grow(netlist: Netlist, sizer: "_Sizer", timing: Timing, period: float) -> Timing:
+    """Size up cells of a netlist from what they are, and leave them at their best."""
+    graph = sizer.graph
+    best = timing
     stuck = 0
     while best.delay > period and stuck < PATIENCE:
         cells = sizer.improve(timing, max(period, best.delay * (1 - CLOSE)))
