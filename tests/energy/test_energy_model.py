@@ -14,7 +14,13 @@ from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.cost.architectures import listed_work
-from adq.energy.coefficients import Coefficients, EnergyError, checked_in, coefficients_for
+from adq.energy.coefficients import (
+    Coefficients,
+    EnergyError,
+    checked_in,
+    coefficients_for,
+    coefficients_of,
+)
 from adq.energy.fitting.fit import Records, errors, fit
 from adq.energy.network_energy import NetworkEnergy, mac_energy
 from adq.energy.reports.published import colonnade_energy
@@ -194,6 +200,29 @@ def test_a_placed_tiles_coefficients_say_so(records, tmp_path):
     assert "wire load model, without glitches, clock tree, " in notes(
         plain, [artifact_energy(VECTORS / "mixed", plain, 1)]
     )
+
+
+def test_coefficients_of_latches_say_so_and_are_asked_for_by_name(records, tmp_path):
+    sha256 = "0" * 64
+    provenance = {"liberty": {"sha256": sha256}}
+    plain = fit(records, provenance=provenance)
+    latched = replace(
+        fit(replace(records, latches=True), provenance=provenance), library="test-latches"
+    )
+    path = tmp_path / "latches.json"
+    path.write_text(json.dumps(latched.to_json()))
+    read = Coefficients.read(path)
+    assert read.latches
+    assert not plain.latches
+    assert "Weights in latches" in notes(read, [artifact_energy(VECTORS / "mixed", read, 1)])
+    assert "latches" not in notes(plain, [artifact_energy(VECTORS / "mixed", plain, 1)])
+    found = coefficients_of(sha256, TILE, [read, plain])
+    assert found is not None
+    assert found.library == plain.library
+    assert coefficients_of(sha256, TILE, [read]) is None
+    path.write_text(json.dumps(latched.to_json() | {"latches": "yes"}))
+    with pytest.raises(EnergyError, match="latches: 'yes' is neither true nor false"):
+        Coefficients.read(path)
 
 
 @pytest.mark.parametrize(

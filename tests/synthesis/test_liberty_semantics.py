@@ -216,7 +216,7 @@ def test_how_a_reset_is_tied(tmp_path, state, tied):
 def test_plain_flip_flops_are_preferred(tmp_path):
     text = TINY.read_text()
     start = text.index("cell (DFF_X1)")
-    plain = text[start : text.index("cell (CLKGATE_X1)")]
+    plain = text[start : text.index("cell (LATCH_X1)")]
     reset = plain.replace("DFF_X1", "DFFR_X1").replace("area : 8", "area : 1")
     reset = reset.replace(
         'next_state : "D"; }',

@@ -13,6 +13,9 @@ A reset or a set pin of a flip-flop is tied so that it never acts.
 Of a flip-flop or a clock gate the clock rises with the values of before and falls with those of
 after. Whatever changes in a cycle changes while the clock is high: right after its edge. A clock
 that is gated off stays low.
+
+The inverted clock rises in the second half of a cycle, with the values of after: a latch behind it
+opens when its data is there, and a clock gate in front of it passes what its enable is then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,12 +59,13 @@ class CellEvents:
 
     A change is a number: ``before + after * 2**len(inputs)``, where a state has input ``j`` in bit
     ``j``; of a clocked cell, whether its clock ticks is the highest bit of all, and of a flip-flop
-    what it stores counts as its last input.
+    or a latch what it stores counts as its last input.
 
     Attributes
     ----------
     inputs : pins of a state, but for the clock and what is tied
-    stored : output whose value a flip-flop's state holds, and whether inverted; None elsewhere
+    stored : output whose value the state of a flip-flop or a latch holds, and whether inverted;
+        None elsewhere
     clock : the clock pin, or empty
     events : tables with their weights
     leakage : nW in each change, the mean over the clock's phases
@@ -83,9 +87,23 @@ _Values = dict[str, np.ndarray]
 """Value of each input and output in every change."""
 
 
-def cell_events(cell: Cell) -> CellEvents:
-    """Return the events of a combinational cell, a flip-flop or a clock gate."""
-    view = _Clocked(cell) if cell.sequential else _Combinational(cell)
+def cell_events(cell: Cell, *, inverted: bool = False, of_clock: bool = False) -> CellEvents:
+    """Return the events of a cell.
+
+    Parameters
+    ----------
+    inverted
+        A clock gate on the inverted clock. (A latch always is on it, a flip-flop never.)
+    of_clock
+        An inverter of the clock: it switches with the clock, and its state has no inputs.
+    """
+    view: _Combinational | _Clocked | _ClockInverter
+    if of_clock:
+        view = _ClockInverter(cell)
+    elif cell.sequential:
+        view = _Clocked(cell, inverted=inverted or cell.sequential == "latch")
+    else:
+        view = _Combinational(cell)
     events = tuple(event for event in view.events() if event.weights.any())
     return CellEvents(view.inputs, view.stored, view.clock, events, view.leakage())
 
@@ -213,7 +231,13 @@ class _Combinational:
 
 
 class _Clocked:
-    def __init__(self, cell: Cell):
+    """A flip-flop, a latch or a clock gate.
+
+    Values when the clock rises, when it falls, when data moves and when outputs do are told apart
+    by the kind of cell, and whether its clock is the inverted one.
+    """
+
+    def __init__(self, cell: Cell, *, inverted: bool):
         self.cell = cell
         role = {pin.role: pin.name for pin in cell.inputs}
         self.clock = role.get("clock") or cell.clocked_on
@@ -221,7 +245,8 @@ class _Clocked:
         self.moving = [pin for pin in cell.inputs if pin.name not in tied]
         data = [pin.name for pin in self.moving if pin.name != self.clock]
         self.stored = None
-        if cell.sequential == "ff":
+        self.stores = cell.sequential != "clock_gate"
+        if self.stores:
             state, inverse = cell.state
             holder = next(
                 (p for p in cell.outputs if p.function in (state, inverse)), cell.outputs[0]
@@ -234,7 +259,7 @@ class _Clocked:
         zeros = np.zeros(self.size, bool)
         for values in (self.before, self.after):
             values |= {name: np.full(self.size, value) for name, value in tied.items()}
-        if cell.sequential == "ff":
+        if self.stores:
             for values in (self.before, self.after):
                 values[inverse] = ~values[state]
                 for pin in cell.outputs:
@@ -242,50 +267,92 @@ class _Clocked:
             self.passes = zeros
         else:
             enables = [pin.name for pin in cell.inputs if pin.role in ("enable", "test")]
-            self.passes = self.ticks & np.any([self.before[name] for name in enables], axis=0)
+            sampled = self.after if inverted else self.before
+            self.passes = self.ticks & np.any([sampled[name] for name in enables], axis=0)
             for pin in cell.outputs:
                 self.before[pin.name] = zeros
                 self.after[pin.name] = self.passes
         self.before[self.clock], self.after[self.clock] = zeros, self.ticks
-        self.low = {**self.after, self.clock: zeros}
-        if cell.sequential != "ff":
-            self.low |= {pin.name: zeros for pin in cell.outputs}
+        low = {**self.after, self.clock: zeros}
+        if not self.stores:
+            low |= {pin.name: zeros for pin in cell.outputs}
+        self.rising = self.output = self.before
+        self.data = self.after
+        self.phases = [self.after, low]
+        if inverted:
+            # Data moves first, while the clock is low; then the clock rises, and what is stored
+            # follows.
+            held = [*cell.state, *(pin.name for pin in cell.outputs)] if self.stores else []
+            self.data = low | {name: self.before[name] for name in held}
+            self.rising = self.output = self.data
+            self.phases = [self.data, self.after]
 
     def events(self) -> Iterator[Event]:
         for pin in self.moving:
             for rises in (True, False):
                 if pin.name == self.clock:
-                    moves, values = self.ticks, self.before if rises else self.after
+                    moves, values = self.ticks, self.rising if rises else self.after
                 else:
                     moves = self.before[pin.name] != self.after[pin.name]
-                    moves, values = moves & (self.after[pin.name] == rises), self.after
+                    moves, values = moves & (self.after[pin.name] == rises), self.data
                 for powers in _by_supply(pin.powers, rises):
                     share = _applying(powers, values, size=self.size) * moves
                     for power, weights in zip(powers, share, strict=True):
                         table = _edge_tables(power)[rises]
                         yield Event(table, pin.name, rises, "", pin.name == self.clock, weights)
-        gate = self.cell.sequential != "ff"
         for pin in self.cell.outputs:
             by_clock = [power for power in pin.powers if power.related_pin == self.clock]
             by_clock = by_clock or [power for power in pin.powers if not power.related_pin]
             for rises in (True, False):
-                if gate:
-                    moves, values = self.passes, self.before if rises else self.after
-                else:
+                if self.stores:
                     moves = self.before[pin.name] != self.after[pin.name]
-                    moves, values = moves & (self.after[pin.name] == rises), self.before
+                    moves, values = moves & (self.after[pin.name] == rises), self.output
+                else:
+                    moves, values = self.passes, self.output if rises else self.after
                 for powers in _by_supply(by_clock, rises):
                     share = _applying(powers, values, size=self.size) * moves
                     for power, weights in zip(powers, share, strict=True):
                         table = _edge_tables(power)[rises]
-                        edge = rises if gate else True
-                        yield Event(table, self.clock, edge, pin.name, gate, weights)
+                        edge = True if self.stores else rises
+                        yield Event(table, self.clock, edge, pin.name, not self.stores, weights)
 
     def leakage(self) -> np.ndarray:
-        return _leakage(self.cell, [self.after, self.low], self.size)
+        return _leakage(self.cell, self.phases, self.size)
 
 
-def _leakage(cell: Cell, phases: list[Mapping[str, np.ndarray]], size: int) -> np.ndarray:
+class _ClockInverter:
+    """An inverter whose input is the clock: both edges come in every cycle in which it ticks."""
+
+    stored = None
+    inputs = ()
+
+    def __init__(self, cell: Cell):
+        self.cell = cell
+        [source], [target] = cell.inputs, cell.outputs
+        self.clock, self.target = source.name, target
+        _, _, self.ticks = _moments([], clocked=True)
+        high, low = np.ones(2, bool), np.zeros(2, bool)
+        self.at = {
+            True: {source.name: high, target.name: low},
+            False: {source.name: low, target.name: high},
+        }
+
+    def events(self) -> Iterator[Event]:
+        [source] = self.cell.inputs
+        for pin, output in ((source, ""), (self.target, self.target.name)):
+            for rises in (True, False):
+                input_rises = rises != bool(output)
+                for powers in _by_supply(pin.powers, rises):
+                    share = _applying(powers, self.at[input_rises], size=2) * self.ticks
+                    for power, weights in zip(powers, share, strict=True):
+                        table = _edge_tables(power)[rises]
+                        yield Event(table, source.name, input_rises, output, True, weights)
+
+    def leakage(self) -> np.ndarray:
+        return _leakage(self.cell, [self.at[True], self.at[False]], 2)
+
+
+def _leakage(cell: Cell, phases: Sequence[Mapping[str, np.ndarray]], size: int) -> np.ndarray:
     """Return the nW in each change: what the library has for the state of each supply, added, or
     the cell's own figure in a state that it names for none.
     """

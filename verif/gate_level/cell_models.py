@@ -29,8 +29,9 @@ class _Verilog(str):
 def cell_models(library: Library, cells: Iterable[str]) -> str:
     """Return Verilog modules of some of a library's cells, without delays.
 
-    Flip-flops and clock gates are those on a rising clock. A clock gate's latch follows its enable
-    while the clock is low; the liberty file tells its behaviour by a keyword, not by a function.
+    Flip-flops and clock gates are those on a rising clock, latches are transparent while their
+    enable is high. A clock gate's latch follows its enable while the clock is low; the liberty file
+    tells its behaviour by a keyword, not by a function.
 
     Raises
     ------
@@ -57,8 +58,9 @@ def _module(library: Library, name: str) -> str:
 def cell_expressions(cell: Cell) -> dict[str, str]:
     """Return Verilog expressions of a cell's behaviour.
 
-    Each output's has its own name; a flip-flop has ``clock`` and ``next``, what it takes, and its
-    outputs are functions of its state's name; a clock gate has ``clock`` and ``enable``.
+    Each output's has its own name; a flip-flop and a latch have ``clock`` and ``next``, what they
+    take, and their outputs are functions of their state's name; a clock gate has ``clock`` and
+    ``enable``.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def cell_expressions(cell: Cell) -> dict[str, str]:
     """
     values = {pin.name: _Verilog(pin.name) for pin in cell.inputs}
     found: dict[str, str] = {}
-    if cell.sequential == "ff":
+    if cell.sequential in ("ff", "latch"):
         stored, inverted = cell.state
         found["clock"] = _expression(cell.clocked_on, values)
         values |= {stored: _Verilog(stored), inverted: _Verilog(f"(~{stored})")}
@@ -95,10 +97,10 @@ def _behaviour(cell: Cell) -> list[str]:
     state = []
     if cell.sequential:
         stored = cell.state[0]
-        state = [
-            f"  reg {stored} = 0;",
-            f"  always @(posedge {expressions['clock']}) {stored} <= {expressions['next']};",
-        ]
+        clock, following = expressions["clock"], expressions["next"]
+        latch = cell.sequential == "latch"
+        when = f"always_latch if ({clock})" if latch else f"always @(posedge {clock})"
+        state = [f"  reg {stored} = 0;", f"  {when} {stored} <= {following};"]
     return [*state, *(f"  assign {p.name} = {expressions[p.name]};" for p in cell.outputs)]
 
 

@@ -13,6 +13,7 @@ from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import Library
+from adq.verif.synthesis.clock_phase import ClockPhases, is_inverter
 from adq.verif.synthesis.netlist import Instance, Net, Netlist, wired
 
 __all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]
@@ -102,7 +103,8 @@ class Switching:
     Raises
     ------
     SwitchingError
-        If a clock comes out of anything but a clock gate, or a flip-flop's reset or set may act.
+        If a clock comes out of anything but a clock gate or an inverter, a flip-flop is on the
+        inverted clock or a latch is not, or a flip-flop's reset or set may act.
     """
 
     def __init__(self, netlist: Netlist, library: Library, *, clock: str):
@@ -117,18 +119,29 @@ class Switching:
     def _find_clocks(self, root: int) -> None:
         """Find the clocks, each behind its gate's own clock, and the enables of their gates."""
         gates: dict[Net, list[dict[str, Net]]] = defaultdict(list)  # by the clock in front of them
+        inverters: dict[Net, list[Net]] = defaultdict(list)
         for instance in self.netlist.instances:
             cell = self.library.cells[instance.cell]
             if cell.sequential == "clock_gate":
                 pins = {pin.role: instance.pins[pin.name] for pin in cell.pins.values() if pin.role}
                 gates[pins["clock"]].append(pins)
+            elif len(cell.inputs) == 1 and is_inverter(cell):
+                source, target = cell.inputs[0].name, cell.outputs[0].name
+                inverters[instance.pins[source]].append(instance.pins[target])
         self.clocks: list[int] = [root]
         self.enables: list[tuple[int, ...]] = [()]
         self.parents = [-1]
+        self.inverted = [False]
         for parent, net in enumerate(self.clocks):  # grows as gates behind gates are found
+            for output in inverters.get(net, []):
+                self.clocks.append(wired(output))
+                self.parents.append(parent)
+                self.enables.append(())
+                self.inverted.append(not self.inverted[parent])
             for pins in gates.pop(net, []):
                 self.clocks.append(wired(pins["output"]))
                 self.parents.append(parent)
+                self.inverted.append(self.inverted[parent])
                 self.enables.append(
                     tuple(self.row[pins[role]] for role in ("enable", "test") if role in pins)
                 )
@@ -139,16 +152,22 @@ class Switching:
         self.clock_number: dict[Net, int] = {net: i for i, net in enumerate(self.clocks)}
 
     def _kinds(self) -> list[CellKind]:
-        members: dict[str, list[tuple[int, Instance]]] = defaultdict(list)
+        members: dict[tuple[str, bool, bool], list[tuple[int, Instance]]] = defaultdict(list)
+        phases = ClockPhases(self.netlist, self.library)
         for number, instance in enumerate(self.netlist.instances):
-            members[instance.cell].append((number, instance))
+            cell = self.library.cells[instance.cell]
+            of_clock = not cell.sequential and any(
+                instance.pins[pin.name] in self.clock_number for pin in cell.outputs
+            )
+            inverted = phases.gate_is_inverted(instance)
+            members[instance.cell, inverted, of_clock].append((number, instance))
         kinds = []
-        for name, found in members.items():
+        for (name, inverted, of_clock), found in members.items():
             cell = self.library.cells[name]
             for _, instance in found:
                 self._check_tied(cell, instance)
             try:
-                events = cell_events(cell)
+                events = cell_events(cell, inverted=inverted, of_clock=of_clock)
             except ValueError as error:
                 raise SwitchingError(f"{self.library.path}: cell {name}: {error}") from None
             kinds.append(
@@ -186,7 +205,14 @@ class Switching:
             raise SwitchingError(
                 f"{self.netlist.name}: {instance.name} has a clock that is no clock gate's"
             )
-        return self.clock_number[net]
+        number = self.clock_number[net]
+        kind = self.library.cells[instance.cell].sequential
+        if kind in ("ff", "latch") and self.inverted[number] != (kind == "latch"):
+            raise SwitchingError(
+                f"{self.netlist.name}: {instance.name} is a {kind} on "
+                f"{'the inverted' if kind == 'ff' else 'a rising'} clock, which is not counted"
+            )
+        return number
 
     def count(self, recording: np.ndarray, first: int, last: int) -> Counts:
         """Count over the clock edges ``first`` to ``last - 1``; edge ``n`` leads from cycle ``n``
@@ -226,8 +252,11 @@ class Switching:
         ticks = np.zeros((len(self.clocks), values.shape[1] - 1), np.uint8)
         ticks[0] = 1
         for clock in range(1, len(self.clocks)):
-            enables = values[list(self.enables[clock]), :-1]
-            ticks[clock] = ticks[self.parents[clock]] & enables.max(axis=0)
+            ticks[clock] = ticks[self.parents[clock]]
+            if self.enables[clock]:
+                # The inverted clock ticks behind the edge, by what its gate's enable is then.
+                cycles = slice(1, None) if self.inverted[clock] else slice(None, -1)
+                ticks[clock] &= values[list(self.enables[clock]), cycles].max(axis=0)
         return ticks
 
     def _values(self, recording: np.ndarray) -> np.ndarray:

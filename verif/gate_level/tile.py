@@ -50,6 +50,7 @@ class MeasuredTile(Protocol):
     Attributes
     ----------
     period : ns that cells are sized for
+    latches : whether weights are held in latches, not in flip-flops
     area : um2 of the cells
     layout : where the cells were placed; None for the wires of the wire load model
     netlist_sha256 : of the netlist, and of its cells' places where it has some
@@ -64,6 +65,9 @@ class MeasuredTile(Protocol):
 
     @property
     def period(self) -> float: ...
+
+    @property
+    def latches(self) -> bool: ...
 
     @property
     def switching(self) -> Switching: ...
@@ -98,6 +102,8 @@ class GateLevelTile:
     ----------
     cache
         Folder in which netlists and models are looked for and kept.
+    latches
+        Hold weights in latches; see ``store_in_latches``.
     synthesis
         The netlist, where it is not the one that :func:`synthesize` makes: a placed one, say.
 
@@ -120,13 +126,19 @@ class GateLevelTile:
         *,
         cache: Path,
         period: float = PERIOD,
+        latches: bool = False,
         synthesis: Synthesis | None = None,
     ):
         self.parameters = parameters
         self.library = library
         self.period = period
         self.synthesis = synthesis or synthesize(
-            Tile(parameters), library, name="tile", period=period, cache=cache / "synthesis"
+            Tile(parameters),
+            library,
+            name="tile",
+            latches=latches,
+            period=period,
+            cache=cache / "synthesis",
         )
         library.require_internal_power(instance.cell for instance in self.netlist.instances)
         self.switching = Switching(self.netlist, library, clock=self.CLOCK)
@@ -138,6 +150,11 @@ class GateLevelTile:
             sources=simulation_sources(self.netlist, library, clock=self.CLOCK),
             switching_width=1,
         )
+
+    @property
+    def latches(self) -> bool:
+        """Whether weights are held in latches."""
+        return self.synthesis.latches
 
     @property
     def netlist(self) -> Netlist:

@@ -112,10 +112,10 @@ class Cell:
     sequential: str
     """``ff``, ``latch``, ``clock_gate`` or empty."""
     state: tuple[str, ...]
-    """Names that the outputs' functions of a flip-flop have for what it stores, and for the
-    complement."""
+    """Names that the outputs' functions of a flip-flop or a latch have for what it stores, and for
+    the complement."""
     next_state: str
-    """Function that a flip-flop takes at its clock."""
+    """Function that a flip-flop takes at its clock, and a latch while it is transparent."""
     clocked_on: str
     """Function on whose rise a flip-flop does so; a latch is transparent while it is high."""
     clear: str

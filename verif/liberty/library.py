@@ -124,6 +124,23 @@ class Library:
         found = [cell for cell in found if len(cell.tied or ()) == fewest]
         return sorted(found, key=lambda cell: cell.area)
 
+    def latches(self) -> list[Cell]:
+        """Return the plain latches that are transparent while their enable is high, smallest
+        first: those with no input but data and enable, and an output that shows what is stored.
+        """
+        found = [
+            cell
+            for cell in self.cells.values()
+            if cell.sequential == "latch"
+            and cell.usable
+            and cell.clocked_on in cell.pins
+            and cell.next_state in cell.pins
+            and len(cell.inputs) == 2
+            and len(cell.outputs) == 1
+            and cell.outputs[0].function == cell.state[0]
+        ]
+        return sorted(found, key=lambda cell: cell.area)
+
 
 class _Reader:
     """Converts groups into a library, in its units."""
@@ -245,7 +262,7 @@ class _Reader:
             },
             sequential=sequential,
             state=tuple(stores.arguments) if stores else (),
-            next_state=stores.get("next_state", "") if stores else "",
+            next_state=stores.get("next_state", stores.get("data_in", "")) if stores else "",
             clocked_on=stores.get("clocked_on", stores.get("enable", "")) if stores else "",
             clear=stores.get("clear", "") if stores else "",
             preset=stores.get("preset", "") if stores else "",

@@ -21,6 +21,12 @@ COMBINATIONAL = {
 }
 
 
+CHECKS = {
+    False: ("setup_rising", "hold_rising"),
+    True: ("setup_falling", "hold_falling"),
+}
+"""Constraints on data of a flip-flop, and of a latch, which keeps what it has when it closes."""
+
 LEADS: dict[str, dict[int, tuple[int, ...]]] = {
     "positive_unate": {RISE: (RISE,), FALL: (FALL,)},
     "negative_unate": {RISE: (FALL,), FALL: (RISE,)},
@@ -91,8 +97,8 @@ class TimingTables:
                 if arc.related_pin not in cell.pins:
                     raise TimingError(f"pin {pin.name}: no related pin {arc.related_pin!r}")
                 source = pins.index(arc.related_pin)
-                if arc.kind in ("setup_rising", "hold_rising"):
-                    checks = setups if arc.kind == "setup_rising" else holds
+                if arc.kind in CHECKS[cell.sequential == "latch"]:
+                    checks = setups if arc.kind.startswith("setup") else holds
                     for edge, name in enumerate(("rise_constraint", "fall_constraint")):
                         if name in arc.tables:
                             checks.append((target, edge, self._add(arc.tables[name], "clock_slew")))

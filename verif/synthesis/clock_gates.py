@@ -17,7 +17,7 @@ STORAGE = "storage"
 
 @dataclass(frozen=True)
 class ClockGating:
-    """Clock gates of a block, and its flip-flops with and without one."""
+    """Clock gates of a block, and its flip-flops and latches with and without one."""
 
     clock_gates: int
     gated: int
@@ -45,10 +45,10 @@ def _gates(netlist: Netlist, library: Library) -> dict[Net, Instance]:
 
 
 def _flip_flops(netlist: Netlist, library: Library) -> Iterator[tuple[Instance, str, Net]]:
-    """Return flip-flops, their clock pins and their output nets."""
+    """Return flip-flops and latches, their clock pins and their output nets."""
     for instance in netlist.instances:
         cell = library.cells[instance.cell]
-        if cell.sequential == "ff":
+        if cell.sequential in ("ff", "latch"):
             yield instance, cell.clocked_on, instance.pins[cell.outputs[0].name]
 
 

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
+from adq.verif.synthesis.clock_phase import smallest_inverter
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["stage_clock_gates"]
@@ -99,7 +100,7 @@ def _insert(
     clock, output = _pin(behind[0], library, "clock"), _pin(behind[0], library, "output")
     enable = _pin(behind[0], library, "enable")
     if not value:
-        inverter = _inverter(library)
+        inverter = smallest_inverter(library)
         inverted = netlist.new_net()
         pins: dict[str, Net] = {inverter.inputs[0].name: net, inverter.outputs[0].name: inverted}
         netlist.instances.append(Instance(f"not_{inverted}", inverter.name, pins, block))
@@ -110,20 +111,6 @@ def _insert(
     netlist.instances.append(Instance(f"clock_stage_{gated}", cell, pins, block))
     for gate in behind:
         gate.pins[clock] = gated
-
-
-def _inverter(library: Library) -> Cell:
-    return min(
-        (
-            cell
-            for cell in library.cells.values()
-            if cell.usable
-            and not cell.sequential
-            and len(cell.inputs) == len(cell.outputs) == 1
-            and truth_table(cell.outputs[0].function, [cell.inputs[0].name]) == 1
-        ),
-        key=lambda cell: cell.area,
-    )
 
 
 class _Implications:

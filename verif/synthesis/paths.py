@@ -38,9 +38,11 @@ class Path:
     setup: float
     delay: float
     """All of it, in ns: from the clock's edge to the last output, and the setup time there, less
-    ``clock``."""
+    ``clock``; twice that where it has half of a period."""
     clock: float
     """ns at which the clock reaches the end, where it is not ideal."""
+    cycles: float = 1.0
+    """Share of the period that it may take."""
 
     @property
     def block(self) -> str:
@@ -58,7 +60,8 @@ class Path:
             for s in self.stages
         ]
         clock = f", clock {self.clock:.3f}" if self.clock else ""
-        return "\n".join([*lines, f"  {self.delay:7.3f} +{self.setup:.3f} setup{clock}"])
+        half = ", half a period" if self.cycles < 1 else ""
+        return "\n".join([*lines, f"  {self.delay:7.3f} +{self.setup:.3f} setup{clock}{half}"])
 
 
 def longest_paths(timing: Timing, count: int = 1) -> list[Path]:
@@ -133,6 +136,7 @@ def _path(timing: Timing, end: int) -> Path:
         setup=float(timing.setups[end]),
         clock=float(timing.end_clocks[end]),
         delay=float(timing.path_delays[end]),
+        cycles=float(timing.end_cycles[end]),
     )
 
 

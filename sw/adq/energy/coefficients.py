@@ -21,6 +21,7 @@ __all__ = [
     "Coefficients",
     "EnergyError",
     "JobEnergy",
+    "as_bool",
     "blended",
     "checked_in",
     "coefficients_for",
@@ -93,6 +94,8 @@ class Coefficients:
     """Liberty file, netlist, command and date behind the figures, and their error."""
     layout: PlacedConditions | None = None
     """How the netlist was placed; None for the wires of the library's wire load model."""
+    latches: bool = False
+    """Whether weights are held in latches, not in flip-flops."""
     scaled_from: str = ""
     """The tiles that were characterized, where ``tile`` is none of them: an estimate."""
     bound: float | None = None
@@ -180,6 +183,7 @@ class Coefficients:
             "counted": self.counted.to_json(),
             "windows": self.windows,
             "layout": dataclasses.asdict(self.layout) if self.layout else None,
+            "latches": self.latches,
             "provenance": self.provenance,
         }
 
@@ -210,6 +214,7 @@ class Coefficients:
                     for window in ("compute", "load")
                 },
                 layout=PlacedConditions.from_json(content.get("layout")),
+                latches=as_bool(content, "latches"),
                 provenance=dict(content["provenance"]),
                 bound=content["provenance"].get("counted_held_out_error"),
                 predictor_bound=content["provenance"].get("held_out_error"),
@@ -228,6 +233,14 @@ def _finite(value: Any) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{value} is no energy")
     return float(value)
+
+
+def as_bool(content: Mapping[str, Any], name: str) -> bool:
+    """Return a value that is true or false, and false where it is missing."""
+    value = content.get(name, False)
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: {value!r:.40} is neither true nor false")
+    return value
 
 
 LARGEST = 2**30
@@ -376,13 +389,15 @@ def _mean(parts: Sequence[tuple[Mapping[Any, Any], float]]) -> dict[Any, Any]:
 def coefficients_of(
     liberty_sha256: str, tile: TileParameters, known: list[Coefficients] | None = None
 ) -> Coefficients | None:
-    """Return coefficients by the sha256 of a library's file, with the wires of its wire load model;
-    None where it was not characterized.
+    """Return coefficients by the sha256 of a library's file, with the wires of its wire load model
+    and weights in flip-flops; None where it was not characterized.
     """
     known = checked_in() if known is None else known
     of_file = [
         each
         for each in known
-        if each.layout is None and each.provenance["liberty"]["sha256"] == liberty_sha256
+        if each.layout is None
+        and not each.latches
+        and each.provenance["liberty"]["sha256"] == liberty_sha256
     ]
     return coefficients_for(of_file[0].library, tile, of_file) if of_file else None

@@ -94,6 +94,11 @@ class PlacedTile:
         return self.mapped.parameters
 
     @property
+    def latches(self) -> bool:
+        """Whether weights are held in latches."""
+        return self.mapped.latches
+
+    @property
     def library(self) -> "Library":
         """The library of its cells."""
         return self.design.library

@@ -147,7 +147,8 @@ class EventSimulation:
     Raises
     ------
     SwitchingError
-        If a combinational cell has more than six inputs.
+        If a combinational cell has more than six inputs, or the netlist has an inverted clock, as
+        that of latches.
     SimulationError
         If the simulator cannot be compiled.
     """
@@ -155,6 +156,11 @@ class EventSimulation:
     def __init__(self, power: PowerModel, *, period: float, cache: Path):
         self.power = power
         self.switching = power.switching
+        if any(self.switching.inverted):
+            raise SwitchingError(
+                f"{self.switching.netlist.name}: is simulated with delays only if its weights are "
+                "in flip-flops: map it without latches"
+            )
         self.period = period
         self._library = load_compiled(Path(__file__).with_name("event_simulation.cpp"), cache)
         self._library.simulate.restype = ctypes.c_int

@@ -5,6 +5,11 @@ any at all, and what each register takes next and each output shows must then be
 states they are equal for ever. A register behind clock gates takes its data where every gate in
 front of it is enabled, and otherwise keeps its state.
 
+A latch shows what it takes in the cycle that writes it, half a cycle before a register would, so
+that the netlist's logic reads the new value there. Of the states those are compared in which the
+row line of each word that is written is inactive. That it always is, the proof of the weight array
+tells (``KeepsWeights``).
+
 A miter has an output for each comparison, which is 1 where the two differ. ABC sweeps it for equal
 logic: what becomes the constant 0 is proved. Of what does not CaDiCaL searches a case that differs.
 """
@@ -12,7 +17,7 @@ logic: what becomes the constant 0 is proved. Of what does not CaDiCaL searches 
 import resource
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,10 +28,13 @@ from amaranth.lib import wiring
 from pysat.solvers import Solver
 
 from adq.golden.files.directory import temporary_directory
+from adq.verif.liberty.cells import Pin
 from adq.verif.liberty.functions import evaluate
 from adq.verif.processes import run_to_end
 from adq.verif.signoff.formal.aiger import Aig
 from adq.verif.simulation.switching.activity import BLOCKS
+from adq.verif.synthesis.clock_phase import ClockPhases
+from adq.verif.synthesis.latches import WEIGHT_WORD
 from adq.verif.synthesis.mapping import SynthesisError, yosys
 from adq.verif.synthesis.netlist import Instance, Net
 from adq.verif.synthesis.synthesis import Synthesis
@@ -184,22 +192,37 @@ class _Miter:
         self.registers = {
             instance.pins[self._holder(instance)]: instance
             for instance in self.netlist.instances
-            if self.library.cells[instance.cell].sequential == "ff"
+            if self.library.cells[instance.cell].sequential in ("ff", "latch")
         }
+        phases = ClockPhases(self.netlist, self.library)
+        for instance in self.registers.values():
+            cell = self.library.cells[instance.cell]
+            latch = cell.sequential == "latch"
+            if phases.inverted(instance.pins[cell.clocked_on]) != latch:
+                raise SynthesisError(
+                    f"{instance.name} is a {cell.sequential} on "
+                    f"{'a rising' if latch else 'the inverted'} clock, which is not compared"
+                )
         self.state = self._state(rtl)  # net of a register -> its latch
         names = [*rtl.inputs, *(self.netlist.name_of(net) for net in self.state)]
         self.graph = _Graph(names)
         first = 1 + len(rtl.inputs)
         self.literals: dict[Net, int] = {"0": 0, "1": 1, "x": 0}
-        self.literals |= {net: 2 * (first + i) for i, net in enumerate(self.state)}
+        self.held = {net: 2 * (first + i) for i, net in enumerate(self.state)}
+        """Literal of what each register has at the beginning of a cycle."""
         self._take_inputs(rtl)
+        self.drivers, self.gates = self._drivers_and_gates()
+        self._take_registers()
         became = self._gates_of_rtl(rtl)
-        self._gates_of_netlist()
+        self._evaluate(self.drivers)
         self._compare(rtl, became)
 
     def _holder(self, instance: Instance) -> str:
         cell = self.library.cells[instance.cell]
         return next(pin.name for pin in cell.outputs if pin.function == cell.state[0])
+
+    def _is_latch(self, instance: Instance) -> bool:
+        return self.library.cells[instance.cell].sequential == "latch"
 
     def _state(self, rtl: Aig) -> dict[Net, int]:
         """Return the latch of each register."""
@@ -242,7 +265,7 @@ class _Miter:
         variables += [2 * (1 + i) for i in range(len(rtl.inputs))]
         latches: list[int | None] = [None] * len(rtl.latches)
         for net, latch in self.state.items():
-            latches[latch] = self.literals[net]
+            latches[latch] = self.held[net]
         variables += latches
 
         def now(literal: int) -> int | None:
@@ -255,7 +278,12 @@ class _Miter:
             variables.append(self.graph.both(left, right) if known else None)
         return variables
 
-    def _gates_of_netlist(self):
+    def _drivers_and_gates(
+        self,
+    ) -> tuple[dict[Net, tuple[Instance, Pin]], dict[Net, tuple[Net, Net]]]:
+        """Return the instance and the pin that drive each net, and of each gated clock the clock in
+        front of its gate and the gate's enable.
+        """
         cells = self.library.cells
         drivers = {
             instance.pins[pin.name]: (instance, pin)
@@ -269,18 +297,66 @@ class _Miter:
             if cell.sequential == "clock_gate":
                 pins = {p.role: instance.pins[p.name] for p in cell.inputs if p.role}
                 gates[net] = pins["clock"], pins["enable"]
-            elif cell.sequential == "ff" and net not in self.literals:
-                self.literals[net] = self.literals[instance.pins[self._holder(instance)]] ^ 1
-        self.gates = gates
+        return drivers, gates
+
+    def _take_registers(self) -> None:
+        """Give the outputs of registers their literals."""
+        latches = [net for net, each in self.registers.items() if self._is_latch(each)]
+        lines = {net: self._row_line(net) for net in latches}
+        apart = {*latches, *lines.values()}
+        self.literals |= {net: each for net, each in self.held.items() if net not in apart}
+        self._take_second_outputs()
+        for net in latches:
+            cell = self.library.cells[self.registers[net].cell]
+            data = self.registers[net].pins[cell.next_state]
+            clock = self.registers[net].pins[cell.clocked_on]
+            self._evaluate([data, *self._enables(clock)])
+            enabled = self._enabled(clock)
+            self.literals[net] = self.graph.choice(enabled, self.literals[data], self.held[net])
+            # All states in which the line is 1, hence inactive, where the word is written.
+            self.held[lines[net]] = self.graph.choice(enabled, 1, self.held[lines[net]])
+        self.literals |= {line: self.held[line] for line in lines.values()}
+        self._take_second_outputs()
+
+    def _take_second_outputs(self) -> None:
+        """Give the complements of flip-flops their literals, where these are known."""
+        for net, (instance, _) in self.drivers.items():
+            if self.library.cells[instance.cell].sequential == "ff" and net not in self.literals:
+                stored = self.literals.get(instance.pins[self._holder(instance)])
+                if stored is not None:
+                    self.literals[net] = stored ^ 1
+
+    def _row_line(self, net: Net) -> Net:
+        """Return the register of the row line that a bit of a weight word is multiplied by."""
+        word = WEIGHT_WORD.match(self.netlist.name_of(net))
+        if word is None:
+            name = self.netlist.name_of(net)
+            raise SynthesisError(f"{name} is held by a latch, and is no bit of a weight word")
+        line = self.netlist.names[f"{word['path']}row_lines_{word['bank']}"][int(word["row"])]
+        if line not in self.registers:
+            raise SynthesisError(f"{self.netlist.name_of(line)} is no register of the netlist")
+        return line
+
+    def _enables(self, clock: Net) -> list[Net]:
+        """Return the enables of the clock gates in front of a clock."""
+        enables = []
+        while clock in self.gates:
+            clock, enable = self.gates[clock]
+            enables.append(enable)
+        return enables
+
+    def _evaluate(self, nets: Iterable[Net]) -> None:
+        """Find the literals of nets, and of all that they depend on."""
+        cells = self.library.cells
         one = _Literal(self.graph, 1)
-        for net in [*drivers]:
+        for net in nets:
             waiting = [net]
             while waiting:
                 top = waiting[-1]
-                if top in self.literals or top in gates:
+                if top in self.literals or top in self.gates:
                     waiting.pop()
                     continue
-                instance, pin = drivers[top]
+                instance, pin = self.drivers[top]
                 inputs = [p.name for p in cells[instance.cell].inputs]
                 unknown = [
                     instance.pins[name]
@@ -320,7 +396,7 @@ class _Miter:
             cell = self.library.cells[instance.cell]
             data = self.literals[instance.pins[cell.next_state]]
             enabled = self._enabled(instance.pins[cell.clocked_on])
-            following = self.graph.choice(enabled, data, self.literals[net])
+            following = self.graph.choice(enabled, data, self.held[net])
             name = self.netlist.name_of(net)
             compare(name, instance.block, rtl.latches[self.state[net]][0], following)
         for name, (direction, nets) in self.netlist.ports.items():

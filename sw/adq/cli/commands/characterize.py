@@ -36,8 +36,8 @@ def characterize(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name of the library in the results. Default: its own name, with `-placed` behind "
-            "it if the tile is placed.",
+            help="Name of the library in the results. Default: its own name, with `-placed` or "
+            "`-latches` behind it where these are asked for.",
         ),
     ] = None,
     placed: Annotated[
@@ -46,6 +46,9 @@ def characterize(
             "--placed",
             help="Place the tile: energies of the placed wires, with clock tree and glitches.",
         ),
+    ] = False,
+    latches: Annotated[
+        bool, typer.Option("--latches", help="Hold weights in latches, not in flip-flops.")
     ] = False,
     saif: Annotated[
         Path | None,
@@ -77,7 +80,12 @@ def characterize(
     import dataclasses
 
     from adq.console import Console
-    from adq.energy.gate_level.characterization import Case, open_mapped, write_for_analyzers
+    from adq.energy.gate_level.characterization import (
+        Case,
+        open_latched,
+        open_mapped,
+        write_for_analyzers,
+    )
     from adq.energy.gate_level.characterization_table import (
         characterization_table,
         characterize_with_bar,
@@ -93,6 +101,9 @@ def characterize(
             "--saif writes the mapped netlist, without wires: leave --placed out, or see "
             "`adq place` for the placed one"
         )
+    if placed and latches:
+        raise typer.BadParameter("--latches: tiles are placed with flip-flops; leave --placed out")
+    open_tile = open_placed if placed else open_latched if latches else open_mapped
     parameters = dataclasses.replace(read_tile(tile, rows, columns), row_blocks=1, partial_sums=0)
     console = Console()
     cases: list[Case] = [*random_cases(every)]
@@ -106,14 +117,17 @@ def characterize(
             console,
             directory=out / "runs",
             pool=pool,
-            open_tile=open_placed if placed else open_mapped,
+            open_tile=open_tile,
         )
     own_name = found["library"]["name"]
-    found["library"]["name"] = name or (f"{own_name}-placed" if placed else own_name)
+    suffix = "-placed" if placed else "-latches" if latches else ""
+    found["library"]["name"] = name or f"{own_name}{suffix}"
     console.print(characterization_table(found))
     if saif is not None:
         case = RandomCase("uniform", 8, 8, 0.5)
-        power = write_for_analyzers(parameters, liberty, case, directory=saif, cache=CACHE.parent)
+        power = write_for_analyzers(
+            parameters, liberty, case, latches=latches, directory=saif, cache=CACHE.parent
+        )
         told = ", ".join(f"{window} {watts * 1e3:.2f} mW" for window, watts in power.items())
         console.print(f"{case.name}: {told}, in {saif}", highlight=False)
     path = out / f"{found['library']['name']}-{parameters.name}.json"

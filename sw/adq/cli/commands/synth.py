@@ -38,6 +38,9 @@ def synth(
             "as it would be a memory.",
         ),
     ] = False,
+    latches: Annotated[
+        bool, typer.Option("--latches", help="Hold weights in latches, not in flip-flops.")
+    ] = False,
     part: Annotated[
         str,
         typer.Option(metavar="PATH", help="Map only this submodule, such as shift_add.fuser."),
@@ -84,6 +87,7 @@ def synth(
             "--rows": rows is not None,
             "--columns": columns is not None,
             "--buffer": with_buffer,
+            "--latches": latches,
             "--part": bool(part),
             "--paths": paths != 1,
         }
@@ -98,7 +102,13 @@ def synth(
     library = Library.read(liberty)
     with console.status("mapping to cells"):
         synthesis = synthesize(
-            Tile(parameters), library, name="tile", part=part, period=period, cache=CACHE
+            Tile(parameters),
+            library,
+            name="tile",
+            part=part,
+            latches=latches,
+            period=period,
+            cache=CACHE,
         )
         longest = longest_paths(synthesis.timing, paths)
         worst = worst_by_block(synthesis.timing)
@@ -160,6 +170,7 @@ def _figures(
     return {
         "tile": asdict(parameters),
         "part": part,
+        "latches": synthesis.latches,
         "library": library.describe(),
         "period_ns": period,
         "cells": len(synthesis.netlist.instances),

@@ -15,6 +15,9 @@ def equivalence(
     tile: TileOption = Path("configs/tile/64x64.toml"),
     rows: RowsOption = None,
     columns: ColumnsOption = None,
+    latches: Annotated[
+        bool, typer.Option("--latches", help="Hold weights in latches, not in flip-flops.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The same for programs.")] = Path(
         "build/equivalence.json"
     ),
@@ -41,7 +44,11 @@ def equivalence(
     size = f"{parameters.rows}x{parameters.columns}"
     with console.status("mapping the tile"):
         synthesis = synthesize(
-            Tile(parameters), library, name="tile", cache=CACHE.parent / "synthesis"
+            Tile(parameters),
+            library,
+            name="tile",
+            latches=latches,
+            cache=CACHE.parent / "synthesis",
         )
     with console.status("comparing"):
         found = prove_netlist(Tile(parameters), synthesis, name="tile")
@@ -58,6 +65,7 @@ def equivalence(
         "tile": size,
         "library": library.name,
         "library_sha256": library.digest,
+        "latches": latches,
         "comparisons": {verdict: dict(counts[verdict]) for verdict in Verdict},
         "ands": found.ands,
         "cpu_seconds": round(found.cpu_seconds, 1),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from adq.energy.coefficients import Coefficients, EnergyError, reading
+from adq.energy.coefficients import Coefficients, EnergyError, as_bool, reading
 from adq.energy.counted import CountedModel
 from adq.energy.fitting.counted_fit import (
     DATA,
@@ -83,6 +83,8 @@ class Records:
     runs: Sequence[Mapping[str, Any]]
     layout: PlacedConditions | None = None
     """How the netlist was placed; None for the wires of the wire load model."""
+    latches: bool = False
+    """Whether weights are held in latches, not in flip-flops."""
 
     @classmethod
     def read(cls, path: Path) -> "Records":
@@ -106,6 +108,7 @@ class Records:
                 named=content["named"],
                 runs=content["runs"],
                 layout=PlacedConditions.from_json(content.get("layout")),
+                latches=as_bool(content, "latches"),
             )
 
 
@@ -150,6 +153,7 @@ def fit(
         revisions=records.revisions,
         windows=windows,
         layout=records.layout,
+        latches=records.latches,
         provenance={
             "liberty": dict(library),
             "netlist_sha256": records.netlist_sha256,

@@ -39,7 +39,7 @@ from adq.verif.simulation.rtl_revision import tile_revisions
 from adq.verif.simulation.switching.saif import write_saif
 from adq.verif.tasks import side_by_side
 
-__all__ = ["Case", "Opening", "characterize", "open_mapped", "write_for_analyzers"]
+__all__ = ["Case", "Opening", "characterize", "open_latched", "open_mapped", "write_for_analyzers"]
 
 Case = RandomCase | LayerCase
 
@@ -50,6 +50,11 @@ Opening = Callable[[TileParameters, Library, Path], MeasuredTile]
 def open_mapped(parameters: TileParameters, library: Library, cache: Path) -> GateLevelTile:
     """Return a mapped tile with the wires of its library's wire load model."""
     return GateLevelTile(parameters, library, cache=cache)
+
+
+def open_latched(parameters: TileParameters, library: Library, cache: Path) -> GateLevelTile:
+    """Return a mapped tile as :func:`open_mapped` does, its weights in latches."""
+    return GateLevelTile(parameters, library, cache=cache, latches=True)
 
 
 def characterize(
@@ -114,6 +119,7 @@ def characterize(
         "library": tile.library.describe(),
         "netlist_sha256": tile.netlist_sha256,
         "layout": asdict(tile.layout) if tile.layout else None,
+        "latches": tile.latches,
         "revisions": dict(tile_revisions(parameters.arithmetic)),
         "area_um2": tile.area,
         # Classes of nets that the cells of each class read or drive, and those that mapping has
@@ -250,7 +256,13 @@ def _window(energy: Energy) -> dict[str, Any]:
 
 
 def write_for_analyzers(
-    parameters: TileParameters, liberty: Path, case: Case, *, directory: Path, cache: Path
+    parameters: TileParameters,
+    liberty: Path,
+    case: Case,
+    *,
+    latches: bool = False,
+    directory: Path,
+    cache: Path,
 ) -> dict[str, float]:
     """Run a case and leave its netlist (``netlist.v``), and for each window every pin's activity
     (``load.saif``, ``compute.saif``), for other tools to read.
@@ -260,7 +272,7 @@ def write_for_analyzers(
     dict
         Power of each window by this project's reckoning, in W: dynamic, without what lies outside.
     """
-    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache)
+    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache, latches=latches)
     directory.mkdir(parents=True, exist_ok=True)
     run = tile.run(case.jobs(parameters), directory=directory)
     write_text(directory / "netlist.v", tile.netlist.to_verilog())

@@ -166,6 +166,7 @@ def notes(coefficients: Coefficients, networks: Sequence[NetworkEnergy]) -> str:
             f"Operands: {operands}. AD in: share of a layer's inputs that are not zero.",
             *_sampling(networks),
             _included(coefficients),
+            *(["Weights in latches, not in flip-flops."] if coefficients.latches else []),
             *glitch_notes(coefficients.library, tile),
             *placed_notes(coefficients.library, tile),
             "compute: weights at rest. load: writing them, for every image anew"
