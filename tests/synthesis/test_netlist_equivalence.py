@@ -81,6 +81,27 @@ def test_swapped_inputs_of_an_adder_are_no_fault(synthesis):
     assert prove_netlist(Tile(SMALL), faulty(synthesis, change), name="tile").proved
 
 
+def test_flip_flops_with_an_enable_are_compared(tmp_path):
+    """Registers of too few bits for a clock gate have them, where the library does."""
+    text = TINY.read_text()
+    start = text.index("cell (DFF_X1)")
+    plain = text[start : text.index("cell (LATCH_X1)")]
+    pin = "pin (E) { direction : input; capacitance : 1; }"
+    enabled = plain.replace("DFF_X1", "DFFE_X1").replace(
+        'next_state : "D"; }', f'next_state : "(D&E) | (IQ&!E)"; }} {pin}'
+    )
+    path = tmp_path / "enabled.lib"
+    path.write_text(text.replace(plain, plain + enabled))
+    mapped = synthesize(Tile(SMALL), Library.read(path), name="tile")
+    assert mapped.cells["DFFE_X1"] > 3
+    assert prove_netlist(Tile(SMALL), mapped, name="tile").proved
+
+    def change(netlist):
+        first(netlist, "DFFE", "control").pins["E"] = "1"
+
+    assert not prove_netlist(Tile(SMALL), faulty(mapped, change), name="tile").proved
+
+
 def test_the_command_tells_blocks_and_time(cache, tmp_path, monkeypatch):
     monkeypatch.setattr("adq.cli.dev.equivalence.CACHE", cache / "models")
     arguments = ["dev", "equivalence", "--liberty", str(TINY), "--rows", "3", "--columns", "16"]

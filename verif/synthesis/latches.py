@@ -51,7 +51,7 @@ def store_in_latches(netlist: Netlist, library: Library) -> None:
     for word in words:
         cell = library.cells[word.cell]
         clock = word.pins[cell.clocked_on]
-        if clock not in clocks.gates:
+        if clock not in clocks.gates or cell.next_state not in word.pins:
             raise SynthesisError(
                 f"{library.path}: {netlist.name_of(_state_net(word, cell))} has no clock gate: "
                 "latches need a library with clock gates for rising clocks"

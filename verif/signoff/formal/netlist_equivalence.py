@@ -348,7 +348,6 @@ class _Miter:
     def _evaluate(self, nets: Iterable[Net]) -> None:
         """Find the literals of nets, and of all that they depend on."""
         cells = self.library.cells
-        one = _Literal(self.graph, 1)
         for net in nets:
             waiting = [net]
             while waiting:
@@ -366,13 +365,16 @@ class _Miter:
                 if unknown:
                     waiting += unknown
                     continue
-                values = {
-                    name: _Literal(self.graph, self.literals[instance.pins[name]])
-                    for name in inputs
-                }
-                values |= {"0": _Literal(self.graph, 0), "1": one}
-                self.literals[top] = evaluate(pin.function, values).value
+                values = {name: self.literals[instance.pins[name]] for name in inputs}
+                self.literals[top] = self._function(pin.function, values)
                 waiting.pop()
+
+    def _function(self, text: str, literals: Mapping[str, int]) -> int:
+        """Return the literal of a function of the library."""
+        values = {name: _Literal(self.graph, value) for name, value in literals.items()}
+        values |= {"0": _Literal(self.graph, 0), "1": _Literal(self.graph, 1)}
+        literal: int = evaluate(text, values).value
+        return literal
 
     def _enabled(self, clock: Net) -> int:
         enabled = 1
@@ -394,7 +396,15 @@ class _Miter:
 
         for net, instance in self.registers.items():
             cell = self.library.cells[instance.cell]
-            data = self.literals[instance.pins[cell.next_state]]
+            pins = {
+                pin.name: self.literals[instance.pins[pin.name]]
+                for pin in cell.inputs
+                if pin.name != cell.clocked_on
+            }
+            stored, inverse = cell.state
+            states = {stored: self.held[net], inverse: self.held[net] ^ 1}
+            # With an enable the next state may be the present one.
+            data = self._function(cell.next_state, pins | states)
             enabled = self._enabled(instance.pins[cell.clocked_on])
             following = self.graph.choice(enabled, data, self.held[net])
             name = self.netlist.name_of(net)
