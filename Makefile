@@ -28,8 +28,8 @@ SEEDS      ?= 0 1 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
-  testplan mutate mutate-python inject report bench-rtl cross-check waveform golden bench-golden \
-  bench-train reproduce lint docs picture clean
+  testplan mutate mutate-python inject report bench-rtl cross-check measure-synthesis waveform \
+  golden bench-golden bench-train reproduce lint docs picture clean
 
 # One constraints file pins what is installed and what builds the package.
 export PIP_CONSTRAINT := constraints.txt
@@ -144,6 +144,16 @@ cross-check: $(VENV)/.test  ## timing and power of the mapped tile beside OpenST
 	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 $(SIZE) --out results/measured/cross-check
 	@$(ADQ) dev cross-check --liberty $(LIBERTY) --name nangate45 --rows 16 --columns 16 --placed \
 	  --out results/measured/placed-cross-check
+	@$(ADQ) dev docs
+
+measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles, kept for the docs
+	@$(if $(LIBERTY),,echo "error: say which cells: make measure-synthesis LIBERTY=FILE" >&2; exit 2)
+	@mkdir -p results/measured/synthesis
+	@for tile in 16x16 64x64 64x64-latches 128x64 128x64-latches 128x128; do size=$${tile%-latches}; \
+	  $(ADQ) synth --liberty $(LIBERTY) --rows $${size%x*} --columns $${size#*x} \
+	    $$(test $$size = $$tile || echo --latches) --out build/synth/$$tile || exit; \
+	  cp build/synth/$$tile/synth.json results/measured/synthesis/nangate45-$$tile.json; \
+	done
 	@$(ADQ) dev docs
 
 waveform: $(VENV)/.sim  ## draw docs/figures/job.svg, the waveforms of a job, again

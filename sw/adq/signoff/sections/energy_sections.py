@@ -244,6 +244,39 @@ def _computing() -> Mapping[str, tuple[float, float]]:
     return found
 
 
+def _latches() -> list[str]:
+    """Return what tiles with weights in latches take beside those with flip-flops: area, leakage,
+    and loading the weights of the artifacts.
+    """
+    from adq.energy.coefficients import coefficients_for
+    from adq.energy.sources import artifact_energy
+
+    artifacts = ("digits/mixed", "digits/16bit", "resnet8")
+    rows = []
+    for latched in (each for each in _coefficients() if each.latches):
+        tile = latched.tile
+        library = latched.library.removesuffix("-latches")
+        for words, model in (
+            ("flip-flops", coefficients_for(library, tile)),
+            ("latches", latched),
+        ):
+            loads = (
+                artifact_energy(Path("golden", "vectors", name), model, None).total("load_pj")
+                / 1000
+                for name in artifacts
+            )
+            rows.append(
+                [
+                    f"{tile.rows}x{tile.columns}, {words}",
+                    f"{model.area_um2 / (tile.rows * tile.columns):.1f}",
+                    f"{model.leakage_nw / 1000:,.0f}",
+                    *(f"{each:.2f}" for each in loads),
+                ]
+            )
+    headings = ("tile, weights in", "um2 a bit cell", "leakage, uW")
+    return markdown_table([*headings, *(f"loading `{each}`, nJ" for each in artifacts)], rows)
+
+
 def _placed_networks() -> list[str]:
     """Return the table of the artifacts by the wire load model and as placed."""
     computing = _computing()
@@ -275,6 +308,7 @@ ENERGY_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "arithmetics": _arithmetics,
     "libraries": _libraries,
     "macs": _macs,
+    "latches": _latches,
     "placed-networks": _placed_networks,
     "placed-digits": _placed_digits,
 }

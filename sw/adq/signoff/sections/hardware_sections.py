@@ -104,6 +104,31 @@ def _predictions() -> list[str]:
     return markdown_table(PREDICTION_HEADINGS, prediction_rows(kept))
 
 
+def _synthesis() -> list[str]:
+    """Area and clock of mapped tiles."""
+    paths = (RESULTS / "synthesis").glob("*.json")
+    kept = [read_kept(path.relative_to(RESULTS)) for path in paths]
+    rows = []
+    for each in sorted(kept, key=lambda k: (k["library"]["name"], k["cells"], k["latches"])):
+        tile, library = each["tile"], each["library"]
+        rows.append(
+            [
+                f"{tile['rows']}x{tile['columns']}",
+                f"{library['name']}, {library['voltage']:.2f} V, {library['temperature']:g} C, "
+                f"wire load {library['wire_load']}",
+                "latches" if each["latches"] else "flip-flops",
+                f"{each['period_ns']:g} ns",
+                f"{each['cells']:,}",
+                f"{each['area_um2']:,.0f}",
+                f"{each['um2_per_bit_cell']:.1f}",
+                f"{each['longest_path_ns']:.2f} ns",
+                f"{each['clock_mhz']:.0f} MHz",
+            ]
+        )
+    headings = ("tile", "library", "weights in", "sized for", "cells", "um2", "um2 a bit cell")
+    return markdown_table([*headings, "longest path", "clock"], rows)
+
+
 def _platform_area() -> list[str]:
     """Area and clock of a platform."""
     from adq.signoff.sections.platform_sections import AREA_HEADINGS, area_rows
@@ -295,6 +320,7 @@ HARDWARE_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "engine-tiles": _engine_tiles,
     "platform-runs": _platform_runs,
     "predictions": _predictions,
+    "synthesis": _synthesis,
     "platform-area": _platform_area,
     "platform-blocks": _platform_blocks,
     "platform-energy": _platform_energy,
