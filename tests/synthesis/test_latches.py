@@ -27,7 +27,7 @@ pytestmark = pytest.mark.testpoint(
 )
 
 TINY = ROOT / "tests" / "liberty" / "tiny.lib"
-SMALL = TileParameters(rows=3, columns=16, partial_sums=0, row_blocks=1)
+SMALL = TileParameters(rows=2, columns=16, partial_sums=0, row_blocks=1)
 WORDS = SMALL.banks * SMALL.rows
 
 
@@ -191,7 +191,7 @@ def test_a_part_without_weights_stays_as_it_is(tiny, plain):
 
 def test_the_command_maps_to_latches(tmp_path, monkeypatch, cache):
     monkeypatch.setattr("adq.cli.commands.synth.CACHE", cache)
-    arguments = ["synth", "--liberty", str(TINY), "--rows", "3", "--columns", "16", "--latches"]
+    arguments = ["synth", "--liberty", str(TINY), "--rows", "2", "--columns", "16", "--latches"]
     result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "synth.json").read_text())

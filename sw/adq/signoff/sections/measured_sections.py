@@ -264,6 +264,7 @@ MEASURED_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "planted-faults": _planted_faults,
     "energy-changes": lambda: kept_table("energy-changes"),
     "energy-tried": lambda: kept_table("energy-tried"),
+    "sensitivity-estimates": lambda: kept_table("sensitivity-estimates"),
     "opensta-saif": lambda: kept_table("opensta-saif"),
     "networks-at-gate-level": lambda: kept_table("networks-at-gate-level"),
     "equivalence": _equivalence,
