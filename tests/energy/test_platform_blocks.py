@@ -10,10 +10,18 @@ from typer.testing import CliRunner
 from adq.cli import main
 from adq.energy.coefficients import EnergyError, coefficients_for
 from adq.energy.memory.memories import sram_of
-from adq.energy.platform.blocks import BLOCKS, MEASURED, BlockCoefficients, PlatformBlocks
+from adq.energy.platform.blocks import (
+    BLOCKS,
+    MEASURED,
+    BlockCoefficients,
+    PlatformBlocks,
+    platform_blocks,
+)
 from adq.energy.platform.model import platform_energy
+from adq.energy.platform.tables import platform_notes
 from adq.golden.network import INPUT, ActivationFormat, Conv2d, Network, Requantize
 from adq.golden.platform.planning.planner import plan
+from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.parameters import PlatformParameters
 
 pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
@@ -100,6 +108,22 @@ def test_a_layer_by_hand():
 
 def test_blocks_of_other_rtl_are_named():
     assert set(blocks().other_revisions) == set(BLOCKS)
+
+
+@pytest.mark.parametrize("library", ["nangate45", "nangate45-latches"])
+def test_tiles_of_the_same_cells_go_with_the_blocks(library):
+    tile = coefficients_for(library, TileParameters(rows=64, columns=64))
+    platform_blocks().require_same_cells(tile)
+    said = platform_notes(platform_blocks(), tile)
+    assert said.startswith(f"Tiles: {library}")
+    assert ("weights in latches" in said) == library.endswith("latches")
+
+
+@pytest.mark.parametrize("library", ["nangate45-placed", "sky130hd"])
+def test_tiles_of_other_cells_or_wires_are_refused(library):
+    tile = coefficients_for(library, TileParameters(rows=16, columns=16))
+    with pytest.raises(EnergyError, match=f"{library}: the platform's blocks are measured in nan"):
+        platform_blocks().require_same_cells(tile)
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,7 @@ def platform_result(
     """
     platform = platform_of(values)
     blocks = platform_blocks()
-    library = values.get("library", AXES["library"].default)
-    if library != blocks.library:
-        raise ExploreError(
-            f"library is {library}: the platform's blocks are measured in {blocks.library}"
-        )
+    blocks.require_same_cells(tile)
     batch = values.get("images", BATCH)
     if path is None:
         bits = values.get("bits", AXES["bits"].default)
@@ -94,7 +90,7 @@ def platform_result(
         raise ExploreError(
             f"{network} is a result of training, which has no weights to plan: give its artifact"
         )
-    return _result(found, values, network, platform, blocks.library, batch)
+    return _result(found, values, network, platform, tile.library, batch)
 
 
 def _result(

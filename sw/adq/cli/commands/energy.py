@@ -211,13 +211,9 @@ def _of_platform(
     from adq.shipped import find_shipped
 
     blocks = platform_blocks()
-    if library != blocks.library:
-        raise EnergyError(
-            f"{library}: the platform's blocks are measured in {blocks.library}: give "
-            f"--library {blocks.library}"
-        )
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
     model = coefficients_for(library, parameters.tile)
+    blocks.require_same_cells(model)
     batch = images or BATCH
     networks = [
         artifact_on_platform(path, parameters, model, blocks, batch=batch) for path in sources
@@ -238,13 +234,13 @@ def _of_platform(
     for network in networks:
         print_whole(platform_table(network), console)
     print_whole(platform_ratios(networks), console)
-    console.print(platform_notes(blocks), highlight=False, markup=False)
+    console.print(platform_notes(blocks, model), highlight=False, markup=False)
     out.mkdir(parents=True, exist_ok=True)
     write_json(
         out / "energy.json",
         {
             "platform": asdict(parameters),
-            "library": blocks.library,
+            "library": model.library,
             "other_revisions": [*model.other_revisions, *blocks.other_revisions],
             "images": batch,
             "networks": [network.to_json() for network in networks],

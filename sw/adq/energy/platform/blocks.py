@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from adq.energy.coefficients import EnergyError
+from adq.energy.coefficients import Coefficients, EnergyError
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor
 from adq.rtl.platform.grid.stack_adder import StackAdder
@@ -155,6 +155,23 @@ class PlatformBlocks:
         """Blocks whose RTL is not the one that was measured."""
         now = revisions()
         return [name for name, block in self.blocks.items() if now.get(name) != block.revision]
+
+    def require_same_cells(self, tile: Coefficients) -> None:
+        """Check that a tile was characterized in the blocks' library, with the wires of its wire
+        load model as they were.
+
+        Raises
+        ------
+        EnergyError
+            If it was not.
+        """
+        liberty = tile.provenance.get("liberty", {})
+        same = liberty.get("sha256") == self.library_sha256
+        if tile.layout is not None or not same:
+            raise EnergyError(
+                f"{tile.library}: the platform's blocks are measured in {self.library}, with the "
+                f"wires of its wire load model: give --library {self.library}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values."""

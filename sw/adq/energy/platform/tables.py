@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from adq.energy.coefficients import Coefficients
 from adq.energy.platform.blocks import PlatformBlocks
 from adq.energy.platform.model import PARTS, PlatformEnergy
 
@@ -56,9 +57,10 @@ def platform_ratios(energies: Sequence[PlatformEnergy]) -> Table:
     return table
 
 
-def platform_notes(blocks: PlatformBlocks) -> str:
+def platform_notes(blocks: PlatformBlocks, tile: Coefficients) -> str:
     """Say what figures are, and what is left out of them."""
     lines = [
+        f"Tiles: {tile.library}{', weights in latches' if tile.latches else ''}.",
         f"Logic: measured at gate level in {blocks.library}, {blocks.voltage:.2f} V, "
         f"{blocks.temperature:g} C, without delays, on a platform of "
         f"{blocks.measured.rows}x{blocks.measured.columns}; memories: CACTI 7, 45 nm itrs-hp. "
