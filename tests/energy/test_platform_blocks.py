@@ -110,6 +110,10 @@ def test_blocks_of_other_rtl_are_named():
     assert set(blocks().other_revisions) == set(BLOCKS)
 
 
+def test_blocks_that_come_with_the_package_are_of_this_rtl():
+    assert platform_blocks().other_revisions == []
+
+
 @pytest.mark.parametrize("library", ["nangate45", "nangate45-latches"])
 def test_tiles_of_the_same_cells_go_with_the_blocks(library):
     tile = coefficients_for(library, TileParameters(rows=64, columns=64))
