@@ -13,8 +13,8 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.liberty.library import Library
 from adq.verif.signoff.formal.netlist_equivalence import _Miter, prove_netlist
-from adq.verif.synthesis.clock_phase import ClockPhases
-from adq.verif.synthesis.latches import store_in_latches
+from adq.verif.synthesis.clock.clock_phase import ClockPhases
+from adq.verif.synthesis.clock.latches import store_in_latches
 from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.paths import longest_paths

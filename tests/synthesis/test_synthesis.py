@@ -17,7 +17,7 @@ from adq.rtl.tile import Tile
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.switching.activity import BLOCKS
-from adq.verif.synthesis.clock_stages import stage_clock_gates
+from adq.verif.synthesis.clock.clock_stages import stage_clock_gates
 from adq.verif.synthesis.mapping import MAPPERS, SynthesisError
 from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.synthesis import size_and_speed, synthesize

@@ -13,7 +13,7 @@ from adq.verif.gate_level.cell_events import CellEvents, cell_events
 from adq.verif.gate_level.simulated_netlist import WORD, recorded_nets
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.clock_phase import ClockPhases, is_inverter
+from adq.verif.synthesis.clock.clock_phase import ClockPhases, is_inverter
 from adq.verif.synthesis.netlist import Instance, Net, Netlist, wired
 
 __all__ = ["CellKind", "Counts", "Switching", "SwitchingError", "read_recording"]

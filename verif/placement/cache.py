@@ -86,6 +86,7 @@ def _digest(
         folder / "placement",
         folder / "placement" / "clock",
         folder / "synthesis",
+        folder / "synthesis" / "clock",
         folder / "liberty",
     )
     own = sorted(path for room in rooms for path in room.glob("*.py"))

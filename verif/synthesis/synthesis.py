@@ -18,9 +18,9 @@ from adq.rtl.verilog import to_rtlil
 from adq.verif.liberty.library import Library
 from adq.verif.simulation.switching.activity import BLOCKS
 from adq.verif.synthesis.blocks import name_cells
-from adq.verif.synthesis.clock_gates import ClockGating, clock_gating, split_clock_gates
-from adq.verif.synthesis.clock_stages import stage_clock_gates
-from adq.verif.synthesis.latches import store_in_latches
+from adq.verif.synthesis.clock.clock_gates import ClockGating, clock_gating, split_clock_gates
+from adq.verif.synthesis.clock.clock_stages import stage_clock_gates
+from adq.verif.synthesis.clock.latches import store_in_latches
 from adq.verif.synthesis.mapping import map_to_cells
 from adq.verif.synthesis.netlist import Netlist
 from adq.verif.synthesis.paths import longest_paths
@@ -154,7 +154,7 @@ def synthesize(
     if cache is not None:
         digest = hashlib.sha256()
         rooms = (Path(__file__).parent, Path(__file__).parents[1] / "liberty")
-        own = sorted(path for room in rooms for path in room.glob("*.py"))
+        own = sorted(path for room in rooms for path in room.rglob("*.py"))
         for text in (
             source.encode(),
             library.digest.encode(),

@@ -7,7 +7,7 @@ import numpy as np
 
 from adq.verif.liberty.library import Library
 from adq.verif.liberty.timing_tables import CellTiming, TimingError, TimingTables
-from adq.verif.synthesis.clock_phase import ClockPhases
+from adq.verif.synthesis.clock.clock_phase import ClockPhases
 from adq.verif.synthesis.netlist import Instance, Netlist
 
 __all__ = ["Timing", "TimingError", "TimingGraph"]

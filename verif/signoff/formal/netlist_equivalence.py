@@ -33,8 +33,8 @@ from adq.verif.liberty.functions import evaluate
 from adq.verif.processes import run_to_end
 from adq.verif.signoff.formal.aiger import Aig
 from adq.verif.simulation.switching.activity import BLOCKS
-from adq.verif.synthesis.clock_phase import ClockPhases
-from adq.verif.synthesis.latches import WEIGHT_WORD
+from adq.verif.synthesis.clock.clock_phase import ClockPhases
+from adq.verif.synthesis.clock.latches import WEIGHT_WORD
 from adq.verif.synthesis.mapping import SynthesisError, yosys
 from adq.verif.synthesis.netlist import Instance, Net
 from adq.verif.synthesis.synthesis import Synthesis

@@ -117,7 +117,7 @@ class KeepsWeights(Elaboratable):
             m.d.comb += Assert(Array(stored)[bank] == ~word)
         for b in range(p.banks):
             # A word that is written is multiplied by 0, so that it may show half a cycle earlier: a
-            # latch can hold it (``adq.verif.synthesis.latches``).
+            # latch can hold it (``adq.verif.synthesis.clock.latches``).
             row_line = inside[f"row_lines_{b}"].bit_select(row, 1)
             m.d.comb += Assert(~(arrives & (bank == b)) | row_line)
             lines = Mux(computes & (plane_bank == b), plane, 0)

@@ -15,7 +15,7 @@ from collections import defaultdict
 
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.clock_phase import smallest_inverter
+from adq.verif.synthesis.clock.clock_phase import smallest_inverter
 from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 

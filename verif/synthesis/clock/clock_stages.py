@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.clock_phase import smallest_inverter
+from adq.verif.synthesis.clock.clock_phase import smallest_inverter
 from adq.verif.synthesis.netlist import Instance, Net, Netlist
 
 __all__ = ["stage_clock_gates"]

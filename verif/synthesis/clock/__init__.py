@@ -1,0 +1,1 @@
+"""Clock gates, stages of them, phases of the clock, and latches behind them."""
