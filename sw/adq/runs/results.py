@@ -26,6 +26,7 @@ PAPER_ENERGY = {
     "cifar10-vgg19-pruned": "198x (abstract)",
     "cifar100-resnet18": "4.81x (abstract)",
     "cifar100-resnet18-10k": "4.81x (abstract)",
+    "cifar100-resnet18-10k-three": "4.81x (abstract)",
     "cifar100-resnet18-pruned": "44x (abstract)",
 }
 """Reduction of PIM energy that the paper gives for what a recipe trains."""

@@ -1,5 +1,7 @@
 """Clock nets of a netlist, and which of them carry the inverted clock."""
 
+import functools
+
 from adq.verif.liberty.cells import Cell
 from adq.verif.liberty.functions import truth_table
 from adq.verif.liberty.library import Library
@@ -8,6 +10,7 @@ from adq.verif.synthesis.netlist import Instance, Net, Netlist
 __all__ = ["ClockPhases", "is_inverter", "smallest_inverter"]
 
 
+@functools.cache
 def is_inverter(cell: Cell) -> bool:
     """Return whether a cell has one input, and one output that is its complement."""
     return (
@@ -43,12 +46,14 @@ class ClockPhases:
                 continue
             else:
                 clock, output, inverts = cell.inputs[0].name, cell.outputs[0].name, True
-            self._before[instance.pins[output]] = instance.pins[clock], inverts
+            if output in instance.pins:
+                self._before[instance.pins[output]] = instance.pins[clock], inverts
 
     def inverted(self, clock: Net) -> bool:
         """Return whether a clock net falls where the clock rises."""
-        inverted = False
-        while clock in self._before:
+        inverted, passed = False, set[Net]()
+        while clock in self._before and clock not in passed:  # a loop is no clock
+            passed.add(clock)
             clock, inverts = self._before[clock]
             inverted ^= inverts
         return inverted
