@@ -156,7 +156,9 @@ def test_more_images_than_samples_are_refused(artifact):
 
 
 def test_coefficients_are_found_by_the_library_that_they_are_of():
-    for each in (each for each in checked_in() if each.layout is None):
+    mapped = [each for each in checked_in() if each.layout is None and not each.latches]
+    assert mapped
+    for each in mapped:
         found = coefficients_of(each.provenance["liberty"]["sha256"], SINGLE)
         assert found is not None
         assert found.library == each.library

@@ -245,15 +245,15 @@ def _computing() -> Mapping[str, tuple[float, float]]:
 
 
 def _latches() -> list[str]:
-    """Return what tiles with weights in latches take beside those with flip-flops: area, leakage,
-    and loading the weights of the artifacts.
+    """Return what tiles of 64 rows and more with weights in latches take beside those with
+    flip-flops: area, leakage, and loading the weights of the artifacts.
     """
     from adq.energy.coefficients import coefficients_for
     from adq.energy.sources import artifact_energy
 
     artifacts = ("digits/mixed", "digits/16bit", "resnet8")
     rows = []
-    for latched in (each for each in _coefficients() if each.latches):
+    for latched in (each for each in _coefficients() if each.latches and each.tile.rows >= 64):
         tile = latched.tile
         library = latched.library.removesuffix("-latches")
         for words, model in (
