@@ -249,21 +249,29 @@ def _latches() -> list[str]:
     flip-flops: area, leakage, and loading the weights of the artifacts.
     """
     from adq.energy.coefficients import coefficients_for
-    from adq.energy.sources import artifact_energy
+    from adq.energy.network_energy import NetworkEnergy
+    from adq.energy.workload import artifact_features
+    from adq.golden.artifact import read_artifact
 
-    artifacts = ("digits/mixed", "digits/16bit", "resnet8")
+    artifacts = {
+        name: read_artifact(Path("golden", "vectors", name))
+        for name in ("digits/mixed", "digits/16bit", "resnet8")
+    }
     rows = []
     for latched in (each for each in _coefficients() if each.latches and each.tile.rows >= 64):
         tile = latched.tile
         library = latched.library.removesuffix("-latches")
+        features = {
+            name: artifact_features(artifact, tile, len(artifact.samples))
+            for name, artifact in artifacts.items()
+        }
         for words, model in (
             ("flip-flops", coefficients_for(library, tile)),
             ("latches", latched),
         ):
             loads = (
-                artifact_energy(Path("golden", "vectors", name), model, None).total("load_pj")
-                / 1000
-                for name in artifacts
+                NetworkEnergy.of(name, layers, model, "samples").total("load_pj") / 1000
+                for name, layers in features.items()
             )
             rows.append(
                 [
