@@ -39,7 +39,7 @@ def window(cycles: int, blocks: dict) -> dict:
 
 
 class Simulation:
-    """What the simulation gives, and how far its prediction is off; a test may change both."""
+    """A simulation's energies, and the error of its prediction; a test may change both."""
 
     def __init__(self):
         work = next(network_work(read_artifact(ARTIFACT), TILE, 1))

@@ -86,9 +86,11 @@ def test_the_late_net_goes_to_the_fast_pin(uneven, late):
 def test_sizing_orders_inputs_only_where_cells_alone_are_too_slow(uneven):
     slow = TimingGraph(chain("A"), uneven).analyse().delay
     enough, short = chain("A"), chain("A")
-    size_cells(enough, uneven, period=slow)
+    size_cells(enough, uneven, period=slow, order=True)
     assert enough.instances[-1].pins["A"] == LATE
-    size_cells(short, uneven, period=slow / 10)
+    size_cells(short, uneven, period=slow / 10, order=False)
+    assert short.instances[-1].pins["A"] == LATE
+    size_cells(short, uneven, period=slow / 10, order=True)
     assert short.instances[-1].pins["CI"] == LATE
 
 

@@ -50,7 +50,7 @@ class MeasuredTile(Protocol):
     Attributes
     ----------
     period : ns that cells are sized for
-    latches : whether weights are held in latches, not in flip-flops
+    latches : True if weights are held in latches, not in flip-flops
     area : um2 of the cells
     layout : where the cells were placed; None for the wires of the wire load model
     netlist_sha256 : of the netlist, and of its cells' places where it has some
@@ -153,7 +153,7 @@ class GateLevelTile:
 
     @property
     def latches(self) -> bool:
-        """Whether weights are held in latches."""
+        """True if weights are held in latches, not in flip-flops."""
         return self.synthesis.latches
 
     @property

@@ -121,14 +121,19 @@ def _is_clock(cell: Cell, pin: str) -> bool:
     return cell.pins[pin].clock or cell.pins[pin].role == "clock"
 
 
-def size_cells(netlist: Netlist, library: Library, *, period: float) -> Timing:
+def size_cells(netlist: Netlist, library: Library, *, period: float, order: bool = False) -> Timing:
     """Choose drive strengths: first the smallest cells that can drive their loads, then larger ones
-    along the longest paths, until no path is longer than ``period`` ns or no change helps. Where
-    that is not enough, late nets go to fast pins, and cells grow again.
+    along the longest paths, until no path is longer than ``period`` ns or no change helps.
+
+    Parameters
+    ----------
+    order
+        Where that is not enough, put late nets on fast pins, and let cells grow again. A placed
+        netlist keeps the order of its pins: the mapped one, whose switching it takes, has the same.
     """
     sizer = _Sizer(TimingGraph(netlist, library), drive_strengths(library))
     best = _grow(netlist, sizer, sizer.carry_loads(), period)
-    for _ in range(ORDERS):
+    for _ in range(ORDERS if order else 0):
         if best.delay <= period:
             break
         ordered = order_inputs(netlist, library)
@@ -190,7 +195,7 @@ class _Sizer:
         slack = required[timing.targets] - timing.arrival[timing.sources] - timing.arc_delay
         critical = np.flatnonzero(slack < 0)
         owners = np.unique(timing.owners[critical])
-        # What a fF more costs on each critical net.
+        # The cost of one more fF on each critical net.
         more = 1.0
         nets = timing.targets[critical] // 2
         cost = np.zeros(graph.nets)

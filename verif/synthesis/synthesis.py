@@ -60,7 +60,7 @@ class Synthesis:
 
     @property
     def latches(self) -> bool:
-        """Whether weights are held in latches."""
+        """True if weights are held in latches, not in flip-flops."""
         return any(self.library.cells[cell].sequential == "latch" for cell in self.cells)
 
     @property
@@ -183,7 +183,7 @@ def synthesize(
     if latches:
         store_in_latches(netlist, library)
     buffer_nets(netlist, library)
-    size_cells(netlist, library, period=period)
+    size_cells(netlist, library, period=period, order=True)
     netlist.connect_outputs(library)
     if directory is not None:
         _keep(netlist, library, directory)

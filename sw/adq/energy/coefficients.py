@@ -95,7 +95,7 @@ class Coefficients:
     layout: PlacedConditions | None = None
     """How the netlist was placed; None for the wires of the library's wire load model."""
     latches: bool = False
-    """Whether weights are held in latches, not in flip-flops."""
+    """True if weights are held in latches, not in flip-flops."""
     scaled_from: str = ""
     """The tiles that were characterized, where ``tile`` is none of them: an estimate."""
     bound: float | None = None

@@ -95,7 +95,7 @@ class PlacedTile:
 
     @property
     def latches(self) -> bool:
-        """Whether weights are held in latches."""
+        """True if weights are held in latches, not in flip-flops."""
         return self.mapped.latches
 
     @property

@@ -254,7 +254,7 @@ class _Miter:
             for i, net in enumerate(nets):
                 bit = f"{name}[{i}]" if len(nets) > 1 else name
                 if direction == "input":
-                    # What no logic reads has no input in the graph.
+                    # A bit that no logic reads has no input in the graph.
                     self.literals[net] = place.get(bit, place.get(f"{name}[{i}]", 0))
 
     def _gates_of_rtl(self, rtl: Aig) -> list[int]:

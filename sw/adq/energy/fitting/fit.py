@@ -84,7 +84,7 @@ class Records:
     layout: PlacedConditions | None = None
     """How the netlist was placed; None for the wires of the wire load model."""
     latches: bool = False
-    """Whether weights are held in latches, not in flip-flops."""
+    """True if weights are held in latches, not in flip-flops."""
 
     @classmethod
     def read(cls, path: Path) -> "Records":

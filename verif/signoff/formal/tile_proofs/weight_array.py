@@ -61,7 +61,7 @@ class KeepsWeights(Elaboratable):
         row = any_value(m, range(p.rows), name="watched_row")
         m.d.comb += Assume(row < p.rows)
 
-        # What was accepted: a beat is stored a cycle later, and fills its bank if it is the last.
+        # A beat that was accepted is stored a cycle later, and fills its bank if it is the last.
         beat, beat_bank = Signal(range(p.weight_beats)), Signal(range(p.banks))
         last = beat == p.weight_beats - 1
         accepted = array.weights.valid & array.weights.ready
