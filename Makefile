@@ -149,9 +149,10 @@ cross-check: $(VENV)/.test  ## timing and power of the mapped tile beside OpenST
 measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles, kept for the docs
 	@$(if $(LIBERTY),,echo "error: say which cells: make measure-synthesis LIBERTY=FILE" >&2; exit 2)
 	@mkdir -p results/measured/synthesis
-	@for tile in 16x16 64x64 64x64-latches 128x64 128x64-latches 128x128; do size=$${tile%-latches}; \
-	  $(ADQ) synth --liberty $(LIBERTY) --rows $${size%x*} --columns $${size#*x} \
-	    $$(test $$size = $$tile || echo --latches) --out build/synth/$$tile || exit; \
+	@for tile in 16x16 64x64 64x64--latches 128x64 128x64--latches 128x128 128x128--order-pins; do \
+	  size=$${tile%%--*}; option=$${tile#$$size}; \
+	  $(ADQ) synth --liberty $(LIBERTY) --rows $${size%x*} --columns $${size#*x} $$option \
+	    --out build/synth/$$tile || exit; \
 	  cp build/synth/$$tile/synth.json results/measured/synthesis/nangate45-$$tile.json; \
 	done
 	@$(ADQ) dev docs

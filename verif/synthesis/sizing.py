@@ -128,8 +128,7 @@ def size_cells(netlist: Netlist, library: Library, *, period: float, order: bool
     Parameters
     ----------
     order
-        Where that is not enough, put late nets on fast pins, and let cells grow again. A placed
-        netlist keeps the order of its pins: the mapped one, whose switching it takes, has the same.
+        Where that is not enough, put late nets on fast pins, and let cells grow again.
     """
     sizer = _Sizer(TimingGraph(netlist, library), drive_strengths(library))
     best = _grow(netlist, sizer, sizer.carry_loads(), period)

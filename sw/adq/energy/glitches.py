@@ -99,6 +99,8 @@ class GlitchFactors:
     """Area of the mapped netlist's cells."""
     longest_path_ns: float | None = None
     """By static timing; ``period_ns`` is what cells were sized for."""
+    ordered_pins: bool = False
+    """True if late nets were put on fast pins where larger cells alone missed the period."""
     icarus: str | None = None
     """Version of the Icarus Verilog that confirmed them."""
     clock_tree: Mapping[str, Any] | None = None
@@ -189,6 +191,7 @@ def measure_glitches(
     name: str | None,
     bits: Sequence[int],
     period: float,
+    order_pins: bool = False,
     directory: Path,
     cache: Path,
     confirm: bool,
@@ -204,6 +207,8 @@ def measure_glitches(
         Precisions, of weights and activations alike.
     period
         Clock period in ns that cells are sized for.
+    order_pins
+        See :func:`adq.verif.synthesis.synthesis.synthesize`.
     directory
         Folder for what simulators write; some 100 MB a precision with ``confirm``.
     confirm
@@ -216,14 +221,24 @@ def measure_glitches(
     SimulationError
         If a simulator fails, or a cycle ends otherwise with delays than without.
     """
+    from adq.rtl.tile import Tile
     from adq.verif.gate_level.clock_tree import estimate_clock_tree
     from adq.verif.gate_level.delays.event_simulation import EventSimulation
     from adq.verif.gate_level.delays.icarus import icarus_version
     from adq.verif.gate_level.tile import GateLevelTile
     from adq.verif.liberty.library import Library
+    from adq.verif.synthesis.synthesis import synthesize
 
     progress("mapping the tile and building its model")
-    tile = GateLevelTile(parameters, Library.read(liberty), cache=cache, period=period)
+    mapped = synthesize(
+        Tile(parameters),
+        Library.read(liberty),
+        name="tile",
+        order_pins=order_pins,
+        period=period,
+        cache=cache / "synthesis",
+    )
+    tile = GateLevelTile(parameters, mapped.library, cache=cache, period=period, synthesis=mapped)
     simulation = EventSimulation(tile.power, period=tile.period, cache=cache / "models")
     figures = []
     for width in bits:
@@ -241,6 +256,7 @@ def measure_glitches(
         arithmetic=parameters.arithmetic,
         area_um2=sum(tile.synthesis.area.values()),
         longest_path_ns=tile.synthesis.timing.delay,
+        ordered_pins=order_pins,
         figures=tuple(figures),
         icarus=icarus_version() if confirm else None,
         clock_tree=asdict(estimate_clock_tree(tile.netlist, tile.library, clock=tile.CLOCK)),

@@ -41,6 +41,14 @@ def synth(
     latches: Annotated[
         bool, typer.Option("--latches", help="Hold weights in latches, not in flip-flops.")
     ] = False,
+    order_pins: Annotated[
+        bool,
+        typer.Option(
+            "--order-pins",
+            help="Where larger cells alone miss the period, put nets that arrive late on the fast "
+            "inputs of adders and gates.",
+        ),
+    ] = False,
     part: Annotated[
         str,
         typer.Option(metavar="PATH", help="Map only this submodule, such as shift_add.fuser."),
@@ -88,6 +96,7 @@ def synth(
             "--columns": columns is not None,
             "--buffer": with_buffer,
             "--latches": latches,
+            "--order-pins": order_pins,
             "--part": bool(part),
             "--paths": paths != 1,
         }
@@ -107,6 +116,7 @@ def synth(
             name="tile",
             part=part,
             latches=latches,
+            order_pins=order_pins,
             period=period,
             cache=CACHE,
         )
@@ -116,6 +126,7 @@ def synth(
         console.print(str(path), highlight=False, soft_wrap=True)
     print_whole(_table(synthesis, worst), console)
     found = _figures(synthesis, parameters, part, period, longest, worst)
+    found["order_pins"] = order_pins
     console.print(
         f"{library.name}, {library.voltage} V, {library.temperature:g} C, wire load "
         f"{library.wire_load.name or 'none'}, clock ideal\n"

@@ -23,6 +23,14 @@ def glitches(
     period: Annotated[
         float, typer.Option(metavar="NS", min=0.1, help="Clock period that cells are sized for.")
     ] = 2.0,
+    order_pins: Annotated[
+        bool,
+        typer.Option(
+            "--order-pins",
+            help="Where larger cells alone miss the period, put nets that arrive late on the fast "
+            "inputs of adders and gates.",
+        ),
+    ] = False,
     confirm: Annotated[
         bool,
         typer.Option("--confirm", help="Count toggles by Icarus Verilog, too, net by net."),
@@ -61,6 +69,7 @@ def glitches(
             name=name,
             bits=widths,
             period=period,
+            order_pins=order_pins,
             directory=scratch,
             cache=CACHE.parent,
             confirm=confirm,

@@ -118,7 +118,7 @@ def _arithmetics() -> list[str]:
         rows.append(
             [
                 f"{each.rows}x{each.columns}",
-                f"`{each.arithmetic}`",
+                f"`{each.arithmetic}`{', pins ordered' if each.ordered_pins else ''}",
                 "" if each.area_um2 is None else f"{each.area_um2 / cells:.1f}",
                 f"{each.period_ns:g}",
                 "" if each.longest_path_ns is None else f"{each.longest_path_ns:.2f}",

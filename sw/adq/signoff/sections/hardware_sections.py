@@ -109,7 +109,9 @@ def _synthesis() -> list[str]:
     paths = (RESULTS / "synthesis").glob("*.json")
     kept = [read_kept(path.relative_to(RESULTS)) for path in paths]
     rows = []
-    for each in sorted(kept, key=lambda k: (k["library"]["name"], k["cells"], k["latches"])):
+    for each in sorted(
+        kept, key=lambda k: (k["library"]["name"], k["cells"], k["latches"], k["order_pins"])
+    ):
         tile, library = each["tile"], each["library"]
         rows.append(
             [
@@ -117,7 +119,7 @@ def _synthesis() -> list[str]:
                 f"{library['name']}, {library['voltage']:.2f} V, {library['temperature']:g} C, "
                 f"wire load {library['wire_load']}",
                 "latches" if each["latches"] else "flip-flops",
-                f"{each['period_ns']:g} ns",
+                f"{each['period_ns']:g} ns{', pins ordered' if each['order_pins'] else ''}",
                 f"{each['cells']:,}",
                 f"{each['area_um2']:,.0f}",
                 f"{each['um2_per_bit_cell']:.1f}",
