@@ -3,7 +3,7 @@
 import functools
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
@@ -13,10 +13,10 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.plane_tag import PlaneTag
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.single_port_memory import SinglePortMemory
-from adq.rtl.port_types import Aggregate, Component, Words
+from adq.rtl.port_types import Aggregate, Component, Words, structure
 from adq.rtl.shift_add.result_register import sums_layout
 
-__all__ = ["BANKS", "AccumulatorMemory", "added_layout", "read_layout"]
+__all__ = ["BANKS", "AccumulatorMemory", "added_layout", "read_layout", "sum_memories"]
 
 BANKS = PlatformParameters.accumulator_banks
 
@@ -32,9 +32,29 @@ def read_layout(parameters: PlatformParameters) -> data.StructLayout:
     )
 
 
+def access_layout(parameters: PlatformParameters) -> data.StructLayout:
+    """Return the layout of an access of the memories of a half and bank.
+
+    ``drains`` is a read for the drain, ``reads`` one for what is added.
+    """
+    return data.StructLayout(
+        {"drains": 1, "reads": 1, "writes": 1, "address": range(parameters.accumulator_words)}
+    )
+
+
 def _bank(vector: Value) -> Value:
     """Return the bank in which a vector's sums lie."""
     return vector[0] if len(vector) else Const(0, 1)
+
+
+def _word_of(words: Sequence[Value], half: Value, bank: Value) -> Value:
+    """Return the word of a half and bank.
+
+    The half is chosen first: it stands, while the bank changes from vector to vector.
+    """
+    by_bank = [Mux(half, words[BANKS + place], words[place]) for place in range(BANKS)]
+    word: Value = data.ArrayLayout(len(by_bank[0]), BANKS)(Cat(by_bank))[bank]
+    return word
 
 
 def added_layout(parameters: PlatformParameters) -> data.StructLayout:
@@ -42,6 +62,24 @@ def added_layout(parameters: PlatformParameters) -> data.StructLayout:
     more = (parameters.stack - 1).bit_length()
     members = sums_layout(parameters.tile).members
     return data.StructLayout({lane: signed(shape.width + more) for lane, shape in members.items()})
+
+
+def sum_memories(
+    parameters: PlatformParameters,
+) -> Iterator[tuple[int, int, list[int], int, int]]:
+    """Yield the memories of a bank of a half: place among lanes, weight width, lanes, first bit
+    and last bit.
+
+    The lanes of a memory are neighbours, of one width. The last bit is exclusive.
+    """
+    p = parameters
+    for first in range(0, p.tile.lanes, p.requantizers):
+        near = range(first, min(first + p.requantizers, p.tile.lanes))
+        for width in p.tile.weight_widths:
+            lanes = [lane for lane in near if p.tile.lane_weight_bits(lane) == width]
+            if lanes:
+                for low, high in p.sum_pieces(p.lane_bits(width)):
+                    yield first // p.requantizers, width, lanes, low, high
 
 
 class AccumulatorMemory(Component):
@@ -91,7 +129,7 @@ class AccumulatorMemory(Component):
         The results of the last read are still needed behind this cycle: their half is not free,
         even if it was released, since its next job reads its own sums.
     results : array of signed numbers, Out
-        Outputs of the last read.
+        Outputs of the last read, in the cycle behind it and while they are held; else 0.
     """
 
     sums: Aggregate
@@ -122,22 +160,6 @@ class AccumulatorMemory(Component):
                 "results": Out(data.ArrayLayout(signed(self.widest), p.requantizers)),
             }
         )
-
-    def elements(self) -> Iterator[tuple[int, int, list[int], int, int]]:
-        """Yield the memories of a half: place among lanes, weight width, lanes, first and last bit.
-
-        The lanes of a memory are neighbours, of one width. The last bit is exclusive.
-        """
-        p = self.parameters
-        for first in range(0, p.tile.lanes, p.requantizers):
-            near = range(first, min(first + p.requantizers, p.tile.lanes))
-            for width in p.tile.weight_widths:
-                lanes = [lane for lane in near if p.tile.lane_weight_bits(lane) == width]
-                bits = p.lane_bits(width)
-                ends = [0, *(end for end in p.accumulator_cuts if end < bits), bits]
-                if lanes:
-                    for low, high in itertools.pairwise(ends):
-                        yield first // p.requantizers, width, lanes, low, high
 
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
@@ -206,11 +228,35 @@ class AccumulatorMemory(Component):
         m.d.comb += [uses.eq(self.accumulator_bits > low) for low, uses in uses_bits.items()]
         read_slice = Signal.like(self.read.slice)
         read_bank = Signal()
+        read_valid = Signal()  # results are needed
+        m.d.sync += read_valid.eq(self.read.enable | self.held)
         with m.If(self.read.enable):
             m.d.sync += [
                 read_slice.eq(self.read.slice),
                 read_half.eq(draining),
                 read_bank.eq(_bank(self.read.vector)),
+            ]
+
+        # Accesses of the memories of a half and bank: all of them take one address.
+        accesses = {}
+        for half, bank in itertools.product(range(2), range(BANKS)):
+            access = structure(access_layout(p), name=f"access_{half}_{bank}")
+            accesses[half, bank] = access
+            of_read = (draining == half) & (_bank(self.read.vector) == bank)
+            of_vector = (filling == half) & (_bank(vector) == bank)
+            of_stored = (stored_half == half) & (_bank(stored_vector) == bank)
+            m.d.comb += [
+                access.drains.eq(self.read.enable & of_read),
+                access.reads.eq(reads_old & of_vector),
+                access.writes.eq(stored & ~keeps & of_stored),
+                access.address.eq(
+                    Mux(
+                        access.writes,
+                        stored_vector,
+                        Mux(access.drains, self.read.vector, vector),
+                    )
+                    >> 1
+                ),
             ]
 
         sums = {}  # by lane: the sum that is given, as wide as the lane
@@ -224,7 +270,7 @@ class AccumulatorMemory(Component):
             totals[lane] = Signal(shape, name=f"total_{lane}")
             new[lane], old[lane], words[lane] = [], [], [[] for _ in range(2 * BANKS)]
             m.d.comb += sums[lane].eq(self.sums[str(lane)])
-        for group, width, lanes, low, high in self.elements():
+        for group, width, lanes, low, high in sum_memories(p):
             bits = high - low
             name = f"{lanes[0]}_{low}"
             uses = Signal(name=f"uses_{name}")
@@ -239,45 +285,35 @@ class AccumulatorMemory(Component):
             registered = Signal(bits * len(lanes), name=f"new_{name}")
             kept = Signal(bits * len(lanes), name=f"kept_{name}")
             total = Cat(totals[lane][low:high] for lane in lanes)
+            # What the layer does not use was left by another one: no carry runs through it.
+            used = registered if low == 0 else Mux(uses, registered, 0)
+            adds = Signal(name=f"adds_{name}")
+            m.d.comb += adds.eq(uses & ~stored_first)
             with m.If(ended.valid & uses):
                 m.d.sync += registered.eq(Cat(sums[lane][low:high] for lane in lanes))
             with m.If(keeps & uses):
                 m.d.sync += kept.eq(total)
             read: list[Value] = []
-            for half, bank in itertools.product(range(2), range(BANKS)):
-                drains = Signal(name=f"drains_{half}_{bank}_{name}")
-                reads = Signal(name=f"reads_{half}_{bank}_{name}")
-                writes = Signal(name=f"writes_{half}_{bank}_{name}")
-                of_read = (draining == half) & (_bank(self.read.vector) == bank)
-                of_vector = (filling == half) & (_bank(vector) == bank)
-                of_stored = (stored_half == half) & (_bank(stored_vector) == bank)
-                m.d.comb += [
-                    drains.eq(self.read.enable & wanted & uses & of_read),
-                    reads.eq(reads_old & uses & of_vector),
-                    writes.eq(stored & ~keeps & uses & of_stored),
-                ]
+            for (half, bank), access in accesses.items():
                 storage = SinglePortMemory(bits * len(lanes), depth=p.accumulator_words)
                 m.submodules[f"half_{half}_{bank}_{name}"] = storage
+                drains, reads, writes = access.drains & wanted, access.reads, access.writes
                 m.d.comb += [
-                    storage.enable.eq(drains | reads | writes),
+                    storage.enable.eq((drains | reads | writes) & uses),
                     storage.write.eq(writes),
-                    storage.address.eq(
-                        Mux(writes, stored_vector, Mux(drains, self.read.vector, vector)) >> 1
-                    ),
+                    storage.address.eq(access.address),
                     storage.given.eq(total),
                 ]
                 read.append(storage.found)
-            before = data.ArrayLayout(bits * len(lanes), 2 * BANKS)(Cat(read))[
-                Cat(_bank(stored_vector), stored_half)
-            ]
+            before = _word_of(read, stored_half, _bank(stored_vector))
             for place, lane in enumerate(lanes):
                 part = slice(place * bits, (place + 1) * bits)
-                new[lane].append(registered[part])
-                old[lane].append(Mux(stored_alone, kept[part], before[part]))
+                new[lane].append(used[part])
+                old[lane].append(Mux(adds, Mux(stored_alone, kept[part], before[part]), 0))
                 for number, word in enumerate(read):
                     words[lane][number].append(word[part])
         for lane, whole in totals.items():
-            m.d.comb += whole.eq(Cat(new[lane]) + Mux(stored_first, 0, Cat(old[lane])))
+            m.d.comb += whole.eq(Cat(new[lane]) + Cat(old[lane]))
 
         # ---- Results of a read.
 
@@ -293,9 +329,9 @@ class AccumulatorMemory(Component):
                     if output < p.tile.outputs(n):
                         lane = output * n // 2
                         word = Signal(sums[lane].shape(), name=f"word_{place}_{n}_{which}")
-                        found_words = data.ArrayLayout(len(word), 2 * BANKS)(Cat(*words[lane]))
-                        m.d.comb += word.eq(found_words[Cat(read_bank, read_half)])
-                        chosen = self.weight_bits[index] & (read_slice == which)
+                        whole_words = [Cat(pieces) for pieces in words[lane]]
+                        m.d.comb += word.eq(_word_of(whole_words, read_half, read_bank))
+                        chosen = self.weight_bits[index] & (read_slice == which) & read_valid
                         choices.append(Mux(chosen, word, 0))
             m.d.comb += found.eq(functools.reduce(operator.or_, choices, Const(0)))
             sign = (found & top).any()

@@ -216,6 +216,8 @@ class Engine(Component):
             for place, unit in enumerate(stack):
                 m.d.comb += adder.sums[place].eq(unit.sums[column])
             m.d.comb += [
+                adder.stacked.eq(stack[0].work.stacked),
+                adder.accumulator_bits.eq(stack[0].drain.accumulator_bits),
                 adder.ended.eq(stack[0].ended),
                 stack[0].totals[column].eq(adder.totals),
                 stack[0].ended_all.eq(adder.tag),

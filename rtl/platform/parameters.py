@@ -1,6 +1,7 @@
 """Parameters of the platform: tiles, memories, requantizers and the bus around them."""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -173,6 +174,14 @@ class PlatformParameters:
         They hold 65,536 products with activations of 16 bits.
         """
         return min(self.accumulator_bits, weight_bits + 32)
+
+    def sum_pieces(self, bits: int) -> list[tuple[int, int]]:
+        """Return the pieces of a sum of ``bits``, cut at ``accumulator_cuts``: first and last bit.
+
+        The last bit is exclusive.
+        """
+        ends = [0, *(cut for cut in self.accumulator_cuts if cut < bits), bits]
+        return list(itertools.pairwise(ends))
 
     @property
     def accumulator_words(self) -> int:

@@ -87,6 +87,7 @@ def test_energy_is_in_proportion_to_bits():
         (32768, 64, 14.925),
         (65536, 64, 28.984),
         (16384, 128, 9.107),
+        (1024, 64, 1.434),
     ],
 )
 def test_memories_are_those_of_cacti(size, width, read):

@@ -78,14 +78,16 @@ def test_a_layer_by_hand():
     platform = PlatformParameters()
     tile = coefficients_for("nangate45", platform.tile)
     made = plan(convolution(), platform, batch=1)
-    given = {"accumulators": {"stored_bits": 3.0, "drained_bits": 5.0}}
+    given = {"accumulators": {"stores": 11.0, "stored_bits": 3.0, "drained_bits": 5.0}}
     found = platform_energy(made, tile, blocks(**given), name="net")
     (step,) = found.steps
     # Products of 64 ones and 2-bit words need 9 bits, which lie in a memory of 14: 16 vectors of
-    # 32 lanes are stored once and read once, for the drain. A bank has 128 words.
+    # 32 lanes are stored once and read once, for the drain. A bank has 128 words; 8 requantizers
+    # read lanes of 2-bit weights, 4 of which lie in a memory of 4 * 14 bits.
     bits = 16 * 32 * 14
-    sums = sram_of(8192, 512, ports="1RW")
-    expected = bits * (3.0 + 5.0) / 1000 + bits * (sums.read_pj + sums.write_pj) / 512
+    sums = sram_of(1024, 64, ports="1RW")
+    logic = bits * (3.0 + 5.0) + 16 * 2 * 11.0  # a store of 64 columns, of 32 that were measured
+    expected = logic / 1000 + bits * (sums.read_pj + sums.write_pj) / 64
     assert step.pj["partial sums"] == pytest.approx(expected)
     # 16 pixels of 2 planes are read; images and results are written, 2 planes of 16 pixels each.
     bank = sram_of(8192, 64, ports="1R1W")

@@ -83,7 +83,7 @@ def write_waveform(path: Path, names: dict[str, int], *, wrong: int | None = Non
     lines += ["$upscope $end", "$upscope $end", "$enddefinitions $end"]
     total, totals = 0, []
     for cycle in range(CYCLES):
-        enable, word = drawn.randrange(2), drawn.randrange(16)
+        enable, word = drawn.randrange(2) if cycle < CYCLES - 1 else 0, drawn.randrange(16)
         shown = total ^ (cycle == wrong)
         values = (0, enable, drawn.randrange(4), word, shown)
         lines += [f"#{10 * cycle}", "0c"]
@@ -119,6 +119,17 @@ def test_a_block_does_what_the_waveform_says(block, tmp_path):
     assert whole.cycles == CYCLES - 5
     assert whole.energy == pytest.approx(sum(part.energy for part in parts))
     assert whole.energy > whole.clock > 0
+
+
+def test_an_idle_block_takes_its_clock(block, tmp_path):
+    path = tmp_path / "dump.vcd"
+    write_waveform(path, names_of(block))  # the last cycle is not enabled
+    waveform = read(path)
+    busy = block.run(block.replay(waveform), 4, CYCLES - 1)
+    idle = block.idle(waveform)
+    assert idle.clock / idle.cycles == pytest.approx(busy.clock / busy.cycles)
+    assert idle.clock <= idle.energy
+    assert idle.energy / idle.cycles < busy.energy / busy.cycles
 
 
 def test_an_output_that_differs_is_an_error(block, tmp_path):

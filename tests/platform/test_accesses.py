@@ -5,7 +5,7 @@ import random
 import pytest
 
 from adq.golden.platform.accesses import lane_pieces, layer_accesses
-from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.accumulator_memory import sum_memories
 from adq.rtl.platform.descriptors import Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.cocotb.random_layers import random_layer
@@ -143,8 +143,7 @@ def test_fetches_are_those_that_are_counted_one_by_one(platform):
 @pytest.mark.parametrize("platform", SIZES, ids=["16x16", "32x32"])
 def test_pieces_of_lanes_are_the_memories_of_the_rtl(platform):
     built = [
-        (group, tuple(lanes), high - low)
-        for group, _, lanes, low, high in AccumulatorMemory(platform).elements()
+        (group, tuple(lanes), high - low) for group, _, lanes, low, high in sum_memories(platform)
     ]
     widest = platform.accumulator_bits
     pieces = lane_pieces(platform, platform.tile.weight_widths[0], widest)

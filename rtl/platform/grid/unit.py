@@ -3,8 +3,9 @@
 import functools
 import operator
 from collections.abc import Sequence
+from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -177,7 +178,10 @@ class Unit(Component):
         for column in range(p.tile_columns):
             m.submodules[f"tile_{column}"] = tile = PlaneTile(p.tile)
             m.submodules[f"accumulators_{column}"] = accumulators = AccumulatorMemory(p)
-            m.submodules[f"drain_{column}"] = drain = Drain(p)
+            drain = Drain(p)
+            # A drain without results in this layer has no clock.
+            clocked: Any = drain if alone else EnableInserter(self.works[column])(drain)
+            m.submodules[f"drain_{column}"] = clocked
             connect(m, flipped(self.weights[column]), tile.weights)
             connect(m, flipped(self.records[column]), drain.records)
             connect(m, drain.raw, flipped(self.raw[column]))

@@ -103,7 +103,8 @@ def _memories(memories: "tuple[Memory, ...]", flip_flop: float) -> dict[str, Any
         if each.words < SMALL:
             area = each.bits * flip_flop
         else:
-            area = each.bits * nearest_sram(each.words, ports=each.ports).um2_per_bit
+            near = nearest_sram(each.words, ports=each.ports, width=each.width)
+            area = each.bits * near.um2_per_bit
         row["memories"] += 1
         row["bits"] += each.bits
         row["area_um2"] += area

@@ -23,6 +23,12 @@ CLOCK = "clk"
 BACKSLASH = "\\"
 """Begins names in a netlist that begin with ``$`` in the RTL."""
 
+IDLE = 64
+"""Cycles in which nothing happens that energy is counted over."""
+
+SETTLING = 16
+"""Cycles until nothing happens any more."""
+
 FIRST = 4
 """Cycle from which outputs are compared: the waveform begins before anything was computed."""
 
@@ -125,14 +131,22 @@ class GateLevelBlock:
         SimulationError
             If an output is not what it was in the RTL.
         """
-        bits = {
-            port: waveform.bits(self.signal(port))
-            for port in dict.fromkeys(port for port, _, _ in self.simulation.inputs)
-        }
-        given = np.stack([bits[port][:, place] for port, place, _ in self.simulation.inputs], 1)
-        recording = self.simulation.run(given)
+        recording = self.simulation.run(self._given(waveform))
         self._compare(waveform, recording)
         return recording
+
+    def idle(self, waveform: Waveform) -> BlockRun:
+        """Return the energy of cycles in which the inputs stand, as at the waveform's end."""
+        given = self._given(waveform)
+        held = np.concatenate([given, np.repeat(given[-1:], SETTLING + IDLE, axis=0)])
+        first = len(given) + SETTLING
+        return self.run(self.simulation.run(held), first, first + IDLE - 1)
+
+    def _given(self, waveform: Waveform) -> np.ndarray:
+        """Return what a waveform has at the inputs, in each cycle."""
+        ports = dict.fromkeys(port for port, _, _ in self.simulation.inputs)
+        bits = {port: waveform.bits(self.signal(port)) for port in ports}
+        return np.stack([bits[port][:, place] for port, place, _ in self.simulation.inputs], 1)
 
     def _compare(self, waveform: Waveform, recording: np.ndarray) -> None:
         netlist = self.synthesis.netlist

@@ -12,6 +12,7 @@ from adq.rtl.pim_tile.sequencer import Sequencer
 from adq.rtl.pim_tile.weight_array import WeightArray
 from adq.rtl.platform.accumulator_memory import AccumulatorMemory
 from adq.rtl.platform.conductor.conductor import Conductor
+from adq.rtl.platform.grid.stack_adder import StackAdder
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.walker import Walker
 from adq.rtl.platform.results.requantizer import Requantizer
@@ -25,6 +26,7 @@ from adq.verif.signoff.formal.platform_proofs.accumulator_memory import KeepsSum
 from adq.verif.signoff.formal.platform_proofs.conductor import StartsLayers
 from adq.verif.signoff.formal.platform_proofs.divider import Divides
 from adq.verif.signoff.formal.platform_proofs.requantizer import Requantizes
+from adq.verif.signoff.formal.platform_proofs.stack_adder import AddsStack
 from adq.verif.signoff.formal.platform_proofs.walker import FindsParts, WalksPlanes
 from adq.verif.signoff.formal.proof import FormalError, Proof
 from adq.verif.signoff.formal.tile_proofs.accumulator import AccumulatesPlanes
@@ -228,6 +230,16 @@ PROOFS = (
         mode="prove",
         depth=2,
         cover_depth=12,
+    ),
+    Proof(
+        name="stack_adder.totals",
+        claim="totals are the sums of a vector over the tiles of a stack, in the layer's bits",
+        design=lambda: AddsStack(
+            StackAdder(PlatformParameters(rows=16, columns=16, stack=3, plane_banks=8))
+        ),
+        mode="prove",
+        depth=2,
+        cover_depth=4,
     ),
     Proof(
         name="divider.quotient",

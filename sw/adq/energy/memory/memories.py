@@ -67,8 +67,14 @@ def sram_table() -> tuple[Sram, ...]:
         raise EnergyError(f"{FILE}: holds no table of memories: {error}") from None
 
 
-def nearest_sram(words: int, *, ports: str) -> Sram:
-    """Return the memory whose number of words is nearest, of these the one that takes least a bit.
+def nearest_sram(words: int, *, ports: str, width: int | None = None) -> Sram:
+    """Return the memory whose number of words is nearest, of these the one whose width is nearest.
+
+    Parameters
+    ----------
+    width
+        Bits of a word. Default: of the memories with the nearest number of words, the one that
+        takes least energy a bit.
 
     Raises
     ------
@@ -79,7 +85,16 @@ def nearest_sram(words: int, *, ports: str) -> Sram:
     if not found:
         known = ", ".join(dict.fromkeys(memory.ports for memory in sram_table()))
         raise EnergyError(f"{FILE}: no memory has ports {ports}: it must be one of {known}")
-    return min(found, key=lambda m: (max(m.words / words, words / m.words), m.pj_per_bit))
+
+    def distance(memory: Sram) -> tuple[float, float]:
+        apart = _ratio(memory.words, words)
+        return apart, memory.pj_per_bit if width is None else _ratio(memory.width, width)
+
+    return min(found, key=distance)
+
+
+def _ratio(one: int, other: int) -> float:
+    return max(one / other, other / one)
 
 
 def sram_of(size: int, width: int, *, ports: str) -> Sram:

@@ -30,7 +30,7 @@ from adq.verif.simulation.rtl_revision import numbered
 
 __all__ = ["BLOCKS", "MEASURED", "Block", "BlockCoefficients", "PlatformBlocks", "platform_blocks"]
 
-FORMAT = 1
+FORMAT = 2
 
 FILE = Path(__file__).with_name("blocks_nangate45.json")
 
@@ -77,9 +77,9 @@ BLOCKS: Mapping[str, Block] = {
         wide=True,
     ),
     "accumulators": Block(
-        "unit_0_0.accumulators_0", ("stored_bits", "drained_bits"), AccumulatorMemory
+        "unit_0_0.accumulators_0", ("stores", "stored_bits", "drained_bits"), AccumulatorMemory
     ),
-    "stack adder": Block("adder_0_0", ("stack_bits",), StackAdder, sizes=STACKED),
+    "stack adder": Block("adder_0_0", ("stores", "stack_bits"), StackAdder, sizes=STACKED),
     "requantizer": Block(
         "unit_0_0.drain_0.requantizer_0",
         # Its operands change while its results do not count.
@@ -118,7 +118,8 @@ class BlockCoefficients:
 
     Attributes
     ----------
-    fj : of each access by its term, and of ``cycles``
+    fj : of each access by its term, and of ``cycles``, in which the block has its clock and
+        nothing else happens
     leakage_nw, area_um2, longest_path_ns : of the block, memories apart
     error : largest difference of a layer from the gate level, as a share of the largest layer's
         energy a cycle, where the layer was left out of the fit

@@ -227,7 +227,9 @@ def _check(layer: TracedLayer) -> None:
 def _fitted(
     block: Block, mapped: "GateLevelBlock", layers: Sequence[TracedLayer], revision: str
 ) -> BlockCoefficients:
-    """Fit a block's energies, not negative, to those of the layers."""
+    """Fit a block's energies of accesses, not negative, to those of the layers; what it takes in
+    every cycle is measured apart.
+    """
     recordings: dict[int, np.ndarray] = {}
     runs = []
     for layer in layers:
@@ -235,18 +237,20 @@ def _fitted(
         if key not in recordings:
             recordings[key] = mapped.replay(layer.waveform)
         runs.append(mapped.run(recordings[key], layer.first, layer.last))
+    quiet = mapped.idle(layers[0].waveform)
+    idle = quiet.energy / quiet.cycles
     cycles = np.array([run.cycles for run in runs], float)
     energy = np.array([run.energy for run in runs])
+    accesses = energy - idle * cycles
     terms = np.array([[each.counts[term] for term in block.terms] for each in layers], float)
-    matrix = np.column_stack([terms, cycles])
-    solution = _solved(matrix, energy, cycles)
+    solution = _solved(terms, accesses, cycles)
     left_out = []
     for place in range(len(layers)):
         others = np.arange(len(layers)) != place
-        told = matrix[place] @ _solved(matrix[others], energy[others], cycles[others])
-        left_out.append(abs(told - energy[place]) / cycles[place])
+        told = terms[place] @ _solved(terms[others], accesses[others], cycles[others])
+        left_out.append(abs(told - accesses[place]) / cycles[place])
     return BlockCoefficients(
-        fj=dict(zip((*block.terms, "cycles"), solution.tolist(), strict=True)),
+        fj=dict(zip((*block.terms, "cycles"), (*solution.tolist(), idle), strict=True)),
         leakage_nw=float(np.average([run.leakage for run in runs], weights=cycles)),
         area_um2=mapped.area,
         longest_path_ns=float(mapped.synthesis.timing.delay),

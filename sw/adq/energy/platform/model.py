@@ -19,6 +19,7 @@ from adq.golden.platform.accesses import Accesses, layer_accesses
 from adq.golden.platform.emission import emit
 from adq.golden.platform.planning.planner import Plan, PlannedStep
 from adq.golden.platform.planning.steps import Step
+from adq.rtl.platform.accumulator_memory import sum_memories
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
 
@@ -121,9 +122,16 @@ class Memories:
         return cls(
             bank=sram_of(*BANK, ports="1R1W"),
             buffer=sram_of(*BUFFER, ports="1RW"),
-            sums=nearest_sram(platform.accumulator_words, ports="1RW"),
+            sums=nearest_sram(
+                platform.accumulator_words, ports="1RW", width=_widest_sums(platform)
+            ),
             table=sram_of(8192, RECORD_BITS, ports="1RW"),
         )
+
+
+def _widest_sums(platform: PlatformParameters) -> int:
+    """Return the bits of a word of the widest memory of an accumulator memory."""
+    return max(len(lanes) * (high - low) for _, _, lanes, low, high in sum_memories(platform))
 
 
 def platform_energy(
@@ -262,12 +270,14 @@ def _step_energy(
     accumulators = of(
         "accumulators",
         idle=columns * lanes,
+        stores=a.stores * lanes,
         stored_bits=a.stored_bits,
         drained_bits=a.drained_bits,
     )
     if platform.stack > 1:
         adders = platform.clusters * platform.tile_columns * lanes
-        accumulators += of("stack adder", idle=adders, stack_bits=a.stack_bits)
+        stacked = a.stores * lanes if layer.stacked else 0
+        accumulators += of("stack adder", idle=adders, stores=stacked, stack_bits=a.stack_bits)
     sums = bits(memories.sums, a.loaded_bits + a.drained_bits, a.stored_bits - a.kept_bits)
     requantizers = (
         of(

@@ -42,7 +42,10 @@ GRID_HEADINGS = (
 )
 AREA_HEADINGS = ("block", "um2", "share", "flip-flops", "ns, path that ends there")
 BLOCK_HEADINGS = ("block", "fJ an access", "fJ a cycle", "um2", "ns", "left out")
-ENERGY_HEADINGS = ("network", "platform", *PARTS, "all, uJ", "16 bits: array", "16 bits: whole")
+ENERGY_HEADINGS = (
+    *("network", "platform", *PARTS, "all, uJ", "array and loads"),
+    *("16 bits: array", "16 bits: whole"),
+)
 RUN_HEADINGS = ("artifact, images", "run", "program", "copies", "layers", "their timelines")
 PREDICTION_HEADINGS = (
     *("artifact", "tiles", "images", "as labelled", "integers that differ", "cycles an image"),
@@ -188,7 +191,9 @@ def block_rows() -> Iterator[list[str]]:
 
 
 def energy_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
-    """Yield the energy of networks on platforms, in uJ, and that of their baseline over it."""
+    """Yield the energy of networks on platforms, in uJ, the share of the array with its loads, and
+    the energy of their baseline over it.
+    """
     for each in kept:
         networks = each["networks"]
         totals = [network["total_pj"] for network in networks]
@@ -203,6 +208,7 @@ def energy_rows(kept: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
                 network["name"].removeprefix("golden/vectors/"),
                 f"{tiles} of {platform['rows']}x{platform['columns']}",
                 *(f"{total[name] / 1e6:,.3f}" for name in (*PARTS, "all")),
+                f"{(total['array'] + total['loads']) / total['all']:.1%}",
                 *ratios,
             ]
 

@@ -16,7 +16,7 @@ from amaranth.hdl import (
 )
 from amaranth.lib import data
 
-from adq.rtl.platform.accumulator_memory import BANKS, AccumulatorMemory
+from adq.rtl.platform.accumulator_memory import BANKS, AccumulatorMemory, sum_memories
 from adq.verif.signoff.formal.environment import any_value, drive_inputs
 from adq.verif.signoff.formal.inside import Inside
 
@@ -33,7 +33,8 @@ class KeepsSums(Elaboratable):
 
     def __init__(self, memory: AccumulatorMemory):
         assert memory.parameters.requantizers == 1
-        self.pieces = [(low, high) for _, _, lanes, low, high in memory.elements() if lanes == [0]]
+        memories = sum_memories(memory.parameters)
+        self.pieces = [(low, high) for _, _, lanes, low, high in memories if lanes == [0]]
         assert self.pieces == [(0, 14), (14, memory.widest)]
         self.memory = memory
 
@@ -166,6 +167,7 @@ class KeepsSums(Elaboratable):
                 m.d.comb += Assert(sized & (stored_vector == end) & (stored_alone == ~end[0]))
         with m.If(expects):
             m.d.comb += [
+                Assert(inside["read_valid"]),
                 Assert(inside["read_half"] == half),
                 Assert(inside["read_slice"] == 0),
                 Assert(~((filling == half) & job_open)),
