@@ -19,9 +19,8 @@ __all__ = ["StackAdder"]
 class StackAdder(Component):
     """Adds the sums of a vector from the tiles of a stack, lane by lane.
 
-    Of each sum it adds the bits that the layer's sums have, up to a cut of the accumulator memory;
-    the sign of a narrow sum does not switch the others. Where tiles are not stacked, nothing
-    switches.
+    Sums are added in the bits that the layer needs, up to a cut of the accumulator memory: the sign
+    of a narrow sum does not switch the bits above. Where tiles are not stacked, nothing switches.
 
     Latency: one cycle. Throughput: a vector per cycle.
 
