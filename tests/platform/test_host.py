@@ -50,8 +50,13 @@ def test_random_programs(tmp_path):
 
 
 @pytest.mark.testpoint("platform.faults")
-def test_faults(tmp_path):
-    assert run("test_faults", FOUR, tmp_path) == 8
+@pytest.mark.parametrize(
+    "platform",
+    [SMALL, pytest.param(FOUR, marks=pytest.mark.slow)],
+    ids=["one tile", "four tiles"],
+)
+def test_faults(platform, tmp_path):
+    assert run("test_faults", platform, tmp_path) == 8
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,25 @@ def test_a_solver_without_time_is_undecided(tmp_path, monkeypatch, engine):
     assert "0 passed, 1 undecided, 0 failed" in result.output
 
 
+@pytest.mark.parametrize(
+    ("line", "undecided"),
+    [
+        ("base: finished (returncode=-9)", True),  # as the kernel ends what is out of time
+        ("engine_0: Unexpected EOF response from solver", True),
+        ("base: finished (returncode=1)", False),
+    ],
+)
+def test_what_ran_out_of_time_is_undecided(tmp_path, line, undecided):
+    log = tmp_path / "check.log"
+    log.write_text(f"SBY  8:28:44 [check_cover] {line}\n")
+    claim = proof(lambda: Counts([]), mode="bmc", depth=5)
+    if undecided:
+        assert runner._result(claim, tmp_path, log, ["cover"])[0] is Result.UNDECIDED
+    else:
+        with pytest.raises(runner.FormalError, match="the cover broke off without an answer"):
+            runner._result(claim, tmp_path, log, ["cover"])
+
+
 def test_the_command_fails_with_the_trace_of_a_counterexample(tmp_path, monkeypatch):
     design = Counts(lambda count: [Assert(count < 3), Cover(count == 1)])
     wrong = proof(lambda: design, mode="bmc", depth=5)

@@ -179,7 +179,7 @@ class Unit(Component):
             m.submodules[f"tile_{column}"] = tile = PlaneTile(p.tile)
             m.submodules[f"accumulators_{column}"] = accumulators = AccumulatorMemory(p)
             drain = Drain(p)
-            # A drain without results in this layer has no clock.
+            # The registers of a drain without results in this layer stand.
             clocked: Any = drain if alone else EnableInserter(self.works[column])(drain)
             m.submodules[f"drain_{column}"] = clocked
             connect(m, flipped(self.weights[column]), tile.weights)

@@ -28,6 +28,9 @@ LIMIT = 600
 
 NO_ANSWER = f"no answer within {LIMIT} s of a processor"
 
+OUT_OF_TIME = r"(Unexpected EOF response from solver|finished \(returncode=-9\))"
+"""Line of a log, where the solver or Yosys was ended for having reached its limit."""
+
 CONFIGURATION = """\
 [tasks]
 {tasks}
@@ -247,8 +250,8 @@ def _result(
     for task in tasks:
         file = directory / f"check_{task}" / "status"
         words = file.read_text(encoding="utf-8").split() if file.exists() else ["ERROR"]
-        # The solver's process reached its limit.
-        out_of_time = re.search(rf"\[check_{task}\].*Unexpected EOF response from solver", said)
+        # The solver's process reached its limit, or Yosys did, which prepares the design for it.
+        out_of_time = re.search(rf"\[check_{task}\].*{OUT_OF_TIME}", said)
         if words[0] == "ERROR" and not out_of_time:
             raise FormalError(f"{proof.name}: the {task} broke off without an answer; see {log}")
         statuses[task] = words[0]

@@ -107,6 +107,10 @@ BLOCKS: Mapping[str, Block] = {
             *("order", "parameters", "skips", "writer", "table", "raw_writer"),
         ),
     ),
+    # Without its parameter memory, whose words are flip-flops that stand.
+    "drain without results": Block(
+        "unit_0_1.drain_0", (), Drain, apart=("parameters",), sizes=STACKED
+    ),
     "conductor": Block("conductor", ("layers",), Conductor),
 }
 """Blocks of the engine but for its tile, and the raw writer, which has three flip-flops."""

@@ -263,6 +263,9 @@ def _solved(matrix: np.ndarray, energy: np.ndarray, cycles: np.ndarray) -> np.nd
     """Return coefficients that are not negative, with the least errors of energies a cycle."""
     from scipy.optimize import nnls
 
+    if not matrix.shape[1]:
+        return np.zeros(0)
+
     weights = 1 / np.sqrt(cycles)
     scale = np.maximum(matrix.max(axis=0), 1)
     solution: np.ndarray = nnls(matrix / scale * weights[:, None], energy * weights)[0] / scale

@@ -256,6 +256,8 @@ def _step_energy(
     slices = platform.requantizers / measured.requantizers
     row_units = platform.clusters * (1 if layer.stacked else platform.stack)
     columns = row_units * platform.tile_columns
+    # The drains of the others have no results: where tiles are stacked, sums are stored once.
+    others = platform.tiles - columns
 
     def of(block: str, *, times: float = 1.0, idle: float = 1.0, **counts: float) -> float:
         """Return the pJ of a block's accesses, ``idle`` of its kind running all the time."""
@@ -269,7 +271,7 @@ def _step_energy(
 
     accumulators = of(
         "accumulators",
-        idle=columns * lanes,
+        idle=platform.tiles * lanes,
         stores=a.stores * lanes,
         stored_bits=a.stored_bits,
         drained_bits=a.drained_bits,
@@ -298,11 +300,12 @@ def _step_energy(
         + of(
             "parameter memory",
             times=slices,
-            idle=columns * slices,
+            idle=platform.tiles * slices,
             records=a.records / slices,
             parameter_reads=a.parameter_reads,
         )
         + of("table's ports", idle=columns, lookups=a.lookups)
+        + of("drain without results", idle=others * slices)
         + bits(memories.table, a.lookups * RECORD_BITS, 0)
     )
     word = platform.rows
