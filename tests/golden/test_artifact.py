@@ -95,6 +95,24 @@ def test_skip_multipliers_of_more_than_16_bits_stay_in_format_version_3(tmp_path
         assert shifts == ([None] * 3 if version == 3 else [0, 0, 5])
 
 
+def version_of(directory):
+    return json.loads((directory / "manifest.json").read_text())["version"]
+
+
+def in_version_3(artifact):
+    """Return an artifact whose skip multipliers have no shift, as that version has none."""
+    nodes = []
+    for node in artifact.network.nodes:
+        requantize = getattr(node, "requantize", None)
+        if requantize is not None and requantize.skip_multiplier is not None:
+            factors = np.array(requantize.skip_factors)
+            plain = dataclasses.replace(requantize, skip_multiplier=factors, skip_shift=0)
+            node = dataclasses.replace(node, requantize=plain)
+        nodes.append(node)
+    network = dataclasses.replace(artifact.network, nodes=tuple(nodes))
+    return dataclasses.replace(artifact, network=network)
+
+
 @settings(max_examples=25, deadline=None)
 @given(networks())
 def test_any_network_survives_the_disk(tmp_path_factory, case):
@@ -105,7 +123,7 @@ def test_any_network_survives_the_disk(tmp_path_factory, case):
     directory = tmp_path_factory.mktemp("any") / "golden"
     write_artifact(directory, artifact)
     again = read_artifact(directory)
-    assert same(again, artifact)
+    assert same(again, in_version_3(artifact) if version_of(directory) == 3 else artifact)
     assert all(agreement.agrees for agreement in verify_artifact(again))
 
 
