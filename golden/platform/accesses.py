@@ -4,7 +4,6 @@ They follow from the descriptor and the platform's sizes alone. Energy is access
 of each. ``docs/platform.md`` explains them.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -168,11 +167,9 @@ def lane_pieces(p: PlatformParameters, weight_bits: int, accumulator_bits: int) 
         near = range(first, min(first + p.requantizers, p.tile.lanes))
         for width in p.tile.weight_widths:
             lanes = tuple(lane for lane in near if p.tile.lane_weight_bits(lane) == width)
-            bits = p.lane_bits(width)
-            ends = [0, *(cut for cut in p.accumulator_cuts if cut < bits), bits]
             if not lanes or width < weight_bits:
                 continue
-            for low, high in itertools.pairwise(ends):
+            for low, high in p.sum_pieces(p.lane_bits(width)):
                 if low < accumulator_bits:
                     yield Piece(first // p.requantizers, lanes, high - low)
 

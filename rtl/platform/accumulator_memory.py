@@ -285,7 +285,8 @@ class AccumulatorMemory(Component):
             registered = Signal(bits * len(lanes), name=f"new_{name}")
             kept = Signal(bits * len(lanes), name=f"kept_{name}")
             total = Cat(totals[lane][low:high] for lane in lanes)
-            # What the layer does not use was left by another one: no carry runs through it.
+            # Bits that the layer does not use hold what another layer left. They count as 0, so
+            # that no carry switches them.
             used = registered if low == 0 else Mux(uses, registered, 0)
             adds = Signal(name=f"adds_{name}")
             m.d.comb += adds.eq(uses & ~stored_first)

@@ -50,16 +50,16 @@ def blocks(**fj: dict[str, float]) -> PlatformBlocks:
     )
 
 
-def convolution() -> Network:
-    """Return a convolution of 1x1 over 64 channels of 4x4 pixels, with 32 outputs."""
+def convolution(kernel: int = 1) -> Network:
+    """Return a convolution over 64 channels of 4x4 pixels, with 32 outputs of as many pixels."""
     node = Conv2d(
         name="conv",
         input=INPUT,
-        weight=np.ones((32, 64, 1, 1), int),
+        weight=np.ones((32, 64, kernel, kernel), int),
         weight_bits=2,
         bias=np.zeros(32, int),
         stride=(1, 1),
-        padding=(0, 0),
+        padding=(kernel // 2, kernel // 2),
         requantize=Requantize(
             multiplier=np.ones(32, int),
             shift=1,
@@ -106,6 +106,28 @@ def test_a_layer_by_hand():
     none = platform_energy(made, tile, blocks(), name="net")
     expected = (512 * 7 + 16 * 4 * 9) / 1000
     assert only.part("requantizers") - none.part("requantizers") == pytest.approx(expected)
+
+
+def test_drains_of_a_stack_that_have_no_results_take_their_idle_energy():
+    platform = PlatformParameters(stack=3, tile_columns=2, plane_banks=16, requantizers=16)
+    tile = coefficients_for("nangate45", platform.tile)
+    made = plan(convolution(3), platform, batch=1)  # 9 row blocks
+    (planned,) = made.steps
+    assert planned.cycles.schedule.stacked
+    given = {
+        "drain without results": {"cycles": 13.0},
+        "accumulators": {"cycles": 17.0},
+        "stack adder": {"stores": 19.0},
+    }
+    only = platform_energy(made, tile, blocks(**given), name="net")
+    none = platform_energy(made, tile, blocks(), name="net")
+    # Of six drains two have results; each has twice the requantizers of the one measured.
+    idle = 4 * 2 * 13.0 * planned.cycles.cycles / 1000
+    assert only.part("requantizers") - none.part("requantizers") == pytest.approx(idle)
+    # All six accumulator memories have a clock, of twice the columns. 16 vectors are added up in
+    # 3 rounds of 3 row blocks, by one column: its 32 lanes hold all outputs.
+    sums = 6 * 2 * 17.0 * planned.cycles.cycles / 1000 + 16 * 3 * 2 * 19.0 / 1000
+    assert only.part("partial sums") - none.part("partial sums") == pytest.approx(sums)
 
 
 def test_blocks_of_other_rtl_are_named():

@@ -14,7 +14,7 @@ SMALL = {"rows": 16, "columns": 16, "accumulator_vectors": 8, "requantizers": 1}
 
 DESIGNS = {
     "tile": lambda: Tile(TileParameters(rows=4, columns=16)),
-    "platform": lambda: AxiPlatform(PlatformParameters(**SMALL, stack=2)),
+    "platform": lambda: AxiPlatform(PlatformParameters(**SMALL, stack=2, tile_columns=2)),
 }
 
 

@@ -136,11 +136,23 @@ class GateLevelBlock:
         return recording
 
     def idle(self, waveform: Waveform) -> BlockRun:
-        """Return the energy of cycles in which the inputs stand, as at the waveform's end."""
+        """Return the energy of cycles in which the inputs stand, as at the waveform's end.
+
+        Raises
+        ------
+        SimulationError
+            If a net still changes then.
+        """
         given = self._given(waveform)
         held = np.concatenate([given, np.repeat(given[-1:], SETTLING + IDLE, axis=0)])
         first = len(given) + SETTLING
-        return self.run(self.simulation.run(held), first, first + IDLE - 1)
+        recording = self.simulation.run(held)
+        if (recording[first:] != recording[first]).any():
+            raise SimulationError(
+                f"{self.part}: nets still change {SETTLING} cycles behind the waveform's end: run "
+                "it until the block is idle"
+            )
+        return self.run(recording, first, first + IDLE - 1)
 
     def _given(self, waveform: Waveform) -> np.ndarray:
         """Return what a waveform has at the inputs, in each cycle."""

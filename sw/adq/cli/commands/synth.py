@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adq.cli.synthesis_options import OrderPinsOption, PeriodOption
 from adq.cli.tile_options import DEFAULT_TILE, ColumnsOption, RowsOption, TileOption, read_tile
 
 if TYPE_CHECKING:
@@ -41,14 +42,7 @@ def synth(
     latches: Annotated[
         bool, typer.Option("--latches", help="Hold weights in latches, not in flip-flops.")
     ] = False,
-    order_pins: Annotated[
-        bool,
-        typer.Option(
-            "--order-pins",
-            help="Where larger cells alone miss the period, put nets that arrive late on the fast "
-            "inputs of adders and gates.",
-        ),
-    ] = False,
+    order_pins: OrderPinsOption = False,
     part: Annotated[
         str,
         typer.Option(metavar="PATH", help="Map only this submodule, such as shift_add.fuser."),
@@ -61,9 +55,7 @@ def synth(
             "Takes ten minutes for tile1.",
         ),
     ] = "",
-    period: Annotated[
-        float, typer.Option(metavar="NS", min=0.01, help="Clock period to size the cells for.")
-    ] = 2.0,
+    period: PeriodOption = 2.0,
     paths: Annotated[
         int, typer.Option(metavar="N", min=1, help="Number of longest paths to print.")
     ] = 1,

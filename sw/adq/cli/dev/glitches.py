@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.cli.synthesis_options import OrderPinsOption, PeriodOption
 from adq.cli.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -20,17 +21,8 @@ def glitches(
         str | None,
         typer.Option(metavar="NAME", help="What to call the library; its own name, if left out."),
     ] = None,
-    period: Annotated[
-        float, typer.Option(metavar="NS", min=0.1, help="Clock period that cells are sized for.")
-    ] = 2.0,
-    order_pins: Annotated[
-        bool,
-        typer.Option(
-            "--order-pins",
-            help="Where larger cells alone miss the period, put nets that arrive late on the fast "
-            "inputs of adders and gates.",
-        ),
-    ] = False,
+    period: PeriodOption = 2.0,
+    order_pins: OrderPinsOption = False,
     confirm: Annotated[
         bool,
         typer.Option("--confirm", help="Count toggles by Icarus Verilog, too, net by net."),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adq.cli.synthesis_options import PeriodOption
 from adq.cli.tile_options import CACHE, ColumnsOption, RowsOption, TileOption, read_tile
 
 
@@ -21,9 +22,7 @@ def placed_energy(
     activity: Annotated[
         bool, typer.Option(help="Weight nets by the switching of the mapped tile.")
     ] = True,
-    period: Annotated[
-        float, typer.Option(metavar="NS", min=0.1, help="Clock period that cells are sized for.")
-    ] = 2.0,
+    period: PeriodOption = 2.0,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the library in the results.")
     ] = None,
