@@ -14,7 +14,7 @@ from adq.cli import main
 from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
-from adq.verif.signoff.mutation import campaign
+from adq.verif.signoff.mutation import campaign, designs
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
 
@@ -47,7 +47,7 @@ def test_mutants_of_one_part(design):
     assert [mutant.part for mutant in mutants] == ["shift_add.fuser"] * 20
     inside = design.mutants(20, seed=1, only="shift_add")
     assert len({mutant.part for mutant in inside}) > 2
-    with pytest.raises(MutantError, match=r"no mutant in a part 'shift': parts are tile, .*feeder"):
+    with pytest.raises(MutantError, match=r"no part 'shift': parts are tile, .*feeder"):
         design.mutants(5, seed=1, only="shift")
 
 
@@ -129,7 +129,7 @@ def lines_of(outcome):
 @pytest.fixture
 def unsimulated(monkeypatch):
     """A campaign that builds no model and is told what happens in simulation."""
-    monkeypatch.setattr(campaign, "TILE", TINY)
+    monkeypatch.setitem(designs.DESIGNS, "tile", lambda: designs.tile_design(TINY))
     monkeypatch.setattr(campaign.Campaign, "build", lambda self: None)
 
     def tell(outcome):
@@ -192,7 +192,7 @@ def test_tests_that_fail_without_a_mutant_are_an_error(unsimulated, monkeypatch,
 
 @pytest.mark.slow
 def test_mutants_are_killed_in_simulation(monkeypatch, tmp_path):
-    monkeypatch.setattr(campaign, "TILE", TINY)
+    monkeypatch.setitem(designs.DESIGNS, "tile", lambda: designs.tile_design(TINY))
     monkeypatch.setattr(campaign, "SECONDS", 1)
     # With it cocotb ends the process where a mutant fails its test.
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
@@ -212,3 +212,20 @@ def test_a_mutant_says_how_it_is_made():
     )
     assert mutant.command == "mutate -mode inv -cell $1 -port A -portbit 0"
     assert mutant.as_dict()["sources"] == ("rtl/tile.py:1",)
+
+
+def test_parts_of_the_engine_can_be_mutated(unsimulated, tmp_path):
+    unsimulated({"killed_by": "engine.any_layers", "message": "wrong"})
+    which = ("--design", "engine", "--only", "unit_0_0.drain_0")
+    told = adq("dev", "mutate", *which, "--count", 3, "--out", tmp_path)
+    assert told.exit_code == 0, told.output
+    summary = json.loads((tmp_path / "mutation.json").read_text())
+    assert (summary["design"], summary["sizes"]["stack"]) == ("engine", 2)
+    assert all(mutant["part"].startswith("unit_0_0.drain_0") for mutant in summary["mutants"])
+    assert {mutant["killed_by"] for mutant in summary["mutants"]} == {"engine.any_layers"}
+
+
+def test_a_design_that_is_none(tmp_path):
+    told = adq("dev", "mutate", "--design", "platform", "--out", tmp_path)
+    assert told.exit_code == 2
+    assert "platform is no design: choose one of tile, engine, requantizer, " in told.stderr

@@ -61,8 +61,8 @@ async def every_total(dut):
 @shows("platform.requantizer", exhaustive=True)
 @cocotb.test()
 async def every_product(dut):
-    """Send every pair of factors to a narrow requantizer, at every skip shift."""
-    bench = RequantizerBench(dut, NARROW)
+    """Send every pair of factors to a narrow requantizer, at every skip shift, with pauses."""
+    bench = RequantizerBench(dut, NARROW, idle="often", stall="often")
     await bench.start()
     skips = [
         ZERO | {"skip": skip, "skip_multiplier": factor}

@@ -1,5 +1,6 @@
 """Fault injection campaign: effects of bit flips, by kind of bit."""
 
+import json
 import math
 import random
 from collections import Counter
@@ -158,7 +159,7 @@ class FaultCampaign:
             model,
             "adq.verif.signoff.injection.injecting",
             batches,
-            tile=TILE,
+            environment={"ADQ_TILE": json.dumps(asdict(TILE))},
             directory=self.directory,
             seed=self.seed,
             pool=self.pool,

@@ -1,4 +1,4 @@
-"""Mutation campaign: mutants of a tile, the tests that kill them, and proofs for the survivors."""
+"""Mutation campaign: mutants of a design, tests that kill them, and proofs for the survivors."""
 
 import hashlib
 import itertools
@@ -9,26 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 
 from adq.golden.files.directory import scratch_directory
-from adq.rtl.parameters import TileParameters
-from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
 from adq.verif.parallel.pools import Pool
-from adq.verif.signoff.mutation.contract import meaningful_results
+from adq.verif.signoff.mutation.designs import MutatedDesign
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import SELECT, FlatDesign, Mutant, MutantError
 from adq.verif.signoff.regression.batches import BatchModel, run_batches
 from adq.verif.sources import PACKAGE
 
-__all__ = ["TILE", "Campaign", "Fate", "Outcome"]
-
-TOP = "tile"
-
-TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10)
-"""The tile that is mutated: every part is in it, its counters wrap soon, and a test takes a tenth
-of a second."""
-
-MODULES = ("adq.verif.cocotb.tile.test_tile",)
-"""Tests of the short regression that see a tile through its ports."""
+__all__ = ["Campaign", "Fate", "Outcome"]
 
 PATIENCE = 2 * 20_000
 """Nanoseconds for which a test may wait in vain; see ``StreamSink.take``."""
@@ -78,13 +67,15 @@ class Outcome:
 
 
 class Campaign:
-    """Runs the mutants of a tile against the tests of the regression.
+    """Runs the mutants of a design against the tests that see it through its ports.
 
     Outcomes are kept in ``outcomes.jsonl`` as they come, and belong to the design with its mutants
     and to the text of the tests: a campaign that was interrupted goes on where it was.
 
     Parameters
     ----------
+    design
+        What is mutated, and its tests.
     directory
         Where outcomes and simulations go.
     cache
@@ -97,6 +88,7 @@ class Campaign:
 
     def __init__(
         self,
+        design: MutatedDesign,
         *,
         count: int,
         seed: int,
@@ -106,15 +98,16 @@ class Campaign:
         pool: Pool,
         processes: int,
     ):
+        self.design = design
         self.seed = seed
         self.directory = directory.resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cache = cache
         self.pool = pool
         self.processes = processes
-        self.tile = FlatDesign(Tile(TILE), TOP)
-        self.mutants = self.tile.mutants(count, seed=seed, only=only)
-        self.verilog = self.tile.mutated(self.mutants)
+        self.flat = FlatDesign(design.component(), design.name)
+        self.mutants = self.flat.mutants(count, seed=seed, only=only)
+        self.verilog = self.flat.mutated(self.mutants)
         self.kept = self._read_kept()
 
     # What is known already
@@ -168,8 +161,10 @@ class Campaign:
 
     def build(self) -> BatchModel:
         """Build the simulation model that contains all mutants."""
-        ports = (*self.tile.ports, SELECT)
-        model = BatchModel(cache=self.cache, top=TOP, ports=ports, verilog=self.verilog)
+        ports = (*self.flat.ports, SELECT)
+        model = BatchModel(
+            cache=self.cache, top=self.design.name, ports=ports, verilog=self.verilog
+        )
         model.build()
         return model
 
@@ -237,20 +232,17 @@ class Campaign:
 
     def _prove(self, mutants: Sequence[Mutant]) -> Iterator[dict]:
         with scratch_directory(self.directory, "equivalence") as folder:
-            equivalence = Equivalence(self.tile, folder, seconds=SECONDS, mask=self._mask)
+            equivalence = Equivalence(self.flat, folder, seconds=SECONDS, mask=self.design.mask)
             for mutant, answer, reason in equivalence.answers(mutants, threads=self.processes):
                 yield {"mutant": mutant.number, "answer": answer.value, "reason": reason}
 
-    def _mask(self, m, inputs, outputs):
-        return meaningful_results(m, self.tile.component.parameters, inputs, outputs)
-
     def _simulate(self, model: BatchModel, batches: list[list[int]], *, limits: dict | None):
-        given = {"modules": MODULES, "select": SELECT, "limits": limits}
+        given = {"modules": self.design.modules, "select": SELECT, "limits": limits}
         for line in run_batches(
             model,
             "adq.verif.signoff.mutation.killing",
             [given | {"mutants": numbers} for numbers in batches],
-            tile=TILE,
+            environment=self.design.environment,
             directory=self.directory,
             seed=self.seed,
             pool=self.pool,

@@ -22,8 +22,9 @@ PREPARE = "read_rtlil design.il\nproc\nflatten\npmuxtree\nopt_expr\nopt_clean\n"
 """A flat design whose cells keep the lines of Amaranth that they come from. A choice among many is
 a tree of choices between two: it means something, too, where two of its conditions hold."""
 
-CELLS = "*/t:* */t:$meminit* %d"
-"""Cells that are mutated: all but the contents of a memory before it is first written."""
+CELLS = "*/c:*{part} */t:$meminit* %d"
+"""Cells that are mutated, of a part: all but the contents of a memory before it is first
+written."""
 
 CLOCK = "-port CLK "
 """Left alone: whether the clock ticks is not this design's to say."""
@@ -120,13 +121,15 @@ class FlatDesign:
         MutantError
             If there is no such part.
         """
+        if only and not any(f"{part}.".startswith(f"{only}.") for part in self.parts):
+            raise MutantError(f"no part {only!r}: parts are {', '.join(self.parts)}")
+        # More cells than those of the part may match; they are left out below.
+        cells = CELLS.format(part=only.replace(".", ".*") + ".*" if only else "")
         asked = count
         while True:
             asked += asked // 8 + 16  # for the clock's
-            if only:
-                asked *= 8
             drawn = self.output(
-                f"mutate -list {asked} -seed {seed} -o list.txt {CELLS}\n",
+                f"mutate -list {asked} -seed {seed} -o list.txt {cells}\n",
                 "list.txt",
                 "list mutants",
             ).splitlines()
@@ -139,7 +142,7 @@ class FlatDesign:
             if len(mutants) == count or len(drawn) < asked:
                 break
         if not mutants:
-            raise MutantError(f"no mutant in a part {only!r}: parts are {', '.join(self.parts)}")
+            raise MutantError(f"no mutant in {only or self.name}")
         return mutants
 
     @property

@@ -5,13 +5,12 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adq.golden.files.directory import scratch_directory
-from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pools import Away, Pool, Task
 from adq.verif.processes import Processes
 from adq.verif.simulation.simulator import Build, build
@@ -50,7 +49,7 @@ def run_batches(
     module: str,
     batches: Sequence[Any],
     *,
-    tile: TileParameters,
+    environment: Mapping[str, str],
     directory: Path,
     seed: int,
     pool: Pool,
@@ -63,6 +62,8 @@ def run_batches(
 
     Parameters
     ----------
+    environment
+        Environment variables of the module, such as ``ADQ_TILE``.
     directory
         Each simulation gets a folder in it, which stays until the next call if it broke off.
 
@@ -79,7 +80,7 @@ def run_batches(
     elsewhere = replace(model, cache=model.cache.resolve())
 
     def task(batch: Any, folder: Path) -> Task:
-        work = (module, batch, tile, seed)
+        work = (module, batch, environment, seed)
         return Task(
             folder.name,
             call=functools.partial(_simulate, built, folder, *work),
@@ -112,16 +113,17 @@ def run_batches(
 
 
 def _simulate(
-    model: Build, folder: Path, module: str, batch: Any, tile: TileParameters, seed: int
+    model: Build,
+    folder: Path,
+    module: str,
+    batch: Any,
+    environment: Mapping[str, str],
+    seed: int,
 ) -> None:
     file = folder / "batch.json"
     file.write_text(json.dumps(batch), encoding="utf-8")
-    environment = {
-        "ADQ_TILE": json.dumps(asdict(tile)),
-        "ADQ_BATCH": str(file.resolve()),
-        "COCOTB_LOG_LEVEL": "CRITICAL",
-    }
-    model.run(module, directory=folder.resolve(), environment=environment, seed=seed)
+    given = {"ADQ_BATCH": str(file.resolve()), "COCOTB_LOG_LEVEL": "CRITICAL"}
+    model.run(module, directory=folder.resolve(), environment={**environment, **given}, seed=seed)
 
 
 def _simulate_away(
@@ -129,13 +131,13 @@ def _simulate_away(
     model: BatchModel,
     module: str,
     batch: Any,
-    tile: TileParameters,
+    environment: Mapping[str, str],
     seed: int,
 ) -> bytes:
     """Run a batch in a worker, and return its outcomes."""
     built = model.build(programs)
     with scratch_directory(model.cache, "batch") as folder:
-        _simulate(built, folder, module, batch, tile, seed)
+        _simulate(built, folder, module, batch, environment, seed)
         outcomes = folder / "outcomes.jsonl"
         return outcomes.read_bytes() if outcomes.exists() else b""
 

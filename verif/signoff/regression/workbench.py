@@ -2,7 +2,7 @@
 build serves all their tests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -36,7 +36,7 @@ from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 from adq.verif.cocotb.weight_path.sizes import WEIGHT_PATHS
 
-__all__ = ["Workbench", "platform_blocks", "tile_blocks"]
+__all__ = ["PLATFORM_BENCHES", "Workbench", "platform_blocks", "tile_blocks"]
 
 
 def accumulator(parameters: TileParameters, widest: int) -> Accumulator:
@@ -69,23 +69,29 @@ def tile_blocks(parameters: TileParameters) -> dict[str, wiring.Component]:
     return blocks
 
 
+PLATFORM_BENCHES: Mapping[str, Callable[[], dict[str, wiring.Component]]] = {
+    "requantizer": lambda: {
+        each.block: Requantizer(each.accumulator_bits, **each.parameters) for each in (WIDE, NARROW)
+    },
+    "maximum_pool": lambda: {"maximum_pool": MaximumPool()},
+    "plane_memory": lambda: {"plane_memory": PlaneMemory(SMALL)},
+    "walker": lambda: {"walker": Walker(SMALL)},
+    "plane_aligner": lambda: {"plane_aligner": PlaneAligner(SMALL.rows)},
+    "conductor": lambda: {"conductor": Conductor(SMALL)},
+    "accumulator_memory": lambda: {
+        name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()
+    },
+    "plane_writer": lambda: {name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
+    "drain": lambda: {name: Drain(sizes) for name, sizes in DRAINS.items()},
+    "weight_path": lambda: {name: WeightPath(sizes) for name, sizes in WEIGHT_PATHS.items()},
+}
+"""Blocks of the platform in the sizes of their benches, by the name of their module in the
+workbench, for each folder of tests."""
+
+
 def platform_blocks() -> dict[str, wiring.Component]:
-    """Return the blocks of the platform, in the sizes of their benches."""
-    return {
-        **{
-            each.block: Requantizer(each.accumulator_bits, **each.parameters)
-            for each in (WIDE, NARROW)
-        },
-        "maximum_pool": MaximumPool(),
-        "plane_memory": PlaneMemory(SMALL),
-        "walker": Walker(SMALL),
-        "conductor": Conductor(SMALL),
-        "plane_aligner": PlaneAligner(SMALL.rows),
-        **{name: AccumulatorMemory(sizes) for name, sizes in ACCUMULATOR_MEMORIES.items()},
-        **{name: PlaneWriter(sizes) for name, sizes in WRITERS.items()},
-        **{name: Drain(sizes) for name, sizes in DRAINS.items()},
-        **{name: WeightPath(sizes) for name, sizes in WEIGHT_PATHS.items()},
-    }
+    """Return the blocks of all ``PLATFORM_BENCHES``, by the name of their module."""
+    return {name: block for made in PLATFORM_BENCHES.values() for name, block in made().items()}
 
 
 class Workbench(wiring.Component):

@@ -1,4 +1,4 @@
-"""`adq dev mutate`: tests mutants of the hardware with the regression (`make mutate`)."""
+"""`adq dev mutate`: tests mutants of the hardware with its own tests (`make mutate`)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +13,22 @@ TARGET = 0.9
 
 
 def mutate(
+    design: Annotated[
+        str,
+        typer.Option(
+            "--design",
+            metavar="NAME",
+            help="What is mutated: tile, a block of the platform such as walker, or engine: the "
+            "tiles of a platform with what is around them, without the bus.",
+        ),
+    ] = "tile",
     count: Annotated[
         int, typer.Option("--count", metavar="N", min=1, help="Number of mutants.")
     ] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the mutants and the tests.")] = 1,
     only: Annotated[
         str,
-        typer.Option("--only", metavar="PART", help="Mutate only this block: shift_add.fuser."),
+        typer.Option("--only", metavar="PART", help="Mutate only this part: shift_add.fuser."),
     ] = "",
     processes: ProcessesOption = None,
     cluster: ClusterOption = "",
@@ -28,16 +37,15 @@ def mutate(
         typer.Option("--out", metavar="DIR", help="Output folder of outcomes and mutation.json."),
     ] = Path("build/mutation"),
 ) -> None:
-    """Mutate the tile, and check that the tests kill the mutants.
+    """Mutate the tile, or a part of the platform, and check that the tests kill the mutants.
 
-    A mutant that no test kills is compared with the tile by ABC, within a limit of processor time:
-    it is proved equal or stays undecided. These proofs run on this machine, also with --cluster. An
-    interrupted campaign resumes where it stopped. The exit status is 1 if fewer than 90 % of the
-    mutants that are not proved equal are killed.
+    A mutant that no test kills is compared with the design by ABC, within a limit of processor
+    time: it is proved equal or stays undecided. These proofs run on this machine, also with
+    --cluster. An interrupted campaign resumes where it stopped. The exit status is 1 if fewer than
+    90 % of the mutants that are not proved equal are killed.
     """
     import os
     import time
-    from dataclasses import asdict
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -45,8 +53,12 @@ def mutate(
     from adq.files import write_json
     from adq.verif.parallel.pool_choice import pool_of
     from adq.verif.processes import Processes
-    from adq.verif.signoff.mutation.campaign import TILE, Campaign, Fate
+    from adq.verif.signoff.mutation.campaign import Campaign, Fate
+    from adq.verif.signoff.mutation.designs import DESIGNS
 
+    if design not in DESIGNS:
+        raise typer.BadParameter(f"{design} is no design: choose one of {', '.join(DESIGNS)}")
+    chosen = DESIGNS[design]()
     console = Console()
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -57,6 +69,7 @@ def mutate(
     ):
         task = progress.add_task("making mutants", total=None)
         campaign = Campaign(
+            chosen,
             count=count,
             seed=seed,
             only=only,
@@ -65,7 +78,7 @@ def mutate(
             pool=pool,
             processes=workers,
         )
-        progress.update(task, description="building the tile with all of them")
+        progress.update(task, description="building the design with all of them")
         model = campaign.build()
 
         def began(step, count):
@@ -84,7 +97,7 @@ def mutate(
             line += f"{mutant.place}: {outcome.detail}"
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     summary = {
-        "tile": asdict(TILE),
+        **chosen.described(),
         "seed": seed,
         "only": only,
         **{fate.name.lower(): count for fate, count in counts.items()},
