@@ -9,7 +9,7 @@ from adq.golden.files.locks import locked
 
 __all__ = ["claimed"]
 
-FILES = {".html", ".json", ".svg"}
+FILES = {".html", ".json", ".pdf", ".png", ".svg"}
 """Endings of outputs that are single files."""
 
 
