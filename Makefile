@@ -17,8 +17,11 @@ RECIPE := digits
 # Cells in which bench-rtl gives size and speed.
 LIBERTY ?= $(ADQ_LIBERTY)
 
-# The checked-in network, and the same at 16 bits, with a few images each; and a residual one.
-VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
+# Checked-in networks, and the same at 16 bits, with a few images each: of the recipe digits, of the
+# paper's images and ends of 16 bits; and a residual one.
+VECTORS := golden/vectors/digits-levels/mixed golden/vectors/digits-levels/16bit
+PAPER_RECIPE := digits-paper
+PAPER_VECTORS := golden/vectors/digits/mixed golden/vectors/digits/16bit
 RESIDUAL_VECTORS := golden/vectors/resnet8
 RESIDUAL_RECIPE := digits32-resnet8
 
@@ -91,11 +94,11 @@ energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checke
 	@$(ADQ) energy --arch vgg19 $(SIZE) --out build/energy/vgg19
 	@$(ADQ) energy --arch resnet18 --classes 100 $(SIZE) --out build/energy/resnet18
 
-sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, the checked-in network
-	@$(ADQ) dev regress $(VECTORS) $(SIZE)
+sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, checked-in networks
+	@$(ADQ) dev regress $(PAPER_VECTORS) $(firstword $(VECTORS)) $(SIZE)
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
-	@$(ADQ) dev regress $(VECTORS) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
+	@$(ADQ) dev regress $(PAPER_VECTORS) $(firstword $(VECTORS)) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
 
 $(VENV)/.cluster: $(VENV)/.sim
 	@echo "Adding Dask to $(VENV)"
@@ -116,8 +119,9 @@ coverage: $(VENV)/.sim  ## lines, branches, toggles and functional bins that tes
 formal: $(VENV)/.sim  ## prove what the hardware promises; ONLY="feeder tile" some
 	@$(ADQ) dev formal $(ONLY)
 
-mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests notice; ONLY=part SEED= COUNT=
-	@$(ADQ) dev mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests notice; ONLY=part SEED= COUNT= DESIGN=engine
+	@$(ADQ) dev mutate $(COUNT:%=--count %) $(SEED:%=--seed %) $(ONLY:%=--only %) \
+	  $(if $(DESIGN),--design $(DESIGN) --out build/mutation-$(DESIGN))
 
 $(VENV)/.mutation: $(VENV)/.test
 	@echo "Adding mutmut to $(VENV)"
@@ -168,8 +172,11 @@ bench-golden: $(VENV)/.test  ## speed of the integer network beside ONNX Runtime
 
 golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golden/vectors
 	@$(ADQ) train $(RECIPE) --out runs/golden --overwrite
-	@$(ADQ) export runs/golden golden/vectors/digits/mixed --images 4
-	@$(ADQ) export runs/golden golden/vectors/digits/16bit --bits 16 --images 4
+	@$(ADQ) export runs/golden $(firstword $(VECTORS)) --images 4
+	@$(ADQ) export runs/golden $(lastword $(VECTORS)) --bits 16 --images 4
+	@$(ADQ) train $(PAPER_RECIPE) --out runs/golden-paper --overwrite
+	@$(ADQ) export runs/golden-paper $(firstword $(PAPER_VECTORS)) --images 4
+	@$(ADQ) export runs/golden-paper $(lastword $(PAPER_VECTORS)) --bits 16 --images 4
 	@$(ADQ) train $(RESIDUAL_RECIPE) --out runs/golden-resnet8 --overwrite
 	@$(ADQ) export runs/golden-resnet8 $(RESIDUAL_VECTORS) --images 2
 

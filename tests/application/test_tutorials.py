@@ -91,13 +91,16 @@ def test_student(checkout):
     (first, *others) = names["uses"]
     assert first.jobs == 4
     assert first.cycles > 10 * max(use.cycles for use in others)
+    # 8 columns a weight, 8 outputs at a time: 2 jobs of 64 vectors of at most 5 planes.
+    assert names["fewer"][0].jobs == 2
+    assert names["fewer"][0].cycles < first.cycles / 2 * 5 / 16
 
 
 @pytest.mark.slow
 def test_own_network(checkout):
     names = run_page("own-network.md")
     bits = names["prepared"].bits
-    assert bits["first"] == bits["classifier"] == 16
+    assert bits["first"] == bits["classifier"] == 8
     assert bits["second"] < 16
     assert bits["third"] < 16
     assert names["accuracy"] > 0.9

@@ -80,7 +80,7 @@ def test_iterates_until_density_calls_for_no_fewer_bits():
         assert bits["shortcut"] == bits["other"]
     assert control.iteration == 3
     assert control.converged
-    assert bits["first"] == bits["last"] == 16
+    assert bits["first"] == bits["last"] == 8
     assert control.prepared.channels == Network().channels
 
 
@@ -124,7 +124,7 @@ def test_prunes_and_lowers_bits_in_the_same_iteration():
     assert control.step(densities(0.5, 0.3, 0.9), optimizer=optimizer) is Decision.LOWER
     network = control.prepared
     # The first layer keeps its bits and loses channels; the last keeps both.
-    assert network.bits == {"first": 16, "middle": 8, "shortcut": 5, "other": 5, "last": 16}
+    assert network.bits == {"first": 8, "middle": 8, "shortcut": 5, "other": 5, "last": 8}
     assert network.channels["first"] == 18
     assert network.channels["middle"] == 15
     # The layers that share channels are asked for them once, the first of them by name.

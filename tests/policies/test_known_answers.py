@@ -79,8 +79,9 @@ def decided(samples, policy: str, budget: str = "", **values) -> dict[str, int]:
     """Bits of the two hidden layers after one decision."""
     prepared = known(samples)
     config = adq.ControllerConfig(
-        policy=policy, budget=budget, window=1, max_iterations=2, settling_epochs=1, **values
-    )
+        policy=policy, budget=budget, window=1, max_iterations=2, settling_epochs=1,
+        first_bits=16, last_bits=16, **values,
+    )  # fmt: skip
     controller = adq.Controller(prepared, config, measurements=adq.Measurements(*samples))
     assert controller.step(remaining_epochs=5) is adq.Decision.LOWER
     assert (prepared.bits["first"], prepared.bits["last"]) == (16, 16)

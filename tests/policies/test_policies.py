@@ -383,7 +383,9 @@ def test_a_budget_is_met_at_the_last_chance_though_densities_still_move(prepared
 
 
 def test_a_budget_that_cannot_be_met(prepared):
-    config = ControllerConfig(budget="2.1 bits", window=1, settling_epochs=1)
+    config = ControllerConfig(
+        budget="2.1 bits", window=1, settling_epochs=1, first_bits=16, last_bits=16
+    )
     control = Controller(prepared, config)
     with pytest.raises(PolicyError, match=r"2\.1 bits cannot be met: at 2 bits the network takes"):
         control.check_budget()

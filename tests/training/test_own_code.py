@@ -52,7 +52,14 @@ def recipe(module: str, **model) -> Recipe:
         data=DataConfig(name=f"{module}:images"),
         model=ModelConfig(name=f"{module}:network", **model),
         controller=ControllerConfig(
-            window=1, settling_epochs=3, pruning=True, minimum_channels=2, tile="", climb=1.0
+            window=1,
+            settling_epochs=3,
+            pruning=True,
+            minimum_channels=2,
+            tile="",
+            climb=1.0,
+            first_bits=16,
+            last_bits=16,
         ),
     )
 

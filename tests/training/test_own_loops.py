@@ -29,8 +29,9 @@ RECIPE = adq.Recipe(
     model=adq.ModelConfig(name="tests.training.user_functions:network"),
 )
 ONCE = adq.ControllerConfig(
-    window=1, max_iterations=2, settling_epochs=1, pruning=True, minimum_channels=2, tile=""
-)
+    window=1, max_iterations=2, settling_epochs=1, pruning=True, minimum_channels=2, tile="",
+    first_bits=16, last_bits=16,
+)  # fmt: skip
 
 
 class Loop:

@@ -26,7 +26,9 @@ from adq.training.session import train
 
 SHORT = Recipe(
     training=TrainingConfig(epochs=4, seed=5),
-    controller=ControllerConfig(window=1, max_iterations=3, settling_epochs=2),
+    controller=ControllerConfig(
+        window=1, max_iterations=3, settling_epochs=2, first_bits=16, last_bits=16
+    ),
 )
 
 

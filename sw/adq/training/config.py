@@ -98,10 +98,10 @@ class ControllerConfig:
     minimum_bits: int = 2
     """Minimum bits of a layer."""
 
-    first_bits: int = 16
-    """Bits of the first layer, from the first epoch on. 16 in the paper, often 8 elsewhere."""
+    first_bits: int = 8
+    """Bits of the first layer, from the first epoch on. 16 in the paper."""
 
-    last_bits: int = 16
+    last_bits: int = 8
     """Bits of the last layer, from the first epoch on."""
 
     uniform_bits: int = 4

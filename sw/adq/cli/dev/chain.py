@@ -12,10 +12,10 @@ def chain(
     ] = Path("results/digits.json"),
     trained: Annotated[
         Path, typer.Option("--trained", metavar="DIR", help="Its golden artifact.")
-    ] = Path("golden/vectors/digits/mixed"),
+    ] = Path("golden/vectors/digits-levels/mixed"),
     uniform: Annotated[
         Path, typer.Option("--uniform", metavar="DIR", help="The same network at 16 bits.")
-    ] = Path("golden/vectors/digits/16bit"),
+    ] = Path("golden/vectors/digits-levels/16bit"),
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="Where the figure goes, as SVG.")
     ] = Path("build/figures/chain.svg"),

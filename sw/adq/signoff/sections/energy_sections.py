@@ -223,6 +223,13 @@ def _macs() -> list[str]:
     return markdown_table(headings, rows)
 
 
+ARTIFACTS = (
+    *("digits-levels/mixed", "digits-levels/16bit"),
+    *("digits/mixed", "digits/16bit", "resnet8"),
+)
+"""Golden artifacts of the repository, below ``golden/vectors``."""
+
+
 @functools.cache
 def _computing() -> Mapping[str, tuple[float, float]]:
     """Return the energy of computing of the repository's artifacts, nJ an image, by the wire load
@@ -235,7 +242,7 @@ def _computing() -> Mapping[str, tuple[float, float]]:
     tile = TileParameters(rows=64, columns=64)
     models = [coefficients_for(each, tile) for each in ("nangate45", "nangate45-placed")]
     found = {}
-    for name in ("digits/mixed", "digits/16bit", "resnet8"):
+    for name in ARTIFACTS:
         path = Path("golden", "vectors", name)
         mapped, placed = (
             artifact_energy(path, model, None).total("compute_pj") / 1000 for model in models
@@ -253,10 +260,7 @@ def _latches() -> list[str]:
     from adq.energy.workload import artifact_features
     from adq.golden.artifact import read_artifact
 
-    artifacts = {
-        name: read_artifact(Path("golden", "vectors", name))
-        for name in ("digits/mixed", "digits/16bit", "resnet8")
-    }
+    artifacts = {name: read_artifact(Path("golden", "vectors", name)) for name in ARTIFACTS}
     rows = []
     for latched in (each for each in _coefficients() if each.latches and each.tile.rows >= 64):
         tile = latched.tile
@@ -292,19 +296,24 @@ def _placed_networks() -> list[str]:
         [f"`{name}`", *(f"{each:,.1f}" for each in energies), f"x{energies[1] / energies[0]:.2f}"]
         for name, energies in computing.items()
     ]
-    mixed, uniform = computing["digits/mixed"], computing["digits/16bit"]
-    ratios = (f"**{b / a:.2f}x**" for a, b in zip(mixed, uniform, strict=True))
-    rows.append(["**digits, 16 bits / mixed**", *ratios, ""])
+    for name in ("digits-levels", "digits"):
+        mixed, uniform = computing[f"{name}/mixed"], computing[f"{name}/16bit"]
+        ratios = (f"**{b / a:.2f}x**" for a, b in zip(mixed, uniform, strict=True))
+        rows.append([f"**{name}, 16 bits / mixed**", *ratios, ""])
     return markdown_table(["artifact, nJ an image", "wire load model", "as placed", ""], rows)
 
 
 def _placed_digits() -> list[str]:
     """Say in a line what the digits networks take as placed."""
-    (_, mixed), (_, uniform) = (_computing()[f"digits/{name}"] for name in ("mixed", "16bit"))
+    told = []
+    for folder in ("digits-levels", "digits"):
+        (_, mixed), (_, uniform) = (_computing()[f"{folder}/{name}"] for name in ("mixed", "16bit"))
+        told.append((mixed, uniform, f"**{uniform / mixed:.1f}x**"))
+    (mixed, uniform, ratio), (_, _, paper) = told
     return [
-        f"With the wires, the clock tree and the glitches of a placed tile an image of the "
-        f"repository's `mixed` takes {mixed:.1f} nJ, and one of `16bit` {uniform:.1f} nJ: "
-        f"**{uniform / mixed:.1f}x**."
+        f"With the wires, the clock tree and the glitches of a placed tile an image of `mixed` "
+        f"takes {mixed:.1f} nJ, and one of `16bit` {uniform:.1f} nJ: {ratio}; {paper} with the "
+        "paper's images and ends of 16 bits."
     ]
 
 

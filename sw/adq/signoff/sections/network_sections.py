@@ -249,6 +249,7 @@ NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "platform-exploration": _platform_exploration,
     "training-exploration": lambda: _trained_points("training-exploration"),
     "distillation": lambda: _trained_points("distillation"),
+    "ends": lambda: _trained_points("ends"),
     "load": _load,
 }
 """Lines of each section, by the name in its marker."""
