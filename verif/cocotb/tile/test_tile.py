@@ -496,18 +496,22 @@ async def reset_at_any_moment(dut, idle, stall):
     await bench.start()
     shape = {"vectors": min(MOST_VECTORS, 2), "row_blocks": min(TILE.row_blocks, 2)}
 
-    def jobs():
+    def jobs(*order: int):
         return [
             job
-            for weight_bits in bench.random.sample((16, 2), 2)
+            for weight_bits in order
             for job in random_jobs(bench, 1, weight_bits=weight_bits, activation_bits=5, **shape)
         ]
 
-    for cycles in bench.random.sample(range(1, 4 * TILE.weight_beats + 60), 15):
-        bench.send(jobs())
-        await bench.cycles(cycles)
-        await bench.reset()
-        await bench.check(jobs())
+    first = range(1, 4)  # the first job's weights are loaded
+    moments = [*first, *bench.random.sample(range(4, 4 * TILE.weight_beats + 60), 12)]
+    orders = [(16, 2), (2, 16)]
+    for cycles in moments:
+        for order in orders if cycles in first else [bench.random.choice(orders)]:
+            bench.send(jobs(*order))
+            await bench.cycles(cycles)
+            await bench.reset()
+            await bench.check(jobs(*bench.random.choice(orders)))
 
 
 @shows("tile.counters")

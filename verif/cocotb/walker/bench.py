@@ -56,26 +56,45 @@ class Places:
 
 
 class WalkerBench(Bench):
-    """Runs layers, and compares every plane and its tag."""
+    """Runs layers, and compares every plane and its tag.
+
+    ``most`` are the most cycles in which a bank or a half is used or empty. With ``held``, planes
+    that are asked for are not always fetched in the same cycle.
+    """
 
     block = "walker"
     quiet: ClassVar = {"settings": 0, "start": 0, "full": 0, "free": 0, "go": 1}
 
-    def __init__(self, dut, *, most: int = 0):
+    def __init__(self, dut, *, most: int = 0, held: bool = False):
         super().__init__(dut)
         self.most = most
+        self.held = held
         self.bank = self.half = 0
+        self.waiting = False
+        """A plane was waiting at the end of the last cycle."""
 
     async def reset(self):
         """Reset; banks and halves begin anew."""
         await super().reset()
         self.banks, self.halves = Places(self.random, self.most), Places(self.random, self.most)
         self.bank = self.half = 0
+        self.waiting = False
 
     async def step(self, **inputs: int) -> dict[str, int]:
         """Run a cycle, and return the tag."""
-        await self.cycle(full=self.banks.step(), free=self.halves.step(), **inputs)
-        return fields(PlaneTag, self.read("tag"))
+        full, free = self.banks.step(), self.halves.step()
+        go = int(not self.held or self.random.random() < 0.6)
+        await self.cycle(full=full, free=free, go=go, **inputs)
+        tag = fields(PlaneTag, self.read("tag"))
+        asks, active, starved = map(self.read, ("asks", "active", "starved"))
+        assert tag["valid"] == (asks & go)
+        assert active >= starved + asks, "it waits for weights or asks for a plane, or neither"
+        if asks or starved:
+            assert asks <= full >> self.bank & 1
+        if self.waiting and not full >> self.bank & 1:
+            assert starved, "a plane waits for weights"
+        self.waiting = bool(active and (asks or starved) and not tag["valid"])
+        return tag
 
     async def check(self, layer: Layer, image: int, limit: int | None = None) -> int:
         """Run a layer on a memory of random words; returns its cycles.

@@ -12,10 +12,10 @@ from adq.verif.simulation.testpoints import shows
 
 @shows("platform.walker")
 @cocotb.test()
-@cocotb.parametrize(most=[0, 3, 40])
-async def any_layers(dut, most):
-    """Run random layers one after another, whatever time banks and halves take."""
-    bench = WalkerBench(dut, most=most)
+@cocotb.parametrize(most=[0, 3, 40], held=[False, True])
+async def any_layers(dut, most, held):
+    """Run random layers one after another, whatever time banks, halves and fetches take."""
+    bench = WalkerBench(dut, most=most, held=held)
     await bench.start()
     for _ in range(25):
         layer = random_layer(bench.random, SMALL, work=500)
