@@ -22,7 +22,7 @@ from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import waiting
 from adq.verif.processes import Processes, StoppedError
 
-__all__ = ["Build", "SimulationError", "build", "model_directory", "verilator_folder"]
+__all__ = ["Build", "SimulationError", "build", "model_directory", "verilator_folder", "waived"]
 
 
 MAKE_VARIABLES = (
@@ -244,7 +244,7 @@ def _control(top: str, ports: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _waived(name: str, text: str) -> str:
+def waived(name: str, text: str) -> str:
     """Return a source with the rules that it may break waived, if it is generated Verilog.
 
     The waivers stand on the first line, so that line numbers stay. A pattern of files in the
@@ -379,7 +379,7 @@ def _compile(
             (scratch / "liblz4.a").write_bytes(b"!<arch>\n")
             arguments += ["-LDFLAGS", "-L."]
         for name, text in sources.items():
-            (scratch / name).write_text(_waived(name, text))
+            (scratch / name).write_text(waived(name, text))
         try:
             _Runner(processes).build(
                 sources=[scratch / "ports.vlt", *(scratch / name for name in sources)],

@@ -10,6 +10,7 @@ from adq.verif.signoff.coverage import structural
 from adq.verif.signoff.plan.testplan import TestPlan
 from adq.verif.signoff.regression.models import Models
 from adq.verif.signoff.regression.regression import Regression
+from adq.verif.signoff.regression.runs import Bench
 from adq.verif.simulation import functional_coverage
 
 __all__ = ["coverage_of", "print_coverage"]
@@ -30,21 +31,39 @@ def coverage_of(regression: Regression, models: Models, plan: TestPlan) -> dict:
         counts.update(structural.read_points(model, models.verilog(records[0].run), files))
     table, missing, excluded, unused = structural.tabulate(counts, plan.exclusions)
     bins = functional_coverage.report(regression.bins())
-    shares = {
-        kind: _percent([instance.totals[kind] for instance in table]) for kind in structural.KINDS
+    parts = {
+        "tile": [instance for instance in table if not _of_platform(instance)],
+        "platform": [instance for instance in table if _of_platform(instance)],
     }
-    shares["bins"] = _percent(bins)
+    totals = {
+        part: {kind: _sum(each.totals[kind] for each in instances) for kind in structural.KINDS}
+        for part, instances in parts.items()
+    }
+    shares = {
+        kind if part == "tile" else f"{part}-{kind}": _percent(total)
+        for part, kinds in totals.items()
+        for kind, total in kinds.items()
+    }
+    shares["bins"] = _percent(_sum(bins))
     return {
         "runs": [record.run.id for record in regression.records],
         "percent": shares,
         "goals": dict(plan.goals),
         "reached": all(shares[name] >= goal for name, goal in plan.goals.items()),
+        "totals": {
+            part: {"instances": len(parts[part]), **kinds} for part, kinds in totals.items()
+        },
         "blocks": [instance.to_json() for instance in table],
         "missing": [_point(point) for point in missing],
         "excluded": [{**_point(point), "reason": reason} for point, reason in excluded],
         "unused_exclusions": [vars(exclusion) for exclusion in unused],
         "functional": bins,
     }
+
+
+def _of_platform(instance: structural.Instance) -> bool:
+    """Whether an instance is of the platform's workbench, not of the tile or of its blocks."""
+    return instance.name.startswith(f"{Bench.PLATFORM}-")
 
 
 def _point(point: structural.Point) -> dict:
@@ -56,11 +75,15 @@ def _point(point: structural.Point) -> dict:
     }
 
 
-def _percent(totals: Iterable[dict]) -> float:
-    """Share of all that is hit; short of 100 where anything is missed."""
+def _sum(totals: Iterable[dict]) -> dict[str, int]:
+    """Add up points that are hit, all points, and those that are left out."""
     totals = list(totals)
-    total = sum(one["total"] for one in totals)
-    return 100 * sum(one["hit"] for one in totals) / total if total else 100.0
+    return {name: sum(one.get(name, 0) for one in totals) for name in ("hit", "total", "excluded")}
+
+
+def _percent(total: dict[str, int]) -> float:
+    """Share of all that is hit; short of 100 where anything is missed."""
+    return 100 * total["hit"] / total["total"] if total["total"] else 100.0
 
 
 def _share(totals: dict[str, int]) -> str:

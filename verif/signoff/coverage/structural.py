@@ -15,14 +15,18 @@ from adq.verif.signoff.plan.testplan import Exclusion
 
 __all__ = ["ARGUMENTS", "KINDS", "Instance", "Point", "read_points", "tabulate"]
 
-ARGUMENTS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "1000000")
+ARGUMENTS = (
+    *("--coverage-line", "--coverage-toggle", "--coverage-max-width", "1000000"),
+    "-Wno-ALWNEVER",  # a condition that is constant keeps its mark
+)
 """Verilator arguments that enable coverage."""
 
 KINDS = ("line", "branch", "toggle")
 
 SOURCE = re.compile(r'src = "([^"]*)"')
 MARK = re.compile(r"^\s*(_mark\d+)(?:\[(\d+)\])? = 1'h1;")
-PLACE = re.compile(r"^// (_mark\d+)\[(\d+)\] (.*)$")
+PLACE = re.compile(r"^(?:/\*.*\*/ )?// (_mark\d+)\[(\d+)\] (.*)$")
+"""Places of a mark; in front of the first one stand the simulator's waivers."""
 
 
 @dataclass(frozen=True, order=True)

@@ -32,7 +32,10 @@ __all__ = [
 
 ROOT = CHECKOUT
 
-GOALS = ("line", "branch", "toggle", "bins")
+GOALS = (
+    *("line", "branch", "toggle", "bins"),
+    *("platform-line", "platform-branch", "platform-toggle"),
+)
 
 TABLES = {
     "testpoint": {"name", "stage", "promise", "proofs", "bins"},

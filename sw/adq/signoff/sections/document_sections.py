@@ -7,6 +7,7 @@ from adq.signoff.sections.hardware_sections import HARDWARE_SECTIONS
 from adq.signoff.sections.measured_sections import MEASURED_SECTIONS
 from adq.signoff.sections.network_sections import NETWORK_SECTIONS
 from adq.signoff.sections.silicon_sections import SILICON_SECTIONS
+from adq.signoff.sections.verification_sections import VERIFICATION_SECTIONS
 
 __all__ = ["SECTIONS"]
 
@@ -16,5 +17,6 @@ SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     **MEASURED_SECTIONS,
     **NETWORK_SECTIONS,
     **SILICON_SECTIONS,
+    **VERIFICATION_SECTIONS,
 }
 """Lines of each section, by the name in its marker."""
