@@ -67,7 +67,7 @@ def test_the_api_shows_what_a_training_loop_needs(site):
 
 
 def test_the_picture_shows_what_is_kept():
-    vectors = ROOT / "golden" / "vectors" / "digits"
+    vectors = ROOT / "golden" / "vectors" / "digits-levels"
     kept = kept_chain(ROOT / "results" / "digits.json", vectors / "mixed", vectors / "16bit")
     svg = ElementTree.parse(DOCS / "figures" / "chain.svg")
     texts = [part.text for part in svg.iter("{http://www.w3.org/2000/svg}text")]

@@ -62,7 +62,7 @@ def test_the_readmes_loop_lowers_bits_prunes_and_exports(tmp_path):
     assert len(seen) == EPOCHS
     assert names["controller"].iteration > 1
     assert min(prepared.bits.values()) < 16
-    assert prepared.bits["stem.0"] == prepared.bits["fc"] == 16
+    assert prepared.bits["stem.0"] == prepared.bits["fc"] == 8
     assert prepared.channels["block3.conv1"] < 32
     prepared.model.eval()
     with torch.no_grad():
