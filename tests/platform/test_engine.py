@@ -10,7 +10,8 @@ from adq.golden.samples import Artifact, Samples
 from adq.rtl.platform.descriptors import Mode
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.bench.engine import run_on_engine
-from adq.verif.cocotb.engine.model import build_engine, environment_of
+from adq.verif.cocotb.engine.model import build_engine
+from adq.verif.simulation.environment import platform_environment
 from tests.golden_networks import NetworkBuilder, random_inputs
 from tests.places import ROOT
 
@@ -59,7 +60,7 @@ def test_random_layers(tmp_path):
     tests, failures = build_engine(SMALL, MODELS).run(
         "adq.verif.cocotb.engine.test_engine",
         directory=tmp_path,
-        environment=environment_of(SMALL),
+        environment=platform_environment(SMALL),
         seed=1,
     )
     assert (tests, failures) == (12, 0), (tmp_path / "sim.log").read_text()[-4000:]
@@ -73,7 +74,7 @@ def test_random_layers_on_several_tiles(sizes, tmp_path):
     tests, failures = build_engine(several, MODELS).run(
         "adq.verif.cocotb.engine.test_engine",
         directory=tmp_path,
-        environment=environment_of(several),
+        environment=platform_environment(several),
         seed=1,
     )
     assert (tests, failures) == (12, 0), (tmp_path / "sim.log").read_text()[-4000:]

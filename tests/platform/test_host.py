@@ -10,7 +10,8 @@ import pytest
 from adq.golden.artifact import read_artifact
 from adq.golden.conversion import converted
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.simulation.program_runs.model import build_platform, environment_of
+from adq.verif.simulation.environment import platform_environment
+from adq.verif.simulation.program_runs.model import build_platform
 from adq.verif.simulation.program_runs.network import simulate_on_platform
 from adq.verif.simulation.simulator import verilator_folder
 from adq.verif.verilog.platform_package import platform_files
@@ -38,7 +39,7 @@ def run(module, platform, directory):
     tests, failures = build_platform(platform, MODELS).run(
         f"adq.verif.cocotb.host.{module}",
         directory=directory,
-        environment=environment_of(platform),
+        environment=platform_environment(platform),
         seed=1,
     )
     assert not failures, (directory / "sim.log").read_text()[-4000:]

@@ -17,6 +17,7 @@ from adq.verif.abc import Answer
 from adq.verif.signoff.mutation import campaign, designs
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
+from adq.verif.signoff.regression.runs import PLATFORM_BLOCKS
 
 pytestmark = pytest.mark.testpoint(
     reason="They hold the measures of the tests and of the design to what they say."
@@ -113,7 +114,7 @@ def adq(*arguments):
 
 
 def lines_of(outcome):
-    """What simulations would say, the same of every mutant."""
+    """Return a stand-in for ``run_batches`` that gives every mutant the same outcome."""
 
     def run(model, module, batches, **given):
         for batch in batches:
@@ -229,3 +230,7 @@ def test_a_design_that_is_none(tmp_path):
     told = adq("dev", "mutate", "--design", "platform", "--out", tmp_path)
     assert told.exit_code == 2
     assert "platform is no design: choose one of tile" in told.stderr
+
+
+def test_every_block_of_the_platform_that_has_a_bench_can_be_mutated():
+    assert set(designs.DESIGNS) == {"tile", "engine", *PLATFORM_BLOCKS}

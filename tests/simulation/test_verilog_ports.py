@@ -5,7 +5,8 @@ import pytest
 from adq.rtl.axi_stream import PREFIXES, AxiStreamTile, stream_bits, stream_fields
 from adq.rtl.interface import activation_layout, job_layout, result_layout, weight_layout
 from adq.rtl.parameters import TileParameters
-from adq.verif.signoff.regression.runs import PORTS, Bench, Run, environment_of
+from adq.verif.signoff.regression.runs import PORTS
+from adq.verif.simulation.environment import tile_environment
 from adq.verif.simulation.simulator import build
 from adq.verif.verilog.portable import portable_verilog
 
@@ -86,7 +87,7 @@ def test_port_tests_pass_whatever_registers_and_memories_hold_at_power_up(size, 
         tests, failures = model.run(
             "adq.verif.cocotb.tile.test_tile",
             directory=tmp_path / f"seed{seed}",
-            environment=environment_of(Run(bench=Bench.TILE, tile=tile, seed=seed)),
+            environment=tile_environment(tile),
             seed=seed,
             plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
         )

@@ -15,7 +15,8 @@ from adq.golden.platform.planning.planner import plan
 from adq.golden.platform.planning.timeline import engine_cycles
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.cocotb.engine.model import build_engine, environment_of
+from adq.verif.cocotb.engine.model import build_engine
+from adq.verif.simulation.environment import platform_environment
 from adq.verif.simulation.simulator import SimulationError
 
 __all__ = ["LayerRun", "run_on_engine"]
@@ -90,7 +91,7 @@ def run_on_engine(
     _, failures = build_engine(platform, cache).run(
         "adq.verif.cocotb.engine.test_program",
         directory=directory,
-        environment=environment_of(platform) | {"ADQ_PROGRAM": str(directory.resolve())},
+        environment=platform_environment(platform) | {"ADQ_PROGRAM": str(directory.resolve())},
         seed=1,
         timeout=3600,
     )

@@ -1,7 +1,5 @@
 """Simulation model of the engine."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from adq.rtl.platform.engine import Engine
@@ -9,7 +7,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.verilog import to_verilog
 from adq.verif.simulation.simulator import Build, build
 
-__all__ = ["build_engine", "environment_of"]
+__all__ = ["build_engine"]
 
 
 def build_engine(platform: PlatformParameters, cache: Path, *, waves: bool = False) -> Build:
@@ -24,11 +22,3 @@ def build_engine(platform: PlatformParameters, cache: Path, *, waves: bool = Fal
         arguments=["--trace-max-width", "0"] if waves else [],
         waves=waves,
     )
-
-
-def environment_of(platform: PlatformParameters) -> dict[str, str]:
-    """Return the environment variables that tell tests about the engine."""
-    return {
-        "ADQ_TILE": json.dumps(asdict(platform.tile)),
-        "ADQ_PLATFORM": json.dumps(asdict(platform)),
-    }

@@ -1,6 +1,5 @@
 """Fault injection campaign: effects of bit flips, by kind of bit."""
 
-import json
 import math
 import random
 from collections import Counter
@@ -14,6 +13,7 @@ from adq.verif.parallel.pools import Pool
 from adq.verif.signoff.injection.targets import TOP, FaultyTile, Target
 from adq.verif.signoff.mutation.mutants import SELECT
 from adq.verif.signoff.regression.batches import BatchModel, run_batches
+from adq.verif.simulation.environment import tile_environment
 
 __all__ = ["TILE", "Effect", "FaultCampaign", "Injection", "Rate", "describe", "rates"]
 
@@ -159,7 +159,7 @@ class FaultCampaign:
             model,
             "adq.verif.signoff.injection.injecting",
             batches,
-            environment={"ADQ_TILE": json.dumps(asdict(TILE))},
+            environment=tile_environment(TILE),
             directory=self.directory,
             seed=self.seed,
             pool=self.pool,

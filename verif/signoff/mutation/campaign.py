@@ -110,7 +110,7 @@ class Campaign:
         self.verilog = self.flat.mutated(self.mutants)
         self.kept = self._read_kept()
 
-    # What is known already
+    # Outcomes that are kept
 
     @property
     def _key(self) -> str:

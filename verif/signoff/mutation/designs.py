@@ -1,7 +1,6 @@
 """Designs that are mutated, and the tests that see them through their ports."""
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,14 +14,12 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.tile import Tile
 from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.signoff.mutation.contract import meaningful_results
+from adq.verif.signoff.regression.run_lists import SMALL_TILE
 from adq.verif.signoff.regression.runs import module
 from adq.verif.signoff.regression.workbench import PLATFORM_BENCHES, Workbench
+from adq.verif.simulation.environment import platform_environment, tile_environment
 
-__all__ = ["DESIGNS", "ENGINE", "TILE", "MutatedDesign"]
-
-TILE = TileParameters(rows=4, columns=16, row_blocks=3, partial_sums=4, vectors=6, counter_bits=10)
-"""The tile that is mutated: every part is in it, its counters wrap soon, and a test takes a tenth
-of a second."""
+__all__ = ["DESIGNS", "MutatedDesign", "tile_design"]
 
 ENGINE = PlatformParameters(
     rows=16,
@@ -74,7 +71,7 @@ def tile_design(tile: TileParameters) -> MutatedDesign:
         component=lambda: Tile(tile),
         modules=("adq.verif.cocotb.tile.test_tile",),
         sizes=tile,
-        environment={"ADQ_TILE": json.dumps(asdict(tile))},
+        environment=tile_environment(tile),
         mask=lambda m, inputs, outputs: meaningful_results(m, tile, inputs, outputs),
     )
 
@@ -86,10 +83,7 @@ def engine_design(platform: PlatformParameters) -> MutatedDesign:
         component=lambda: Engine(platform),
         modules=("adq.verif.cocotb.engine.test_engine",),
         sizes=platform,
-        environment={
-            "ADQ_TILE": json.dumps(asdict(platform.tile)),
-            "ADQ_PLATFORM": json.dumps(asdict(platform)),
-        },
+        environment=platform_environment(platform),
     )
 
 
@@ -100,12 +94,12 @@ def block_design(folder: str) -> MutatedDesign:
         component=lambda: Workbench(PLATFORM_BENCHES[folder]()),
         modules=(module(folder),),
         sizes=SMALL,
-        environment={"ADQ_TILE": json.dumps(asdict(TILE))},
+        environment=tile_environment(SMALL_TILE),
     )
 
 
 DESIGNS: dict[str, Callable[[], MutatedDesign]] = {
-    "tile": lambda: tile_design(TILE),
+    "tile": lambda: tile_design(SMALL_TILE),
     "engine": lambda: engine_design(ENGINE),
     **{name: functools.partial(block_design, name) for name in PLATFORM_BENCHES},
 }

@@ -16,10 +16,10 @@ from adq.verif.signoff.regression.runs import (
     Record,
     Run,
     State,
-    environment_of,
     module,
     read_record,
 )
+from adq.verif.simulation.environment import tile_environment
 from adq.verif.simulation.results import read_results
 from adq.verif.simulation.simulator import SimulationError
 
@@ -71,7 +71,7 @@ def execute(
         model.run(
             ",".join(map(module, run.folders)),
             directory=directory,
-            environment=environment_of(run),
+            environment=tile_environment(run.tile),
             seed=run.seed,
             only=run.only,
             timeout=timeout,

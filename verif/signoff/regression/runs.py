@@ -232,8 +232,3 @@ def read_record(run: Run, directory: Path, fingerprint: str) -> Record | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if record.state.finished else None
-
-
-def environment_of(run: Run) -> dict[str, str]:
-    """Return the environment variables that tell tests about their run."""
-    return {"ADQ_TILE": json.dumps(asdict(run.tile))}

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.runs import Bench, Run, environment_of, module
+from adq.verif.signoff.regression.runs import Bench, Run, module
 from adq.verif.signoff.replay.cases import Case, read_cases, write_cases
 from adq.verif.signoff.replay.shrinking import shrink
+from adq.verif.simulation.environment import tile_environment
 from adq.verif.simulation.results import TestResult, read_results
 from adq.verif.simulation.simulator import SimulationError
 
@@ -24,7 +25,7 @@ def run_cases(run: Run, models: Models, path: Path, directory: Path, **options) 
     models.get(run).run(
         module("given"),
         directory=directory.resolve(),
-        environment={**environment_of(run), "ADQ_CASES": str(path.resolve())},
+        environment={**tile_environment(run.tile), "ADQ_CASES": str(path.resolve())},
         seed=run.seed,
         processes=models.processes,
         **options,
@@ -42,7 +43,7 @@ def run_recorded(run: Run, models: Models, test: str, directory: Path, **options
     models.get(run).run(
         module(folder),
         directory=directory.resolve(),
-        environment={**environment_of(run), "ADQ_RECORD": str(recorded)},
+        environment={**tile_environment(run.tile), "ADQ_RECORD": str(recorded)},
         seed=run.seed,
         only=rf"{re.escape(f'{module(folder)}.{name}')}$",
         processes=models.processes,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adq.verif.signoff.regression.models import Models
-from adq.verif.signoff.regression.runs import Run, environment_of, module
+from adq.verif.signoff.regression.runs import Run, module
 from adq.verif.signoff.replay.reducing import run_cases
 from adq.verif.signoff.replay.waves import read_scopes, write_gtkwave, write_surfer
+from adq.verif.simulation.environment import tile_environment
 from adq.verif.simulation.results import TestResult, read_results
 from adq.verif.simulation.simulator import SimulationError
 
@@ -54,7 +55,7 @@ def replay_run(
         models.get(run).run(
             ",".join(map(module, [folder] if test else run.folders)),
             directory=directory,
-            environment=environment_of(run),
+            environment=tile_environment(run.tile),
             seed=run.seed,
             only=rf"{re.escape(f'{module(folder)}.{name}')}(/|$)" if test else run.only,
             fst=True,

@@ -15,7 +15,7 @@ from adq.rtl.verilog import to_verilog
 from adq.verif.simulation.simulator import Build, build
 from adq.verif.sources import PACKAGE
 
-__all__ = ["build_platform", "environment_of", "platform_verilog"]
+__all__ = ["build_platform", "platform_verilog"]
 
 
 def build_platform(platform: PlatformParameters, cache: Path, *, threads: int = 1) -> Build:
@@ -61,11 +61,3 @@ def platform_verilog(platform: PlatformParameters, cache: Path) -> str:
     cache.mkdir(parents=True, exist_ok=True)
     write_text(file, text)
     return text
-
-
-def environment_of(platform: PlatformParameters) -> dict[str, str]:
-    """Return the environment variables that tell simulations about the platform."""
-    return {
-        "ADQ_TILE": json.dumps(asdict(platform.tile)),
-        "ADQ_PLATFORM": json.dumps(asdict(platform)),
-    }

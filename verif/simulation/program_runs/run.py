@@ -11,7 +11,7 @@ from adq.golden.platform.planning.timeline import engine_cycles
 from adq.golden.platform.program import Program
 from adq.rtl.platform.descriptors import Layer
 from adq.rtl.platform.parameters import PlatformParameters
-from adq.verif.simulation.program_runs.model import environment_of
+from adq.verif.simulation.environment import platform_environment
 from adq.verif.simulation.simulator import Build, SimulationError
 
 __all__ = ["PlatformRun", "run_program"]
@@ -79,7 +79,7 @@ def run_program(
     _, failures = model.run(
         "adq.verif.simulation.drivers.platform_program",
         directory=folder,
-        environment=environment_of(platform)
+        environment=platform_environment(platform)
         | {"ADQ_FOLDER": str(directory.resolve()), "ADQ_RUN": json.dumps(specification)},
         seed=1,
         timeout=3600,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from adq.golden.artifact import Artifact
     from adq.verif.gate_level.replay.block import GateLevelBlock
     from adq.verif.gate_level.replay.waveform import Waveform
+    from adq.verif.simulation.environment import platform_environment
 
 __all__ = ["measure_blocks", "terms_of"]
 
@@ -136,7 +137,7 @@ def _run(
     test: str, sizes: PlatformParameters, directory: Path, cache: Path, **variables: str
 ) -> "Waveform":
     """Run a test of the engine in the RTL, and return its waveform."""
-    from adq.verif.cocotb.engine.model import build_engine, environment_of
+    from adq.verif.cocotb.engine.model import build_engine
     from adq.verif.gate_level.replay.waveform import Waveform
     from adq.verif.simulation.simulator import SimulationError
 
@@ -144,7 +145,7 @@ def _run(
     _, failures = build_engine(sizes, cache / "models", waves=True).run(
         f"adq.verif.cocotb.engine.test_{test}",
         directory=folder,
-        environment=environment_of(sizes) | variables,
+        environment=platform_environment(sizes) | variables,
         seed=1,
         waves=True,
     )
