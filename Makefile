@@ -31,7 +31,7 @@ SEEDS      ?= 0 1 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor demo test test-slow energy sim sim-all nightly replay coverage formal \
-  testplan mutate mutate-python inject report bench-rtl cross-check measure-synthesis waveform \
+  testplan mutate mutate-python inject report bench-rtl cross-check measure-synthesis measure-verification waveform \
   golden bench-golden bench-train reproduce lint docs picture clean
 
 # One constraints file pins what is installed and what builds the package.
@@ -158,6 +158,20 @@ measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles, kept for th
 	  $(ADQ) synth --liberty $(LIBERTY) --rows $${size%x*} --columns $${size#*x} $$option \
 	    --out build/synth/$$tile || exit; \
 	  cp build/synth/$$tile/synth.json results/measured/synthesis/nangate45-$$tile.json; \
+	done
+	@$(ADQ) dev docs
+
+# Blocks of the platform whose mutants are tabled; a score below the goal ends with status 1.
+MUTATED := accumulator_memory conductor drain maximum_pool plane_aligner plane_memory plane_writer \
+  requantizer walker weight_path
+
+measure-verification: $(VENV)/.test  ## coverage, and mutants of the platform's blocks, kept for the docs
+	@$(ADQ) dev coverage
+	@cp build/coverage/totals.json results/measured/coverage.json
+	@mkdir -p results/measured/mutation
+	@for design in $(MUTATED); do \
+	  $(ADQ) dev mutate --design $$design --count 100 --out build/mutation-$$design || [ $$? = 1 ] || exit 2; \
+	  cp build/mutation-$$design/totals.json results/measured/mutation/$$design.json; \
 	done
 	@$(ADQ) dev docs
 

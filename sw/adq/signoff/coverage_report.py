@@ -13,7 +13,7 @@ from adq.verif.signoff.regression.regression import Regression
 from adq.verif.signoff.regression.runs import Bench
 from adq.verif.simulation import functional_coverage
 
-__all__ = ["coverage_of", "print_coverage"]
+__all__ = ["coverage_of", "print_coverage", "totals_of"]
 
 SHOWN = 40
 """Points that are printed; all are in the JSON."""
@@ -61,8 +61,13 @@ def coverage_of(regression: Regression, models: Models, plan: TestPlan) -> dict:
     }
 
 
+def totals_of(summary: dict) -> dict:
+    """Return the sums of a summary, which the documentation keeps."""
+    return {"totals": summary["totals"], "functional": _sum(summary["functional"])}
+
+
 def _of_platform(instance: structural.Instance) -> bool:
-    """Whether an instance is of the platform's workbench, not of the tile or of its blocks."""
+    """Return whether an instance belongs to the platform's workbench."""
     return instance.name.startswith(f"{Bench.PLATFORM}-")
 
 

@@ -29,7 +29,7 @@ def coverage(
     """
     from adq.console import Console
     from adq.files import write_json
-    from adq.signoff.coverage_report import coverage_of, print_coverage
+    from adq.signoff.coverage_report import coverage_of, print_coverage, totals_of
     from adq.signoff.regressions import models_in, run_or_collect
     from adq.verif.parallel.shards import WHOLE, Shard
     from adq.verif.signoff.plan import testplan
@@ -53,6 +53,7 @@ def coverage(
         )
         summary = coverage_of(result, models, plan)
     write_json(out / "coverage.json", summary)
+    write_json(out / "totals.json", totals_of(summary) | {"seeds": seeds})
     print_coverage(summary, console)
     failed = [record.run.id for record in result.records if record.state != "passed"]
     console.print(f"{len(result.records)} runs, {len(failed)} failed; written: {out}/coverage.json")

@@ -102,6 +102,9 @@ def mutate(
         "only": only,
         **{fate.name.lower(): count for fate, count in counts.items()},
         "score": _score(counts, Fate),
+    }
+    write_json(out / "totals.json", summary)
+    summary |= {
         "seconds": round(time.monotonic() - started, 1),
         "mutants": [outcome.as_dict() for outcome in outcomes],
     }
