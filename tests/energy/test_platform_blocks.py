@@ -121,7 +121,8 @@ def test_drains_of_a_stack_that_have_no_results_take_their_idle_energy():
     }
     only = platform_energy(made, tile, blocks(**given), name="net")
     none = platform_energy(made, tile, blocks(), name="net")
-    # Of six drains two have results; each has twice the requantizers of the one measured.
+    # Two of the six drains have results, four have none. Each has twice the requantizers of the one
+    # that was measured.
     idle = 4 * 2 * 13.0 * planned.cycles.cycles / 1000
     assert only.part("requantizers") - none.part("requantizers") == pytest.approx(idle)
     # All six accumulator memories have a clock, of twice the columns. 16 vectors are added up in

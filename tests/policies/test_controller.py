@@ -7,7 +7,7 @@ from adq.training.controller import Controller, Decision, scaled
 
 
 class Network:
-    """What the controller sees of a prepared network: four layers, one of them on a skip."""
+    """Stands for a prepared network of five layers, one of them on a skip connection."""
 
     def __init__(self, bits: int = 16):
         self.bits = dict.fromkeys(("first", "middle", "shortcut", "other", "last"), bits)

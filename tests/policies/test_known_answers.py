@@ -107,8 +107,8 @@ def test_without_a_budget(samples, policy, bits):
     assert tuple(found.values()) == bits
 
 
-# Of 2,560 multiply-accumulates 1,024 are each hidden layer's: with 16 bits at the ends, a mean of
-# 6.4 bits leaves them 8 bits together.
+# Each of the two hidden layers has 1,024 of the 2,560 multiply-accumulates. The ends have 16 bits,
+# so that a mean of 6.4 bits leaves 8 bits for the two together.
 @pytest.mark.parametrize(
     ("policy", "bits"),
     [

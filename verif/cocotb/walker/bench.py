@@ -89,8 +89,7 @@ class WalkerBench(Bench):
         asks, active, starved = map(self.read, ("asks", "active", "starved"))
         assert tag["valid"] == (asks & go)
         assert active >= starved + asks, "it waits for weights or asks for a plane, or neither"
-        if asks or starved:
-            assert asks <= full >> self.bank & 1
+        assert not asks or full >> self.bank & 1, "a plane is fetched without weights"
         if self.waiting and not full >> self.bank & 1:
             assert starved, "a plane waits for weights"
         self.waiting = bool(active and (asks or starved) and not tag["valid"])

@@ -312,8 +312,8 @@ def _placed_digits() -> list[str]:
     (mixed, uniform, ratio), (_, _, paper) = told
     return [
         f"With the wires, the clock tree and the glitches of a placed tile an image of `mixed` "
-        f"takes {mixed:.1f} nJ, and one of `16bit` {uniform:.1f} nJ: {ratio}; {paper} with the "
-        "paper's images and ends of 16 bits."
+        f"takes {mixed:.1f} nJ, and one of `16bit` {uniform:.1f} nJ: {ratio}; {paper} with "
+        "images and ends of 16 bits."
     ]
 
 
