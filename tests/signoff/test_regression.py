@@ -22,6 +22,7 @@ from adq.verif.signoff.regression.run_lists import (
     SMALL_TILE,
     long_runs,
     nightly_runs,
+    only_some,
     seeds_of,
     short_runs,
 )
@@ -275,6 +276,21 @@ def test_nightly_runs_every_random_test_from_every_seed():
     assert 1 in {tile.vectors for tile in ports if tile.rows == 1024}
     tests = [{"test": "a", "seed": 1}, {"test": "a", "seed": 1}, {"test": "a", "seed": 2}]
     assert seeds_of(tests) == {"a": 2}
+
+
+def test_a_regression_of_some_tests_leaves_out_all_others():
+    tests = ("fuser.a", "fuser.b", "counters.c", "tile.d", "tile.e", "walker.f", "host.g")
+    runs = short_runs(SMALL_TILE, 3)
+    some = only_some(runs, ["fuser.b", "tile"], tests)
+    assert {(run.bench, run.leave_out) for run in some} == {
+        (Bench.BLOCKS, ("fuser.a", "counters.c")),
+        (Bench.TILE, ()),
+    }
+    assert {run.seed for run in some} == {3}
+    # Another bench has it, which is not among these runs.
+    for name, hint in (("fusr", "did you mean fuser?"), ("host.g", "is no block"), ("fuser.c", "")):
+        with pytest.raises(SimulationError, match=f"{name} is no block and no test.*{hint}"):
+            only_some(runs, [name], tests)
 
 
 def test_every_two_values_of_two_parameters_meet_in_an_edge_tile():

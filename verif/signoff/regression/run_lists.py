@@ -1,9 +1,12 @@
 """Lists of runs: for each commit, for a night, for all tile sizes, and for coverage."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from adq.rtl.parameters import TileParameters
 from adq.verif.signoff.regression.runs import Bench, Run
+from adq.verif.simulation.simulator import SimulationError
 
 __all__ = [
     "BLOCK_TILES",
@@ -17,6 +20,7 @@ __all__ = [
     "covered_runs",
     "long_runs",
     "nightly_runs",
+    "only_some",
     "seeds_of",
     "short_runs",
 ]
@@ -189,4 +193,39 @@ def long_runs(tile: TileParameters, seed: int) -> list[Run]:
         *short_runs(tile, seed),
         *(Run(bench=Bench.BLOCKS, tile=other, seed=seed) for other in MORE_BLOCK_TILES),
         *(Run(bench=Bench.TILE, tile=t, seed=seed) for t in MORE_PORT_TILES if t != tile),
+    ]
+
+
+def only_some(runs: Sequence[Run], names: Sequence[str], tests: Iterable[str]) -> list[Run]:
+    """Return the runs that have some tests, without their other tests.
+
+    Parameters
+    ----------
+    names
+        Folders of ``verif/cocotb/``, such as ``walker``, and tests of them, such as
+        ``walker.any_layers``.
+    tests
+        All tests, as ``folder.test``.
+
+    Raises
+    ------
+    SimulationError
+        If a name is of no test of these runs.
+    """
+    folders = {folder for run in runs for folder in run.folders}
+    known = [test for test in tests if test.partition(".")[0] in folders]
+    for name in names:
+        if name not in known and name not in folders:
+            near = difflib.get_close_matches(name, [*folders, *known], n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"blocks are {', '.join(sorted(folders))}"
+            )
+            raise SimulationError(f"{name} is no block and no test of one: {hint}")
+    left_out = [test for test in known if not {test, test.partition(".")[0]} & set(names)]
+    return [
+        replace(
+            run, leave_out=tuple(test for test in left_out if test.partition(".")[0] in run.folders)
+        )
+        for run in runs
+        if any(name.partition(".")[0] in run.folders for name in names)
     ]

@@ -27,6 +27,15 @@ def regress(
     every: Annotated[
         bool, typer.Option("--all", help="Also test all other tile sizes. This takes long.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="BLOCK[.TEST]",
+            help="Run nothing but the tests of a block, such as walker, or a test, such as "
+            "tile.extremes. May be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random tests.")] = 1,
     processes: ProcessesOption = None,
     cluster: ClusterOption = "",
@@ -74,7 +83,8 @@ def regress(
             "artifacts are in no shard: leave them out, and simulate them with `adq sim`"
         )
     part = Shard.parse(shard)
-    runs = part.of((run_lists.long_runs if every else run_lists.short_runs)(parameters, seed))
+    runs = (run_lists.long_runs if every else run_lists.short_runs)(parameters, seed)
+    runs = part.of(run_lists.only_some(runs, only, plan.cocotb_tests) if only else runs)
     others = {}
     if artifacts:
 
@@ -115,11 +125,13 @@ def regress(
             if test["message"]:
                 console.print(f"FAIL {test['name']}: {test['message']}", style="red", markup=False)
         assessments = result.assess(plan, networks_tests)
-        print_failed_testpoints(assessments, console)
+        if not only:  # otherwise most have not run
+            print_failed_testpoints(assessments, console)
         whole = not result.not_run and bool(simulated) == bool(artifacts)
+        finished = f"only {', '.join(only)}" if only else "finished"
         summary |= summary_of(result, assessments, told, [*result.tests(), *networks_tests])
         summary |= {
-            "state": "finished" if whole else "incomplete" if collect else "ended behind a failure",
+            "state": finished if whole else "incomplete" if collect else "ended behind a failure",
             "shard": str(part),
             "tile": f"{parameters.rows}x{parameters.columns}",
             "seed": seed,
