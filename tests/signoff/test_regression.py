@@ -288,7 +288,7 @@ def test_a_regression_of_some_tests_leaves_out_all_others():
     }
     assert {run.seed for run in some} == {3}
     # Another bench has it, which is not among these runs.
-    for name, hint in (("fusr", "did you mean fuser?"), ("host.g", "is no block"), ("fuser.c", "")):
+    for name, hint in (("fusr", "did you mean fuser?"), ("host.g", "blocks are accumulator, "), ("fuser.c", "")):
         with pytest.raises(SimulationError, match=f"{name} is no block and no test.*{hint}"):
             only_some(runs, [name], tests)
 
