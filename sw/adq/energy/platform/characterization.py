@@ -27,12 +27,12 @@ from adq.rtl.platform.engine import Engine
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.plane_memory import fetch_layout
 from adq.verif.liberty.library import Library
+from adq.verif.simulation.environment import platform_environment
 
 if TYPE_CHECKING:
     from adq.golden.artifact import Artifact
     from adq.verif.gate_level.replay.block import GateLevelBlock
     from adq.verif.gate_level.replay.waveform import Waveform
-    from adq.verif.simulation.environment import platform_environment
 
 __all__ = ["measure_blocks", "terms_of"]
 
