@@ -514,6 +514,27 @@ async def reset_at_any_moment(dut, idle, stall):
             await bench.check(jobs(*bench.random.choice(orders)))
 
 
+@shows("tile.reset")
+@cocotb.test()
+@cocotb.parametrize(weight_bits=[16, 2])
+async def reset_while_a_result_waits(dut, weight_bits):
+    """Reset while a result waits to be taken: none of its vector follows the reset."""
+    bench = TileBench(dut)
+    await bench.start()
+    held = True
+    bench.sinks["results"].pause = lambda waiting: held
+    [job] = random_jobs(bench, 1, weight_bits=weight_bits)
+    for cycles in (1, 2, 5):
+        held = True
+        bench.send([job])
+        while not bench.monitors["results"].waited:
+            await bench.cycle()
+        await bench.cycles(cycles)
+        await bench.reset()
+        held = False
+        await bench.check([job])
+
+
 @shows("tile.counters")
 @cocotb.test()
 async def counters_cover_every_cycle(dut):
