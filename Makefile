@@ -94,8 +94,8 @@ energy: $(VENV)/.figures  ## energy of networks on the tile, from what is checke
 	@$(ADQ) energy --arch vgg19 $(SIZE) --out build/energy/vgg19
 	@$(ADQ) energy --arch resnet18 --classes 100 $(SIZE) --out build/energy/resnet18
 
-sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, checked-in networks
-	@$(ADQ) dev regress $(PAPER_VECTORS) $(firstword $(VECTORS)) $(SIZE)
+sim: $(VENV)/.sim  ## RTL regression: blocks, the tile's ports, checked-in networks; ONLY=walker for one block
+	@$(ADQ) dev regress $(if $(ONLY),--only $(ONLY),$(PAPER_VECTORS) $(firstword $(VECTORS))) $(SIZE)
 
 sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and a residual network
 	@$(ADQ) dev regress $(PAPER_VECTORS) $(firstword $(VECTORS)) $(RESIDUAL_VECTORS) $(SIZE) --all --out build/regression-all
@@ -150,7 +150,7 @@ cross-check: $(VENV)/.test  ## timing and power of the mapped tile beside OpenST
 	  --out results/measured/placed-cross-check
 	@$(ADQ) dev docs
 
-measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles, kept for the docs
+measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles and platforms, kept for the docs
 	@$(if $(LIBERTY),,echo "error: say which cells: make measure-synthesis LIBERTY=FILE" >&2; exit 2)
 	@mkdir -p results/measured/synthesis
 	@for tile in 16x16 64x64 64x64--latches 128x64 128x64--latches 128x128 128x128--order-pins; do \
@@ -158,6 +158,11 @@ measure-synthesis: $(VENV)/.test  ## area and clock of mapped tiles, kept for th
 	  $(ADQ) synth --liberty $(LIBERTY) --rows $${size%x*} --columns $${size#*x} $$option \
 	    --out build/synth/$$tile || exit; \
 	  cp build/synth/$$tile/synth.json results/measured/synthesis/nangate45-$$tile.json; \
+	done
+	@mkdir -p results/measured/platform-area
+	@for platform in tile1 tiles3 tiles6 tiles12 tiles24; do \
+	  $(ADQ) synth --liberty $(LIBERTY) --platform $$platform --out build/synth/$$platform || exit; \
+	  cp build/synth/$$platform/synth.json results/measured/platform-area/$$platform.json; \
 	done
 	@$(ADQ) dev docs
 

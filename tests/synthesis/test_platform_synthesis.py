@@ -1,16 +1,18 @@
 """Area and clock of platforms: what is left out of the logic, and options that do not fit."""
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from typer.testing import CliRunner
 
 from adq.cli import main
 from adq.rtl.platform.host.platform import Platform
-from adq.rtl.verilog import ELABORATION, to_rtlil
 from adq.verif.cocotb.platform_sizes import SMALL
-from adq.verif.synthesis.platform import memories_of
+from adq.verif.synthesis.hierarchy.parts import cut
+from adq.verif.synthesis.hierarchy.platform import BLOCKS, PARTS, memories_of
+from tests.places import ROOT
 
 pytestmark = pytest.mark.testpoint(reason="Area and timing: no contract of the hardware.")
 
@@ -18,8 +20,7 @@ PLATFORM = replace(SMALL, tile_columns=2, weight_buffer_kib=1)
 
 
 def test_all_memories_are_told_by_hand():
-    with ELABORATION:
-        found = list(memories_of(to_rtlil(Platform(PLATFORM), name="platform")))
+    found = list(memories_of(cut(Platform(PLATFORM), PARTS, name="platform")))
     bits: dict[str, int] = {}
     for each in found:
         block = re.sub(r"(\.half_.*)?\.\w+$", "", each.path)
@@ -50,3 +51,23 @@ def test_options_of_a_tile_are_refused_on_a_platform(options, tmp_path):
     )
     assert result.exit_code == 2
     assert f"--platform takes no {options[0]}" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_platform_is_mapped(tmp_path):
+    file = tmp_path / "small.toml"
+    lines = [f"{name} = {number}" for name, number in asdict(PLATFORM).items()]
+    file.write_text("\n".join(["[platform]", *lines]))
+    liberty = ROOT / "tests" / "liberty" / "tiny.lib"
+    options = ["--liberty", str(liberty), "--platform", str(file), "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["synth", *options])
+    assert result.exit_code == 0, result.output
+    kept = json.loads((tmp_path / "synth.json").read_text())
+    assert set(BLOCKS) - set(kept["blocks"]) <= {"stack adders", "shares"}
+    bits = {block: each["bits"] for block, each in kept["memories"].items()}
+    assert bits["plane memory"] == 8 * 1024
+    # Weights of two tiles, and what stands in front of them, are flip-flops.
+    assert kept["blocks"]["tiles"]["flip_flops"] > 2 * PLATFORM.rows * PLATFORM.columns
+    assert kept["longest_path_ns"] >= max(
+        each["longest_path_ns"] or 0 for each in kept["blocks"].values()
+    )

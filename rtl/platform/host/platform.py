@@ -1,6 +1,16 @@
 """Platform: runs whole programs from memories on a bus."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, Value, ValueLike
+from amaranth.hdl import (
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Module,
+    Mux,
+    ResetSignal,
+    Signal,
+    Value,
+    ValueLike,
+)
 from amaranth.lib.wiring import Member, Out, connect
 from amaranth.utils import exact_log2
 
@@ -101,8 +111,14 @@ class Platform(Component):
                 ]
 
         # ---- What runs programs is reset between runs.
+        m.domains.run = ClockDomain()
+        m.d.comb += [
+            ClockSignal("run").eq(ClockSignal()),
+            ResetSignal("run").eq(ResetSignal() | supervisor.clear),
+        ]
+
         def part_of(name: str, part: Component) -> None:
-            m.submodules[name] = ResetInserter(supervisor.clear)(part)
+            m.submodules[name] = DomainRenamer("run")(part)
 
         control, engine = ProgramControl(p), Engine(p)
         weights, load, store = WeightPath(p), LoadCopy(p), StoreCopy(p)

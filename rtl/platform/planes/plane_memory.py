@@ -4,7 +4,7 @@ import functools
 import operator
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -40,6 +40,14 @@ def write_layout(address_bits: int, word_bits: int) -> data.StructLayout:
 def _any(values: Sequence[Value]) -> Value:
     """Return the disjunction of values."""
     return functools.reduce(operator.or_, values)
+
+
+def _selected(values: Sequence[Value], index: Value) -> Value:
+    """Return the value at an index. There are 2**n values, for the n bits of the index."""
+    for bit in index:
+        values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
+    [value] = values
+    return value
 
 
 class PlaneMemory(Component):
@@ -171,7 +179,7 @@ class PlaneMemory(Component):
             m.d.comb += [bank.eq(found), write.ready.eq(~_any(earlier) if earlier else 1)]
             writers.append((bank, write_row))
 
-        outputs = []
+        outputs: list[Value] = []
         for each in banks:
             storage: memory.Memory[Shape, Value] = memory.Memory(
                 shape=unsigned(p.rows), depth=-(-p.plane_memory_words // p.plane_banks), init=[]
@@ -197,17 +205,16 @@ class PlaneMemory(Component):
             outputs.append(read_port.data)
 
         # ---- Words of the banks of the last fetch or read.
-        every = Cat(outputs)
         for port, (parts, granted) in enumerate(ports):
             some = self.fetches[port].first | self.fetches[port].second
             for number, (bank, _, _) in enumerate(parts):
                 last = Signal(self.bank_log, name=f"fetch_{port}_last_bank_{number}")
                 with m.If(granted & some):
                     m.d.sync += last.eq(bank)
-                m.d.comb += self.words[port][number].eq(every.word_select(last, p.rows))
+                m.d.comb += self.words[port][number].eq(_selected(outputs, last))
         for port, (bank, _) in enumerate(readers):
             last = Signal(self.bank_log, name=f"read_{port}_last_bank")
             with m.If(self.reads[port].valid & self.reads[port].ready):
                 m.d.sync += last.eq(bank)
-            m.d.comb += self.read_words[port].eq(every.word_select(last, p.rows))
+            m.d.comb += self.read_words[port].eq(_selected(outputs, last))
         return m

@@ -1,6 +1,6 @@
 """Drain: from the sums of jobs to activations in the plane memory, or to raw results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
@@ -42,8 +42,17 @@ class Drain(Component):
     outputs; in mode ``RAW``, as many as it has outputs. The plane writer takes a cycle for each
     word of each plane of a pixel.
 
+    Parameters
+    ----------
+    parameters
+        Sizes of the platform.
+    gated : bool
+        Add ``works``.
+
     Members
     -------
+    works : In
+        Registers stand while this is 0, as in a layer without results for this drain.
     settings : :func:`adq.rtl.platform.results.drain_settings.drain_layout`, In
         They stand while the drain is active.
     start : In
@@ -68,6 +77,7 @@ class Drain(Component):
         Raw results, in mode ``RAW``.
     """
 
+    works: Signal
     settings: Aggregate
     start: Signal
     share: Aggregate
@@ -84,12 +94,14 @@ class Drain(Component):
     writes: Stream
     raw: Stream
 
-    def __init__(self, parameters: PlatformParameters):
+    def __init__(self, parameters: PlatformParameters, *, gated: bool = False):
         self.parameters = p = parameters
+        self.gated = gated
         self.sum_bits = p.lane_bits(p.tile.weight_widths[-1])
         share = {"share": In(share_layout())} if p.units > 1 else {}
         super().__init__(
             {
+                **({"works": In(1)} if gated else {}),
                 **share,
                 "settings": In(drain_layout(p)),
                 "start": In(1),
@@ -108,7 +120,13 @@ class Drain(Component):
             }
         )
 
-    def elaborate(self, platform: object) -> Module:
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = self.pipeline()
+        gated: Elaboratable = EnableInserter(self.works)(m) if self.gated else m
+        return gated
+
+    def pipeline(self) -> Module:
+        """Return the logic, whose registers are always clocked."""
         p = self.parameters
         s = self.settings
         m = Module()

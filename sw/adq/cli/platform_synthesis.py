@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from adq.verif.synthesis.platform import Memory, PlatformSynthesis
+    from adq.verif.liberty.library import Library
+    from adq.verif.synthesis.hierarchy.platform import Memory, PlatformSynthesis
 
 __all__ = ["synthesize_and_show"]
 
@@ -26,33 +27,36 @@ def synthesize_and_show(
     adq.rtl.parameters.ParameterError
         The platform's file has an error.
     LibertyError, SynthesisError, TimingError
-        As of :func:`adq.verif.synthesis.platform.synthesize_platform`.
+        As of :func:`adq.verif.synthesis.hierarchy.platform.synthesize_platform`.
     """
     from adq.console import Console, print_whole
     from adq.files import write_json
     from adq.rtl.platform.parameters import PlatformParameters
     from adq.shipped import find_shipped
     from adq.verif.liberty.library import Library
-    from adq.verif.synthesis.paths import longest_paths
-    from adq.verif.synthesis.platform import synthesize_platform
+    from adq.verif.synthesis.hierarchy.platform import synthesize_platform
 
     parameters = PlatformParameters.from_toml(find_shipped("platform", platform))
     library = Library.read(liberty)
     console = Console(markup=False)
-    with console.status("mapping the platform to cells"):
-        found = synthesize_platform(parameters, library, period=period, cache=cache)
-        (path,) = longest_paths(found.logic.timing, 1)
-    figures = _figures(found, period)
+    with console.status("mapping the platform to cells") as status:
+        found = synthesize_platform(
+            parameters,
+            library,
+            period=period,
+            cache=cache,
+            progress=lambda step: status.update(f"{step} ..."),
+        )
+    figures = _figures(found, library, period)
     p = parameters
     title = f"Platform of {p.tiles} tiles of {p.rows} x {p.columns}: area and paths"
     print_whole(_table(title, figures), console)
-    logic, tile = figures["logic"], figures["tile"]
+    path = found.logic.longest_path
     console.print(
         f"{library.name}, {library.voltage} V, {library.temperature:g} C, wire load "
         f"{library.wire_load.name or 'none'}, clock ideal\n"
-        f"logic {logic['longest_path_ns']:.3f} ns, tile {tile['longest_path_ns']:.3f} ns: "
-        f"{figures['clock_mhz']:.0f} MHz\n"
-        f"longest path of the logic: from {path.start} to {path.end}",
+        f"longest path {path.delay:.3f} ns, {figures['clock_mhz']:.0f} MHz: "
+        f"from {path.start} to {path.end}",
         highlight=False,
         soft_wrap=True,
     )
@@ -60,29 +64,22 @@ def synthesize_and_show(
     console.print(f"Written: {out / 'synth.json'}", highlight=False)
 
 
-def _figures(found: "PlatformSynthesis", period: float) -> dict[str, Any]:
+def _figures(found: "PlatformSynthesis", library: "Library", period: float) -> dict[str, Any]:
     """Return everything that is shown, as JSON values."""
-    from adq.verif.synthesis.paths import worst_by_block
-
-    logic, tile, library = found.logic, found.tile, found.logic.library
-    area, gating, worst = logic.area, logic.clock_gating, worst_by_block(logic.timing)
-    delays = logic.timing.delay, tile.timing.delay
+    logic = found.logic
+    area, worst = logic.area, logic.paths
     return {
         "platform": asdict(found.parameters),
         "library": library.describe(),
         "period_ns": period,
-        "logic": {
-            "area_um2": sum(area.values()),
-            "cells": len(logic.netlist.instances),
-            "longest_path_ns": delays[0],
-        },
         "tiles": found.parameters.tiles,
-        "tile": {"area_um2": sum(tile.area.values()), "longest_path_ns": delays[1]},
-        "clock_mhz": 1000 / max(delays),
+        "cells": logic.cells,
+        "longest_path_ns": logic.longest_path.delay,
+        "clock_mhz": 1000 / logic.longest_path.delay,
         "blocks": {
             block: {
                 "area_um2": area[block],
-                "flip_flops": gating[block].gated + gating[block].ungated if block in gating else 0,
+                "flip_flops": logic.flip_flops.get(block, 0),
                 "longest_path_ns": worst[block].delay if block in worst else None,
             }
             for block in sorted(area, key=lambda block: -area[block])
@@ -94,7 +91,7 @@ def _figures(found: "PlatformSynthesis", period: float) -> dict[str, Any]:
 def _memories(memories: "tuple[Memory, ...]", flip_flop: float) -> dict[str, Any]:
     """Return bits and area of the memories of each block: of CACTI's nearest, or flip-flops."""
     from adq.energy.memory.memories import nearest_sram
-    from adq.verif.synthesis.platform import BLOCKS
+    from adq.verif.synthesis.hierarchy.platform import BLOCKS
 
     found: dict[str, Any] = {}
     for each in memories:

@@ -51,8 +51,8 @@ def synth(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="Map a whole platform in place of a tile; its memories are told by CACTI's table. "
-            "Takes ten minutes for tile1.",
+            help="Map a whole platform in place of a tile, part by part; its memories are told by "
+            "CACTI's table. Takes minutes.",
         ),
     ] = "",
     period: PeriodOption = 2.0,

@@ -132,23 +132,19 @@ def _synthesis() -> list[str]:
 
 
 def _platform_area() -> list[str]:
-    """Area and clock of a platform."""
-    from adq.signoff.sections.platform_sections import AREA_HEADINGS, area_rows
+    """Area and clock of platforms, a column each."""
+    from adq.signoff.sections.platform_sections import area_table
 
-    lines = []
-    for path in sorted((RESULTS / "platform-area").glob("*.json")):
-        kept = read_kept(path.relative_to(RESULTS))
-        p, library = kept["platform"], kept["library"]
-        logic, tile = (kept[name]["longest_path_ns"] for name in ("logic", "tile"))
-        lines += [
-            f"{kept['tiles']} of {p['rows']}x{p['columns']}, {p['requantizers']} requantizers: "
-            f"logic {logic:.3f} ns, tile {tile:.3f} ns, {kept['clock_mhz']:.0f} MHz; "
-            f"{library['name']}, {library['voltage']:.2f} V, cells sized for "
-            f"{kept['period_ns']:g} ns, wire load model, ideal clock.",
-            "",
-            *markdown_table(AREA_HEADINGS, [row for rows in area_rows(kept) for row in rows]),
-        ]
-    return lines
+    paths = (RESULTS / "platform-area").glob("*.json")
+    kept = [read_kept(path.relative_to(RESULTS)) for path in paths]
+    kept.sort(key=lambda each: each["tiles"])
+    library = kept[0]["library"]
+    return [
+        f"{library['name']}, {library['voltage']:.2f} V, cells sized for "
+        f"{kept[0]['period_ns']:g} ns, wire load model, ideal clock. um2.",
+        "",
+        *markdown_table(*area_table(kept)),
+    ]
 
 
 def _platform_blocks() -> list[str]:

@@ -18,7 +18,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.shipped import find_shipped
 
 __all__ = [
-    *("AREA_HEADINGS", "area_rows"),
+    *("AREA_HEADINGS", "area_rows", "area_table"),
     *("BLOCK_HEADINGS", "CYCLE_HEADINGS", "ENERGY_HEADINGS", "ENGINE_HEADINGS", "ERROR_HEADINGS"),
     *("FIELD_HEADINGS", "GRID_HEADINGS", "REGISTER_HEADINGS", "block_rows", "cycle_rows"),
     *("PREDICTION_HEADINGS", "RUN_HEADINGS", "descriptor_tables", "energy_rows", "engine_rows"),
@@ -257,11 +257,11 @@ def _tiles(platform: dict[str, int]) -> int:
 
 
 def area_rows(figures: dict[str, Any]) -> Iterator[list[list[str]]]:
-    """Yield the rows of blocks, of tiles and memories, and of all."""
+    """Yield the rows of blocks, of memories, and of all."""
     memories = figures["memories"]
-    tiles = figures["tiles"] * figures["tile"]["area_um2"]
-    total = figures["logic"]["area_um2"] + tiles
-    total += sum(each["area_um2"] for each in memories.values())
+    total = sum(
+        each["area_um2"] for part in ("blocks", "memories") for each in figures[part].values()
+    )
 
     def row(name: str, area: float, flip_flops: str = "", delay: float | None = None) -> list[str]:
         path = "" if delay is None else f"{delay:.3f}"
@@ -272,10 +272,31 @@ def area_rows(figures: dict[str, Any]) -> Iterator[list[list[str]]]:
         for name, each in figures["blocks"].items()
     ]
     yield [
-        row("tiles", tiles, delay=figures["tile"]["longest_path_ns"]),
-        *(
-            row(f"{name}: memories of {each['bits']:,} bits", each["area_um2"])
-            for name, each in memories.items()
-        ),
+        row(f"{name}: memories of {each['bits']:,} bits", each["area_um2"])
+        for name, each in memories.items()
     ]
     yield [row("all", total)]
+
+
+def area_table(platforms: list[dict[str, Any]]) -> tuple[list[str], Iterator[list[str]]]:
+    """Return headings and rows of a table with a column a platform; areas in um2."""
+    sizes = ((each["tiles"], each["platform"]) for each in platforms)
+    headings = [
+        f"{tiles} of {p['rows']}x{p['columns']}, {p['requantizers']} requantizers"
+        for tiles, p in sizes
+    ]
+
+    def rows() -> Iterator[list[str]]:
+        total = [0.0] * len(platforms)
+        for part, of in (("blocks", ""), ("memories", "memories: ")):
+            # The order of the largest one, which has all.
+            for name in platforms[-1][part]:
+                areas = [each[part].get(name, {}).get("area_um2", 0.0) for each in platforms]
+                total = [sum(pair) for pair in zip(total, areas, strict=True)]
+                yield [of + name, *(f"{area:,.0f}" if area else "" for area in areas)]
+        yield ["all", *(f"{area:,.0f}" for area in total)]
+        yield ["cells", *(f"{each['cells']:,}" for each in platforms)]
+        yield ["longest path, ns", *(f"{each['longest_path_ns']:.3f}" for each in platforms)]
+        yield ["clock, MHz", *(f"{each['clock_mhz']:.0f}" for each in platforms)]
+
+    return ["block", *headings], rows()

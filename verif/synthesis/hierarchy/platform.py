@@ -1,23 +1,29 @@
-"""Area and timing of a platform: its logic as one netlist, tiles and memories apart."""
+"""Area and timing of a platform, memories apart."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adq.rtl.platform.accumulator_memory import AccumulatorMemory
+from adq.rtl.platform.grid.unit import Unit
 from adq.rtl.platform.host.platform import Platform
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.plane_tile import PlaneTile
-from adq.rtl.verilog import to_rtlil
+from adq.rtl.platform.planes.plane_memory import PlaneMemory
+from adq.rtl.platform.results.drain import Drain
 from adq.verif.liberty.library import Library
-from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
+from adq.verif.synthesis.hierarchy.hierarchy import Hierarchy, synthesize_parts
+from adq.verif.synthesis.hierarchy.parts import Part, cut
+from adq.verif.synthesis.synthesis import PERIOD
 
-__all__ = ["BLOCKS", "Memory", "PlatformSynthesis", "memories_of", "synthesize_platform"]
+__all__ = ["BLOCKS", "PARTS", "Memory", "PlatformSynthesis", "memories_of", "synthesize_platform"]
 
 _UNIT = r"engine\.unit_\d+_\d+\."
 _DRAIN = _UNIT + r"drain_\d+\."
 
 BLOCKS: Mapping[str, str] = {
+    "tiles": _UNIT + "tile_",
     "walkers": _UNIT + "walker",
     "aligners": _UNIT + "aligner",
     "shares": _UNIT + "share",
@@ -63,65 +69,77 @@ class Memory:
         return self.words * self.width
 
 
+PARTS = (PlaneMemory, Unit, PlaneTile, AccumulatorMemory, Drain)
+"""Components that are mapped by themselves, each different one once."""
+
+
 @dataclass(frozen=True)
 class PlatformSynthesis:
-    """A platform in the cells of a library.
+    """A platform in the cells of a library, memories apart.
 
     Attributes
     ----------
-    logic : all but tiles and memories, as one netlist: paths that cross its blocks are whole. Of
-        paths into and out of tiles and memories it has the part that lies here.
-    tile : one of its tiles
-    memories : what is left out
+    logic : all but its memories
+    memories : what is left out; of paths into and out of them only the part in the logic is timed
     """
 
     parameters: PlatformParameters
-    logic: Synthesis
-    tile: Synthesis
+    logic: Hierarchy
     memories: tuple[Memory, ...]
 
 
 def synthesize_platform(
-    parameters: PlatformParameters, library: Library, *, period: float = PERIOD, cache: Path
+    parameters: PlatformParameters,
+    library: Library,
+    *,
+    period: float = PERIOD,
+    cache: Path,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> PlatformSynthesis:
-    """Map a platform's logic, and one of its tiles.
+    """Map a platform, memories apart.
+
+    Parameters
+    ----------
+    progress
+        Called with what is done next.
 
     Raises
     ------
     SynthesisError, TimingError
         As of :func:`adq.verif.synthesis.synthesis.synthesize`.
     """
-    p = parameters
-    tiles = [
-        f"engine.unit_{cluster}_{place}.tile_{column}"
-        for cluster in range(p.clusters)
-        for place in range(p.stack)
-        for column in range(p.tile_columns)
-    ]
-    logic = synthesize(
-        Platform(p),
+    progress("elaborating")
+    whole = cut(Platform(parameters), PARTS, name="platform")
+    # Mapped for area, every path may take as long as the longest one of its part.
+    logic = synthesize_parts(
+        whole,
         library,
-        name="platform",
-        apart=tiles,
-        memories=False,
         blocks=BLOCKS,
-        objective="speed",
+        objectives={"plane_tile": "area"},
         period=period,
         cache=cache,
+        progress=progress,
     )
-    tile = synthesize(PlaneTile(p.tile), library, name="plane_tile", period=period, cache=cache)
-    return PlatformSynthesis(p, logic, tile, tuple(memories_of(to_rtlil(Platform(p), name="top"))))
+    return PlatformSynthesis(parameters, logic, tuple(memories_of(whole)))
 
 
-def memories_of(rtlil: str) -> Iterator[Memory]:
-    """Yield the memories of a design but for those of tiles, whose weights are flip-flops."""
+def memories_of(whole: Part) -> Iterator[Memory]:
+    """Yield the memories of a platform."""
+    for path, part in whole.places():
+        if part.name != "plane_tile":  # its weights are flip-flops
+            for memory in _memories(part.source):
+                yield replace(memory, path=f"{path}.{memory.path}" if path else memory.path)
+
+
+def _memories(rtlil: str) -> Iterator[Memory]:
+    """Yield the memories of a design."""
     module = port = ""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     addresses: dict[tuple[str, str], set[str]] = {}
     for line in rtlil.splitlines():
         if match := _MODULE.match(line):
             module = _NUMBER.sub("", match[1])
-        elif (match := _MEMORY.match(line)) and ".tile_" not in module:
+        elif match := _MEMORY.match(line):
             found[module, match[3]] = int(match[2]), int(match[1])
         elif match := _PORT.match(line):
             port = match[1]
@@ -129,4 +147,4 @@ def memories_of(rtlil: str) -> Iterator[Memory]:
             addresses.setdefault((module, port), set()).add(match[1])
     for (module, name), (words, width) in found.items():
         ports = "1RW" if len(addresses.get((module, name), ())) == 1 else "1R1W"
-        yield Memory(f"{module}.{name}", words, width, ports)
+        yield Memory(f"{module}.{name}" if module else name, words, width, ports)

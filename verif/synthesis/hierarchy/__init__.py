@@ -1,0 +1,1 @@
+"""Synthesis of large designs in parts, each kind of part mapped once."""
