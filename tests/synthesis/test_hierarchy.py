@@ -3,6 +3,9 @@
 import random
 
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from adq.rtl.parameters import TileParameters
 from adq.rtl.pim_tile.column_counter import ColumnCounter
@@ -17,7 +20,7 @@ from adq.verif.synthesis.hierarchy.linking import link
 from adq.verif.synthesis.hierarchy.parts import Part, cut
 from adq.verif.synthesis.paths import worst_by_block
 from adq.verif.synthesis.sizing import buffer_nets, size_cells
-from adq.verif.synthesis.synthesis import synthesize_rtlil
+from adq.verif.synthesis.synthesis import synthesize
 from tests.places import ROOT
 from tests.synthesis.netlist_simulator import NetlistSimulator, rtl_trace
 
@@ -45,7 +48,7 @@ def whole() -> Part:
 @pytest.fixture(scope="module")
 def netlists(whole, tiny):
     return {
-        path: synthesize_rtlil(
+        path: synthesize(
             part.source,
             tiny,
             name=part.name,
@@ -88,3 +91,44 @@ def test_no_path_and_no_cell_is_lost(whole, netlists, tiny):
     assert sum(found.flip_flops.values()) == sum(
         tiny.cells[cell].sequential == "ff" for cell in timing.cells
     )
+
+
+class Sinks(wiring.Component):
+    """Registers that one input leads to."""
+
+    def __init__(self):
+        super().__init__({"shared": In(1), "own": In(11), "kept": Out(11)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.kept.eq(self.own & self.shared.replicate(11))
+        return m
+
+
+class Source(wiring.Component):
+    """A gate behind registers, which drives a part."""
+
+    def __init__(self):
+        super().__init__({"given": In(2), "own": In(11), "kept": Out(11)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sinks = sinks = Sinks()
+        held = Signal(2)
+        m.d.sync += held.eq(self.given)
+        m.d.comb += [
+            sinks.shared.eq(~held.all()),
+            sinks.own.eq(self.own),
+            self.kept.eq(sinks.kept),
+        ]
+        return m
+
+
+def test_cells_grow_where_a_path_between_parts_misses_the_period(tiny):
+    whole = cut(Source(), [Sinks], name="source")
+    slow = synthesize_parts(whole, tiny, blocks={"all": ""}, period=SLOW)
+    # Each part alone is faster than that.
+    fast = synthesize_parts(whole, tiny, blocks={"all": ""}, period=0.95 * slow.longest_path.delay)
+    assert fast.longest_path.delay < slow.longest_path.delay
+    assert fast.area["all"] > slow.area["all"]
+    assert (fast.cells, fast.flip_flops) == (slow.cells, {"all": 2 + 11})

@@ -27,14 +27,7 @@ from adq.verif.synthesis.paths import longest_paths
 from adq.verif.synthesis.sizing import buffer_nets, size_cells
 from adq.verif.synthesis.timing import Timing, TimingGraph
 
-__all__ = [
-    "PERIOD",
-    "SizeAndSpeed",
-    "Synthesis",
-    "size_and_speed",
-    "synthesize",
-    "synthesize_rtlil",
-]
+__all__ = ["PERIOD", "SizeAndSpeed", "Synthesis", "size_and_speed", "synthesize"]
 
 PERIOD = 2.0
 """ns: the clock period that cells are sized for; 500 MHz."""
@@ -114,7 +107,7 @@ class SizeAndSpeed:
 
 
 def synthesize(
-    component: Component,
+    design: Component | str,
     library: Library,
     *,
     name: str,
@@ -122,6 +115,7 @@ def synthesize(
     apart: Sequence[str] = (),
     memories: bool = True,
     blocks: Mapping[str, str] = BLOCKS,
+    prefix: str | None = None,
     objective: str = "area",
     latches: bool = False,
     order_pins: bool = False,
@@ -132,6 +126,8 @@ def synthesize(
 
     Parameters
     ----------
+    design
+        Component, or its RTLIL with ``name`` as the top module.
     part
         Path of the submodule, with dots; empty for the whole.
     apart, memories
@@ -145,6 +141,9 @@ def synthesize(
     blocks
         Regular expressions that the names of a block's nets begin with, by block. The last one
         takes all others.
+    prefix
+        What stands in front of the netlist's names before they are matched with ``blocks``: where
+        it is in a larger design. Default: the path of ``part``.
     period
         ns; cells grow until no path takes longer, or until that does not help.
     cache
@@ -159,49 +158,9 @@ def synthesize(
     TimingError
         If the library's cells cannot be timed.
     """
-    return synthesize_rtlil(
-        to_rtlil(component, name=name),
-        library,
-        name=name,
-        part=part,
-        apart=apart,
-        memories=memories,
-        blocks=blocks,
-        prefix=f"{part}." if part else "",
-        objective=objective,
-        latches=latches,
-        order_pins=order_pins,
-        period=period,
-        cache=cache,
-    )
-
-
-def synthesize_rtlil(
-    source: str,
-    library: Library,
-    *,
-    name: str,
-    part: str = "",
-    apart: Sequence[str] = (),
-    memories: bool = True,
-    blocks: Mapping[str, str] = BLOCKS,
-    prefix: str = "",
-    objective: str = "area",
-    latches: bool = False,
-    order_pins: bool = False,
-    period: float = PERIOD,
-    cache: Path | None = None,
-) -> Synthesis:
-    """Map a component that is elaborated already; see :func:`synthesize`.
-
-    Parameters
-    ----------
-    source
-        RTLIL of the component, whose top module is ``name``.
-    prefix
-        What the names of nets begin with where ``blocks`` tells them apart, in front of their names
-        in the netlist.
-    """
+    source = design if isinstance(design, str) else to_rtlil(design, name=name)
+    if prefix is None:
+        prefix = f"{part}." if part else ""
     directory = None
     if cache is not None:
         digest = hashlib.sha256()

@@ -13,7 +13,7 @@ from adq.verif.synthesis.netlist import Instance, Netlist
 from adq.verif.synthesis.paths import Path as TimingPath
 from adq.verif.synthesis.paths import worst_by_block
 from adq.verif.synthesis.sizing import buffer_nets, size_cells
-from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize_rtlil
+from adq.verif.synthesis.synthesis import PERIOD, Synthesis, synthesize
 from adq.verif.synthesis.timing import Timing
 
 __all__ = ["Hierarchy", "synthesize_parts"]
@@ -85,7 +85,7 @@ def synthesize_parts(
     for path, part in whole.places():
         if id(part) not in mapped:
             progress(f"mapping {path or part.name}")
-            mapped[id(part)] = synthesize_rtlil(
+            mapped[id(part)] = synthesize(
                 part.source,
                 library,
                 name=part.name,

@@ -110,7 +110,8 @@ def synthesize_platform(
     """
     progress("elaborating")
     whole = cut(Platform(parameters), PARTS, name="platform")
-    # Mapped for area, every path may take as long as the longest one of its part.
+    # A tile is mapped as it is alone. In a part that is mapped for area, every path may take as
+    # long as the longest one.
     logic = synthesize_parts(
         whole,
         library,
