@@ -282,9 +282,10 @@ class Walker(Component):
                 m.d.sync += [ahead.eq(next_block), steps.eq(steps - 1)]
             with m.If(begins_block):
                 m.d.sync += [base.eq(next_base), block.eq(ahead)]
-                # Both are known before the planes that are fetched decide between them.
-                alone = step >= s.blocks
-                with m.If(Mux(restarts, alone, base + 2 * step >= s.blocks)):
+                # Both comparisons are ready before the plane memory's grant, on which it depends
+                # whether the blocks begin again.
+                one_round = step >= s.blocks
+                with m.If(Mux(restarts, one_round, base + 2 * step >= s.blocks)):
                     m.d.sync += [ahead.eq(0), steps.eq(place)]
                 with m.Else():
                     m.d.sync += [ahead.eq(next_block), steps.eq(step - 1)]

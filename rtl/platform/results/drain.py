@@ -47,7 +47,7 @@ class Drain(Component):
     parameters
         Sizes of the platform.
     gated : bool
-        Add ``works``.
+        Whether the drain has the port ``works``.
 
     Members
     -------
@@ -121,9 +121,10 @@ class Drain(Component):
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
-        m = self.pipeline()
-        gated: Elaboratable = EnableInserter(self.works)(m) if self.gated else m
-        return gated
+        pipeline: Elaboratable = self.pipeline()
+        if self.gated:
+            pipeline = EnableInserter(self.works)(pipeline)
+        return pipeline
 
     def pipeline(self) -> Module:
         """Return the logic, whose registers are always clocked."""
