@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-LEAST = {"speed of plain": 0.75, "speed of Brevitas": 1.5}
+LEAST = {"speed of plain": 0.85, "speed of Brevitas": 1.4}
 MOST = {"memory of plain": 1.2}
 
 
@@ -28,6 +28,7 @@ def bench_train(
 
     The exit status is 1 if a figure misses its target.
     """
+    import importlib.metadata
     import os
     import statistics
 
@@ -61,6 +62,7 @@ def bench_train(
         "steps": steps,
         "load_average": os.getloadavg()[0],
         "torch": torch.__version__,
+        "brevitas": importlib.metadata.version("brevitas"),
     }
 
     title = "{network}, batches of {batch}, {device}, {threads} threads, load {load_average:.1f}"

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -239,6 +240,40 @@ def _load() -> list[str]:
     return markdown_table(["workload", *commands], [[name, *row] for name, row in rows.items()])
 
 
+def _training_speed() -> list[str]:
+    """Return images a second and peak memory of training: plain, ours and Brevitas."""
+    kept = read_kept("bench-train.json")
+    conditions, speeds, ratios = kept["conditions"], kept["images_per_second"], kept["ratios"]
+    memory = kept["peak_memory_bytes"]
+    medians = {kind: statistics.median(values) for kind, values in speeds.items()}
+    title = (
+        f"{conditions['network']}, batches of {conditions['batch']}, {conditions['threads']} "
+        f"thread, {conditions['rounds']} rounds"
+    )
+    rows = [
+        [
+            "images a second",
+            *(f"{medians[kind]:.0f}" for kind in ("plain", "adq", "brevitas")),
+            f"{ratios['speed of plain']:.2f}x",
+            f"{ratios['speed of Brevitas']:.2f}x",
+        ],
+        [
+            "peak memory beyond the model, MiB",
+            *(f"{memory[kind] / 2**20:.0f}" for kind in ("plain", "adq", "brevitas")),
+            f"{ratios['memory of plain']:.2f}x",
+            f"{memory['adq'] / memory['brevitas']:.2f}x",
+        ],
+    ]
+    headings = [title, "plain", "ours", "Brevitas", "ours / plain", "ours / Brevitas"]
+    return [
+        *markdown_table(headings, rows),
+        "",
+        f"PyTorch {conditions['torch']}, Brevitas {conditions['brevitas']}, "
+        f"{conditions['device']}, load {conditions['load_average']:.1f}. Plain training is "
+        f"{medians['plain'] / medians['brevitas']:.2f} times as fast as Brevitas.",
+    ]
+
+
 NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "demo": _demo,
     "networks-simulated": _networks_simulated,
@@ -251,5 +286,6 @@ NETWORK_SECTIONS: Mapping[str, Callable[[], Sequence[str]]] = {
     "distillation": lambda: _trained_points("distillation"),
     "ends": lambda: _trained_points("ends"),
     "load": _load,
+    "training-speed": _training_speed,
 }
 """Lines of each section, by the name in its marker."""
