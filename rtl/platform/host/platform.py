@@ -20,7 +20,6 @@ from adq.rtl.platform.bus.gearbox import Gearbox
 from adq.rtl.platform.bus.lane_writer import LaneWriter
 from adq.rtl.platform.bus.read_channel import ReadChannel
 from adq.rtl.platform.bus.read_master import ReadMaster
-from adq.rtl.platform.bus.stream_register import StreamRegister
 from adq.rtl.platform.bus.write_master import WriteMaster
 from adq.rtl.platform.descriptors import DESCRIPTOR_BYTES
 from adq.rtl.platform.engine import Engine
@@ -41,6 +40,7 @@ from adq.rtl.platform.host.watchdog import Watchdog
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.results.drain_settings import RECORD_BITS
 from adq.rtl.platform.results.raw_writer import RESULT_BITS, raw_layout
+from adq.rtl.platform.stream_register import StreamRegister
 from adq.rtl.platform.weights.weight_path import WeightPath
 from adq.rtl.port_types import Aggregate, Component
 

@@ -2,12 +2,13 @@
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.planes.windows import WINDOW_BITS, share_layout
 from adq.rtl.platform.results.drain_settings import PIXEL_BITS, PLACE_BITS, drain_layout, outputs_of
+from adq.rtl.platform.stream_register import StreamRegister
 from adq.rtl.port_types import Aggregate, Component, Stream, structure
 
 __all__ = ["ResultOrder", "step_layout"]
@@ -90,6 +91,10 @@ class ResultOrder(Component):
         s = self.settings
         address, place = p.address_bits, len(s.skip.x)
         several = p.units > 1
+        # The loops do not see in the same cycle whether a step is taken: with a skip connection,
+        # this depends on the plane memory's grant, and on what all other drains write.
+        m.submodules.register = register = StreamRegister(step_layout(p))
+        connect(m, register.taken, flipped(self.steps))
 
         def tensor(place_bits: int) -> data.StructLayout:
             return data.StructLayout({"slot": 15, "image": address, "y": address, "x": place_bits})
@@ -205,7 +210,7 @@ class ResultOrder(Component):
             outputs.eq(Mux(left < lanes, left, lanes)),
             ends_window.eq(last_pixel & last_slice),
             ends_job.eq(ends_window & ((room < s.window) | last_window)),
-            takes.eq(valid & (~self.steps.valid | self.steps.ready)),
+            takes.eq(valid & register.given.ready),
             self.active.eq(valid | self.steps.valid | seeking),
         ]
         m.d.comb += lanes.eq(outputs_of(p, s.weight_bits))
@@ -295,7 +300,7 @@ class ResultOrder(Component):
             ]
 
         # The state of the loops, and the sums that a step needs of it, are registered.
-        step: Aggregate = self.steps.payload
+        step: Aggregate = register.given.payload
         row = Signal(signed(PIXEL_BITS))
         column = Signal(signed(PIXEL_BITS))
         skip_place = Signal(place)
@@ -304,27 +309,25 @@ class ResultOrder(Component):
             column.eq(window.column + right),
             skip_place.eq(skip_x + (skip_first + slice_first)),
         ]
-        with m.If(~self.steps.valid | self.steps.ready):
-            m.d.sync += self.steps.valid.eq(valid)
-        with m.If(takes):
-            m.d.sync += [
-                step.vector.eq(vector),
-                step.slice.eq(which),
-                step.count.eq(Mux(last_slice, slice_left, p.requantizers)),
-                step.inside.eq((row >= 0) & (row < s.height) & (column >= 0) & (column < s.width)),
-                step.last_pixel.eq(last_pixel),
-                step.last_slice.eq(last_slice),
-                step.ends_job.eq(ends_job),
-                step.ends_group.eq(ends_window & last_window),
-                step.outputs.eq(outputs),
-                step.row.eq(window.target.y),
-                step.place.eq(window.target.x + (target_first + Mux(s.raw, slice_first, 0))),
+        m.d.comb += [
+            register.given.valid.eq(valid),
+            step.vector.eq(vector),
+            step.slice.eq(which),
+            step.count.eq(Mux(last_slice, slice_left, p.requantizers)),
+            step.inside.eq((row >= 0) & (row < s.height) & (column >= 0) & (column < s.width)),
+            step.last_pixel.eq(last_pixel),
+            step.last_slice.eq(last_slice),
+            step.ends_job.eq(ends_job),
+            step.ends_group.eq(ends_window & last_window),
+            step.outputs.eq(outputs),
+            step.row.eq(window.target.y),
+            step.place.eq(window.target.x + (target_first + Mux(s.raw, slice_first, 0))),
+        ]
+        with m.If(s.skips):
+            m.d.comb += [
+                step.skip_address.eq(skip_y + skip_place[len(step.skip_offset) :]),
+                step.skip_offset.eq(skip_place),
             ]
-            with m.If(s.skips):
-                m.d.sync += [
-                    step.skip_address.eq(skip_y + skip_place[len(step.skip_offset) :]),
-                    step.skip_offset.eq(skip_place),
-                ]
         return m
 
     @staticmethod
