@@ -4,7 +4,7 @@ import functools
 import operator
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -38,8 +38,13 @@ def write_layout(address_bits: int, word_bits: int) -> data.StructLayout:
 
 
 def _any(values: Sequence[Value]) -> Value:
-    """Return the disjunction of values."""
-    return functools.reduce(operator.or_, values)
+    """Return the disjunction of values, 0 without any."""
+    return functools.reduce(operator.or_, values, Const(0, 1))
+
+
+def _among(wishes: Sequence[tuple[Value, Value]], bank: Value) -> Value:
+    """Return whether a bank is among those of wishes, each with its enable."""
+    return _any([enable & (other == bank) for enable, other in wishes])
 
 
 def _selected(values: Sequence[Value], index: Value) -> Value:
@@ -126,58 +131,57 @@ class PlaneMemory(Component):
         row_bits = max(1, p.address_bits - self.bank_log)
         wanted: list[list[tuple[Value, Value]]] = [[] for _ in banks]
 
+        # Ports compare their banks with each other's, one by one: a fetch's grant waits for no
+        # decoder, and a read's for no selection among all banks.
+
         # ---- Fetches: those of earlier ports come first.
-        before: list[Value] = []  # banks that earlier ports ask for
-        ports = []
+        ports: list[tuple[list[Signal], Signal]] = []
+        fetched: list[tuple[Value, Signal]] = []  # whether words are, and their banks
+        asked: list[tuple[Value, Signal]] = []
         for port, fetch in enumerate(self.fetches):
-            asks = Signal(p.plane_banks, name=f"fetch_{port}_asks")
             parts = []
             for number, name in enumerate(("first", "second")):
                 bank = Signal(self.bank_log, name=f"fetch_{port}_{name}_bank")
                 row = Signal(row_bits, name=f"fetch_{port}_{name}_row")
                 found, place = self.place((fetch.address + number)[: p.address_bits])
                 m.d.comb += [bank.eq(found), row.eq(place)]
-                parts.append((bank, row, fetch[name]))
-            m.d.comb += asks.eq(
-                _any([Mux(enable, 1 << bank, 0) for bank, _, enable in parts])[: p.plane_banks]
-            )
+                parts.append((fetch[name], bank, row))
             granted = Signal(name=f"fetch_{port}_granted")
-            m.d.comb += granted.eq(~(asks & _any(before)).any() if before else 1)
+            m.d.comb += granted.eq(
+                ~_any([enable & _among(asked, bank) for enable, bank, _ in parts])
+            )
             m.d.comb += self.granted[port].eq(granted)
-            before.append(asks)
-            for bank, row, enable in parts:
+            for enable, bank, row in parts:
+                asked.append((enable, bank))
+                fetched.append((granted & enable, bank))
                 for each in banks:
                     wanted[each].append((granted & enable & (bank == each), row))
-            ports.append((parts, granted))
-        fetched = Signal(p.plane_banks)
-        for each in banks:
-            m.d.comb += fetched[each].eq(_any([takes for takes, _ in wanted[each]]))
+            ports.append(([bank for _, bank, _ in parts], granted))
 
         # ---- Reads of the banks that are left.
-        readers: list[tuple[Signal, Value]] = []
+        readers: list[Signal] = []
+        wishes: list[tuple[Value, Signal]] = []
         for port, read in enumerate(self.reads):
             bank = Signal(self.bank_log, name=f"read_{port}_bank")
             found, read_row = self.place(read.payload)
-            earlier = [
-                read_before.valid & (bank_before == bank)
-                for read_before, (bank_before, _) in zip(self.reads, readers, strict=False)
+            m.d.comb += [
+                bank.eq(found),
+                read.ready.eq(~(_among(fetched, bank) | _among(wishes, bank))),
             ]
-            free = ~fetched.bit_select(bank, 1)
-            m.d.comb += [bank.eq(found), read.ready.eq(free & ~_any(earlier) if earlier else free)]
-            readers.append((bank, read_row))
+            readers.append(bank)
+            wishes.append((read.valid, bank))
             for each in banks:
                 wanted[each].append((read.valid & read.ready & (bank == each), read_row))
 
+        # ---- Writes: those of earlier ports come first.
         writers: list[tuple[Signal, Value]] = []
+        wishes = []
         for port, write in enumerate(self.writes):
             bank = Signal(self.bank_log, name=f"write_{port}_bank")
             found, write_row = self.place(write.payload.address)
-            earlier = [
-                write_before.valid & (bank_before == bank)
-                for write_before, (bank_before, _) in zip(self.writes, writers, strict=False)
-            ]
-            m.d.comb += [bank.eq(found), write.ready.eq(~_any(earlier) if earlier else 1)]
+            m.d.comb += [bank.eq(found), write.ready.eq(~_among(wishes, bank))]
             writers.append((bank, write_row))
+            wishes.append((write.valid, bank))
 
         outputs: list[Value] = []
         for each in banks:
@@ -205,14 +209,14 @@ class PlaneMemory(Component):
             outputs.append(read_port.data)
 
         # ---- Words of the banks of the last fetch or read.
-        for port, (parts, granted) in enumerate(ports):
+        for port, (own_banks, granted) in enumerate(ports):
             some = self.fetches[port].first | self.fetches[port].second
-            for number, (bank, _, _) in enumerate(parts):
+            for number, bank in enumerate(own_banks):
                 last = Signal(self.bank_log, name=f"fetch_{port}_last_bank_{number}")
                 with m.If(granted & some):
                     m.d.sync += last.eq(bank)
                 m.d.comb += self.words[port][number].eq(_selected(outputs, last))
-        for port, (bank, _) in enumerate(readers):
+        for port, bank in enumerate(readers):
             last = Signal(self.bank_log, name=f"read_{port}_last_bank")
             with m.If(self.reads[port].valid & self.reads[port].ready):
                 m.d.sync += last.eq(bank)
