@@ -172,6 +172,15 @@ class Unit(Component):
             starts = self.start & share.works[0]
         active: Value = walker.active
 
+        # Sums are trimmed in all lanes of all columns: no path leads there from the conductor,
+        # whose settings stand long before.
+        accumulator_bits = Signal.like(self.drain.accumulator_bits)
+        weight_bits = Signal.like(self.drain.weight_bits)
+        m.d.sync += [
+            accumulator_bits.eq(self.drain.accumulator_bits),
+            weight_bits.eq(self.drain.weight_bits),
+        ]
+
         fulls: list[Value] = []
         frees: list[Value] = []
         for column in range(p.tile_columns):
@@ -210,8 +219,8 @@ class Unit(Component):
                     for lane in tile.sums.shape().members
                 ),
                 accumulators.ended.eq(tile.ended),
-                accumulators.weight_bits.eq(self.drain.weight_bits),
-                accumulators.accumulator_bits.eq(self.drain.accumulator_bits),
+                accumulators.weight_bits.eq(weight_bits),
+                accumulators.accumulator_bits.eq(accumulator_bits),
                 drain.finished.eq(accumulators.finished),
                 accumulators.read.eq(drain.read),
                 accumulators.release.eq(drain.release),
