@@ -3,42 +3,70 @@
 import cocotb
 
 from adq.verif.cocotb.plane_memory.bench import PlaneMemoryBench
-from adq.verif.cocotb.platform_sizes import SMALL
+from adq.verif.cocotb.plane_memory.sizes import PLANE_MEMORIES
 from adq.verif.simulation.testpoints import shows
 
-
-async def filled(dut) -> PlaneMemoryBench:
-    """Return a bench whose memory holds random words."""
-    bench = PlaneMemoryBench(dut)
-    await bench.start()
-    for address in range(SMALL.plane_memory_words):
-        word = bench.random.getrandbits(SMALL.rows)
-        await bench.step(write={"address": address, "word": word, "mask": 2**SMALL.rows - 1})
-    return bench
+BLOCKS = list(PLANE_MEMORIES)
 
 
 @shows("platform.memory")
 @cocotb.test()
-async def any_accesses(dut):
+@cocotb.parametrize(block=BLOCKS, share=[0.2, 0.7, 1.0])
+async def any_accesses(dut, block, share):
     """Fetch, read and write at random, often at the same address in the same cycle."""
-    bench = await filled(dut)
-    for _ in range(1500):
-        fetch = bench.random_fetch() if bench.random.random() < 0.7 else None
-        near = bench.random.randrange(SMALL.plane_memory_words)
-        if fetch and bench.random.random() < 0.5:
-            near = min(fetch["address"] + bench.random.randrange(2), SMALL.plane_memory_words - 1)
-        read = near if bench.random.random() < 0.7 else None
-        write = bench.random_write(near) if bench.random.random() < 0.7 else None
-        await bench.step(fetch, read, write)
+    bench = PlaneMemoryBench(dut, block)
+    await bench.start()
+    await bench.fill()
+    draw = bench.random
+    for _ in range(700):
+        near = bench.address()
+
+        def address(near=near) -> int:
+            if draw.random() < 0.5:
+                return bench.address()
+            return min(near + draw.randrange(3), bench.words - 1)
+
+        def some() -> list[int]:
+            return [port for port in bench.ports if draw.random() < share]
+
+        await bench.step(
+            {port: bench.random_fetch(address()) for port in some()},
+            {port: address() for port in some()},
+            {port: bench.random_write(address()) for port in some()},
+        )
 
 
 @shows("platform.memory")
 @cocotb.test()
-async def every_address(dut):
-    """Read every word, alone and with its neighbour, by both ports."""
-    bench = await filled(dut)
-    words = SMALL.plane_memory_words
-    for address in range(words):
-        assert await bench.step({"address": address, "first": 1, "second": 0}, address ^ 1)
-        await bench.step({"address": address, "first": int(address % 3 > 0), "second": 1})
+@cocotb.parametrize(block=BLOCKS)
+async def every_address(dut, block):
+    """Read every word, alone and with its neighbour, by every port."""
+    bench = PlaneMemoryBench(dut, block)
+    await bench.start()
+    await bench.fill()
+    for port in bench.ports:
+        for address in range(bench.words):
+            taken = await bench.step(
+                {port: {"address": address, "first": 1, "second": 0}}, {port: address ^ 1}
+            )
+            assert taken
+            both = int(address % 3 > 0)
+            await bench.step({port: {"address": address, "first": both, "second": 1}})
     await bench.step()
+
+
+@shows("platform.memory")
+@cocotb.test()
+@cocotb.parametrize(block=BLOCKS)
+async def words_stand(dut, block):
+    """Fetched words stand while other banks are read, and any are written."""
+    bench = PlaneMemoryBench(dut, block)
+    await bench.start()
+    await bench.fill()
+    for _ in range(40):
+        await bench.step({port: bench.random_fetch() for port in bench.ports})
+        fetched = {each[0] for words in bench.standing for each in words if each}
+        for _ in range(8):
+            address, port = bench.address(), bench.random.choice(bench.ports)
+            reads = {} if bench.bank(address) in fetched else {port: address}
+            await bench.step({}, reads, {port: bench.random_write()})

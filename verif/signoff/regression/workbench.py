@@ -32,6 +32,7 @@ from adq.rtl.shift_add.partial_sums import PartialSumBuffer
 from adq.rtl.shift_add.shift_add import ShiftAdd
 from adq.verif.cocotb.accumulator_memory.sizes import ACCUMULATOR_MEMORIES
 from adq.verif.cocotb.drain.sizes import DRAINS, WRITERS
+from adq.verif.cocotb.plane_memory.sizes import PLANE_MEMORIES
 from adq.verif.cocotb.platform_sizes import SMALL
 from adq.verif.cocotb.requantizer.sizes import NARROW, WIDE
 from adq.verif.cocotb.weight_path.sizes import WEIGHT_PATHS
@@ -74,7 +75,10 @@ PLATFORM_BENCHES: Mapping[str, Callable[[], dict[str, wiring.Component]]] = {
         each.block: Requantizer(each.accumulator_bits, **each.parameters) for each in (WIDE, NARROW)
     },
     "maximum_pool": lambda: {"maximum_pool": MaximumPool()},
-    "plane_memory": lambda: {"plane_memory": PlaneMemory(SMALL)},
+    "plane_memory": lambda: {
+        name: PlaneMemory(sizes, readers=sizes.units, writers=sizes.units)
+        for name, sizes in PLANE_MEMORIES.items()
+    },
     "walker": lambda: {"walker": Walker(SMALL)},
     "plane_aligner": lambda: {"plane_aligner": PlaneAligner(SMALL.rows)},
     "conductor": lambda: {"conductor": Conductor(SMALL)},
