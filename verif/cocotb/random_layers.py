@@ -7,7 +7,7 @@ from adq.rtl.platform.descriptors import DescriptorError, Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.platform.results.thresholds import THRESHOLD_BITS
 
-__all__ = ["any_mode", "random_layer"]
+__all__ = ["any_mode", "random_layer", "vast_layer"]
 
 _ANY = Memories(program_bytes=2**40, input_bytes=2**40, output_bytes=2**40)
 
@@ -32,6 +32,58 @@ def random_layer(
         if blocks * vectors * layer.source_planes <= work and vectors * layer.outputs <= work:
             return layer
     raise ValueError(f"no layer with {fixed} and at most {work} planes was found")
+
+
+def vast_layer(random: Random, platform: PlatformParameters) -> Layer:
+    """Draw a layer for which there is neither time nor memory, to be begun and given up.
+
+    Some fields are small. Others are little more than a power of two, anywhere in their ranges, so
+    that what ignores their high bits differs soon.
+    """
+
+    def count(most: int) -> int:
+        few = random.randint(1, 3)
+        if random.random() < 0.6:
+            return min(few, most)
+        return min((1 << random.randrange(most.bit_length())) + few - 1, most)
+
+    layer = random_layer(random, platform)
+    size = platform.accumulator_vectors
+    pool_height = random.randint(1, 3)
+    pool_width = random.randint(1, min(3, size // pool_height))
+    slots_log = random.randint(0, 15)
+    wide = random.randrange(2)
+    words = count((1 << 16) // platform.rows - 1) if wide else 1
+    vast = {
+        "source_height": count(65535),
+        "source_width": count(65535),
+        "source_pitch": words * platform.rows if wide else layer.source_pitch,
+        "source_words": random.choice((words, random.randint(1, words))),
+        "kernel_height": count(1023),
+        "kernel_width": count(1023),
+        "stride_y": count(63),
+        "stride_x": count(63),
+        "padding_y": count(255) - random.randrange(2),
+        "padding_x": count(255) - random.randrange(2),
+        "dilation_y": count(255),
+        "dilation_x": count(255),
+        "height": pool_height - 1 + count(65533),
+        "width": pool_width - 1 + count(65533),
+        "pool_height": pool_height,
+        "pool_width": pool_width,
+        "pool_stride_y": count(63),
+        "pool_stride_x": count(63),
+        "pool_padding_y": count(15) - 1,
+        "pool_padding_x": count(15) - 1,
+        "outputs": count(65535),
+        "images_log": random.choice((0, random.randint(0, slots_log))),
+        "source_slots_log": slots_log,
+    }
+    if not wide and layer.source_pitch >= platform.rows:
+        vast["source_pitch"] = platform.rows >> random.randint(1, 3)
+    drawn = Layer(**vars(layer) | vast)
+    drawn.check_ranges(0)
+    return drawn
 
 
 def any_mode(random: Random, mode: int) -> dict[str, int]:

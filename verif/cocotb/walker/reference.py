@@ -1,5 +1,6 @@
 """The walker's planes and settings, from a descriptor, slow and obvious."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -76,34 +77,37 @@ def settings_of(layer: Layer, image: int, p: PlatformParameters) -> dict[str, in
     }
 
 
+def chunks_of(layer: Layer, p: PlatformParameters) -> Iterator[list[tuple[int, int, int]]]:
+    """Yield the windows of each job: image, row and column."""
+    windows = itertools.product(*map(range, (layer.images, *layer.pooled)))
+    while chunk := list(itertools.islice(windows, p.accumulator_vectors // layer.window)):
+        yield chunk
+
+
 def planes_of(
     layer: Layer, image: int, p: PlatformParameters, memory: list[int]
 ) -> Iterator[Plane]:
-    """Yield the planes of a layer, bit by bit from the words of a memory."""
+    """Yield the planes of a layer, bit by bit from the words of a memory.
+
+    Addresses beyond the memory wrap.
+    """
     bits, pitch = p.rows, layer.source_pitch
     row = -(-layer.source_width * pitch // bits)
-    windows = [
-        (each, top, left)
-        for each in range(layer.images)
-        for top in range(layer.pooled[0])
-        for left in range(layer.pooled[1])
-    ]
-    size = p.accumulator_vectors // layer.window
-    chunks = [windows[first : first + size] for first in range(0, len(windows), size)]
     span = (layer.kernel_width - 1) * layer.dilation_x + 1
     if pitch < bits:
-        blocks = [
-            (kernel_row, place * (bits // pitch), 0)
-            for kernel_row in range(layer.kernel_height)
-            for place in range(-(-span * pitch // bits))
-        ]
+        words = -(-span * pitch // bits)
+        count = layer.kernel_height * words
+
+        def block_at(number: int) -> tuple[int, int, int]:
+            kernel_row, place = divmod(number, words)
+            return kernel_row, place * (bits // pitch), 0
     else:
-        blocks = [
-            (kernel_row, column * layer.dilation_x, word)
-            for kernel_row in range(layer.kernel_height)
-            for column in range(layer.kernel_width)
-            for word in range(layer.source_words)
-        ]
+        count = layer.kernel_height * layer.kernel_width * layer.source_words
+
+        def block_at(number: int) -> tuple[int, int, int]:
+            element, word = divmod(number, layer.source_words)
+            kernel_row, column = divmod(element, layer.kernel_width)
+            return kernel_row, column * layer.dilation_x, word
 
     def bit_at(slot: int, y: int, x: int, word: int, bit: int, plane: int) -> int:
         """Bit of a row of the array; ``x`` is the column of its first one."""
@@ -118,14 +122,16 @@ def planes_of(
                 return 0
             place = x * pitch + bit
         rows = (slot * layer.source_height + y) * layer.source_planes + plane
-        return memory[layer.source + rows * row + place // bits] >> place % bits & 1
+        address = layer.source + rows * row + place // bits
+        return memory[address % len(memory)] >> place % bits & 1
 
     weight_bits = 1 << TileParameters.weight_widths.index(layer.weight_bits)
     bank = 0
     groups = -(-layer.outputs // (p.columns // layer.weight_bits))
     for _ in range(groups):
-        for chunk in chunks:
-            for number, (kernel_row, column, word) in enumerate(blocks):
+        for chunk in chunks_of(layer, p):
+            for number in range(count):
+                kernel_row, column, word = block_at(number)
                 vectors = [
                     (each, top, left, down, right)
                     for each, top, left in chunk
@@ -150,7 +156,7 @@ def planes_of(
                                 "last": int(last),
                                 "negative": int(last and layer.source_signed),
                                 "first_block": int(number == 0),
-                                "last_block": int(number == len(blocks) - 1),
+                                "last_block": int(number == count - 1),
                                 "last_vector": int(place == len(vectors) - 1),
                                 "bank": bank,
                                 "weight_bits": weight_bits,

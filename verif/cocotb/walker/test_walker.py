@@ -5,7 +5,7 @@ import itertools
 import cocotb
 
 from adq.verif.cocotb.platform_sizes import SMALL
-from adq.verif.cocotb.random_layers import random_layer
+from adq.verif.cocotb.random_layers import random_layer, vast_layer
 from adq.verif.cocotb.walker.bench import WalkerBench
 from adq.verif.simulation.testpoints import shows
 
@@ -56,6 +56,17 @@ async def far_outside(dut):
                 pool_padding_y=1, pool_padding_x=1, **small, **fixed,
             )  # fmt: skip
             await bench.check(layer, 0)
+
+
+@shows("platform.walker")
+@cocotb.test()
+async def vast_layers(dut):
+    """Begin layers whose fields stand anywhere in their ranges, and give up after some planes."""
+    bench = WalkerBench(dut)
+    await bench.start()
+    for _ in range(80):
+        await bench.check(vast_layer(bench.random, SMALL), bench.random.getrandbits(15), limit=150)
+        await bench.reset()
 
 
 @shows("platform.walker")
