@@ -22,10 +22,10 @@ from adq.golden.network import (
 from adq.golden.requantize import skip_multiplier_and_shift
 from adq.models import build
 from adq.quantization.integers import ExportError, _requantize, integer_network
-from adq.quantization.layers import LogitsStage
 from adq.quantization.multipliers import skip_ratio
 from adq.quantization.quantizers import Activation
-from adq.quantization.stages import InputStage, Stage
+from adq.quantization.steps.layers import LogitsStage
+from adq.quantization.steps.stages import InputStage, Stage
 from tests.quantization.user_networks import Functional, Pooled, Residual
 
 pytestmark = pytest.mark.testpoint("numbers.training")

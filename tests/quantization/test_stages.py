@@ -12,9 +12,9 @@ from torch.nn import functional
 import adq
 from adq.golden.integer_network import run
 from adq.golden.requantize import multiplier_and_shift
-from adq.quantization import layers, stages
 from adq.quantization.integers import integer_network
 from adq.quantization.multipliers import on_multiplier_grid
+from adq.quantization.steps import layers, stages, step
 from tests.quantization.user_networks import Functional, Residual
 
 pytestmark = pytest.mark.testpoint("numbers.training")
@@ -164,7 +164,7 @@ def test_what_is_kept_in_smaller_types_gives_the_same_gradients(network, monkeyp
     monkeypatch.setattr(torch.Tensor, "to", spied)
     small = gradients()
     assert torch.uint8 in kept
-    for module in (stages, layers):
+    for module in (step, stages, layers):
         monkeypatch.setattr(module, "remembering", lambda *_: contextlib.nullcontext())
     kept.clear()
     full = gradients()

@@ -18,7 +18,8 @@ from adq.golden.samples import Artifact
 from adq.quantization.assembly import assemble
 from adq.quantization.reading.network import Read
 from adq.quantization.reading.tracing import Graph, PrepareError, evaluating, trace
-from adq.quantization.stages import Dropping, InputStage, Stage, Step
+from adq.quantization.steps.stages import InputStage, Stage
+from adq.quantization.steps.step import Dropping, Step
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.reading.operations import (
     Activation,
     Add,
@@ -22,22 +21,18 @@ from adq.quantization.reading.operations import (
     Reshape,
 )
 from adq.quantization.reading.tensors import INPUT
-from adq.quantization.stages import (
+from adq.quantization.steps.layers import LayerStage, LogitsStage
+from adq.quantization.steps.stages import (
     AffineStage,
     AverageStage,
     ConcatStage,
-    Dropping,
-    Flattening,
-    Gathering,
     InputStage,
-    Pooling,
     ProductStage,
     RescaleStage,
-    Reshaping,
     Stage,
-    Step,
     TableStage,
 )
+from adq.quantization.steps.step import Dropping, Flattening, Gathering, Pooling, Reshaping, Step
 
 
 @dataclass(frozen=True)

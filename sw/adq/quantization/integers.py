@@ -42,26 +42,28 @@ from adq.golden.network import (
     Reshape,
 )
 from adq.golden.requantize import multiplier_and_shift, skip_multiplier_and_shift
-from adq.quantization.layers import LayerStage, LogitsStage, as_images, pair
 from adq.quantization.multipliers import on_multiplier_grid
 from adq.quantization.quantizers import ActivationQuantizer
 from adq.quantization.reading.operations import MaxPool
-from adq.quantization.stages import (
+from adq.quantization.steps.layers import LayerStage, LogitsStage, as_images, pair
+from adq.quantization.steps.stages import (
     AffineStage,
     AverageStage,
     ConcatStage,
+    InputStage,
+    ProductStage,
+    RescaleStage,
+    Stage,
+    TableStage,
+)
+from adq.quantization.steps.step import (
     Dropping,
     Flattening,
     Gathering,
-    InputStage,
     Pooling,
-    ProductStage,
     Reading,
-    RescaleStage,
     Reshaping,
-    Stage,
     Step,
-    TableStage,
 )
 
 if TYPE_CHECKING:

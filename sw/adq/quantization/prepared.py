@@ -15,7 +15,7 @@ from adq.quantization.quantized_network import Outputs, QuantizedNetwork
 from adq.quantization.reading.network import Read
 from adq.quantization.reading.tensors import INPUT, LONGEST_NAME
 from adq.quantization.reading.tracing import PrepareError, trace
-from adq.quantization.stages import Step
+from adq.quantization.steps.step import Step
 from adq.training.config import QuantizationConfig
 
 __all__ = ["Prepared", "prepare"]

@@ -8,10 +8,10 @@ import torch
 
 from adq.quantization import pruning
 from adq.quantization.checking import check_example
-from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
 from adq.quantization.reading.tracing import PrepareError
-from adq.quantization.stages import Passive
+from adq.quantization.steps.layers import LayerStage
+from adq.quantization.steps.step import Passive
 
 __all__ = ["Prepared", "Reduce", "check_bits", "check_integers"]
 

@@ -17,10 +17,10 @@ import torch
 import torch_pruning
 from torch import nn
 
-from adq.quantization.layers import LayerStage
 from adq.quantization.quantized_network import QuantizedNetwork
 from adq.quantization.reading.tracing import PrepareError, first_line
-from adq.quantization.stages import Gathering, Reshaping, Step
+from adq.quantization.steps.layers import LayerStage
+from adq.quantization.steps.step import Gathering, Reshaping, Step
 
 _Pruner = Callable[[nn.Module, Sequence[int]], nn.Module]
 """Takes output channels out of a layer."""

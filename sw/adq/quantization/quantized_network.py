@@ -13,14 +13,10 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from adq.quantization.layers import LayerStage, LogitsStage
 from adq.quantization.quantizers import Activation, ActivationQuantizer, LevelQuantizer
-from adq.quantization.stages import (
-    InputStage,
-    Reading,
-    Stage,
-    Step,
-)
+from adq.quantization.steps.layers import LayerStage, LogitsStage
+from adq.quantization.steps.stages import InputStage, Stage
+from adq.quantization.steps.step import Reading, Step
 
 OUTPUT_BITS = 16
 """Precision of an output that is no layer's accumulator."""

@@ -18,8 +18,9 @@ from torch.nn import functional
 from adq.quantization.multipliers import Multipliers, on_multiplier_grid, straight_through
 from adq.quantization.quantizers import Activation, WeightQuantizer, round_half_up
 from adq.quantization.reading.operations import Layer
-from adq.quantization.remembering import remembering
-from adq.quantization.stages import Accumulated, Stage, affine, folded, normalized, statistics
+from adq.quantization.steps.batch_norm import affine, folded, normalized, statistics
+from adq.quantization.steps.remembering import remembering
+from adq.quantization.steps.stages import Accumulated, Stage
 
 
 class LayerStage(Stage):
