@@ -393,6 +393,9 @@ def test_what_onnx_runtime_quantizes(tmp_path, form, kind, per_channel):
         activation_type=quantization.QuantType[kind],
         weight_type=quantization.QuantType.QInt8,
         per_channel=per_channel,
+        # On a processor without VNNI, ONNX Runtime adds two products of unsigned activations in 16
+        # bits, which saturate unless weights have 7 bits.
+        reduce_range=kind == "QUInt8",
     )
     imported = read_model(tmp_path / "m.onnx")
     found = compare(imported, images)
