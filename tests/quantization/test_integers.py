@@ -127,7 +127,7 @@ def test_each_stage_agrees_given_the_same_input(images, name, bits):
 
 
 def _compare(step, computed, integers) -> None:
-    """The same but for what falls between two integers by float32's rounding."""
+    """Compare integers with those of training, which may round a half the other way in float32."""
     difference = np.abs(integers.astype(np.int64) - computed.astype(np.int64))
     if step.quantizer.bits <= 8:
         assert difference.max() <= 1, step.name

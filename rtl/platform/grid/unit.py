@@ -172,8 +172,8 @@ class Unit(Component):
             starts = self.start & share.works[0]
         active: Value = walker.active
 
-        # Sums are trimmed in all lanes of all columns: no path leads there from the conductor,
-        # whose settings stand long before.
+        # All lanes of all columns trim sums to these widths. They are registered here, so that no
+        # path leads from the conductor to the lanes; its settings stand before a layer starts.
         accumulator_bits = Signal.like(self.drain.accumulator_bits)
         weight_bits = Signal.like(self.drain.weight_bits)
         m.d.sync += [

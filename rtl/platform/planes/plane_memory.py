@@ -43,7 +43,7 @@ def _any(values: Sequence[Value]) -> Value:
 
 
 def _among(wishes: Sequence[tuple[Value, Value]], bank: Value) -> Value:
-    """Return whether a bank is among those of wishes, each with its enable."""
+    """Return whether a wish that is enabled is for a bank."""
     return _any([enable & (other == bank) for enable, other in wishes])
 
 
@@ -136,8 +136,8 @@ class PlaneMemory(Component):
 
         # ---- Fetches: those of earlier ports come first.
         ports: list[tuple[list[Signal], Signal]] = []
-        fetched: list[tuple[Value, Signal]] = []  # whether words are, and their banks
-        asked: list[tuple[Value, Signal]] = []
+        fetched: list[tuple[Value, Signal]] = []  # whether a word is fetched, and its bank
+        asked: list[tuple[Value, Signal]] = []  # whether a word is asked for, and its bank
         for port, fetch in enumerate(self.fetches):
             parts = []
             for number, name in enumerate(("first", "second")):

@@ -6,7 +6,7 @@ each, so that a busy machine slows them alike: the ratios count, and their media
 what is shown. Memory is the peak that a few steps add to a fresh process.
 
 Both libraries look for the ranges of activations in the first batches of a training, which slows
-these: 20 batches of ours and 300 of Brevitas', unless told otherwise. A training has thousands.
+these: ``range_batches`` of ours, ``collect_stats_steps`` of Brevitas'. A training has many more.
 Here both look at the first batch alone, and no step that is timed looks for ranges.
 """
 

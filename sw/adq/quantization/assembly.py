@@ -93,7 +93,7 @@ class _Assembly:
             case Input():
                 return InputStage(INPUT, operation.shape)
             case Layer():
-                # What nothing else computes with leaves as it accumulates.
+                # An output that no other operation reads leaves the network as sums.
                 raw = name in self.outputs and self.uses[name] == 1
                 return (LogitsStage if raw else LayerStage)(name, inputs, operation, bits=self.bits)
             case Norm():

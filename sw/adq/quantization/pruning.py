@@ -68,7 +68,8 @@ def prune(
             raise PrepareError(f"{name}: {fixed}")
         done.update(sharing)
         importance = torch.stack([_importance(model.layers[each]) for each in sharing]).mean(0)
-        # Of equals the later ones leave, so that a count alone decides which positions stay.
+        # Among channels of equal importance the later ones are removed, so that the count alone
+        # decides which positions stay.
         leaving = importance.sort(descending=True, stable=True).indices[count:].sort().values
         with _following(model.network, optimizer):
             graph.get_pruning_group(layer.module, _pruner(layer), leaving.tolist()).prune()

@@ -203,7 +203,7 @@ class QuantizedNetwork(nn.Module):
             return step.quantizer.signed
         rectified = step.relu
         result = not rectified and step.gives_signed(input_signed)
-        # What images are like is not learned, and finding it must not need their gradient.
+        # The range of images is not learned: finding it must not need a gradient of the images.
         learned = learned and not isinstance(step, InputStage)
         step.quantizer = ActivationQuantizer(
             bits=16,

@@ -9,14 +9,20 @@ from adq.verif.simulation.testpoints import shows
 BLOCKS = list(PLANE_MEMORIES)
 
 
+async def filled(dut, block: str) -> PlaneMemoryBench:
+    """Return a bench whose memory holds random words."""
+    bench = PlaneMemoryBench(dut, block)
+    await bench.start()
+    await bench.fill()
+    return bench
+
+
 @shows("platform.memory")
 @cocotb.test()
 @cocotb.parametrize(block=BLOCKS, share=[0.2, 0.7, 1.0])
 async def any_accesses(dut, block, share):
     """Fetch, read and write at random, often at the same address in the same cycle."""
-    bench = PlaneMemoryBench(dut, block)
-    await bench.start()
-    await bench.fill()
+    bench = await filled(dut, block)
     draw = bench.random
     for _ in range(700):
         near = bench.address()
@@ -41,9 +47,7 @@ async def any_accesses(dut, block, share):
 @cocotb.parametrize(block=BLOCKS)
 async def every_address(dut, block):
     """Read every word, alone and with its neighbour, by every port."""
-    bench = PlaneMemoryBench(dut, block)
-    await bench.start()
-    await bench.fill()
+    bench = await filled(dut, block)
     for port in bench.ports:
         for address in range(bench.words):
             taken = await bench.step(
@@ -60,9 +64,7 @@ async def every_address(dut, block):
 @cocotb.parametrize(block=BLOCKS)
 async def words_stand(dut, block):
     """Fetched words stand while other banks are read, and any are written."""
-    bench = PlaneMemoryBench(dut, block)
-    await bench.start()
-    await bench.fill()
+    bench = await filled(dut, block)
     for _ in range(40):
         await bench.step({port: bench.random_fetch() for port in bench.ports})
         fetched = {each[0] for words in bench.standing for each in words if each}
