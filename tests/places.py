@@ -4,3 +4,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 """Top folder of the repository."""
+
+MODELS = ROOT / "build" / "models"
+"""Models of simulations, named by their content: one that a test built serves the others."""

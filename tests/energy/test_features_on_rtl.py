@@ -10,11 +10,10 @@ from adq.verif.operands.jobs import random_job, streams_of
 from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import play_bare
 from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("switching.counted")
 
-MODELS = ROOT / "build" / "models"
 TILES = tuple(
     TileParameters(rows=16, columns=16, row_blocks=1, partial_sums=0, arithmetic=arithmetic)
     for arithmetic in ARITHMETICS

@@ -20,7 +20,7 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.parallel.shards import WHOLE, Shard
 from adq.verif.processes import Processes
-from tests.places import ROOT
+from tests.places import MODELS, ROOT
 
 pytestmark = pytest.mark.testpoint(reason="Energy of networks: software above the contracts.")
 
@@ -311,7 +311,7 @@ def test_spaces_that_come_with_adq_can_be_read():
 @pytest.mark.slow
 def test_a_point_of_the_front_agrees_with_its_simulation(space, tmp_path):
     found, _ = explore(space(SPACE.replace("[16, 32]", "[32]")), tmp_path)
-    [confirmation] = confirm(found, 1, out=tmp_path / "confirm", cache=ROOT / "build" / "models")
+    [confirmation] = confirm(found, 1, out=tmp_path / "confirm", cache=MODELS)
     assert confirmation.problems == ()
     assert confirmation.counted.cycles == confirmation.predicted.cycles
     assert abs(confirmation.difference) < 0.07

@@ -24,7 +24,7 @@ from adq.verif.signoff.regression.regression import run_all
 from adq.verif.signoff.regression.runs import Bench, Record, Run, State
 from adq.verif.simulation import simulator
 from adq.verif.tasks import side_by_side
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("regressions.end")
 
@@ -345,7 +345,7 @@ def test_a_folder_of_shards_that_is_not_there(tmp_path):
 def test_a_model_that_several_want_at_once_is_built_once(tmp_path, monkeypatch):
     built = []
 
-    def compile_model(directory, *rest):
+    def compile_model(runner, directory, *rest):
         built.append(directory)
         time.sleep(0.3)
         directory.mkdir()
@@ -357,7 +357,8 @@ def test_a_model_that_several_want_at_once_is_built_once(tmp_path, monkeypatch):
     assert len(built) == 1
     assert {model.directory for model in models} == set(built)
     assert simulator.model_directory(tmp_path, **recipe) == built[0]
-    assert simulator.model_directory(tmp_path, **recipe, fst=True) != built[0]
+    for other in ({"fst": True}, {"long_runs": True}):
+        assert simulator.model_directory(tmp_path, **recipe, **other) != built[0]
 
 
 def test_waiting_for_a_model_ends_when_all_are_told_to_stop(tmp_path):
@@ -404,7 +405,7 @@ def test_a_regression_on_a_cluster_is_that_of_this_process(tmp_path):
 
     from adq.verif.signoff.regression.models import Models
 
-    cache = ROOT / "build" / "models"
+    cache = MODELS
     runs = RUNS[:4]
     models = Models(cache, Processes())
     here = run_here(runs, tmp_path / "here", models)

@@ -13,11 +13,10 @@ from adq.verif.bench.engine import run_on_engine
 from adq.verif.cocotb.engine.model import build_engine
 from adq.verif.simulation.environment import platform_environment
 from tests.golden_networks import NetworkBuilder, random_inputs
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("platform.engine", "platform.cycles")
 
-MODELS = ROOT / "build" / "models"
 
 SMALL = PlatformParameters(
     rows=16, columns=16, plane_memory_kib=4, accumulator_vectors=16, requantizers=2

@@ -15,11 +15,10 @@ from adq.verif.simulation.program_runs.model import build_platform
 from adq.verif.simulation.program_runs.network import simulate_on_platform
 from adq.verif.simulation.simulator import verilator_folder
 from adq.verif.verilog.platform_package import platform_files
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("platform.host", "platform.bus", "platform.counters")
 
-MODELS = ROOT / "build" / "models"
 
 SMALL = PlatformParameters(
     rows=16,

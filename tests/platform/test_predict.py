@@ -21,11 +21,10 @@ from adq.verif.simulation.program_runs.compiled import CompiledHost
 from adq.verif.simulation.program_runs.prediction import predict
 from adq.verif.simulation.simulator import SimulationError
 from tests.golden_networks import NetworkBuilder, random_inputs
-from tests.places import ROOT
+from tests.places import MODELS, ROOT
 
 pytestmark = pytest.mark.testpoint("platform.host")
 
-MODELS = ROOT / "build" / "models"
 
 SMALL = PlatformParameters(
     rows=16,

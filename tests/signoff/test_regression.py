@@ -31,11 +31,10 @@ from adq.verif.signoff.replay.cases import Case, Refused, write_cases
 from adq.verif.signoff.replay.reducing import run_cases
 from adq.verif.simulation import functional_coverage
 from adq.verif.simulation.simulator import Build, SimulationError
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("regressions.end")
 
-MODELS = ROOT / "build" / "models"
 
 TILE = TileParameters(rows=1, columns=16, row_blocks=1, partial_sums=0, vectors=3)
 

@@ -19,15 +19,13 @@ from adq.verif.simulation.harness import build_harness
 from adq.verif.simulation.harness.bare import BarePlay, play_bare
 from adq.verif.simulation.results import read_results
 from adq.verif.simulation.simulator import SimulationError
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint(
     reason="They hold the benches that measure the design, not the design."
 )
 
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
-
-MODELS = ROOT / "build" / "models"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@ import pytest
 from adq.rtl.parameters import TileParameters
 from adq.verif.bench.idle import CYCLES, measure_idle
 from adq.verif.simulation.harness import build_harness
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("tile.idle")
 
 TILE = TileParameters(rows=3, columns=16, partial_sums=2)
-
-MODELS = ROOT / "build" / "models"
 
 
 @pytest.fixture(scope="module")

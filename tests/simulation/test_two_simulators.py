@@ -7,13 +7,12 @@ from adq.rtl.parameters import TileParameters
 from adq.verif.operands.beats import Results, result_bytes
 from adq.verif.operands.jobs import random_job
 from adq.verif.signoff.regression.twin import Twin, schedule_of
-from tests.places import ROOT
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("simulators.agree")
 
 TILE = TileParameters(rows=3, columns=16, row_blocks=2, partial_sums=2, vectors=6)
 
-MODELS = ROOT / "build" / "models"
 
 CYCLES = 700
 

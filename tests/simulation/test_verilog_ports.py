@@ -9,6 +9,7 @@ from adq.verif.signoff.regression.runs import PORTS
 from adq.verif.simulation.environment import tile_environment
 from adq.verif.simulation.simulator import build
 from adq.verif.verilog.portable import portable_verilog
+from tests.places import MODELS
 
 pytestmark = [pytest.mark.testpoint("tile.verilog"), pytest.mark.slow]
 
@@ -74,7 +75,7 @@ SIZES = {
 def test_port_tests_pass_whatever_registers_and_memories_hold_at_power_up(size, tmp_path):
     tile = SIZES[size]
     model = build(
-        tmp_path / "models",
+        MODELS,
         top="tile",
         ports=PORTS,
         sources={

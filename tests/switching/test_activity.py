@@ -11,6 +11,7 @@ from adq.verif.cocotb.activity.design import CountedCounter
 from adq.verif.simulation.simulator import SimulationError, build
 from adq.verif.simulation.switching.activity import BLOCKS, CountedDesign, count_activity, flatten
 from adq.verif.simulation.switching.net_classes import ClassCounts, NetClass, named_nets, stem
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint("switching.counted")
 
@@ -62,9 +63,8 @@ def test_every_named_net_of_a_tile_is_counted_once():
 
 
 @pytest.fixture(scope="module")
-def model(design, tmp_path_factory):
-    cache = tmp_path_factory.mktemp("models")
-    return build(cache, top="counter", ports=PORTS, sources={"counter.v": design.verilog})
+def model(design):
+    return build(MODELS, top="counter", ports=PORTS, sources={"counter.v": design.verilog})
 
 
 def test_counts_in_simulation_equal_those_by_hand(design, model, tmp_path):

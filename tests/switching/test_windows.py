@@ -16,6 +16,7 @@ from adq.verif.simulation.simulator import SimulationError
 from adq.verif.simulation.switching.net_counters import INPUTS, WINDOWS
 from adq.verif.simulation.switching.saif import read_saif, write_saif
 from adq.verif.simulation.switching.windows import check_sums, count_jobs, saif_of, window_sums
+from tests.places import MODELS
 
 pytestmark = pytest.mark.testpoint(
     reason="Switching, how it is counted and what it takes: figures about the design."
@@ -28,8 +29,8 @@ ARRAY = ("row lines", "AND plane", "column adders", "fusing", "accumulators")
 
 
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory):
-    return build_harness(TILE, tmp_path_factory.mktemp("models"), nets=True, waves=True)
+def harness():
+    return build_harness(TILE, MODELS, nets=True, waves=True)
 
 
 def some_jobs() -> list[Job]:

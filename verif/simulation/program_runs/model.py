@@ -40,6 +40,7 @@ def build_platform(platform: PlatformParameters, cache: Path, *, threads: int = 
         ports=sorted(port.strip() for port in ports.split(",")),
         sources={"platform.v": text},
         arguments=["--threads", str(threads)] if threads > 1 else [],
+        long_runs=True,
     )
 
 
