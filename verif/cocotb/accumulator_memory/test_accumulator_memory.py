@@ -2,7 +2,7 @@
 
 import cocotb
 
-from adq.verif.cocotb.accumulator_memory.bench import AccumulatorMemoryBench
+from adq.verif.cocotb.accumulator_memory.bench import AccumulatorMemoryBench, Job
 from adq.verif.cocotb.accumulator_memory.sizes import ACCUMULATOR_MEMORIES
 from adq.verif.simulation.testpoints import shows
 
@@ -47,6 +47,21 @@ async def vectors_back_to_back(dut, block):
         for weight_bits in bench.tile.weight_widths:
             jobs = [bench.random_job(vectors, 5) for _ in range(2)]
             await bench.check(jobs, weight_bits, bench.parameters.accumulator_bits)
+
+
+@shows("platform.accumulators")
+@cocotb.test()
+@cocotb.parametrize(block=BLOCKS)
+async def every_stored_bit(dut, block):
+    """Fill both halves with random sums, their complements, and the same sums again."""
+    bench = AccumulatorMemoryBench(dut, block)
+    await bench.start()
+    p = bench.parameters
+    for weight_bits in bench.tile.weight_widths:
+        job = bench.random_job(p.accumulator_vectors, 1)
+        complement = Job([[[~each for each in sums] for sums in rows] for rows in job.blocks])
+        jobs = [job, job, complement, complement, job, job]
+        await bench.check(jobs, weight_bits, p.accumulator_bits)
 
 
 @shows("platform.accumulators")

@@ -46,13 +46,16 @@ class DrainBench(Bench):
         self.pause_read = BACK_PRESSURES[stall](self.random)
         self.pause_write = BACK_PRESSURES[stall](self.random)
 
-    async def check(self, layer: Layer, image: int = 0, cut_off: int = 0) -> int:
+    async def check(
+        self, layer: Layer, image: int = 0, cut_off: int = 0, given: Results | None = None
+    ) -> int:
         """Drain a layer, compare what it has written, and return the cycles that it took.
 
-        ``image`` is the first image. With ``cut_off``, give up after so many cycles.
+        ``image`` is the first image. With ``cut_off``, give up after so many cycles. Sums and
+        parameters are random where they are not ``given``.
         """
         p = self.parameters
-        given = Results(self.random, layer, image, p)
+        given = given or Results(self.random, layer, image, p)
         memory, raw = given.expected()
         settings = packed(drain_layout(p), settings_of(layer, image, p))
         lanes = p.tile.outputs(layer.weight_bits)

@@ -3,8 +3,9 @@
 import cocotb
 
 from adq.rtl.platform.descriptors import Mode
+from adq.rtl.platform.results.drain_settings import TABLE_PLANES
 from adq.verif.cocotb.drain.bench import DrainBench
-from adq.verif.cocotb.drain.reference import random_layer
+from adq.verif.cocotb.drain.reference import Results, random_layer, wrapped
 from adq.verif.cocotb.drain.sizes import DRAINS
 from adq.verif.simulation.testpoints import shows
 
@@ -40,6 +41,43 @@ async def every_width(dut, block, mode):
                 bench.random, bench.parameters, weight_bits=weight_bits, mode=mode, skip=skip
             )
             await bench.check(layer)
+
+
+def full_groups(bench: DrainBench, mode: int, groups: int) -> Results:
+    """Return results of two pixels, with all outputs of some groups of 2-bit weights."""
+    p = bench.parameters
+    outputs = groups * p.tile.outputs(2)
+    layer = random_layer(
+        bench.random, p, mode=mode, weight_bits=2, outputs=outputs, height=1, width=2,
+        source_planes=TABLE_PLANES, target_planes=16, skip=0, skip_planes=1, images_log=0,
+        pool_height=1, pool_width=1, pool_stride_y=1, pool_stride_x=1, pool_padding_y=0,
+        pool_padding_x=0, accumulator_bits=TABLE_PLANES,
+    )  # fmt: skip
+    return Results(bench.random, layer, 0, p)
+
+
+@shows("platform.drain")
+@cocotb.test()
+@cocotb.parametrize(block=BLOCKS)
+async def every_bit_of_tables_and_parameters(dut, block):
+    """Fill table and parameters with random bits, their complements, and the same bits again."""
+    bench = DrainBench(dut, block)
+    await bench.start()
+    given = full_groups(bench, Mode.TABLE, groups=1)
+    table = given.table
+    for mask in (0, 0xFFFF, 0):
+        given.table = [entry ^ mask for entry in table]
+        await bench.check(given.layer, given=given)
+    given = full_groups(bench, Mode.REQUANTIZE, groups=2)
+    widths = (16, 16, 64)
+    outputs = [[bench.random.getrandbits(bits) for bits in widths] for _ in given.outputs]
+    for complement in (False, True, False):
+        given.outputs = [
+            tuple(wrapped(~each if complement else each, bits)
+                  for each, bits in zip(output, widths, strict=True))
+            for output in outputs
+        ]  # fmt: skip
+        await bench.check(given.layer, given=given)
 
 
 @shows("platform.drain")

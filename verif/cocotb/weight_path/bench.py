@@ -1,7 +1,9 @@
 """Bench of the weight path: layers, a memory, and the tiles that take weights."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 from adq.golden.platform.checks import UNIT, weight_block_count, weight_shape
-from adq.golden.platform.planning.shares import shares
 from adq.rtl.interface import weight_layout
 from adq.rtl.platform.bus.read_channel import request_layout
 from adq.rtl.platform.descriptors import Layer
@@ -38,7 +40,7 @@ class WeightPathBench(Bench):
             placed.append(Layer(**vars(layer) | {"weights": size // UNIT}))
             size += weight_block_count(layer, p) * p.block_bytes
         self.memory = self.rng.bytes(size)
-        requests = self.requests(placed)
+        requests = list(self.requests(placed))
         before = len(self.monitors["requests"].taken)
         serving = self.start_soon(self.serve(requests))
         tasks = [
@@ -57,23 +59,38 @@ class WeightPathBench(Bench):
         assert not any(self.read(f"{name}__valid") for name in self.tiles)
         assert len(self.monitors["requests"].taken) - before == len(requests), "more was asked for"
 
-    def requests(self, layers: list[Layer]) -> list[dict[str, int]]:
-        """Return what is asked for: each group once, or once a chunk of the first part's windows.
+    async def begin(self, layer: Layer, limit: int) -> None:
+        """Compare the first requests of a layer, without an answer."""
+        expected = list(islice(self.requests([layer]), limit))
+        before = len(self.monitors["requests"].taken)
+        await self.sources["tasks"].send([int.from_bytes(layer.pack(), "little")])
+        for each in expected:
+            (asked,) = await self.sinks["requests"].take(1)
+            assert fields(request_layout(), asked) == each, layer
+        if len(expected) < limit:
+            await self.cycles(300)  # of divisions
+            assert len(self.monitors["requests"].taken) - before == len(expected), layer
+
+    def requests(self, layers: list[Layer]) -> Iterator[dict[str, int]]:
+        """Yield what is asked for: each group once, or once a chunk of the first part's windows.
 
         A group that fits into half of a column's buffer is kept.
         """
-        p, found = self.parameters, []
+        p = self.parameters
         for place, layer in enumerate(layers):
             groups, rounds, split, stack, columns = weight_shape(layer, p)
             column = rounds * split * stack * p.block_bytes
             loads = 1
             if column > 1024 * p.weight_buffer_kib:
-                loads = len(shares(layer, p)[0].chunks(layer, p))
+                parts = p.clusters * (1 if layer.stacked else p.stack) // split
+                chunk = p.accumulator_vectors // layer.window
+                windows = -(-layer.windows // parts)  # of a part
+                loads = -(-windows // chunk)
             first = layer.weights * UNIT
             for group in range(groups):
                 offset = first + group * column * columns
-                found += loads * [{"offset": offset, "bytes": column * columns, "index": place}]
-        return found
+                for _ in range(loads):
+                    yield {"offset": offset, "bytes": column * columns, "index": place}
 
     async def serve(self, expected: list[dict[str, int]]) -> None:
         """Answer requests, which must be the expected ones."""

@@ -2,8 +2,8 @@
 
 import cocotb
 
-from adq.rtl.platform.descriptors import Mode
-from adq.verif.cocotb.random_layers import random_layer
+from adq.rtl.platform.descriptors import Layer, Mode
+from adq.verif.cocotb.random_layers import random_layer, vast_layer
 from adq.verif.cocotb.weight_path.bench import WeightPathBench
 from adq.verif.cocotb.weight_path.sizes import WEIGHT_PATHS
 from adq.verif.simulation.testpoints import shows
@@ -53,10 +53,24 @@ async def groups_that_are_kept_and_others(dut, block):
                 pool_padding_y=0, pool_padding_x=0,
             )
         )  # fmt: skip
-    requests = bench.requests(layers)
+    requests = list(bench.requests(layers))
     chunks = [-(-5 * width // p.accumulator_vectors) for width in sides]
     assert (chunks, len(requests)) == ([3, 2], 2 + sum(chunks))
     await bench.check(layers)
+
+
+@shows("platform.weights")
+@cocotb.test()
+@cocotb.parametrize(block=BLOCKS)
+async def vast_layers(dut, block):
+    """Ask for the first groups of layers whose fields stand anywhere in their ranges."""
+    bench = WeightPathBench(dut, block)
+    await bench.start()
+    for _ in range(30):
+        layer = vast_layer(bench.random, bench.parameters)
+        weights = bench.random.getrandbits(bench.random.randint(1, 32))
+        await bench.begin(Layer(**vars(layer) | {"weights": weights}), limit=5)
+        await bench.reset()
 
 
 @shows("platform.weights")
