@@ -13,7 +13,7 @@ from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.simulation.environment import platform_environment
 from adq.verif.simulation.program_runs.model import build_platform
 from adq.verif.simulation.program_runs.network import simulate_on_platform
-from adq.verif.simulation.simulator import verilator_folder
+from adq.verif.simulation.verilator.runner import verilator_folder
 from adq.verif.verilog.platform_package import platform_files
 from tests.places import MODELS
 

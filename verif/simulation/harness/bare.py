@@ -7,8 +7,8 @@ from pathlib import Path
 from adq.rtl.interface import Counter
 from adq.verif.operands.jobs import Streams
 from adq.verif.processes import run_to_end
-from adq.verif.simulation.main_program import build_main
 from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.verilator.main_program import build_main
 
 __all__ = ["BarePlay", "build_bare", "play_bare"]
 

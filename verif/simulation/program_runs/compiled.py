@@ -13,9 +13,9 @@ from adq.rtl.platform.host.register_table import COUNTERS
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.verif.processes import run_to_end
 from adq.verif.simulation.drivers.platform_driver import ADDRESSES, EVENTS, START, RunError
-from adq.verif.simulation.main_program import build_main
 from adq.verif.simulation.program_runs.model import build_platform
 from adq.verif.simulation.simulator import SimulationError
+from adq.verif.simulation.verilator.main_program import build_main
 
 __all__ = ["CompiledHost", "CompiledRun"]
 

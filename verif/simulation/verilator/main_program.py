@@ -6,7 +6,8 @@ from pathlib import Path
 
 from adq.golden.files.directory import scratch_directory
 from adq.verif.processes import run_to_end
-from adq.verif.simulation.simulator import Build, SimulationError, verilator_folder
+from adq.verif.simulation.simulator import Build, SimulationError
+from adq.verif.simulation.verilator.runner import verilator_folder
 
 __all__ = ["build_main"]
 

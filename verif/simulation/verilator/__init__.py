@@ -1,0 +1,1 @@
+"""Verilator: cocotb's runner for it, and programs around compiled models."""
