@@ -81,7 +81,8 @@ demo: $(VENV)/.train  ## train, export, simulate on the tile: one table at the e
 
 test: $(VENV)/.test  ## every test that is not a simulation of the tile
 	@mkdir -p build
-	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --junit-xml build/pytest.xml
+	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	  --junit-xml build/pytest.xml
 
 test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch of each GPU recipe
 	@mkdir -p build

@@ -17,7 +17,7 @@ from adq.cli import main
 from adq.export import export_network
 
 LARGE = ("mobilenetv1", "resnet20-a", "resnet20-b", "resnet56-a", "resnet18")
-"""One image, and no QONNX, whose executor starts a session a node."""
+"""One image, and no QONNX, whose executor starts a session a node. They run with the slow tests."""
 
 LAYERS = {
     "resnet8": 10, "mobilenetv1": 28, "ds-cnn": 10, "autoencoder": 10, "lenet5": 5,
@@ -36,7 +36,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NETWORKS],
+)
 def test_from_prepare_to_energy(name, tmp_path):
     torch.manual_seed(11)
     named, large = NETWORKS[name], name in LARGE

@@ -15,6 +15,9 @@ from tests.places import ROOT
 RECIPES = sorted((ROOT / "configs" / "train").glob("*.toml"))
 RECIPES = [path for path in RECIPES if 'device = "cuda"' in path.read_text()]
 
+OFTEN = ("cifar10-vgg19-pruned", "cifar100-resnet18")
+"""Each network, and each rule; the others run with the slow tests."""
+
 SMALL = (
     "training.device=cpu",
     "training.baseline=false",
@@ -45,7 +48,13 @@ def train_small(tmp_path, monkeypatch, path, *changes) -> tuple[Run, dict]:
     return run, train(recipe, run)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem in OFTEN else pytest.mark.slow)
+        for path in RECIPES
+    ],
+)
 def test_an_update_between_two_steps(tmp_path, monkeypatch, path):
     changes = ("training.batch_size=4", "data.train_images=4", *TWO_EPOCHS)
     _, metrics = train_small(tmp_path, monkeypatch, path, *changes)
