@@ -109,6 +109,13 @@ def test_a_proof_without_time_is_undecided(design, tmp_path):
     assert (answer, said) == (Answer.UNDECIDED, "no answer within 0 s of a processor")
 
 
+def test_a_circuit_that_takes_too_long_is_undecided(design, tmp_path, monkeypatch):
+    monkeypatch.setattr("adq.verif.signoff.mutation.equivalence.CIRCUIT_SECONDS", 0)
+    [mutant] = design.mutants(1, seed=1)
+    [(_, answer, said)] = Equivalence(design, tmp_path, seconds=20).answers([mutant], threads=1)
+    assert (answer, said) == (Answer.UNDECIDED, "no circuit within 0 s of a processor")
+
+
 def adq(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 

