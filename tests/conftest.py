@@ -1,4 +1,9 @@
-"""The order of the tests."""
+"""The order of the tests, and how often memory is looked through."""
+
+import gc
+
+# Workers hold millions of objects of PyTorch and Amaranth, which a collection looks through.
+gc.set_threshold(100_000, 50, 100)
 
 LONGEST = (
     "platform/test_engine.py",

@@ -21,7 +21,7 @@ from adq.golden.files.directory import scratch_directory
 from adq.golden.files.locks import LockError, locked
 from adq.rtl.parameters import TileParameters
 from adq.verif.processes import Processes, run_to_end
-from adq.verif.simulation import network_run
+from adq.verif.simulation import network_simulation
 from adq.verif.simulation.simulator import SimulationError, build
 from tests.places import ROOT
 
@@ -396,13 +396,13 @@ def test_a_blank_in_the_path_is_said_at_once(tmp_path):
 def simulated(monkeypatch, tmp_path):
     """Simulate into a folder, with a function in the place of the tile's model."""
     design = types.SimpleNamespace(bits={}, registers={})
-    monkeypatch.setattr(network_run, "build_harness", lambda *_, **__: (None, design))
+    monkeypatch.setattr(network_simulation, "build_harness", lambda *_, **__: (None, design))
     target = tmp_path / "sim" / "0-mixed"
     artifact = read_artifact(MIXED)
 
     def run(play, images=1):
-        monkeypatch.setattr(network_run, "_play", play)
-        return network_run.simulate(
+        monkeypatch.setattr(network_simulation, "_play", play)
+        return network_simulation.simulate(
             MIXED, artifact, TileParameters(), images=images, directory=target, cache=tmp_path
         )
 

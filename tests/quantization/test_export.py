@@ -108,6 +108,7 @@ def test_training_and_exporting_again_gives_the_same_bytes(run, tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_pruned_residual_network_twice_gives_the_same_bytes(tmp_path):
     """The same of the other checked-in artifact, on a few images."""
     recipe = ROOT / "configs" / "train" / "digits32-resnet8.toml"

@@ -91,6 +91,7 @@ def test_a_vector_overwritten_before_its_last_plane_is_found(tmp_path):
     fails_with_a_trace(lambda: GivesPlanes(wrong.BitPlaneFeeder(TILE)), tmp_path)
 
 
+@pytest.mark.slow
 def test_tags_that_meet_in_the_pipeline_are_found(tmp_path, monkeypatch):
     wrong = with_fault(
         planes,
@@ -101,6 +102,7 @@ def test_tags_that_meet_in_the_pipeline_are_found(tmp_path, monkeypatch):
     fails_with_a_trace(lambda: GivesResults(shift_add.ShiftAdd(TILE_OF_ONE_BLOCK)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -146,6 +148,7 @@ def test_a_sum_put_together_wrongly_is_found(tmp_path, right, wrong):
     assert "tile_proofs/result_register.py:" in found
 
 
+@pytest.mark.slow
 def test_planes_that_are_counted_wrongly_are_found(tmp_path, monkeypatch):
     wrong = with_fault(planes, "advance & entering.valid & ~entering.last", "entering.valid")
     monkeypatch.setattr(shift_add, "add_planes", wrong.add_planes)
@@ -166,6 +169,7 @@ class NarrowTotals(TileParameters):
         return self.plane_width(weight_bits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameters", "most_bits"), [(NarrowPlanes, 1), (NarrowTotals, 2)])
 def test_a_sum_of_too_few_bits_is_found(tmp_path, parameters, most_bits):
     narrow = parameters(rows=3, columns=16, row_blocks=1, partial_sums=0)
@@ -216,6 +220,7 @@ def test_planes_fetched_wrongly_are_found(tmp_path, right, wrong, claim):
     assert "platform_proofs/walker.py:" in outcome.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -240,6 +245,7 @@ def test_a_wrong_quotient_is_found(tmp_path):
     fails_with_a_trace(lambda: Divides(faulty.Divider(4, 3)), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_descriptor_that_does_not_stand_is_found(tmp_path):
     faulty = with_fault(conductor, "with m.If(taken):\n            m.d.sync += layer",
                         "with m.If(self.layers.valid):\n            m.d.sync += layer")  # fmt: skip

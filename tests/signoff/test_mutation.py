@@ -222,6 +222,7 @@ def test_a_mutant_says_how_it_is_made():
     assert mutant.as_dict()["sources"] == ("rtl/tile.py:1",)
 
 
+@pytest.mark.slow
 def test_parts_of_the_engine_can_be_mutated(unsimulated, tmp_path):
     unsimulated({"killed_by": "engine.any_layers", "message": "wrong"})
     which = ("--design", "engine", "--only", "unit_0_0.drain_0")

@@ -176,6 +176,7 @@ def test_streams_and_control_are_grouped_by_block(tmp_path):
     assert text.index("-part") < text.index("top.part.take")
 
 
+@pytest.mark.slow
 def test_a_replay_leaves_a_waveform_that_holds_what_its_save_files_name(tmp_path):
     run = Run(bench=Bench.TILE, tile=TILE, seed=1)
     test = "tile.extremes/weight_bits=2/signed=True"

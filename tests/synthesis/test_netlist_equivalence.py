@@ -81,6 +81,7 @@ def test_swapped_inputs_of_an_adder_are_no_fault(synthesis):
     assert prove_netlist(Tile(SMALL), faulty(synthesis, change), name="tile").proved
 
 
+@pytest.mark.slow
 def test_flip_flops_with_an_enable_are_compared(tmp_path):
     """Registers of too few bits for a clock gate have them, where the library does."""
     text = TINY.read_text()

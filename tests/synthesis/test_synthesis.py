@@ -48,7 +48,12 @@ def small(tiny, cache):
 
 
 @pytest.mark.parametrize(
-    ("objective", "latches"), [*((each, False) for each in MAPPERS), ("area", True)]
+    ("objective", "latches"),
+    [
+        ("area", False),
+        *(pytest.param(each, False, marks=pytest.mark.slow) for each in MAPPERS if each != "area"),
+        pytest.param("area", True, marks=pytest.mark.slow),
+    ],
 )
 def test_the_netlist_computes_what_the_rtl_does(small, tiny, objective, latches):
     mapped = small

@@ -97,7 +97,9 @@ def test_it_learns(trained):
     assert baseline_of(run)[-1].loss < baseline_of(run)[0].loss / 2
 
 
-@pytest.mark.parametrize(("first_bits", "shared"), [(16, 1), (8, 0)])
+@pytest.mark.parametrize(
+    ("first_bits", "shared"), [(16, 1), pytest.param(8, 0, marks=pytest.mark.slow)]
+)
 def test_the_baseline_shares_the_first_iteration(tmp_path, monkeypatch, first_bits, shared):
     """Epochs of a shared iteration are trained once, with the result of training all of them."""
     recipe = changed(controller={"first_bits": first_bits})
@@ -232,6 +234,15 @@ MOMENTS = {
 }
 
 
+OFTEN = (
+    "within an epoch",
+    "inside an AD update, channels gone",
+    "writing a checkpoint",
+    "in the baseline",
+)
+"""Moments of each kind; the others run with the slow tests."""
+
+
 def train_until(recipe: Recipe, path: Path, target: str, calls: int, accident) -> None:
     """Train in a process of its own, which must be killed."""
     pid = os.fork()
@@ -264,7 +275,10 @@ def _resolve(name: str):
     raise LookupError(name)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(each, marks=() if each in OFTEN else pytest.mark.slow) for each in MOMENTS],
+)
 def test_killed_and_resumed_gives_the_same_bits(uninterrupted, tmp_path, moment):
     path = tmp_path / "run"
     train_until(CRASHING, path, *MOMENTS[moment])
