@@ -15,7 +15,8 @@ from adq.energy.default_library import LIBRARY
 from adq.energy.simulated import LayerEnergies, NetworkEnergies, energies_of
 from adq.golden.artifact import read_artifact
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.network_run import NetworkRun, simulate
+from adq.verif.simulation.network_run import NetworkRun
+from adq.verif.simulation.network_simulation import simulate
 from adq.verif.simulation.switching.net_counters import INPUTS
 from adq.verif.simulation.switching.windows import PERIOD
 

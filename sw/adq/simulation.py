@@ -16,7 +16,8 @@ from adq.energy.reports.comparison import NetworkCost, comparison_table, cost_of
 from adq.energy.simulated import NetworkEnergies, energies_of
 from adq.golden.artifact import Artifact, read_artifact
 from adq.rtl.parameters import TileParameters
-from adq.verif.simulation.network_run import NetworkRun, simulate
+from adq.verif.simulation.network_run import NetworkRun
+from adq.verif.simulation.network_simulation import simulate
 
 __all__ = ["SimulatedNetwork", "print_costs", "report_networks", "simulate_networks"]
 
@@ -82,7 +83,7 @@ def simulate_networks(
     adq.golden.artifact.ArtifactError
         If one is damaged.
     adq.golden.mapping.mapper.MappingError, SimulationError
-        As :func:`adq.verif.simulation.network_run.simulate`.
+        As :func:`adq.verif.simulation.network_simulation.simulate`.
     EnergyError
         If there are no coefficients.
     """

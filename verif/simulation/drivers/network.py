@@ -1,7 +1,7 @@
 """Plays the streams of a network's layers through the tile, and stores the results.
 
 The streams of a layer lie in the folder of its name, and its results go there; what calls the
-simulation compares them, see :mod:`adq.verif.simulation.network_run`.
+simulation compares them, see :mod:`adq.verif.simulation.network_simulation`.
 """
 
 import json
