@@ -152,7 +152,7 @@ NAMED_ERRORS = frozenset(
         "adq.verif.gate_level.switching.SwitchingError",
         "adq.verif.signoff.mutation.mutants.MutantError",
         "adq.verif.simulation.switching.saif.SaifError",
-        "adq.verif.simulation.simulator.SimulationError",
+        "adq.verif.simulation.verilator.runner.SimulationError",
         "adq.verif.liberty.syntax.LibertyError",
         "adq.verif.placement.errors.PlacementError",
         "adq.verif.synthesis.mapping.SynthesisError",
