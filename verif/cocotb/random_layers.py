@@ -5,6 +5,7 @@ from random import Random
 from adq.golden.platform.checks import Memories, check, row_blocks
 from adq.rtl.platform.descriptors import DescriptorError, Layer, Mode
 from adq.rtl.platform.parameters import PlatformParameters
+from adq.rtl.platform.planes.windows import WINDOW_BITS
 from adq.rtl.platform.results.thresholds import THRESHOLD_BITS
 
 __all__ = ["any_mode", "random_layer", "vast_layer"]
@@ -83,6 +84,8 @@ def vast_layer(random: Random, platform: PlatformParameters) -> Layer:
         vast["source_pitch"] = platform.rows >> random.randint(1, 3)
     drawn = Layer(**vars(layer) | vast)
     drawn.check_ranges(0)
+    if drawn.windows >= 1 << WINDOW_BITS:  # no memory holds that many pixels, and no counter
+        return vast_layer(random, platform)
     return drawn
 
 

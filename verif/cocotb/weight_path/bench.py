@@ -68,7 +68,7 @@ class WeightPathBench(Bench):
             (asked,) = await self.sinks["requests"].take(1)
             assert fields(request_layout(), asked) == each, layer
         if len(expected) < limit:
-            await self.cycles(300)  # of divisions
+            await self.cycles(300)  # as long as all divisions of a layer take
             assert len(self.monitors["requests"].taken) - before == len(expected), layer
 
     def requests(self, layers: list[Layer]) -> Iterator[dict[str, int]]:
