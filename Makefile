@@ -84,7 +84,7 @@ test: $(VENV)/.test  ## every test that is not a simulation of the tile
 	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  --junit-xml build/pytest.xml
 
-test-slow: $(VENV)/.test  ## tests that take minutes: planted faults, an epoch of each GPU recipe
+test-slow: $(VENV)/.test  ## tests that take minutes (planted faults, an epoch of each GPU recipe), and twins of other tests
 	@mkdir -p build
 	@$(VENV)/bin/pytest -m slow --junit-xml build/pytest-slow.xml
 

@@ -20,8 +20,8 @@ ELABORATION = threading.Lock()
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Collect no garbage meanwhile: elaboration makes millions of objects that stay, and a third of
-    its time goes into looking through them.
+    """Pause garbage collection during elaboration, which makes millions of objects that stay: the
+    collector would take a third of its time to look through them.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,8 +1,8 @@
-"""The order of the tests, and how often memory is looked through."""
+"""Order of the test files, and thresholds of the garbage collector."""
 
 import gc
 
-# Workers hold millions of objects of PyTorch and Amaranth, which a collection looks through.
+# Each collection looks through the millions of objects that PyTorch and Amaranth keep.
 gc.set_threshold(100_000, 50, 100)
 
 LONGEST = (

@@ -96,7 +96,7 @@ def test_exporting_again_gives_the_same_bytes(run, tmp_path):
 
 
 def test_training_and_exporting_again_gives_the_same_bytes(run, tmp_path):
-    """What `make golden` promises of the checked-in vectors."""
+    """`make golden` promises it of the checked-in vectors."""
     again = make_run(tmp_path, baseline=True)
     for name, folder in (("one", run), ("other", again)):
         for bits in ([], ["--bits", 16]):
@@ -110,7 +110,7 @@ def test_training_and_exporting_again_gives_the_same_bytes(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_pruned_residual_network_twice_gives_the_same_bytes(tmp_path):
-    """The same of the other checked-in artifact, on a few images."""
+    """`make golden` promises it of the checked-in residual network, too; here on a few images."""
     recipe = ROOT / "configs" / "train" / "digits32-resnet8.toml"
     changes = [
         *("training.epochs=2", "training.warmup_epochs=0", "data.train_images=64"),

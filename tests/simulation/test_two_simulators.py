@@ -73,7 +73,7 @@ def test_named_nets_toggle_as_often_in_every_block(by_verilator, by_amaranth):
 
 
 def test_all_but_a_few_nets_are_compared(twin):
-    """What Amaranth names itself, at the boundaries of components, is in no signal."""
+    """Nets that Amaranth names itself, at the boundaries of components, belong to no signal."""
     compared = sum(mask.bit_count() for nets in twin.nets.values() for _, mask in nets)
     assert compared > 2000
     assert all(name.startswith("shift_add.") for name in twin.unnamed)

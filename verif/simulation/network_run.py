@@ -1,4 +1,4 @@
-"""What a simulation of a golden artifact on the tile gives, layer by layer."""
+"""Results of the simulation of a golden artifact on the tile, layer by layer."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

