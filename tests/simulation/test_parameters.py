@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Tile parameters: widths from first principles, and messages of what cannot be built."""
 
 import itertools

@@ -140,11 +140,16 @@ class VerilatorRunner(Verilator):
 
 
 def _library(build: Path) -> Path:
-    """Return folder, beside a build, of Verilator's own library compiled with the build's switches.
-    It is the same for every design, and most of what a small one compiles.
+    """Return the folder, beside a build, of Verilator's own library compiled with the build's
+    switches. It is the same for every design, in one translation unit or several, and most of what
+    a small one compiles.
     """
     classes = (build / "Vtop_classes.mk").read_text().splitlines()
-    switches = [line for line in classes if line.startswith("VM_") and " = " in line]
+    switches = [
+        line
+        for line in classes
+        if line.startswith("VM_") and " = " in line and "VM_PARALLEL_BUILDS" not in line
+    ]
     key = "\n".join([*tool_versions(), MAKE_VARIABLES, *switches])
     return build.parent / f"verilated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
