@@ -21,7 +21,8 @@ from adq.escaping import visible
 from adq.golden.artifact import MANIFEST, TENSORS, ArtifactError, read_artifact
 from adq.golden.files.json_reader import JsonError, Schema, check_signature, parse, read_json, sign
 from adq.golden.files.reading import FileError, open_file, read_file
-from adq.runs.results import ResultError, markdown, read_result
+from adq.runs.result_tables import markdown
+from adq.runs.results import ResultError, read_result
 from adq.runs.run import Run, RunError
 from tests.kept_results import history, metrics
 from tests.places import ROOT

@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adq.runs.results import (
-    BEGIN,
-    END,
-    ResultError,
-    keep,
-    markdown,
-    read_results,
-    recipe_name,
-    write_page,
-)
+from adq.runs.result_tables import BEGIN, END, markdown, write_page
+from adq.runs.results import ResultError, keep, kept_name, read_results
 from adq.runs.run import Run
 from adq.training.config import Recipe
 from tests.kept_results import metrics
@@ -53,7 +45,7 @@ def run(tmp_path, recipes):
 
 
 def test_what_is_kept(run, recipes, tmp_path):
-    name = recipe_name(run, recipes)
+    name = kept_name(run, recipes)
     assert name == "cifar10-vgg19"
     path = keep(run, name, tmp_path / "results")
     kept = json.loads(path.read_text())
@@ -65,7 +57,7 @@ def test_what_is_kept(run, recipes, tmp_path):
 def test_a_run_of_no_checked_in_recipe(run, recipes):
     (recipes / "cifar10-vgg19.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 4"))
     with pytest.raises(ResultError, match=r"no recipe in .* has this run's values"):
-        recipe_name(run, recipes)
+        kept_name(run, recipes)
 
 
 def test_tables(run, tmp_path):
@@ -83,6 +75,67 @@ def test_tables(run, tmp_path):
         "10,000 training images, seed 0, 2 epochs in 1.2 + 0.5 minutes, CPU, threads: 1; torch 2.0."
     )
     assert lines[-1] == "| 1 | 2 | 72.50% | 16 3 | 32 64 | 0.53 0.41 |"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "name"),
+    [
+        ("", ["training.seed=3"], "seeds/cifar10-vgg19-3"),
+        ("", ["training.baseline=true"], "cifar10-vgg19"),
+        (
+            "baseline = true\n",
+            ["training.seed=12", "training.baseline=false"],
+            "seeds/cifar10-vgg19-12",
+        ),
+        ("seed = 4\n", [], "cifar10-vgg19"),
+        ("seed = 4\n", ["training.seed=0"], "seeds/cifar10-vgg19-0"),
+    ],
+)
+def test_names_of_runs_with_other_seeds(recipes, tmp_path, recipe, changes, name):
+    path = recipes / "cifar10-vgg19.toml"
+    path.write_text(RECIPE.replace("epochs = 2\n", f"epochs = 2\n{recipe}"))
+    run = Run.create(tmp_path / "run", Recipe.from_toml(path, changes))
+    assert kept_name(run, recipes) == name
+
+
+def test_a_run_without_the_baseline_of_its_recipe_replaces_nothing(recipes, tmp_path):
+    path = recipes / "cifar10-vgg19.toml"
+    path.write_text(RECIPE.replace("epochs = 2\n", "epochs = 2\nbaseline = true\n"))
+    run = Run.create(tmp_path / "run", Recipe.from_toml(path, ["training.baseline=false"]))
+    with pytest.raises(ResultError, match="no recipe"):
+        kept_name(run, recipes)
+
+
+def test_table_of_several_seeds(run, tmp_path):
+    """Accuracies 72, 73 and 77 % have mean 74 and deviation sqrt(14 / 2); baselines 74, 75, 76."""
+    kept = json.loads(keep(run, "cifar10-vgg19", tmp_path).read_text())
+    (tmp_path / "seeds").mkdir()
+    for seed, accuracy, baseline in ((0, 0.72, 0.74), (1, 0.73, 0.75), (2, 0.77, 0.76)):
+        kept["recipe"]["training"]["seed"] = seed
+        kept["mixed"]["accuracy"] = accuracy
+        kept["mixed"]["mac_reduction"] = 4.0 + seed
+        kept["baseline"]["accuracy"] = baseline
+        name = f"seeds/cifar10-vgg19-{seed}" if seed else "cifar10-vgg19"
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+    (tmp_path / "seeds" / "cifar10-vgg19-pruned-7.json").write_text(json.dumps(kept))
+    lines = markdown(read_results(tmp_path), ["cifar10-vgg19", "cifar10-vgg19-pruned"]).splitlines()
+    rows = [line for line in lines if "+-" in line and line.startswith("|")]
+    assert rows == [
+        "| `cifar10-vgg19` | 0, 1, 2 | 74.00 +- 2.65% | 75.00 +- 1.00% | -1.00 +- 1.73 points "
+        "| 5.00 +- 1.00x | 12.3 +- 0.0x |"
+    ]
+
+
+def test_a_seed_without_a_baseline_leaves_the_difference_open(run, tmp_path):
+    kept = json.loads(keep(run, "cifar10-vgg19", tmp_path).read_text())
+    (tmp_path / "seeds").mkdir()
+    del kept["baseline"]
+    kept["recipe"]["training"]["seed"] = 1
+    path = tmp_path / "seeds" / "cifar10-vgg19-1.json"
+    path.write_text(json.dumps(kept))
+    assert "| 0, 1 | 72.50 +- 0.00% | - | - |" in markdown(
+        read_results(tmp_path), ["cifar10-vgg19"]
+    )
 
 
 def test_operating_points(run, tmp_path):

@@ -27,18 +27,21 @@ def results(
 ) -> None:
     """Save the results of runs as small JSON files, and rewrite the tables of all results.
 
+    A run with another seed than its recipe's is kept in the folder seeds of the results; a table
+    tells the spread over all seeds of a recipe.
     Comparisons are kept in the folder compare of the results, and drawn for the page; adq dev docs
     writes their tables.
     """
     from adq.comparison.keeping import keep_comparison
     from adq.console import Console
-    from adq.runs.results import keep, read_results, recipe_name, reproducing, write_page
+    from adq.runs.result_tables import write_page
+    from adq.runs.results import keep, kept_name, read_results, reproducing
     from adq.runs.run import Run
 
     console = Console(markup=False)
     for path in runs or ():
         run = Run.open(path)
-        kept = keep(run, recipe_name(run, recipes), folder)
+        kept = keep(run, kept_name(run, recipes), folder)
         console.print(f"Written: {kept}", highlight=False)
     for path in comparisons or ():
         for kept in keep_comparison(path, folder / "compare", page.parent / "figures"):
