@@ -21,7 +21,7 @@ from adq.runs.history import Epoch
 from adq.runs.run import Run
 from adq.training.config import ControllerConfig, Recipe, TrainingConfig
 from adq.training.observer import Observer
-from adq.training.processes import TrainingError
+from adq.training.processes import TrainingError, emulates_bfloat16
 from adq.training.session import train
 
 SHORT = Recipe(
@@ -347,6 +347,20 @@ def test_a_loss_that_is_no_number_is_named_and_keeps_the_last_checkpoint(tmp_pat
     values = [value for value in checkpoint.state.values() if isinstance(value, torch.Tensor)]
     assert all(value.isfinite().all() for value in values if value.is_floating_point())
     assert not run.finished
+
+
+@pytest.mark.parametrize(
+    ("precision", "capability", "emulated"),
+    [
+        ("bfloat16", "AVX2", True),
+        ("bfloat16", "AVX512", False),
+        ("float32", "AVX2", False),
+        ("auto", "AVX2", False),
+    ],
+)
+def test_processors_that_lack_bfloat16_are_known(monkeypatch, precision, capability, emulated):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert emulates_bfloat16(TrainingConfig(epochs=1, precision=precision)) is emulated
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "abacus", "meta"])

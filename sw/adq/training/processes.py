@@ -42,6 +42,18 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def emulates_bfloat16(training: TrainingConfig) -> bool:
+    """Return whether training computes in bfloat16 on a processor that lacks it.
+
+    Processors with AVX2 and without AVX-512 convert every operand to float32.
+    """
+    return (
+        training.precision == "bfloat16"
+        and find_device(training.device).type == "cpu"
+        and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    )
+
+
 def start_processes(training: TrainingConfig) -> Fabric:
     """Return a Fabric for the recipe's device, joined with the processes of ``torchrun``, if any.
 

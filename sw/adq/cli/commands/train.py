@@ -80,7 +80,7 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
 
     from adq.training.observer import Observer, Observers, TensorBoardObserver
-    from adq.training.processes import find_device
+    from adq.training.processes import emulates_bfloat16, find_device
     from adq.training.session import train
 
     # Check the device before an existing run is replaced.
@@ -94,6 +94,12 @@ def train(
         console.print(f"{out}: the run is finished already", highlight=False)
         metrics = run.read_metrics()
     else:
+        if emulates_bfloat16(recipe.training):
+            console.print(
+                "This processor has no instructions for bfloat16: training takes several times as "
+                "long as with --set training.precision=float32",
+                style="yellow",
+            )
         from adq.training.recording.progress import TrainingProgress
 
         with TrainingProgress(console) as progress:
