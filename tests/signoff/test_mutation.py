@@ -5,7 +5,7 @@ import itertools
 import json
 
 import pytest
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from typer.testing import CliRunner
@@ -15,6 +15,7 @@ from adq.rtl.parameters import TileParameters
 from adq.rtl.tile import Tile
 from adq.verif.abc import Answer
 from adq.verif.signoff.mutation import campaign, designs
+from adq.verif.signoff.mutation.contract import Contract
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
 from adq.verif.signoff.regression.runs import PLATFORM_BLOCKS
@@ -101,6 +102,59 @@ def test_a_mutant_is_told_from_its_design_or_proved_equal(tmp_path, wire, mode, 
     mutant = dataclasses.replace(there, mode=mode)
     equivalence = Equivalence(counter, tmp_path, seconds=20)
     assert [*equivalence.answers([mutant], threads=1)] == [(mutant, expected, said)]
+
+
+def never_enabled_again(m, inputs, outputs):
+    """The counter is enabled once, in any cycle."""
+    enabled = Signal()
+    m.d.sync += enabled.eq(enabled | inputs["enable"])
+    return Contract(kept=~(enabled & inputs["enable"]))
+
+
+def low_bits_of_the_beat(m, inputs, outputs):
+    """Only the two low bits of a beat carry a value, in a cycle in which the counter is enabled."""
+    enabled = inputs["enable"].replicate(2)
+    return Contract(masks={"beats__payload": Cat(enabled, Const(0, 2))})
+
+
+@pytest.mark.parametrize(
+    ("wire", "contract", "expected"),
+    [
+        ("beats__valid", never_enabled_again, Answer.FAILS),
+        ("beats__payload[2]", never_enabled_again, Answer.NEVER),
+        ("beats__payload[2]", low_bits_of_the_beat, Answer.NEVER),
+        ("beats__payload[1]", low_bits_of_the_beat, Answer.FAILS),
+    ],
+)
+def test_a_contract_says_what_counts(tmp_path, wire, contract, expected):
+    """Each wire is inverted: valid is seen at once, a bit of a beat after 15 counts."""
+    counter = FlatDesign(Counter(), "counter")
+    drawn = counter.mutants(100, seed=1)
+    there = next(
+        m
+        for m in drawn
+        if m.place.split()[-1].removesuffix("[0]") == wire and "-ctrlbit" not in m.arguments
+    )
+    mutant = dataclasses.replace(there, mode="inv")
+    equivalence = Equivalence(counter, tmp_path, seconds=20, contract=contract)
+    [(_, answer, _)] = equivalence.answers([mutant], threads=1)
+    assert answer == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("walker", "fetch["), pytest.param("conductor", "walk[", marks=pytest.mark.slow)],
+)
+def test_contracts_of_blocks_do_not_forbid_all_layers(tmp_path, name, output):
+    """A setting or an address that is inverted is not proved equal: a layer can show it."""
+    made = designs.DESIGNS[name]()
+    flat = FlatDesign(made.component(), made.name)
+    drawn = flat.mutants(2000, seed=1)
+    there = next(m for m in drawn if m.place.split()[-1].startswith(output))
+    mutant = dataclasses.replace(there, mode="inv")
+    equivalence = Equivalence(flat, tmp_path, seconds=2, contract=made.contract)
+    [(_, answer, _)] = equivalence.answers([mutant], threads=1)
+    assert answer != Answer.NEVER
 
 
 def test_a_proof_without_time_is_undecided(design, tmp_path):

@@ -232,7 +232,9 @@ class Campaign:
 
     def _prove(self, mutants: Sequence[Mutant]) -> Iterator[dict]:
         with scratch_directory(self.directory, "equivalence") as folder:
-            equivalence = Equivalence(self.flat, folder, seconds=SECONDS, mask=self.design.mask)
+            equivalence = Equivalence(
+                self.flat, folder, seconds=SECONDS, contract=self.design.contract
+            )
             for mutant, answer, reason in equivalence.answers(mutants, threads=self.processes):
                 yield {"mutant": mutant.number, "answer": answer.value, "reason": reason}
 

@@ -13,6 +13,8 @@ from amaranth.hdl import (
 )
 from amaranth.lib import wiring
 
+from adq.verif.signoff.mutation.contract import Contract
+
 __all__ = ["Comparison"]
 
 
@@ -20,7 +22,8 @@ class Comparison(Elaboratable):
     """Drives two designs with the same inputs, starting with a reset, and signals whether their
     outputs differ.
 
-    The payload of a stream counts only while the stream is valid.
+    The payload of a stream counts only while the stream is valid, and nothing counts once inputs
+    have come that the designs' contract forbids.
 
     Parameters
     ----------
@@ -28,9 +31,10 @@ class Comparison(Elaboratable):
         Whose ports both designs have.
     modules : tuple of str
         Their names.
-    mask
-        Function of a module, of the inputs and of the original's outputs by name, which gives the
-        bits of the payload of ``results`` that are compared; all where there is none.
+    contract : ContractOf, optional
+        Given the inputs and the original's outputs.
+    block : str
+        Name of a block of a workbench, whose outputs alone are compared; all, if it is empty.
 
     Attributes
     ----------
@@ -39,9 +43,12 @@ class Comparison(Elaboratable):
         Inputs of the designs, and ``differs``.
     """
 
-    def __init__(self, component: wiring.Component, *, modules: tuple[str, str], mask=None):
+    def __init__(
+        self, component: wiring.Component, *, modules: tuple[str, str], contract=None, block=""
+    ):
         self.modules = modules
-        self.mask = mask
+        self.contract = contract
+        self.prefix = block and f"{block}__"
         self.inputs, self.outputs = {}, {}
         for path, member, _ in component.signature.flatten(component):
             name, shape = "__".join(map(str, path)), Shape.cast(member.shape)
@@ -63,12 +70,19 @@ class Comparison(Elaboratable):
             m.submodules[module] = Instance(module, **inputs, **outputs)
         differing = []
         originals = {name: Mux(started, one, 0) for name, (one, _) in self.outputs.items()}
+        contract = self.contract(m, self.inputs, originals) if self.contract else Contract()
         for name, (one, other) in self.outputs.items():
+            if not name.startswith(self.prefix):
+                continue
             stream, payload, _ = name.partition("__payload")
             valid = self.outputs[f"{stream}__valid"][0] if payload else 1
             wrong = one ^ other
-            if name == "results__payload" and self.mask is not None:
-                wrong &= self.mask(m, self.inputs, originals)
+            if name in contract.masks:
+                wrong &= contract.masks[name]
             differing.append(wrong.any() & valid)
-        m.d.comb += self.differs.eq(started & Cat(differing).any())
+        broken = Signal()
+        with m.If(started & ~contract.kept):
+            m.d.sync += broken.eq(1)
+        counts = started & contract.kept & ~broken
+        m.d.comb += self.differs.eq(counts & Cat(differing).any())
         return m

@@ -1,25 +1,58 @@
-"""Result bits of the tile that carry a value."""
+"""Contracts of designs: which inputs may come, and which bits of their outputs carry a value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from adq.rtl.interface import Status, job_layout, result_layout
 from adq.rtl.parameters import TileParameters
 
-__all__ = ["meaningful_results"]
+__all__ = ["Contract", "ContractOf", "Ports", "tile_contract"]
+
+Ports = Mapping[str, Signal]
+"""Ports by their names in Verilog."""
 
 JOBS_INSIDE = 8
 """More jobs than a tile holds between taking one and giving its last result."""
 
 
-def meaningful_results(
-    m: Module, p: TileParameters, inputs: Mapping[str, Signal], outputs: Mapping[str, Signal]
-) -> Value:
-    """Return a mask of the result payload: the flags and, unless the job is malformed, the lanes
-    that its weight width uses.
+@dataclass(frozen=True)
+class Contract:
+    """What surroundings of a design keep to, and what they look at.
+
+    Attributes
+    ----------
+    masks : mapping of str to Value
+        Bits that carry a value in this cycle, for outputs by name. All bits of other outputs do,
+        but for the payload of a stream that is not valid.
+    kept : Value
+        True if the inputs of this cycle may come. From a cycle on in which they may not, until the
+        next reset, outputs mean nothing.
+    """
+
+    masks: Mapping[str, Value] = field(default_factory=dict)
+    kept: Value = field(default_factory=lambda: Const(1))
+
+
+ContractOf = Callable[[Module, Ports, Ports], Contract]
+"""Returns the contract of a design, given a module for what has to be remembered, the inputs, and
+the outputs."""
+
+
+def tile_contract(p: TileParameters) -> ContractOf:
+    """Return the contract of a tile: of its results, meaningful are the flags and, unless the job
+    is malformed, the lanes that its weight width uses.
+    """
+    return lambda m, inputs, outputs: Contract(
+        masks={"results__payload": _meaningful_results(m, p, inputs, outputs)}
+    )
+
+
+def _meaningful_results(m: Module, p: TileParameters, inputs: Ports, outputs: Ports) -> Value:
+    """Return a mask of the result payload.
 
     The weight widths of the jobs inside are kept in a queue, since results come in the order of
     their jobs.

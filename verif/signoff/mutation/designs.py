@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 
 from adq.rtl.parameters import TileParameters
@@ -13,7 +12,8 @@ from adq.rtl.platform.engine import Engine
 from adq.rtl.platform.parameters import PlatformParameters
 from adq.rtl.tile import Tile
 from adq.verif.cocotb.platform_sizes import SMALL
-from adq.verif.signoff.mutation.contract import meaningful_results
+from adq.verif.signoff.mutation.block_contracts import conductor_contract, walker_contract
+from adq.verif.signoff.mutation.contract import ContractOf, tile_contract
 from adq.verif.signoff.regression.run_lists import SMALL_TILE
 from adq.verif.signoff.regression.runs import module
 from adq.verif.signoff.regression.workbench import PLATFORM_BENCHES, Workbench
@@ -47,9 +47,8 @@ class MutatedDesign:
         Of a block of the platform, those of most of its tests.
     environment : mapping
         Environment variables of the tests: the sizes.
-    mask : callable, optional
-        Meaningful bits of its results; see
-        :class:`adq.verif.signoff.mutation.comparison.Comparison`.
+    contract : ContractOf, optional
+        Inputs that may come, and outputs that carry a value; all, where there is none.
     """
 
     name: str
@@ -57,7 +56,7 @@ class MutatedDesign:
     modules: tuple[str, ...]
     sizes: TileParameters | PlatformParameters
     environment: Mapping[str, str]
-    mask: Callable[[Module, Mapping[str, Signal], Mapping[str, Signal]], Value] | None = None
+    contract: ContractOf | None = None
 
     def described(self) -> dict[str, Any]:
         """Return name and sizes as plain values for JSON."""
@@ -72,7 +71,7 @@ def tile_design(tile: TileParameters) -> MutatedDesign:
         modules=("adq.verif.cocotb.tile.test_tile",),
         sizes=tile,
         environment=tile_environment(tile),
-        mask=lambda m, inputs, outputs: meaningful_results(m, tile, inputs, outputs),
+        contract=tile_contract(tile),
     )
 
 
@@ -95,8 +94,15 @@ def block_design(folder: str) -> MutatedDesign:
         modules=(module(folder),),
         sizes=SMALL,
         environment=tile_environment(SMALL_TILE),
+        contract=BLOCK_CONTRACTS.get(folder),
     )
 
+
+BLOCK_CONTRACTS: Mapping[str, ContractOf] = {
+    "conductor": conductor_contract,
+    "walker": walker_contract,
+}
+"""Contracts of blocks by the folders of their benches."""
 
 DESIGNS: dict[str, Callable[[], MutatedDesign]] = {
     "tile": lambda: tile_design(SMALL_TILE),

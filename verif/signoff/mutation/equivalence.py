@@ -35,6 +35,8 @@ opt_clean
 rename {name} original
 write_rtlil original.il
 """
+# Passes that restructure logic are left out: they may treat the two designs differently, and then
+# ABC has to prove what it would see at once.
 COMPARE = """
 read_rtlil original.il
 copy original changed
@@ -44,12 +46,11 @@ read_rtlil comparison.il
 hierarchy -top comparison
 proc
 flatten
+opt_clean
 memory_map
-opt
 techmap
-opt -fast
-setundef -zero
-opt -fast
+setundef -zero -init
+opt_clean
 dffunmap
 aigmap
 opt_clean
@@ -66,22 +67,23 @@ class Equivalence:
         For scratch files.
     seconds
         Processor time of each proof.
-    mask
-        What of the results is compared; see :class:`Comparison`.
+    contract : ContractOf, optional
+        Inputs and outputs that count; see :class:`Comparison`.
     """
 
-    def __init__(self, design: FlatDesign, directory: Path, *, seconds: int, mask=None):
+    def __init__(self, design: FlatDesign, directory: Path, *, seconds: int, contract=None):
+        self.design = design
         self.directory = directory
         self.seconds = seconds
-        bench = Comparison(design.component, modules=MODULES, mask=mask)
-        text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
-        (directory / "comparison.il").write_text(text, encoding="utf-8")
+        self.contract = contract
         design.run(KEEP.format(name=design.name), directory, "keep the design")
 
     def answers(
         self, mutants: Sequence[Mutant], *, threads: int
     ) -> Iterator[tuple[Mutant, Answer, str]]:
         """Yield each mutant with the answer and its reason, as soon as it is decided."""
+        for block in {self._block(mutant) for mutant in mutants}:
+            self._write_comparison(block)
         running = Processes()
         tasks = [
             Task(str(mutant.number), functools.partial(self._answer, mutant, running))
@@ -91,10 +93,28 @@ class Equivalence:
             for _, result in side_by_side(tasks, pool):
                 yield result
 
+    def _block(self, mutant: Mutant) -> str:
+        """Return the block of a workbench that holds a mutant, which no other block sees; nothing
+        where the design is no workbench, or the mutant's cell is not known to be of one block.
+        """
+        block = mutant.part.partition(".")[0]
+        blocks = getattr(self.design.component, "blocks", ())
+        return block if block in blocks and mutant.part != self.design.name else ""
+
+    def _comparison(self, block: str) -> Path:
+        return self.directory / f"comparison-{block}.il"
+
+    def _write_comparison(self, block: str) -> None:
+        bench = Comparison(
+            self.design.component, modules=MODULES, contract=self.contract, block=block
+        )
+        text = rtlil.convert(bench, name="comparison", ports=bench.ports, emit_src=False)
+        self._comparison(block).write_text(text, encoding="utf-8")
+
     def _answer(self, mutant: Mutant, running: Processes) -> tuple[Mutant, Answer, str]:
         with scratch_directory(self.directory, "mutant") as folder:
-            for file in ("original.il", "comparison.il"):
-                shutil.copy(self.directory / file, folder)
+            shutil.copy(self.directory / "original.il", folder)
+            shutil.copy(self._comparison(self._block(mutant)), folder / "comparison.il")
             if not _write_circuit(mutant, folder, running):
                 reason = f"no circuit within {CIRCUIT_SECONDS} s of a processor"
                 return mutant, Answer.UNDECIDED, reason
