@@ -9,6 +9,7 @@ from amaranth.lib.data import Layout
 from adq.rtl.parameters import TileParameters
 from adq.rtl.platform.conductor.conductor import layer_layout
 from adq.rtl.platform.descriptors import Layer, Mode
+from adq.rtl.platform.grid.share import work_layout
 from adq.rtl.platform.planes.walk_layouts import walk_layout
 from adq.rtl.platform.results.drain_settings import drain_layout
 from adq.verif.cocotb.bench import Bench, fields
@@ -122,10 +123,14 @@ class ConductorBench(Bench):
                          settings_of(layer, image, SMALL), "walk")  # fmt: skip
             self.compare(drain_layout(SMALL), self.read("drain"),
                          drain_settings_of(layer, image), "drain")  # fmt: skip
-            settings = self.read("walk"), self.read("drain")
+            # One tile has the whole layer.
+            self.compare(work_layout(), self.read("work"),
+                         {"stacked": 0, "split": 1, "windows": 1, "pixels": 0, "part": 1, "raw": 0},
+                         "work")  # fmt: skip
+            settings = [self.read(name) for name in ("walk", "drain", "work")]
             for _ in range(self.random.randint(1, 9)):
                 await self.cycle(busy=1)
-                assert (self.read("walk"), self.read("drain")) == settings
+                assert [self.read(name) for name in ("walk", "drain", "work")] == settings
                 assert not self.read("start")
                 assert not self.read("layers__ready")
                 assert self.read("active")

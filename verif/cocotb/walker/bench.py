@@ -80,8 +80,8 @@ class WalkerBench(Bench):
         self.bank = self.half = 0
         self.waiting = False
 
-    async def step(self, **inputs: int) -> dict[str, int]:
-        """Run a cycle, and return the tag."""
+    async def step(self, *, begins_job: bool = True, **inputs: int) -> dict[str, int]:
+        """Run a cycle, and return the tag. ``begins_job`` is that of the next plane."""
         full, free = self.banks.step(), self.halves.step()
         go = int(not self.held or self.random.random() < 0.6)
         await self.cycle(full=full, free=free, go=go, **inputs)
@@ -92,6 +92,8 @@ class WalkerBench(Bench):
         assert not asks or full >> self.bank & 1, "a plane is fetched without weights"
         if self.waiting and not full >> self.bank & 1:
             assert starved, "a plane waits for weights"
+        if self.waiting and not begins_job:
+            assert asks or starved, "a job under way waits for no half"
         self.waiting = bool(active and (asks or starved) and not tag["valid"])
         return tag
 
@@ -108,7 +110,8 @@ class WalkerBench(Bench):
         for count, expected in enumerate(planes_of(layer, image, SMALL, memory)):
             if count == limit:
                 return cycles
-            while not (tag := await self.step(settings=settings, start=0))["valid"]:
+            job = {"begins_job": bool(expected.begins_job)}
+            while not (tag := await self.step(settings=settings, start=0, **job))["valid"]:
                 cycles += 1
                 assert cycles < 100_000
                 assert self.read("active")

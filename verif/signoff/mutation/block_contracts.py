@@ -1,6 +1,7 @@
 """Contracts of blocks of the platform, in the sizes of their benches."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
@@ -45,16 +46,16 @@ def conductor_contract(m: Module, inputs: Ports, outputs: Ports) -> Contract:
 def walker_contract(m: Module, inputs: Ports, outputs: Ports) -> Contract:
     """Return the walker's contract.
 
-    Settings stand while a layer is walked, and name one weight width; no layer starts meanwhile. A
-    plane is fetched if it is asked for. What is to be fetched is read while it is asked for, and
-    the tag while it is fetched.
+    Settings stand while a layer is walked; no layer starts meanwhile. They name one weight width,
+    and steps of pixels are those of a descriptor whose fields are in their ranges. A plane is
+    fetched if it is asked for. What is to be fetched is read while it is asked for, and the tag
+    while it is fetched.
     """
     settings, start = inputs["walker__settings"], inputs["walker__start"]
     active, asks, go = outputs["walker__active"], outputs["walker__asks"], inputs["walker__go"]
     before = Signal.like(settings, name="settings_before")
     m.d.sync += before.eq(settings)
-    width = data.View(walk_layout(SMALL), settings).weight_bits
-    one_width = Cat(width == 1 << n for n in range(len(TileParameters.weight_widths))).any()
+    possible = Cat(_possible_steps(data.View(walk_layout(SMALL), settings))).all()
     tags = (name for name in outputs if name.startswith("walker__tag"))
     return Contract(
         masks={
@@ -62,8 +63,29 @@ def walker_contract(m: Module, inputs: Ports, outputs: Ports) -> Contract:
             "walker__part": _all_if(asks, outputs["walker__part"]),
             **{name: _all_if(go, outputs[name]) for name in tags},
         },
-        kept=Mux(active, ~start & (settings == before), one_width) & (asks | ~go),
+        kept=Mux(active, ~start & (settings == before), possible) & (asks | ~go),
     )
+
+
+def _possible_steps(walk: data.View) -> Iterator[Value]:
+    """Yield what holds of a walk's weight width and steps of pixels."""
+    most = {each.name: each.metadata["most"] for each in dataclasses.fields(Layer)}
+    widths = [
+        (walk.weight_bits == 1 << place) & (walk.group == SMALL.columns // width)
+        for place, width in enumerate(TileParameters.weight_widths)
+    ]
+    yield Cat(widths).any()
+    for axis in "yx":
+        stride, pool_padding = most[f"stride_{axis}"], most[f"pool_padding_{axis}"]
+        limits = {
+            "pixel": stride,
+            "window": stride * most[f"pool_stride_{axis}"],
+            "kernel": max(most[f"dilation_{axis}"], SMALL.rows),
+        }
+        for name, limit in limits.items():
+            yield (walk[axis][name].pixel >= 0) & (walk[axis][name].pixel <= limit)
+        origin = walk[axis].origin.pixel
+        yield (origin <= 0) & (origin >= -most[f"padding_{axis}"] - pool_padding * stride)
 
 
 def _all_if(condition: Value, output: Signal) -> Value:
