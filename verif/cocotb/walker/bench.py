@@ -70,15 +70,15 @@ class WalkerBench(Bench):
         self.most = most
         self.held = held
         self.bank = self.half = 0
-        self.waiting = False
-        """A plane was waiting at the end of the last cycle."""
+        self.waiting = self.fetched = False
+        """A plane was waiting at the end of the last cycle, or was fetched in it."""
 
     async def reset(self):
         """Reset; banks and halves begin anew."""
         await super().reset()
         self.banks, self.halves = Places(self.random, self.most), Places(self.random, self.most)
         self.bank = self.half = 0
-        self.waiting = False
+        self.waiting = self.fetched = False
 
     async def step(self, *, begins_job: bool = True, **inputs: int) -> dict[str, int]:
         """Run a cycle, and return the tag. ``begins_job`` is that of the next plane."""
@@ -92,9 +92,10 @@ class WalkerBench(Bench):
         assert not asks or full >> self.bank & 1, "a plane is fetched without weights"
         if self.waiting and not full >> self.bank & 1:
             assert starved, "a plane waits for weights"
-        if self.waiting and not begins_job:
+        if (self.waiting or self.fetched) and not begins_job:
             assert asks or starved, "a job under way waits for no half"
         self.waiting = bool(active and (asks or starved) and not tag["valid"])
+        self.fetched = bool(tag["valid"])
         return tag
 
     async def check(self, layer: Layer, image: int, limit: int | None = None) -> int:
