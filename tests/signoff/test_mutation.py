@@ -19,6 +19,7 @@ from adq.verif.signoff.mutation.contract import Contract
 from adq.verif.signoff.mutation.equivalence import Equivalence
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant, MutantError
 from adq.verif.signoff.regression.runs import PLATFORM_BLOCKS
+from adq.verif.signoff.regression.workbench import Workbench
 
 pytestmark = pytest.mark.testpoint(
     reason="They hold the measures of the tests and of the design to what they say."
@@ -139,6 +140,17 @@ def test_a_contract_says_what_counts(tmp_path, wire, contract, expected):
     equivalence = Equivalence(counter, tmp_path, seconds=20, contract=contract)
     [(_, answer, _)] = equivalence.answers([mutant], threads=1)
     assert answer == expected
+
+
+@pytest.mark.parametrize("block", ["first", "second"])
+def test_outputs_of_the_block_of_a_mutant_are_compared(tmp_path, block):
+    """The design is named as one of its blocks: the block of that cell is not told by its part."""
+    bench = FlatDesign(Workbench({"first": Counter(), "second": Counter()}), "second")
+    drawn = bench.mutants(200, seed=1)
+    there = next(m for m in drawn if m.part == block and " beats__valid" in m.place)
+    mutant = dataclasses.replace(there, mode="inv")
+    [(_, answer, _)] = Equivalence(bench, tmp_path, seconds=20).answers([mutant], threads=1)
+    assert answer == Answer.FAILS
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def walker_contract(m: Module, inputs: Ports, outputs: Ports) -> Contract:
             "walker__part": _all_if(asks, outputs["walker__part"]),
             **{name: _all_if(go, outputs[name]) for name in tags},
         },
-        kept=Mux(active, ~start & (settings == before), possible) & (asks | ~go),
+        kept=Mux(active, ~start & (settings == before), ~start | possible) & (asks | ~go),
     )
 
 

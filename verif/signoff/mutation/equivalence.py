@@ -16,6 +16,7 @@ from adq.verif.parallel.pools import Task
 from adq.verif.processes import Processes, limited
 from adq.verif.signoff.mutation.comparison import Comparison
 from adq.verif.signoff.mutation.mutants import FlatDesign, Mutant
+from adq.verif.signoff.regression.workbench import Workbench
 from adq.verif.synthesis.mapping import SynthesisError
 from adq.verif.tasks import side_by_side
 
@@ -98,8 +99,9 @@ class Equivalence:
         where the design is no workbench, or the mutant's cell is not known to be of one block.
         """
         block = mutant.part.partition(".")[0]
-        blocks = getattr(self.design.component, "blocks", ())
-        return block if block in blocks and mutant.part != self.design.name else ""
+        component = self.design.component
+        known = isinstance(component, Workbench) and mutant.part != self.design.name
+        return block if known and block in component.blocks else ""
 
     def _comparison(self, block: str) -> Path:
         return self.directory / f"comparison-{block}.il"
