@@ -34,7 +34,7 @@ def adq(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-# What stands in the place of a file
+# Paths that are no plain files
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ pytestmark = pytest.mark.testpoint("artifact.strangers")
 
 
 class Payload:
-    """What runs a command where it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, place):
         self.place = place

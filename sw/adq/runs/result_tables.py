@@ -42,8 +42,8 @@ def write_page(page: Path, results: Mapping[str, Result], recipes: Sequence[str]
 
 
 def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
-    """Tables: a line a recipe, run or not; a line a recipe that was run with several seeds; and
-    for each recipe the iterations of the run with its own seed.
+    """Return three kinds of tables: all recipes, run or not; the recipes that were run with several
+    seeds; and for each recipe the iterations of the run with its own seed.
     """
     lines = [
         "| recipe | accuracy | 16-bit baseline | difference | MAC reduction | training complexity "
@@ -62,7 +62,7 @@ def markdown(results: Mapping[str, Result], recipes: Sequence[str]) -> str:
 
 
 def _over_seeds(results: Mapping[str, Result], recipes: Sequence[str]) -> list[str]:
-    """Table of the recipes that were run with several seeds; nothing where none was."""
+    """Return the table of the recipes that were run with several seeds, if there are any."""
     rows = []
     for name in recipes:
         runs = [results[name]] if name in results else []
@@ -172,7 +172,7 @@ def _iterations(result: Result) -> list[str]:
 
 
 def _operating_points(result: Result) -> list[str]:
-    """Table of a run's networks with their energy on the tile; nothing where that was not kept.
+    """Return the table of a run's networks with their energy on the tile, if that was kept.
 
     Energies are compared with those of the last network that was trained at the initial bits.
     """

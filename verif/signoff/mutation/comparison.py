@@ -32,7 +32,7 @@ class Comparison(Elaboratable):
     modules : tuple of str
         Their names.
     contract : ContractOf, optional
-        Given the inputs and the original's outputs.
+        It is given the inputs and the original's outputs.
     block : str
         Name of a block of a workbench, whose outputs alone are compared; all, if it is empty.
 

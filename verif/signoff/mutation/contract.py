@@ -1,4 +1,4 @@
-"""Contracts of designs: which inputs may come, and which bits of their outputs carry a value."""
+"""Contracts of designs: the inputs that may come, and the bits of outputs that carry a value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ JOBS_INSIDE = 8
 
 @dataclass(frozen=True)
 class Contract:
-    """What surroundings of a design keep to, and what they look at.
+    """Inputs that a design's surroundings may give, and bits of its outputs that they read.
 
     Attributes
     ----------
